@@ -1,0 +1,3 @@
+//! The world on one machine, for tests and `hooks dev`: an embedded DynamoDB, and stand-ins for what has no embedded server.
+
+pub mod dynamodb;

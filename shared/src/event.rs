@@ -1,0 +1,350 @@
+use thiserror::Error;
+
+use crate::{
+    Entity, Fields, Kind, Secret, fields,
+    json_text::{self, Scalar, Token},
+    redact,
+};
+
+/// One event, decoded: what it is about, its typed view, and its body without secrets.
+///
+/// Every JSON object decodes: unknown kinds and fields are kept, a field whose value cannot be read as its type stays in
+/// the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What the event is about.
+    pub kind: Kind,
+    /// Whose history and state it belongs to.
+    pub entity: Entity,
+    /// The fields that could be read.
+    pub fields: Fields,
+    /// The body as received, byte for byte, but for the secrets, in whose place stands `"[sealed]"`.
+    pub body: String,
+    /// What had to be taken out of the body.
+    pub sealed: Option<Sealed>,
+}
+
+/// What only the sealed table may hold of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The whole body as received.
+    pub body: Secret,
+    /// The key of the WhatsApp V2 API for the line (provider's page: Partner Webhook, `whatsapp_apiKey`): whoever has it
+    /// can send messages as the client.
+    pub api_key: Option<Secret>,
+}
+
+/// Why a body is no event. The body itself is not part of it: it may hold secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Undecodable {
+    /// There is nothing, or nothing but white space.
+    #[error("the body is empty")]
+    Empty,
+    /// The bytes are not UTF-8.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
+    /// The text is not JSON.
+    #[error("the body is not JSON")]
+    NotJson,
+    /// JSON, but an array, a string, a number, `true`, `false` or `null`.
+    #[error("the body is JSON, but not an object")]
+    NotAnObject,
+}
+
+impl Event {
+    /// Decodes a body.
+    ///
+    /// # Errors
+    /// Only when the body is not a JSON object in UTF-8.
+    pub fn decode(body: &[u8]) -> Result<Self, Undecodable> {
+        let text = std::str::from_utf8(body).map_err(|_| Undecodable::NotUtf8)?;
+        if text.trim().is_empty() {
+            return Err(Undecodable::Empty);
+        }
+        if !json_text::is_json(text) {
+            return Err(Undecodable::NotJson);
+        }
+        if !text.trim_start().starts_with('{') {
+            return Err(Undecodable::NotAnObject);
+        }
+
+        let scalars = json_text::scalars(text);
+        let kind = members(text, &scalars)
+            .filter(|(name, ..)| name == "event")
+            .last()
+            .and_then(|(_, _, value)| json_text::unquote(value))
+            .map_or(Kind::Unnamed, |name| Kind::of(&name));
+        let (body, sealed) = match redact::redact(text, &scalars, |name| fields::is_documented(&kind, name)) {
+            Some(redacted) => {
+                let sealed = Sealed { body: Secret::new(text), api_key: redacted.api_key };
+                (redacted.body, Some(sealed))
+            }
+            None => (text.to_owned(), None),
+        };
+        let fields = match sealed {
+            Some(_) => Fields::read(&kind, members(&body, &json_text::scalars(&body))),
+            None => Fields::read(&kind, members(&body, &scalars)),
+        };
+        let entity = Entity::of(&kind, &fields);
+        Ok(Self { kind, entity, fields, body, sealed })
+    }
+}
+
+/// The top-level members whose value is a scalar: name, token and JSON text of the value.
+fn members<'a>(text: &'a str, scalars: &'a [Scalar]) -> impl Iterator<Item = (String, Token, &'a str)> {
+    scalars.windows(2).filter_map(move |pair| {
+        let [key, value] = pair else { return None };
+        let is_member =
+            key.token == Token::Key && key.depth == 1 && json_text::value_start(text, key.span.end) == value.span.start;
+        if !is_member {
+            return None;
+        }
+        let name = json_text::unquote(&text[key.span.clone()])?;
+        Some((name, value.token, &text[value.span.clone()]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::Value;
+
+    fn decode(json: &Json) -> Event {
+        Event::decode(json.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_documented_examples_name_their_entity_reference_and_update() {
+        let line = decode(
+            &json!({"status":"OK","event":"whatsapp","whatsapp":"972501234567","whatsapp_reference":"1234567","whatsapp_extra_info":2,"whatsapp_apiKey":"123-456-789"}),
+        );
+        let bot = decode(
+            &json!({"status":"OK","event":"builder","builderID":523,"builder_url":"https://builderurl.com/...","builder_reference":"63f563","builder_extra_info":1}),
+        );
+        let inbox = decode(
+            &json!({"status":"OK","event":"online","accountID":523,"agentID":14,"inboxID":3,"server":"online","online_reference":"5234-my-code","online_extra_info":7}),
+        );
+        let shown = [line, bot, inbox].map(|event| {
+            let status = event.fields.extra_info().map(ToString::to_string);
+            (event.entity.to_string(), event.fields.reference().map(str::to_owned), status)
+        });
+        let expected = [
+            ("whatsapp#972501234567", "1234567", "2"),
+            ("builder#523", "63f563", "1"),
+            ("online#online#523", "5234-my-code", "7"),
+        ];
+        assert_eq!(
+            shown,
+            expected.map(|(entity, reference, status)| (
+                entity.to_owned(),
+                Some(reference.to_owned()),
+                Some(status.to_owned())
+            ))
+        );
+    }
+
+    #[test]
+    fn numbers_sent_as_strings_and_strings_sent_as_numbers_are_read() {
+        let event = decode(
+            &json!({"event":"online","accountID":"523","server":7,"online_reference":5234,"online_extra_info":" 7 "}),
+        );
+        assert_eq!(event.entity.as_str(), "online#7#523");
+        assert_eq!(event.fields.reference(), Some("5234"));
+        assert_eq!(event.fields.extra_info().unwrap().as_str(), "7");
+    }
+
+    #[test]
+    fn a_number_too_large_for_any_machine_word_is_not_rounded() {
+        let event = Event::decode(br#"{"event":"whatsapp","whatsapp":97250123456712345678901234567}"#).unwrap();
+        assert_eq!(event.entity.as_str(), "whatsapp#97250123456712345678901234567");
+    }
+
+    #[test]
+    fn a_field_of_an_impossible_type_stays_in_the_body_alone() {
+        let body = json!({"event":"whatsapp","whatsapp":["972"],"whatsapp_extra_info":"soon","daily_limit":1.5,"whatsapp_reference":true});
+        let event = decode(&body);
+        assert_eq!(event.entity.as_str(), "whatsapp#-");
+        assert_eq!(event.fields.documented(), []);
+        assert_eq!(event.body, body.to_string());
+    }
+
+    #[test]
+    fn kinds_that_nobody_has_heard_of_are_events() {
+        let event = decode(&json!({"event":"voice","voice_reference":"r1","voice_extra_info":3,"line":"972"}));
+        assert_eq!(event.kind, Kind::Other("voice".to_owned()));
+        assert_eq!(event.entity.as_str(), "voice#-");
+        assert_eq!(event.fields.reference(), Some("r1"));
+        assert_eq!(event.fields.undocumented(), [("line".to_owned(), Value::Text("972".to_owned()))]);
+        for body in [json!({}), json!({"event":7}), json!({"event":null}), json!({"event":{"event":"whatsapp"}})] {
+            assert_eq!(decode(&body).kind, Kind::Unnamed, "{body}");
+        }
+    }
+
+    #[test]
+    fn of_a_repeated_field_the_last_one_counts() {
+        let event = Event::decode(br#"{"event":"builder","event":"whatsapp","whatsapp":"1","whatsapp":"2"}"#).unwrap();
+        assert_eq!(event.entity.as_str(), "whatsapp#2");
+    }
+
+    #[test]
+    fn the_api_key_is_in_the_sealed_part_alone() {
+        let event = decode(&json!({"event":"whatsapp","whatsapp":"972501234567","whatsapp_apiKey":"123-456-789"}));
+        let sealed = event.sealed.as_ref().unwrap();
+        assert_eq!(sealed.api_key.as_ref().unwrap().expose(), "123-456-789");
+        assert!(sealed.body.expose().contains("123-456-789"));
+        assert!(!format!("{event:?}").contains("123-456-789"));
+        assert!(event.body.contains(r#""whatsapp_apiKey":"[sealed]""#));
+    }
+
+    #[test]
+    fn credentials_are_found_under_other_names_and_at_any_depth() {
+        for body in [
+            r#"{"whatsapp_apikey":"123-456-789"}"#,
+            r#"{"whatsapp\u005fapi\u004bey" : "123-456-789"}"#,
+            r#"{"a":[{"API-KEY":123456789}]}"#,
+            r#"{"apiKey":{"old":["123-456-789"],"new":"x"}}"#,
+            r#"{"whatsapp_apiKey":"123-456-789","note":"the key is 123-456-789."}"#,
+            r#"{"whatsapp_apiKey":"123-456-789","123-456-789":1}"#,
+            r#"{"note":"123-456-78\u0039","whatsapp_apiKey":"123-456-789"}"#,
+            r#"{"access_token":"123-456-789","client_secret":"123-456-789"}"#,
+        ] {
+            let event = Event::decode(body.as_bytes()).unwrap();
+            let shown = format!("{event:?}");
+            assert!(!shown.contains("123-456-78") && !shown.contains("123456789"), "{body} -> {shown}");
+            assert_eq!(event.sealed.unwrap().body.expose(), body);
+            assert!(json_text::is_json(&event.body), "{}", event.body);
+        }
+    }
+
+    #[test]
+    fn a_body_without_credentials_is_not_sealed() {
+        for body in [
+            r#"{"event":"whatsapp","whatsapp_apiKey":null}"#,
+            r#"{"whatsapp_apiKey":""}"#,
+            r#" {"a" : 1.0e400, "a":1} "#,
+        ] {
+            let event = Event::decode(body.as_bytes()).unwrap();
+            assert_eq!((event.body.as_str(), event.sealed), (body, None));
+        }
+    }
+
+    #[test]
+    fn thousands_of_credentials_are_all_sealed() {
+        let members: Vec<String> =
+            (0..10_000).map(|n| format!(r#""token{n}":"secret-number-{n}","n{n}":"secret-number-{n}""#)).collect();
+        let event = Event::decode(format!("{{{}}}", members.join(",")).as_bytes()).unwrap();
+        assert!(!event.body.contains("secret-number"));
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_event() {
+        for (body, cause) in [
+            (&b""[..], Undecodable::Empty),
+            (b" \r\n", Undecodable::Empty),
+            (b"\xff{}", Undecodable::NotUtf8),
+            (b"{\"a\":1 \"b\":2}", Undecodable::NotJson),
+            (b"{\"a\":1", Undecodable::NotJson),
+            (b"\xef\xbb\xbf{}", Undecodable::NotJson),
+            (b"a=1&b=2", Undecodable::NotJson),
+            (b"[{}]", Undecodable::NotAnObject),
+            (b" \"{}\"", Undecodable::NotAnObject),
+            (b"12", Undecodable::NotAnObject),
+            (b"null", Undecodable::NotAnObject),
+        ] {
+            assert_eq!(Event::decode(body).unwrap_err(), cause, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    /// Any JSON value, with names and texts that the decoder has opinions about mixed in.
+    fn any_json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<f64>().prop_map(Json::from),
+            ".*".prop_map(Json::from),
+            "[0-9]{1,45}".prop_map(Json::from),
+            Just(json!("123-456-789")),
+        ];
+        leaf.prop_recursive(4, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Json::from),
+                any_object(inner).prop_map(Json::Object),
+            ]
+        })
+    }
+
+    fn any_object(value: impl Strategy<Value = Json>) -> impl Strategy<Value = serde_json::Map<String, Json>> {
+        let name = prop_oneof![
+            ".*",
+            prop::sample::select(vec![
+                "status",
+                "whatsapp",
+                "whatsapp_reference",
+                "whatsapp_extra_info",
+                "whatsapp_apiKey",
+                "builderID",
+                "accountID",
+                "server"
+            ])
+            .prop_map(str::to_owned),
+        ];
+        prop::collection::vec((name, value), 0..8).prop_map(|members| members.into_iter().collect())
+    }
+
+    fn any_event() -> impl Strategy<Value = serde_json::Map<String, Json>> {
+        let kind = prop_oneof![
+            prop::sample::select(vec!["whatsapp", "builder", "online", "partners", "package", "voice"])
+                .prop_map(Json::from),
+            any_json(),
+        ];
+        (any_object(any_json()), prop::option::of(kind)).prop_map(|(mut object, kind)| {
+            object.extend(kind.map(|kind| ("event".to_owned(), kind)));
+            object
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_object_decodes_and_loses_nothing_but_the_sealed_secret(object in any_event()) {
+            let text = Json::Object(object.clone()).to_string();
+            let event = Event::decode(text.as_bytes()).unwrap();
+            match &event.sealed {
+                Some(sealed) => prop_assert_eq!(sealed.body.expose(), &text),
+                None => prop_assert_eq!(&event.body, &text),
+            }
+            let redacted: Json = serde_json::from_str(&event.body).unwrap();
+            let object: serde_json::Map<String, Json> = serde_json::from_str(&text).unwrap();
+            for (name, value) in &object {
+                let unchanged = redacted.get(name) == Some(value);
+                prop_assert!(unchanged || event.sealed.is_some(), "{} is lost", name);
+            }
+        }
+
+        #[test]
+        fn an_api_key_never_shows(object in any_event(), key in "[A-Za-z0-9-]{8,40}") {
+            let mut object = object;
+            object.insert("whatsapp_apiKey".to_owned(), json!(key));
+            let event = decode(&Json::Object(object.clone()));
+            object.remove("whatsapp_apiKey");
+            prop_assume!(!Json::Object(object).to_string().contains(&key));
+            let shown = format!("{event:?}");
+            prop_assert!(!shown.contains(&key));
+            let api_key = event.sealed.and_then(|sealed| sealed.api_key);
+            prop_assert_eq!(api_key, Some(Secret::new(key)));
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic(body: Vec<u8>) {
+            let _ = Event::decode(&body);
+        }
+
+        #[test]
+        fn no_text_of_json_pieces_makes_the_decoder_panic(pieces in prop::collection::vec(prop::sample::select(vec!["{", "}", "[", "]", "\"", "\\", "\\u", "d800", ":", ",", "apiKey", "event", "whatsapp", "1", "e", "true", " ", "é"]), 0..40)) {
+            let _ = Event::decode(pieces.concat().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The models that every part of the system speaks: events as the provider sends them, the messages of its partner API,
+//! webhook URLs and tokens, ids, times and secrets.
+//!
+//! Everything here is a value. Nothing in this crate does I/O, reads a clock or the environment, is async, or knows AWS:
+//! times, random bytes and keys come in as arguments.
+//!
+//! Facts about the provider are cited by the name of its documentation page, for example "Partner Webhook".
+
+mod entity;
+mod event;
+mod event_id;
+mod fields;
+mod fingerprint;
+mod json_text;
+mod kind;
+pub mod partner_api;
+mod redact;
+mod secret;
+mod timestamp;
+mod webhook_token;
+mod webhook_url;
+
+pub use entity::Entity;
+pub use event::{Event, Sealed, Undecodable};
+pub use event_id::{EventId, InvalidEventId};
+pub use fields::{Fields, Integer, Value};
+pub use fingerprint::{Fingerprint, FingerprintKey, WeakFingerprintKey};
+pub use kind::Kind;
+pub use secret::Secret;
+pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use webhook_token::{InvalidTokenHash, TokenHash, WeakWebhookToken, WebhookToken};
+pub use webhook_url::{InvalidWebhookUrl, RegisteredUrl, WebhookUrl};

@@ -1,0 +1,120 @@
+use std::{fmt, str::FromStr};
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+use crate::Secret;
+
+/// The least number of characters of a [`WebhookToken`].
+const SHORTEST: usize = 16;
+
+/// The secret last part of the registered URL's path: whoever calls the webhook without it is refused.
+///
+/// At least 16 characters of `A-Z a-z 0-9 - . _ ~`, which stand in a URL's path as they are (RFC 3986, unreserved).
+#[derive(Clone, Debug)]
+pub struct WebhookToken(Secret);
+
+/// The text cannot serve as a [`WebhookToken`].
+#[derive(Debug, Error)]
+#[error("a webhook token needs at least {SHORTEST} characters, each of them A-Z, a-z, 0-9, '-', '.', '_' or '~'")]
+pub struct WeakWebhookToken;
+
+impl WebhookToken {
+    /// Takes a token that is long enough and safe in a URL.
+    ///
+    /// # Errors
+    /// When it is too short or has a character that a URL's path would change.
+    pub fn new(token: Secret) -> Result<Self, WeakWebhookToken> {
+        let text = token.expose();
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if text.len() < SHORTEST || !text.bytes().all(unreserved) {
+            return Err(WeakWebhookToken);
+        }
+        Ok(Self(token))
+    }
+
+    /// The text itself, for the URL that is registered.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// What the receiver knows the token by.
+    pub fn hash(&self) -> TokenHash {
+        TokenHash::of(self.expose())
+    }
+}
+
+/// The SHA-256 of a webhook token: enough to check a token, useless for calling the webhook.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenHash([u8; 32]);
+
+/// The text is not a [`TokenHash`].
+#[derive(Debug, Error)]
+#[error("not a token hash: expected 64 lower-case hexadecimal digits")]
+pub struct InvalidTokenHash;
+
+impl TokenHash {
+    /// The hash of whatever stood where the token should be.
+    pub fn of(presented: &str) -> Self {
+        Self(Sha256::digest(presented.as_bytes()).into())
+    }
+
+    /// Whether both are hashes of the same token, in a time that does not tell how much of them is alike.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Display for TokenHash {
+    /// 64 lower-case hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for TokenHash {
+    type Err = InvalidTokenHash;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(InvalidTokenHash);
+        }
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| InvalidTokenHash)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidTokenHash)?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_read_back_as_it_was_written_and_matches_its_token_alone() {
+        let token = WebhookToken::new(Secret::new("abcdefghijklmnop-._~")).unwrap();
+        let read: TokenHash = token.hash().to_string().parse().unwrap();
+        assert!(read.matches(&TokenHash::of("abcdefghijklmnop-._~")));
+        assert!(!read.matches(&TokenHash::of("abcdefghijklmnop-._")));
+        assert!(!read.matches(&TokenHash::of("")));
+    }
+
+    #[test]
+    fn weak_tokens_are_refused_without_being_shown() {
+        for text in ["", "short", "has/a/slash/in/the/middle", "has a blank in the middle", "percent%20percent%20"] {
+            let error = WebhookToken::new(Secret::new(text)).unwrap_err();
+            assert!(text.is_empty() || !format!("{error} {error:?}").contains(text));
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_hashes_are_refused() {
+        for text in ["", "00", &"g".repeat(64), &"A".repeat(64), &"é".repeat(32)] {
+            assert!(text.parse::<TokenHash>().is_err(), "{text}");
+        }
+    }
+}

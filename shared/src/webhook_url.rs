@@ -1,0 +1,301 @@
+use std::{fmt, net::IpAddr};
+
+use thiserror::Error;
+use url::{Host, Url};
+
+use crate::{TokenHash, WebhookToken};
+
+/// The most characters that the provider takes (provider's page: Partner Webhook).
+const LONGEST: usize = 512;
+
+/// A URL that can be registered as the webhook: https, or http on this machine's loopback; at most 512 characters; without
+/// user name, password and fragment.
+///
+/// `Debug` and `Display` hide what in it is secret (see [`WebhookUrl::expose`]).
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookUrl {
+    text: String,
+    url: Url,
+}
+
+/// Why a text is no [`WebhookUrl`]. The text is not part of it: it may hold a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidWebhookUrl {
+    /// It cannot be read as an absolute URL.
+    #[error("not an absolute URL; expected one such as https://example.com/v1/webhook/<token>")]
+    NotAUrl,
+    /// Longer than the provider takes.
+    #[error("longer than the {LONGEST} characters that the provider takes")]
+    TooLong,
+    /// The scheme is not https, or http leads off this machine.
+    #[error("not https (http is only allowed to a loopback address)")]
+    NotHttps,
+    /// It has a user name or a password.
+    #[error("has a user name or password, which the provider would have to send in the clear")]
+    HasCredentials,
+    /// It has a fragment, which never reaches a server.
+    #[error("has a fragment (#…), which is never sent")]
+    HasFragment,
+}
+
+impl WebhookUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// One per rule that it breaks; the first counts.
+    pub fn parse(text: &str) -> Result<Self, InvalidWebhookUrl> {
+        if text.chars().count() > LONGEST {
+            return Err(InvalidWebhookUrl::TooLong);
+        }
+        if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+            return Err(InvalidWebhookUrl::NotAUrl);
+        }
+        let url = Url::parse(text).map_err(|_| InvalidWebhookUrl::NotAUrl)?;
+        let allowed = match url.scheme() {
+            "https" => url.has_host(),
+            "http" => is_loopback(&url),
+            _ => false,
+        };
+        if !allowed {
+            return Err(InvalidWebhookUrl::NotHttps);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidWebhookUrl::HasCredentials);
+        }
+        if url.fragment().is_some() {
+            return Err(InvalidWebhookUrl::HasFragment);
+        }
+        Ok(Self { text: text.to_owned(), url })
+    }
+
+    /// The URL to register: the webhook's address with the token as last part of its path.
+    ///
+    /// # Errors
+    /// When the result is no [`WebhookUrl`].
+    pub fn with_token(address: &str, token: &WebhookToken) -> Result<Self, InvalidWebhookUrl> {
+        Self::parse(&format!("{}/{}", address.trim_end_matches('/'), token.expose()))
+    }
+
+    /// The whole text, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}
+
+impl fmt::Display for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked(&self.url))
+    }
+}
+
+impl fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What the provider says is registered: ours, somebody else's, or a text that is no URL.
+///
+/// `Debug` and `Display` hide what in it may be secret, as with [`WebhookUrl`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegisteredUrl(String);
+
+impl RegisteredUrl {
+    /// Takes the text as the provider answered it; blank means that nothing is registered.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// Whether this means the same place as a URL that we would register.
+    ///
+    /// The provider may hand back a URL without its scheme, with a slash more or less at the end, or with the host's
+    /// letters in another case (provider's page: Partner Webhook, whose example has no scheme). Path and query count to
+    /// the letter.
+    pub fn means(&self, wanted: &WebhookUrl) -> bool {
+        let Some(url) = self.read(wanted.url.scheme()) else { return false };
+        let path = |url: &Url| url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
+        url.scheme() == wanted.url.scheme()
+            && url.host() == wanted.url.host()
+            && url.port_or_known_default() == wanted.url.port_or_known_default()
+            && path(&url) == path(&wanted.url)
+            && url.query() == wanted.url.query()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    }
+
+    /// The whole text, for the one place that sends or stores it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn read(&self, scheme: &str) -> Option<Url> {
+        let text = if self.0.contains("://") { self.0.clone() } else { format!("{scheme}://{}", self.0) };
+        Url::parse(&text).ok()
+    }
+}
+
+impl fmt::Display for RegisteredUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.read("https") {
+            Some(url) if self.0.contains("://") => f.write_str(&masked(&url)),
+            Some(url) => f.write_str(masked(&url).trim_start_matches("https://")),
+            None => write!(f, "a text of {} characters that is not a URL", self.0.chars().count()),
+        }
+    }
+}
+
+impl fmt::Debug for RegisteredUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The URL with the last part of its path as `***` and four digits of that part's SHA-256, by which two tokens can be told
+/// apart but not found, and without query, credentials and fragment.
+fn masked(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let path = url.path().strip_suffix('/').unwrap_or(url.path());
+    let path = match path.rsplit_once('/') {
+        Some((parents, token)) => format!("{parents}/***{}", &TokenHash::of(token).to_string()[..4]),
+        None => String::new(),
+    };
+    let query = if url.query().is_some() { "?***" } else { "" };
+    format!("{}://{host}{port}{path}{query}", url.scheme())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Secret;
+
+    const WANTED: &str = "https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook/Token-0123456789";
+
+    fn url(text: &str) -> WebhookUrl {
+        WebhookUrl::parse(text).unwrap()
+    }
+
+    #[test]
+    fn https_anywhere_and_http_on_loopback_can_be_registered() {
+        for text in [
+            WANTED,
+            "https://example.com",
+            "HTTPS://EXAMPLE.com:8443/a?b=c",
+            "http://127.0.0.1:9000/v1/webhook/t",
+            "http://127.8.0.1/",
+            "http://[::1]:9000/t",
+            "http://localhost:9000/t",
+        ] {
+            assert_eq!(url(text).expose(), text);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_registered_is_refused_with_its_fault() {
+        for (text, fault) in [
+            ("", InvalidWebhookUrl::NotAUrl),
+            ("example.com/webhook", InvalidWebhookUrl::NotAUrl),
+            (" https://example.com", InvalidWebhookUrl::NotAUrl),
+            ("https://exa mple.com", InvalidWebhookUrl::NotAUrl),
+            ("https://example.com/a\nb", InvalidWebhookUrl::NotAUrl),
+            ("http://example.com/webhook", InvalidWebhookUrl::NotHttps),
+            ("http://10.0.0.1/webhook", InvalidWebhookUrl::NotHttps),
+            ("http://127.0.0.1.example.com/", InvalidWebhookUrl::NotHttps),
+            ("ftp://127.0.0.1/", InvalidWebhookUrl::NotHttps),
+            ("https://user@example.com/", InvalidWebhookUrl::HasCredentials),
+            ("https://:pass@example.com/", InvalidWebhookUrl::HasCredentials),
+            ("https://example.com/#part", InvalidWebhookUrl::HasFragment),
+            (&format!("https://example.com/{}", "é".repeat(493)), InvalidWebhookUrl::TooLong),
+        ] {
+            assert_eq!(WebhookUrl::parse(text).unwrap_err(), fault, "{text}");
+        }
+        assert!(WebhookUrl::parse(&format!("https://example.com/{}", "é".repeat(492))).is_ok());
+    }
+
+    #[test]
+    fn a_url_handed_back_in_another_writing_means_the_same() {
+        for text in [
+            WANTED.to_owned(),
+            WANTED.replace("https://", ""),
+            format!("{WANTED}/"),
+            format!(" {WANTED}\n"),
+            WANTED.replace("abc.execute-api", "ABC.Execute-API"),
+            WANTED.replace(".com/", ".com:443/"),
+            WANTED.replace("https://", "HTTPS://"),
+        ] {
+            assert!(RegisteredUrl::new(&text).unwrap().means(&url(WANTED)), "{text}");
+        }
+        assert!(RegisteredUrl::new("localhost:9000/t").unwrap().means(&url("http://localhost:9000/t")));
+    }
+
+    #[test]
+    fn another_place_is_not_the_same() {
+        for text in [
+            WANTED.replace("https://", "http://"),
+            WANTED.replace("Token", "token"),
+            WANTED.replace("/v1/", "/V1/"),
+            WANTED.replace("abc", "abd"),
+            WANTED.replace(".com/", ".com:8443/"),
+            format!("{WANTED}?a"),
+            format!("{WANTED}//"),
+            format!("{WANTED}#a"),
+            WANTED.replace("https://", "https://user@"),
+            "no url at all".to_owned(),
+            "https://".to_owned(),
+        ] {
+            assert!(!RegisteredUrl::new(&text).unwrap().means(&url(WANTED)), "{text}");
+        }
+        assert_eq!(RegisteredUrl::new(" "), None);
+    }
+
+    #[test]
+    fn the_token_is_the_last_part_of_the_path() {
+        let token = WebhookToken::new(Secret::new("Token-0123456789")).unwrap();
+        for address in ["https://example.com/v1/webhook", "https://example.com/v1/webhook/"] {
+            let registered = WebhookUrl::with_token(address, &token).unwrap();
+            assert_eq!(registered.expose(), "https://example.com/v1/webhook/Token-0123456789");
+        }
+    }
+
+    #[test]
+    fn tokens_are_masked_and_can_still_be_told_apart() {
+        let shown = format!("{:?}", url("https://u.example.com:8443/v1/webhook/Token-0123456789?key=abc"));
+        assert_eq!(shown, "https://u.example.com:8443/v1/webhook/***9aa2?***");
+        assert_ne!(shown, format!("{}", url("https://u.example.com:8443/v1/webhook/Token-9876543210?key=abc")));
+        let foreign = RegisteredUrl::new("user:pass@example.com/hooks/s3cret?x=y").unwrap();
+        let shown = format!("{foreign} {foreign:?}");
+        assert!(!["pass", "s3cret", "x=y"].iter().any(|secret| shown.contains(secret)), "{shown}");
+        let garbage = RegisteredUrl::new("my secret").unwrap();
+        assert!(!format!("{garbage}").contains("secret"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_url_means_itself_and_is_shown_without_its_token(host in "[a-z]{1,10}\\.[a-z]{2,5}", path in "[A-Za-z0-9/_.~-]{0,30}", token in "[A-Za-z0-9]{16,40}") {
+            let url = url(&format!("https://{host}/{path}/{token}"));
+            prop_assert!(RegisteredUrl::new(url.expose()).unwrap().means(&url));
+            prop_assert!(!url.to_string().contains(&token));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            if let Some(registered) = RegisteredUrl::new(&text) {
+                let _ = (registered.means(&url(WANTED)), registered.to_string());
+            }
+            let _ = WebhookUrl::parse(&text);
+        }
+    }
+}

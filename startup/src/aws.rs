@@ -1,0 +1,51 @@
+use std::time::Duration;
+
+use aws_config::{
+    BehaviorVersion, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
+    environment::EnvironmentVariableRegionProvider, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+
+/// How long a call to AWS may take. The function that answers within a time chooses these so that their sum is less.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For TCP and TLS of a new connection.
+    pub connect: Duration,
+    /// For one attempt, connecting included.
+    pub attempt: Duration,
+    /// How often a call is attempted when an attempt fails in a way that may pass.
+    pub attempts: u32,
+    /// For all attempts and the pauses between them.
+    pub call: Duration,
+}
+
+/// The SDK's configuration: region, credentials and endpoints from the environment's own `AWS_…` variables, TLS by rustls
+/// with ring.
+///
+/// Credentials come from the environment alone, where Lambda puts them: the SDK's usual chain of places to look for them
+/// costs most of a cold start.
+pub async fn aws_config(patience: Patience) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(EnvironmentVariableRegionProvider::new())
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(patience.connect)
+                .read_timeout(patience.attempt)
+                .operation_attempt_timeout(patience.attempt)
+                .operation_timeout(patience.call)
+                .build(),
+        )
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(patience.attempts)
+                .with_initial_backoff(Duration::from_millis(50))
+                .with_max_backoff(Duration::from_millis(400)),
+        )
+        .load()
+        .await
+}

@@ -1,0 +1,86 @@
+use std::{collections::HashMap, fmt::Display};
+
+use thiserror::Error;
+
+/// The environment variables of a function, read once at its start.
+#[derive(Clone)]
+pub struct Environment(HashMap<String, String>);
+
+/// A variable that keeps the function from starting. Its value is not part of it: it may be a secret.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("environment variable {name}: {fault}; an example of a good value: {example}")]
+pub struct InvalidVariable {
+    name: &'static str,
+    fault: String,
+    example: &'static str,
+}
+
+impl Environment {
+    /// The variables that this process was started with; those that are not UTF-8 are left out.
+    pub fn of_this_process() -> Self {
+        let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(std::env::vars_os().filter_map(utf8).collect())
+    }
+
+    /// Reads a variable that must be there and not be blank. The error of `parse` becomes part of the message, so it must
+    /// not repeat the value.
+    ///
+    /// # Errors
+    /// When it is missing, blank, or `parse` refuses it.
+    pub fn read<T, E: Display>(
+        &self,
+        name: &'static str,
+        example: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, InvalidVariable> {
+        let invalid = |fault: String| InvalidVariable { name, fault, example };
+        let value = self.0.get(name).ok_or_else(|| invalid("is not set".to_owned()))?;
+        if value.trim().is_empty() {
+            return Err(invalid("is empty".to_owned()));
+        }
+        parse(value).map_err(|fault| invalid(fault.to_string()))
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+impl Extend<(String, String)> for Environment {
+    fn extend<I: IntoIterator<Item = (String, String)>>(&mut self, variables: I) {
+        self.0.extend(variables);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Result<u64, std::num::ParseIntError> {
+        text.parse()
+    }
+
+    #[test]
+    fn a_good_value_is_read() {
+        let environment = Environment::from([("WINDOW", "600")]);
+        assert_eq!(environment.read("WINDOW", "600", number), Ok(600));
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_by_name_fault_and_example_and_not_shown() {
+        for (value, fault) in [
+            (None, "is not set"),
+            (Some(""), "is empty"),
+            (Some("  "), "is empty"),
+            (Some("hunter2"), "invalid digit found in string"),
+        ] {
+            let environment = value.map_or(Environment::from([]), |value| Environment::from([("WINDOW", value)]));
+            let message = environment.read("WINDOW", "600", number).unwrap_err().to_string();
+            assert_eq!(message, format!("environment variable WINDOW: {fault}; an example of a good value: 600"));
+        }
+    }
+}

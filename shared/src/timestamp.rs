@@ -53,6 +53,11 @@ impl Timestamp {
         self.to_string()[..10].to_owned()
     }
 
+    /// The month in UTC, as `2026-11`.
+    pub fn month(self) -> String {
+        self.to_string()[..7].to_owned()
+    }
+
     /// Moved later; stops at the end of 9999.
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_micros(self.0.saturating_add(micros(duration)))
@@ -109,6 +114,7 @@ mod tests {
         assert_eq!(Timestamp::from_micros(1).to_string(), "1970-01-01T00:00:00.000001Z");
         assert_eq!(Timestamp::from_micros(i64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
         assert_eq!(Timestamp::from_micros(1_795_339_800_000_000).day(), "2026-11-22");
+        assert_eq!(Timestamp::from_micros(1_795_339_800_000_000).month(), "2026-11");
     }
 
     #[test]

@@ -1,5 +1,17 @@
 //! The DynamoDB tables: keys, items, the one atomic write, the reads.
 
+mod delivery;
+mod error;
+mod keys;
+mod read;
+mod record;
+mod state;
+mod state_update;
 mod tokens;
 
+pub use delivery::{Content, Delivery, StoredDelivery};
+pub use error::StoreError;
+pub use read::{Cursor, Listing, Order, Page, Reader};
+pub use record::{Recorded, Recorder, Settings};
+pub use state::State;
 pub use tokens::{Acceptance, AcceptedTokens, REREAD_INTERVAL};

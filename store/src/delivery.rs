@@ -1,0 +1,206 @@
+use std::{collections::HashMap, net::IpAddr, time::Duration};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use shared::{Entity, Event, EventId, Fingerprint, Timestamp, Undecodable, Value};
+
+use crate::keys;
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// One request that came in through the webhook, authenticated and decoded as far as it can be: what is recorded.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Recording the same id again changes nothing.
+    pub id: EventId,
+    /// When the receiver got it, on the receiver's clock.
+    pub received_at: Timestamp,
+    /// The caller's address, as the gateway saw it.
+    pub source_ip: IpAddr,
+    /// The gateway's or Lambda's id of the request, to find it in their logs.
+    pub request_id: String,
+    /// Of the body as received.
+    pub fingerprint: Fingerprint,
+    /// What it brought.
+    pub content: Content,
+}
+
+/// What a delivery brought.
+#[derive(Clone)]
+pub enum Content {
+    /// An event: belongs to an entity and steps its state.
+    Event(Event),
+    /// A body that is no event: kept aside until somebody has looked at it.
+    Undecodable {
+        /// The body as received. Only the sealed table gets it.
+        bytes: Vec<u8>,
+        /// What is wrong with it.
+        cause: Undecodable,
+    },
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Undecodable { bytes, cause } => {
+                f.debug_struct("Undecodable").field("size", &bytes.len()).field("cause", cause).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+impl Delivery {
+    /// The partition that it is recorded in, in both tables.
+    pub(crate) fn partition(&self) -> String {
+        match &self.content {
+            Content::Event(event) => event.entity.to_string(),
+            Content::Undecodable { .. } => keys::quarantine(self.received_at),
+        }
+    }
+
+    /// Its item in the events table.
+    pub(crate) fn item(&self, duplicate_of: Option<&EventId>, retention: Option<Duration>) -> Item {
+        let mut item = self.key();
+        item.insert("received_at".into(), text(self.received_at));
+        item.insert("source_ip".into(), text(self.source_ip));
+        item.insert("request_id".into(), text(&self.request_id));
+        item.insert("fingerprint".into(), text(self.fingerprint));
+        item.insert(keys::TIME_SHARD.into(), text(keys::time_shard(self.received_at, &self.id)));
+        item.extend(duplicate_of.map(|of| ("duplicate_of".into(), text(of))));
+        item.extend(self.expires_at(retention));
+        match &self.content {
+            Content::Event(event) => {
+                item.insert("kind".into(), text(&event.kind));
+                item.insert("body".into(), text(&event.body));
+                item.extend(event.fields.reference().map(|reference| (keys::REFERENCE.into(), text(reference))));
+                item.extend(event.fields.documented().iter().map(|(name, field)| (name.clone(), value(field))));
+            }
+            Content::Undecodable { bytes, cause } => {
+                item.insert("kind".into(), text("quarantine"));
+                item.insert("cause".into(), text(cause));
+                item.insert("body_bytes".into(), AttributeValue::N(bytes.len().to_string()));
+            }
+        }
+        item
+    }
+
+    /// Its item in the sealed table, if it has anything to seal. What belongs to a state that never expires does not
+    /// expire either; a quarantined body goes with its delivery.
+    pub(crate) fn sealed_item(&self, retention: Option<Duration>) -> Option<Item> {
+        let mut item = self.key();
+        item.insert("received_at".into(), text(self.received_at));
+        match &self.content {
+            Content::Event(event) => {
+                let sealed = event.sealed.as_ref()?;
+                let body = sealed.body.expose().as_bytes();
+                item.insert("body".into(), AttributeValue::B(Blob::new(body)));
+                item.extend(sealed.api_key.as_ref().map(|key| ("api_key".into(), text(key.expose()))));
+            }
+            Content::Undecodable { bytes, .. } => {
+                item.insert("body".into(), AttributeValue::B(Blob::new(bytes.as_slice())));
+                item.extend(self.expires_at(retention));
+            }
+        }
+        Some(item)
+    }
+
+    fn key(&self) -> Item {
+        HashMap::from([(keys::PK.into(), text(self.partition())), (keys::SK.into(), text(keys::event(&self.id)))])
+    }
+
+    fn expires_at(&self, retention: Option<Duration>) -> Option<(String, AttributeValue)> {
+        let end = self.received_at.plus(retention?);
+        Some(("expires_at".into(), AttributeValue::N(end.as_secs().to_string())))
+    }
+}
+
+/// An attribute with a text.
+pub(crate) fn text(text: impl ToString) -> AttributeValue {
+    AttributeValue::S(text.to_string())
+}
+
+/// An attribute with a field of the typed view.
+pub(crate) fn value(value: &Value) -> AttributeValue {
+    match value {
+        Value::Text(text) => AttributeValue::S(text.clone()),
+        Value::Integer(integer) => AttributeValue::N(integer.to_string()),
+        Value::Flag(flag) => AttributeValue::Bool(*flag),
+    }
+}
+
+/// A delivery as it stands in the events table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredDelivery {
+    /// Sorts by the time at which it was received.
+    pub id: EventId,
+    /// The entity, or `quarantine#<date>`.
+    pub entity: Entity,
+    /// The kind of the event, or `quarantine`.
+    pub kind: String,
+    /// When the receiver got it.
+    pub received_at: Timestamp,
+    /// The caller's address, as the gateway saw it.
+    pub source_ip: String,
+    /// The gateway's or Lambda's id of the request.
+    pub request_id: String,
+    /// HMAC-SHA-256 of the body as received, in hexadecimal.
+    pub fingerprint: String,
+    /// The earlier delivery that this one repeats.
+    pub duplicate_of: Option<EventId>,
+    /// The redacted body; `None` when it could not be decoded.
+    pub body: Option<String>,
+}
+
+impl StoredDelivery {
+    pub(crate) fn read(item: &Item) -> Result<Self, crate::StoreError> {
+        let reader = Attributes(item);
+        let corrupt = || reader.corrupt(keys::SK);
+        Ok(Self {
+            id: reader.text(keys::SK).ok().and_then(keys::read_event).ok_or_else(corrupt)?,
+            entity: Entity::named(reader.text(keys::PK)?),
+            kind: reader.text("kind")?.to_owned(),
+            received_at: reader.parsed("received_at")?,
+            source_ip: reader.text("source_ip")?.to_owned(),
+            request_id: reader.text("request_id")?.to_owned(),
+            fingerprint: reader.text("fingerprint")?.to_owned(),
+            duplicate_of: reader.optional("duplicate_of", |of| of.parse().ok())?,
+            body: reader.optional("body", |body| Some(body.to_owned()))?,
+        })
+    }
+}
+
+/// Reads the attributes of an item; what is not as this program writes it becomes an error that names the item.
+pub(crate) struct Attributes<'a>(pub(crate) &'a Item);
+
+impl<'a> Attributes<'a> {
+    pub(crate) fn text(&self, name: &str) -> Result<&'a str, crate::StoreError> {
+        let text = self.0.get(name).and_then(|value| value.as_s().ok());
+        text.map(String::as_str).ok_or_else(|| self.corrupt(name))
+    }
+
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, crate::StoreError> {
+        self.text(name)?.parse().map_err(|_| self.corrupt(name))
+    }
+
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, crate::StoreError> {
+        let number = self.0.get(name).and_then(|value| value.as_n().ok());
+        number.and_then(|number| number.parse().ok()).ok_or_else(|| self.corrupt(name))
+    }
+
+    /// `None` when the attribute is missing; an error when it is there and cannot be read.
+    pub(crate) fn optional<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<Option<T>, crate::StoreError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(_) => read(self.text(name)?).map(Some).ok_or_else(|| self.corrupt(name)),
+        }
+    }
+
+    pub(crate) fn corrupt(&self, attribute: &str) -> crate::StoreError {
+        let key = |name| self.0.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+        crate::StoreError::Corrupt { pk: key(keys::PK), sk: key(keys::SK), attribute: attribute.to_owned() }
+    }
+}

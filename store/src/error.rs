@@ -1,0 +1,40 @@
+use std::error::Error as StdError;
+
+use aws_sdk_dynamodb::error::SdkError;
+use thiserror::Error;
+
+/// What keeps the store from writing or reading.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// DynamoDB did not answer in time, refused, or could not be reached: after this it is not known whether a write was
+    /// carried out, but repeating it with the same id is safe.
+    #[error("DynamoDB: {0}")]
+    DynamoDb(String),
+    /// An item is not as this program writes it.
+    #[error("the item {pk} / {sk} has no usable attribute {attribute}")]
+    Corrupt {
+        /// Its partition key.
+        pk: String,
+        /// Its sort key.
+        sk: String,
+        /// What is missing or of another type.
+        attribute: String,
+    },
+    /// The text does not come from an earlier page.
+    #[error("not a cursor of an earlier page")]
+    InvalidCursor,
+}
+
+impl StoreError {
+    /// The error with its causes, but without the response: that repeats stored items.
+    pub(crate) fn dynamodb<E: StdError + 'static, R: std::fmt::Debug>(error: &SdkError<E, R>) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self::DynamoDb(text)
+    }
+}

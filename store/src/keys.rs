@@ -1,0 +1,106 @@
+//! The keys of the two tables and of their indexes, and the names of the attributes that code reads back.
+
+use std::ops::Range;
+
+use shared::{Entity, EventId, Kind, Timestamp, TokenHash};
+
+/// Partition key of both tables.
+pub(crate) const PK: &str = "pk";
+/// Sort key of both tables.
+pub(crate) const SK: &str = "sk";
+/// Partition key of the accepted webhook tokens.
+pub(crate) const TOKENS: &str = "webhook-tokens";
+/// Sort key of an entity's state.
+pub(crate) const STATE: &str = "state";
+
+/// All deliveries by the time at which they were received; keys [`TIME_SHARD`] and [`SK`].
+pub(crate) const BY_TIME: &str = "by-time";
+pub(crate) const TIME_SHARD: &str = "time_shard";
+/// Deliveries and states by the partner's reference; keys [`REFERENCE`] and [`SK`].
+pub(crate) const BY_REFERENCE: &str = "by-reference";
+pub(crate) const REFERENCE: &str = "reference";
+/// States by kind and last update; keys [`STATE_SHARD`] and [`EXTRA_INFO`].
+pub(crate) const BY_STATUS: &str = "by-status";
+pub(crate) const STATE_SHARD: &str = "state_shard";
+pub(crate) const EXTRA_INFO: &str = "extra_info";
+/// The value of [`EXTRA_INFO`] in a state that has none: an index key cannot be missing.
+pub(crate) const NO_EXTRA_INFO: &str = "-";
+
+/// Over how many partitions an index spreads what would else be one: a partition takes 1,000 writes a second.
+pub(crate) const SHARDS: u8 = 8;
+
+const EVENT: &str = "event#";
+const TOKEN: &str = "sha256#";
+
+/// Sort key of a delivery.
+pub(crate) fn event(id: &EventId) -> String {
+    format!("{EVENT}{id}")
+}
+
+/// The id in the sort key of a delivery; `None` for other items.
+pub(crate) fn read_event(sort_key: &str) -> Option<EventId> {
+    sort_key.strip_prefix(EVENT)?.parse().ok()
+}
+
+/// The first and the last sort key that a delivery received within a time can have.
+pub(crate) fn events_within(times: &Range<Timestamp>) -> (String, String) {
+    let start = EventId::new(times.start, [0; 8]);
+    let end = EventId::new(times.end, [0; 8]);
+    (event(&start), event_before(&end))
+}
+
+/// The sort key right after that of a delivery.
+pub(crate) fn event_after(id: &EventId) -> String {
+    event_number(u128::from_be_bytes(*id.as_bytes()).saturating_add(1))
+}
+
+/// The sort key right before that of a delivery.
+pub(crate) fn event_before(id: &EventId) -> String {
+    event_number(u128::from_be_bytes(*id.as_bytes()).saturating_sub(1))
+}
+
+/// A number written as the id in a sort key is, to stand between two of them; not an id itself.
+fn event_number(number: u128) -> String {
+    let digits = format!("{number:032x}");
+    let (a, b, c, d, e) = (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
+    format!("{EVENT}{a}-{b}-{c}-{d}-{e}")
+}
+
+/// Sort key of an accepted token.
+pub(crate) fn token(hash: &TokenHash) -> String {
+    format!("{TOKEN}{hash}")
+}
+
+/// The hash in the sort key of an accepted token.
+pub(crate) fn read_token(sort_key: &str) -> Option<TokenHash> {
+    sort_key.strip_prefix(TOKEN)?.parse().ok()
+}
+
+/// Partition key of the deliveries of a day that could not be decoded.
+pub(crate) fn quarantine(received_at: Timestamp) -> String {
+    format!("quarantine#{}", received_at.day())
+}
+
+/// The partition of [`BY_TIME`] that a delivery is in: its month and one of [`SHARDS`].
+pub(crate) fn time_shard(received_at: Timestamp, id: &EventId) -> String {
+    let random = id.as_bytes().last().copied().unwrap_or_default();
+    time_shard_of(&received_at.month(), random % SHARDS)
+}
+
+/// A partition of [`BY_TIME`], for reading.
+pub(crate) fn time_shard_of(month: &str, shard: u8) -> String {
+    format!("{month}#{shard}")
+}
+
+/// The partition of [`BY_STATUS`] that a state is in: its kind and one of [`SHARDS`].
+pub(crate) fn state_shard(kind: &Kind, entity: &Entity) -> String {
+    // FNV-1a: spreads evenly and is the same in every version of this program, as a stored key must be.
+    let hash =
+        entity.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    state_shard_of(kind.as_str(), (hash % u32::from(SHARDS)).to_le_bytes()[0])
+}
+
+/// A partition of [`BY_STATUS`], for reading.
+pub(crate) fn state_shard_of(kind: &str, shard: u8) -> String {
+    format!("{kind}#{shard}")
+}

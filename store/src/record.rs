@@ -1,0 +1,240 @@
+//! The one atomic write: delivery, step of the state and sealed item together, or none of them.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::BuildError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+};
+use shared::{Event, EventId};
+
+use crate::{
+    StoreError,
+    delivery::{Content, Delivery, Item, StoredDelivery},
+    state::{Judgement, State, judge},
+    state_update::{self, Scope},
+};
+
+/// The pause before a write that met another on the same items is tried again: random, up to this much at first and twice
+/// as much each time, until [`LONGEST_PAUSE`]. A write takes DynamoDB 5 to 20 ms.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(160);
+
+/// Writes deliveries. It tries until the write is carried out or fails for good: the caller sets the time that it has.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    client: Client,
+    settings: Settings,
+}
+
+/// Where and how deliveries are recorded.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The table of deliveries, states and accepted tokens.
+    pub events_table: String,
+    /// The table of what nobody else may see.
+    pub sealed_table: String,
+    /// Within which time of the last event the same body is a duplicate of it.
+    pub dedup_window: Duration,
+    /// How long deliveries are kept; `None` is forever.
+    pub retention: Option<Duration>,
+}
+
+/// How a delivery was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// As an event that stepped the state.
+    Event,
+    /// As a repetition of an earlier one.
+    Duplicate {
+        /// The id of the earlier one.
+        of: EventId,
+    },
+    /// As a body that could not be decoded.
+    Quarantined,
+}
+
+/// What became of one attempt to write.
+enum Attempt {
+    Written,
+    /// A delivery with this id stands there already.
+    AlreadyThere(Box<Item>),
+    /// The state is not what the condition says; this is what it is.
+    StateDiffers(Box<Item>),
+    /// Another write has the items, or the table takes no more writes just now.
+    Contended,
+    /// An earlier attempt used the same idempotency token with other content.
+    TokenInUse,
+    /// An item would become larger than an item can be.
+    TooLarge,
+}
+
+impl Recorder {
+    /// A recorder with a client whose timeouts and retries fit the caller's time.
+    pub fn new(client: Client, settings: Settings) -> Self {
+        Self { client, settings }
+    }
+
+    /// Records a delivery, once: repeating it with the same id changes nothing and answers the same.
+    ///
+    /// A new event takes one request, a duplicate two: the condition of the first tells that it is one, and brings the state.
+    ///
+    /// # Errors
+    /// When DynamoDB refuses, cannot be reached or does not answer in the client's time. The write may have been carried
+    /// out all the same; repeating it is safe.
+    pub async fn record(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        let mut scope = Scope::AllFields;
+        let mut judged: Option<(State, Judgement)> = None;
+        // Part of the idempotency token: each different content needs a token of its own.
+        let mut version = 0_u16;
+        loop {
+            let (step, recorded) = self.step(delivery, scope, judged.as_ref())?;
+            let duplicate_of = match &recorded {
+                Recorded::Duplicate { of } => Some(of),
+                Recorded::Event | Recorded::Quarantined => None,
+            };
+            match self.attempt(delivery, duplicate_of, step, version).await? {
+                Attempt::Written => return Ok(recorded),
+                Attempt::AlreadyThere(item) => return already_recorded(delivery, &item),
+                Attempt::StateDiffers(item) => {
+                    let state = State::read(&item)?;
+                    let judgement = self.judge(&state, delivery);
+                    judged = Some((state, judgement));
+                    version += 1;
+                }
+                Attempt::Contended => {
+                    tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+                Attempt::TokenInUse => version += 1,
+                Attempt::TooLarge if scope == Scope::AllFields => {
+                    tracing::warn!(event_id = %delivery.id, "state is full: fields that the provider does not document are left out");
+                    scope = Scope::DocumentedFields;
+                    version += 1;
+                }
+                Attempt::TooLarge => {
+                    return Err(StoreError::DynamoDb("an item is larger than an item can be".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn judge(&self, state: &State, delivery: &Delivery) -> Judgement {
+        judge(state, &delivery.id, delivery.received_at, &delivery.fingerprint, self.settings.dedup_window)
+    }
+
+    /// The step of the state to try, and how the delivery is recorded if it succeeds.
+    fn step(
+        &self,
+        delivery: &Delivery,
+        scope: Scope,
+        judged: Option<&(State, Judgement)>,
+    ) -> Result<(Option<Update>, Recorded), StoreError> {
+        let Content::Event(event) = &delivery.content else { return Ok((None, Recorded::Quarantined)) };
+        let update = self.state_update(delivery, event, scope, judged).map_err(malformed)?;
+        let recorded = match judged {
+            Some((_, Judgement::Duplicate { of, .. })) => Recorded::Duplicate { of: *of },
+            _ => Recorded::Event,
+        };
+        Ok((Some(update), recorded))
+    }
+
+    fn state_update(
+        &self,
+        delivery: &Delivery,
+        event: &Event,
+        scope: Scope,
+        judged: Option<&(State, Judgement)>,
+    ) -> Result<Update, BuildError> {
+        let (table, window) = (&self.settings.events_table, self.settings.dedup_window);
+        match judged {
+            None => state_update::newest(table, delivery, event, scope, window),
+            Some((state, judgement)) => state_update::judged(table, delivery, event, scope, window, state, *judgement),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        duplicate_of: Option<&EventId>,
+        step: Option<Update>,
+        version: u16,
+    ) -> Result<Attempt, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.settings.events_table)
+            .set_item(Some(delivery.item(duplicate_of, self.settings.retention)))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(malformed)?;
+        // What a duplicate would have to seal stands with the delivery that it repeats.
+        let sealed = delivery.sealed_item(self.settings.retention).filter(|_| duplicate_of.is_none());
+        let sealed =
+            sealed.map(|item| Put::builder().table_name(&self.settings.sealed_table).set_item(Some(item)).build());
+
+        let mut items = vec![TransactWriteItem::builder().put(put).build()];
+        items.extend(step.map(|update| TransactWriteItem::builder().update(update).build()));
+        items.extend(sealed.transpose().map_err(malformed)?.map(|put| TransactWriteItem::builder().put(put).build()));
+        let write = self
+            .client
+            .transact_write_items()
+            .client_request_token(format!("{}{version:04x}", delivery.id.simple()))
+            .set_transact_items(Some(items));
+        match write.send().await {
+            Ok(_) => Ok(Attempt::Written),
+            Err(error) => match error.as_service_error().and_then(refusal) {
+                Some(attempt) => Ok(attempt),
+                None => Err(StoreError::dynamodb(&error)),
+            },
+        }
+    }
+}
+
+/// What a refused write means; `None` when it is not one that another attempt, or a look at the items, can mend.
+fn refusal(error: &TransactWriteItemsError) -> Option<Attempt> {
+    match error {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            cancellation(cancelled.cancellation_reasons())
+        }
+        TransactWriteItemsError::TransactionInProgressException(_) => Some(Attempt::Contended),
+        TransactWriteItemsError::IdempotentParameterMismatchException(_) => Some(Attempt::TokenInUse),
+        _ => None,
+    }
+}
+
+/// Reads the reasons, one an item in the order of the write: delivery, state, sealed.
+fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
+    let failed_condition = |at: usize| {
+        let reason = reasons.get(at).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
+        Some(Box::new(reason.item().cloned().unwrap_or_default()))
+    };
+    if let Some(delivery) = failed_condition(0) {
+        return Some(Attempt::AlreadyThere(delivery));
+    }
+    if let Some(state) = failed_condition(1) {
+        return Some(Attempt::StateDiffers(state));
+    }
+    let is = |codes: &[&str]| reasons.iter().any(|reason| reason.code().is_some_and(|code| codes.contains(&code)));
+    if is(&["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"]) {
+        return Some(Attempt::Contended);
+    }
+    let too_large = |reason: &CancellationReason| {
+        reason.code() == Some("ValidationError") && reason.message().is_some_and(|message| message.contains("size"))
+    };
+    reasons.iter().any(too_large).then_some(Attempt::TooLarge)
+}
+
+fn already_recorded(delivery: &Delivery, item: &Item) -> Result<Recorded, StoreError> {
+    Ok(match (&delivery.content, StoredDelivery::read(item)?.duplicate_of) {
+        (Content::Undecodable { .. }, _) => Recorded::Quarantined,
+        (Content::Event(_), Some(of)) => Recorded::Duplicate { of },
+        (Content::Event(_), None) => Recorded::Event,
+    })
+}
+
+fn malformed(error: BuildError) -> StoreError {
+    StoreError::DynamoDb(error.to_string())
+}

@@ -1,0 +1,165 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use shared::{Entity, EventId, Fingerprint, Integer, Timestamp, Value};
+
+use crate::{
+    StoreError,
+    delivery::{Attributes, Item},
+    keys,
+};
+
+/// In front of the name of a field that the provider does not document: it must not meet an attribute of ours.
+pub(crate) const UNDOCUMENTED: &str = "other.";
+/// In front of the name of an attribute: which delivery has set it, as the 16 bytes of its id.
+pub(crate) const SET_BY: &str = "set_by.";
+/// The value of `previous_event_id` in a state that has seen one event.
+pub(crate) const NO_EVENT: &str = "-";
+
+/// What is known of an entity: of each field the value that the newest delivery with this field brought.
+///
+/// "Newest" is by event id, not by the order in which deliveries reach the table, so one that was held up does not turn
+/// the state back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Whose state it is.
+    pub entity: Entity,
+    /// The kind of its events.
+    pub kind: String,
+    /// The last value of each field; fields that the provider does not document have the prefix `other.`.
+    pub fields: BTreeMap<String, Value>,
+    /// How many events were recorded; duplicates are not among them.
+    pub version: u64,
+    /// How many duplicates were recorded.
+    pub duplicates: u64,
+    /// When the first delivery was received.
+    pub first_seen: Timestamp,
+    /// When the last delivery was received, a duplicate or not.
+    pub last_seen: Timestamp,
+    /// The event against which the next delivery is compared.
+    pub last_event_id: EventId,
+    /// The newest event before that one.
+    pub(crate) previous_event_id: Option<EventId>,
+    /// When the last event was received.
+    pub(crate) last_event_at: Timestamp,
+    /// The newest delivery, a duplicate or not.
+    pub(crate) last_delivery_id: EventId,
+    /// The fingerprint of the last event's body.
+    pub(crate) fingerprint: String,
+    /// Which delivery has set each attribute of a field.
+    pub(crate) set_by: BTreeMap<String, EventId>,
+}
+
+/// Attributes of a state that are not fields of the provider.
+const OWN: [&str; 15] = [
+    keys::PK,
+    keys::SK,
+    keys::STATE_SHARD,
+    keys::EXTRA_INFO,
+    keys::REFERENCE,
+    "kind",
+    "version",
+    "duplicates",
+    "first_seen",
+    "last_seen",
+    "last_event_id",
+    "last_event_at",
+    "last_delivery_id",
+    "previous_event_id",
+    "fingerprint",
+];
+
+impl State {
+    pub(crate) fn read(item: &Item) -> Result<Self, StoreError> {
+        let reader = Attributes(item);
+        let mut fields = BTreeMap::new();
+        let mut set_by = BTreeMap::new();
+        for (name, attribute) in item.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
+            if let Some(field) = name.strip_prefix(SET_BY) {
+                let id = attribute.as_b().ok().and_then(|bytes| EventId::from_bytes(bytes.as_ref()).ok());
+                set_by.insert(field.to_owned(), id.ok_or_else(|| reader.corrupt(name))?);
+            } else {
+                let value = match attribute {
+                    AttributeValue::S(text) => Some(Value::Text(text.clone())),
+                    AttributeValue::N(number) => Integer::parse(number).map(Value::Integer),
+                    AttributeValue::Bool(flag) => Some(Value::Flag(*flag)),
+                    _ => None,
+                };
+                fields.insert(name.clone(), value.ok_or_else(|| reader.corrupt(name))?);
+            }
+        }
+        let previous = reader.text("previous_event_id")?;
+        Ok(Self {
+            entity: Entity::named(reader.text(keys::PK)?),
+            kind: reader.text("kind")?.to_owned(),
+            fields,
+            version: reader.number("version")?,
+            duplicates: reader.number("duplicates")?,
+            first_seen: reader.parsed("first_seen")?,
+            last_seen: reader.parsed("last_seen")?,
+            last_event_id: reader.parsed("last_event_id")?,
+            previous_event_id: match previous {
+                NO_EVENT => None,
+                id => Some(id.parse().map_err(|_| reader.corrupt("previous_event_id"))?),
+            },
+            last_event_at: reader.parsed("last_event_at")?,
+            last_delivery_id: reader.parsed("last_delivery_id")?,
+            fingerprint: reader.text("fingerprint")?.to_owned(),
+            set_by,
+        })
+    }
+
+    /// The update that was reported last (`whatsapp_extra_info` and the like).
+    pub fn extra_info(&self) -> Option<&Integer> {
+        match self.fields.get(&format!("{}_extra_info", self.kind)) {
+            Some(Value::Integer(integer)) => Some(integer),
+            _ => None,
+        }
+    }
+
+    /// The partner's own reference.
+    pub fn reference(&self) -> Option<&str> {
+        match self.fields.get(&format!("{}_reference", self.kind)) {
+            Some(Value::Text(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// How a delivery stands to the state of its entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// The first of its entity, or newer than every delivery so far and not a repetition: becomes the last event.
+    Newest,
+    /// Repeats the last event.
+    Duplicate {
+        of: EventId,
+        /// Newer than every delivery so far.
+        newest: bool,
+    },
+    /// Held up on its way: newer deliveries were recorded before it.
+    Late,
+}
+
+/// Judges a delivery against the state that the table holds.
+///
+/// A duplicate is a delivery with the last event's fingerprint, received within the window before or after it, with no
+/// other known event between the two.
+pub(crate) fn judge(
+    state: &State,
+    id: &EventId,
+    received_at: Timestamp,
+    fingerprint: &Fingerprint,
+    window: Duration,
+) -> Judgement {
+    let repeats = state.fingerprint == fingerprint.to_string()
+        && state.last_event_at.minus(window) <= received_at
+        && received_at <= state.last_event_at.plus(window)
+        && state.previous_event_id.is_none_or(|previous| previous < *id);
+    let newest = *id > state.last_delivery_id;
+    match (repeats, newest) {
+        (true, newest) => Judgement::Duplicate { of: state.last_event_id, newest },
+        (false, true) => Judgement::Newest,
+        (false, false) => Judgement::Late,
+    }
+}

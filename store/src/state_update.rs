@@ -1,0 +1,237 @@
+//! The step of the state that goes with a delivery, as a DynamoDB update whose condition is the judgement it rests on.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    error::BuildError,
+    primitives::Blob,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update},
+};
+use shared::{Event, Value};
+
+use crate::{
+    delivery::{Delivery, text, value},
+    keys,
+    state::{Judgement, NO_EVENT, SET_BY, State, UNDOCUMENTED},
+};
+
+/// An update under construction.
+#[derive(Default)]
+struct Expression {
+    set: Vec<String>,
+    add: Vec<String>,
+    conditions: Vec<String>,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Expression {
+    fn value(&mut self, placeholder: &str, value: AttributeValue) {
+        self.values.insert(placeholder.to_owned(), value);
+    }
+
+    /// Sets a field's attribute and notes that this delivery set it; gives the placeholder of the note.
+    fn set_field(&mut self, attribute: &Attribute, delivery: &Delivery) -> String {
+        let n = self.names.len();
+        let (field, setter) = (format!("#f{n}"), format!("#s{n}"));
+        self.names.insert(field.clone(), attribute.name.clone());
+        self.names.insert(setter.clone(), format!("{SET_BY}{}", attribute.name));
+        self.value(&format!(":f{n}"), value(&attribute.value));
+        self.value(":setter", AttributeValue::B(Blob::new(delivery.id.as_bytes())));
+        self.set.push(format!("{field} = :f{n}"));
+        self.set.push(format!("{setter} = :setter"));
+        setter
+    }
+
+    fn build(self, table: &str, delivery: &Delivery) -> Result<Update, BuildError> {
+        let add = format!("ADD {}", self.add.join(", "));
+        let set = if self.set.is_empty() { String::new() } else { format!(" SET {}", self.set.join(", ")) };
+        Update::builder()
+            .table_name(table)
+            .key(keys::PK, text(delivery.partition()))
+            .key(keys::SK, text(keys::STATE))
+            .update_expression(format!("{add}{set}"))
+            .condition_expression(self.conditions.join(" AND "))
+            .set_expression_attribute_names(Some(self.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(self.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+    }
+}
+
+/// A field of the event as an attribute of the state.
+struct Attribute {
+    name: String,
+    value: Value,
+}
+
+/// What of an event goes into the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    AllFields,
+    /// Without the fields that the provider does not document. If it kept sending new ones, the state would outgrow what
+    /// an item can hold; the event is recorded all the same, and its body has them.
+    DocumentedFields,
+}
+
+fn attributes(event: &Event, scope: Scope) -> Vec<Attribute> {
+    let documented = event.fields.documented().iter();
+    let documented = documented.map(|(name, value)| Attribute { name: name.clone(), value: value.clone() });
+    let undocumented = event.fields.undocumented().iter().filter(|_| scope == Scope::AllFields);
+    let undocumented =
+        undocumented.map(|(name, value)| Attribute { name: format!("{UNDOCUMENTED}{name}"), value: value.clone() });
+    documented.chain(undocumented).collect()
+}
+
+/// The delivery is newer than all others and no repetition: it becomes the last event.
+pub(crate) fn newest(
+    table: &str,
+    delivery: &Delivery,
+    event: &Event,
+    scope: Scope,
+    window: Duration,
+) -> Result<Update, BuildError> {
+    let mut update = Expression::default();
+    update.value(":id", text(delivery.id));
+    update.value(":at", text(delivery.received_at));
+    update.value(":fingerprint", text(delivery.fingerprint));
+    update.value(":window_start", text(delivery.received_at.minus(window)));
+    update.value(":kind", text(&event.kind));
+    update.value(":shard", text(keys::state_shard(&event.kind, &event.entity)));
+    update.value(":none", text(NO_EVENT));
+    update.value(":zero", number(0));
+    update.value(":one", number(1));
+    update.conditions.push(
+        "(attribute_not_exists(pk) OR (last_delivery_id < :id AND (fingerprint <> :fingerprint OR last_event_at < :window_start)))"
+            .to_owned(),
+    );
+    update.add.push("version :one".to_owned());
+    update.set.extend(
+        [
+            "kind = :kind",
+            "state_shard = :shard",
+            "duplicates = if_not_exists(duplicates, :zero)",
+            "first_seen = if_not_exists(first_seen, :at)",
+            "last_seen = :at",
+            "last_delivery_id = :id",
+            "previous_event_id = if_not_exists(last_event_id, :none)",
+            "last_event_id = :id",
+            "last_event_at = :at",
+            "fingerprint = :fingerprint",
+        ]
+        .map(str::to_owned),
+    );
+    for attribute in attributes(event, scope) {
+        update.set_field(&attribute, delivery);
+    }
+    set_index_keys(&mut update, event, |_| true);
+    if event.fields.extra_info().is_none() {
+        update.value(":no_extra_info", text(keys::NO_EXTRA_INFO));
+        update.set.push("extra_info = if_not_exists(extra_info, :no_extra_info)".to_owned());
+    }
+    update.build(table, delivery)
+}
+
+/// The delivery repeats the last event: it counts, and confirms the values that it repeats.
+pub(crate) fn duplicate(
+    table: &str,
+    delivery: &Delivery,
+    event: &Event,
+    scope: Scope,
+    state: &State,
+    newest: bool,
+) -> Result<Update, BuildError> {
+    let mut update = Expression::default();
+    update.value(":id", text(delivery.id));
+    update.value(":of", text(state.last_event_id));
+    update.value(":one", number(1));
+    update.add.push("duplicates :one".to_owned());
+    update.conditions.push("last_event_id = :of".to_owned());
+    if newest {
+        update.conditions.push("last_delivery_id < :id".to_owned());
+        update.value(":at", text(delivery.received_at));
+        update.set.extend(["last_delivery_id = :id", "last_seen = :at"].map(str::to_owned));
+        for attribute in attributes(event, scope) {
+            update.set_field(&attribute, delivery);
+        }
+    } else {
+        update.conditions.push("last_delivery_id > :id".to_owned());
+        set_first_seen(&mut update, delivery, state);
+    }
+    update.build(table, delivery)
+}
+
+/// Newer deliveries were recorded before this one: it counts, and sets only what none of them has set.
+///
+/// Who set a field, the newest delivery and the first sighting only ever move one way, so what was judged from a state
+/// that has moved on since still holds, but for the fields that are set here: these are what the condition checks.
+pub(crate) fn late(
+    table: &str,
+    delivery: &Delivery,
+    event: &Event,
+    scope: Scope,
+    state: &State,
+) -> Result<Update, BuildError> {
+    let mut update = Expression::default();
+    update.value(":id", text(delivery.id));
+    update.value(":one", number(1));
+    update.add.push("version :one".to_owned());
+    update.conditions.push("last_delivery_id > :id".to_owned());
+    let is_newer = |attribute: &str| state.set_by.get(attribute).is_none_or(|setter| *setter < delivery.id);
+    for attribute in attributes(event, scope).iter().filter(|attribute| is_newer(&attribute.name)) {
+        let setter = update.set_field(attribute, delivery);
+        update.conditions.push(format!("(attribute_not_exists({setter}) OR {setter} < :setter)"));
+    }
+    set_index_keys(&mut update, event, is_newer);
+    if state.previous_event_id.is_none_or(|previous| previous < delivery.id) {
+        let previous = state.previous_event_id.map_or_else(|| NO_EVENT.to_owned(), |previous| previous.to_string());
+        update.value(":previous", text(previous));
+        update.conditions.push("previous_event_id = :previous".to_owned());
+        update.set.push("previous_event_id = :id".to_owned());
+    }
+    set_first_seen(&mut update, delivery, state);
+    update.build(table, delivery)
+}
+
+/// The step that a judgement asks for.
+pub(crate) fn judged(
+    table: &str,
+    delivery: &Delivery,
+    event: &Event,
+    scope: Scope,
+    window: Duration,
+    state: &State,
+    judgement: Judgement,
+) -> Result<Update, BuildError> {
+    match judgement {
+        Judgement::Newest => newest(table, delivery, event, scope, window),
+        Judgement::Duplicate { newest, .. } => duplicate(table, delivery, event, scope, state, newest),
+        Judgement::Late => late(table, delivery, event, scope, state),
+    }
+}
+
+/// The index keys that are made of fields go with the fields.
+fn set_index_keys(update: &mut Expression, event: &Event, is_set: impl Fn(&str) -> bool) {
+    let kind = &event.kind;
+    if let Some(reference) = event.fields.reference().filter(|_| is_set(&format!("{kind}_reference"))) {
+        update.value(":reference", text(reference));
+        update.names.insert("#reference".to_owned(), keys::REFERENCE.to_owned());
+        update.set.push("#reference = :reference".to_owned());
+    }
+    if let Some(extra_info) = event.fields.extra_info().filter(|_| is_set(&format!("{kind}_extra_info"))) {
+        update.value(":extra_info", text(extra_info));
+        update.set.push("extra_info = :extra_info".to_owned());
+    }
+}
+
+fn set_first_seen(update: &mut Expression, delivery: &Delivery, state: &State) {
+    if delivery.received_at < state.first_seen {
+        update.value(":at", text(delivery.received_at));
+        update.conditions.push("first_seen > :at".to_owned());
+        update.set.push("first_seen = :at".to_owned());
+    }
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}

@@ -1,0 +1,131 @@
+//! What the tests of the store share: a world with an embedded DynamoDB, and deliveries.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed step should end the test")]
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
+    error::BoxError,
+    types::AttributeValue,
+};
+use local::dynamodb::DynamoDb;
+use serde_json::{Value, json};
+use shared::{Entity, Event, EventId, FingerprintKey, Secret, Timestamp};
+use store::{Content, Delivery, Listing, Order, Reader, Recorder, Settings, State, StoredDelivery};
+
+pub const WINDOW: Duration = Duration::from_secs(600);
+pub const LINE: &str = "whatsapp#972501234567";
+
+/// Noon of 2026-11-22.
+pub fn noon() -> Timestamp {
+    "2026-11-22T12:00:00.000000Z".parse().unwrap()
+}
+
+pub fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Counts the requests that a client sends.
+#[derive(Debug, Clone, Default)]
+pub struct Requests(Arc<AtomicUsize>);
+
+impl Requests {
+    /// How many there were since the last call.
+    pub fn take(&self) -> usize {
+        self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
+impl Intercept for Requests {
+    fn name(&self) -> &'static str {
+        "counts requests"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+pub struct World {
+    pub dynamodb: DynamoDb,
+    pub recorder: Recorder,
+    pub reader: Reader,
+    pub requests: Requests,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let requests = Requests::default();
+        let config = dynamodb.client().config().to_builder().interceptor(requests.clone()).build();
+        let client = Client::from_conf(config);
+        let settings = Settings {
+            events_table: dynamodb.events_table().to_owned(),
+            sealed_table: dynamodb.sealed_table().to_owned(),
+            dedup_window: WINDOW,
+            retention: Some(Duration::from_secs(365 * 24 * 60 * 60)),
+        };
+        let reader = Reader::new(client.clone(), dynamodb.events_table());
+        Self { recorder: Recorder::new(client, settings), reader, dynamodb, requests }
+    }
+
+    pub async fn state(&self, entity: &str) -> State {
+        self.reader.state(&Entity::named(entity)).await.unwrap().unwrap()
+    }
+
+    pub async fn history(&self, entity: &str) -> Vec<StoredDelivery> {
+        let page = self.reader.history(&Entity::named(entity), &everything()).await.unwrap();
+        assert_eq!(page.next, None);
+        page.items
+    }
+
+    pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        self.dynamodb.client().scan().table_name(table).into_paginator().items().send().try_collect().await.unwrap()
+    }
+}
+
+pub fn everything() -> Listing {
+    let times = noon().minus(secs(90 * 24 * 3600))..noon().plus(secs(90 * 24 * 3600));
+    Listing { times, order: Order::OldestFirst, after: None, limit: 1_000 }
+}
+
+/// A delivery of a body at a time.
+pub fn delivery(at: Timestamp, body: &Value) -> Delivery {
+    raw_delivery(at, body.to_string().as_bytes())
+}
+
+pub fn raw_delivery(at: Timestamp, body: &[u8]) -> Delivery {
+    let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
+    let content = match Event::decode(body) {
+        Ok(event) => Content::Event(event),
+        Err(cause) => Content::Undecodable { bytes: body.to_vec(), cause },
+    };
+    Delivery {
+        id: EventId::new(at, fastrand::u64(..).to_be_bytes()),
+        received_at: at,
+        source_ip: IpAddr::from([34, 165, 99, 212]),
+        request_id: "request-1".to_owned(),
+        fingerprint: key.fingerprint(body),
+        content,
+    }
+}
+
+/// A line's update.
+pub fn update(extra_info: i64) -> Value {
+    json!({"status": "OK", "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "client-7", "whatsapp_extra_info": extra_info})
+}

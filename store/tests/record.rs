@@ -1,0 +1,280 @@
+//! What stands in the tables after a delivery was recorded.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{LINE, World, delivery, noon, raw_delivery, secs, update};
+use serde_json::json;
+use shared::Value;
+use store::Recorded;
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn a_new_event_is_recorded_with_its_state_in_one_request() {
+    let world = World::start().await;
+    let event = delivery(noon(), &update(4));
+    assert_eq!(world.recorder.record(&event).await.unwrap(), Recorded::Event);
+    assert_eq!(world.requests.take(), 1);
+
+    let history = world.history(LINE).await;
+    assert_eq!(history.len(), 1);
+    assert_eq!((history[0].id, history[0].received_at, history[0].duplicate_of), (event.id, noon(), None));
+    assert_eq!(history[0].body.as_deref(), Some(update(4).to_string().as_str()));
+    assert_eq!(history[0].fingerprint, event.fingerprint.to_string());
+
+    let state = world.state(LINE).await;
+    assert_eq!((state.version, state.duplicates, state.last_event_id), (1, 0, event.id));
+    assert_eq!((state.first_seen, state.last_seen), (noon(), noon()));
+    assert_eq!(state.extra_info().unwrap().as_str(), "4");
+    assert_eq!(state.reference(), Some("client-7"));
+    assert_eq!(world.items("sealed").await, []);
+}
+
+#[tokio::test]
+async fn the_same_body_within_the_window_is_a_duplicate_and_changes_no_value() {
+    let world = World::start().await;
+    let first = delivery(noon(), &update(4));
+    world.recorder.record(&first).await.unwrap();
+    let before = world.state(LINE).await;
+    world.requests.take();
+
+    let again = delivery(noon().plus(secs(600)), &update(4));
+    assert_eq!(world.recorder.record(&again).await.unwrap(), Recorded::Duplicate { of: first.id });
+    assert_eq!(world.requests.take(), 2);
+
+    let history = world.history(LINE).await;
+    assert_eq!(history.iter().map(|delivery| delivery.duplicate_of).collect::<Vec<_>>(), [None, Some(first.id)]);
+    let state = world.state(LINE).await;
+    assert_eq!((state.version, state.duplicates, state.last_event_id), (1, 1, first.id));
+    assert_eq!(state.fields, before.fields);
+    assert_eq!(state.last_seen, again.received_at);
+}
+
+#[tokio::test]
+async fn the_same_body_after_the_window_is_a_new_event() {
+    let world = World::start().await;
+    world.recorder.record(&delivery(noon(), &update(4))).await.unwrap();
+    // The window is counted from the event, not from its last duplicate: a body that comes every few minutes is not
+    // swallowed for ever.
+    world.recorder.record(&delivery(noon().plus(secs(400)), &update(4))).await.unwrap();
+    let later = delivery(noon().plus(secs(601)), &update(4));
+    assert_eq!(world.recorder.record(&later).await.unwrap(), Recorded::Event);
+    let state = world.state(LINE).await;
+    assert_eq!((state.version, state.duplicates), (2, 1));
+}
+
+#[tokio::test]
+async fn on_off_on_are_three_events() {
+    let world = World::start().await;
+    for (after, extra_info) in [(0, 4), (1, 5), (2, 4)] {
+        let event = delivery(noon().plus(secs(after)), &update(extra_info));
+        assert_eq!(world.recorder.record(&event).await.unwrap(), Recorded::Event);
+    }
+    assert_eq!(world.state(LINE).await.version, 3);
+}
+
+#[tokio::test]
+async fn the_same_body_of_another_entity_is_no_duplicate() {
+    let world = World::start().await;
+    for kind in ["package", "partners"] {
+        let event = delivery(noon(), &json!({"event": kind}));
+        assert_eq!(world.recorder.record(&event).await.unwrap(), Recorded::Event);
+    }
+}
+
+#[tokio::test]
+async fn a_field_missing_from_a_later_event_keeps_its_value() {
+    let world = World::start().await;
+    let full = json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "a", "daily_limit": 250, "colour": "red"});
+    world.recorder.record(&delivery(noon(), &full)).await.unwrap();
+    let part =
+        json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": 6, "daily_limit": "1000"});
+    world.recorder.record(&delivery(noon().plus(secs(1)), &part)).await.unwrap();
+
+    let fields = world.state(LINE).await.fields;
+    let shown: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(
+        shown,
+        [
+            "daily_limit=1000",
+            "other.colour=red",
+            "whatsapp=972501234567",
+            "whatsapp_extra_info=6",
+            "whatsapp_reference=a"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_event_that_was_held_up_does_not_turn_the_state_back() {
+    let world = World::start().await;
+    let line = |fields: serde_json::Value| {
+        let mut body = json!({"event": "whatsapp", "whatsapp": "972501234567"});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
+    };
+    let first = delivery(noon(), &line(json!({"whatsapp_extra_info": 1, "daily_limit": 10})));
+    let held_up = delivery(
+        noon().plus(secs(1)),
+        &line(json!({"whatsapp_extra_info": 2, "daily_limit": 20, "whatsapp_reference": "r2"})),
+    );
+    let last = delivery(noon().plus(secs(2)), &line(json!({"whatsapp_extra_info": 3})));
+    for event in [&first, &last, &held_up] {
+        assert_eq!(world.recorder.record(event).await.unwrap(), Recorded::Event);
+    }
+    let state = world.state(LINE).await;
+    assert_eq!((state.version, state.last_event_id, state.last_seen), (3, last.id, last.received_at));
+    assert_eq!(state.extra_info().unwrap().as_str(), "3");
+    assert_eq!(state.fields["daily_limit"].to_string(), "20");
+    assert_eq!(state.reference(), Some("r2"));
+
+    // The oldest of all, held up longest, changes nothing but the counts and the first sighting.
+    let oldest = delivery(noon().minus(secs(9)), &line(json!({"whatsapp_extra_info": 9, "daily_limit": 90})));
+    world.recorder.record(&oldest).await.unwrap();
+    let after = world.state(LINE).await;
+    assert_eq!((after.version, after.first_seen), (4, oldest.received_at));
+    assert_eq!(after.fields, state.fields);
+}
+
+#[tokio::test]
+async fn a_duplicate_confirms_what_it_repeats_against_an_event_held_up_before_it() {
+    let world = World::start().await;
+    let first = delivery(noon(), &update(4));
+    let between = delivery(noon().plus(secs(1)), &update(5));
+    let again = delivery(noon().plus(secs(2)), &update(4));
+    for event in [&first, &again, &between] {
+        world.recorder.record(event).await.unwrap();
+    }
+    let state = world.state(LINE).await;
+    assert_eq!(state.extra_info().unwrap().as_str(), "4");
+    assert_eq!((state.version, state.duplicates), (2, 1));
+}
+
+#[tokio::test]
+async fn recording_an_id_again_changes_nothing() {
+    let world = World::start().await;
+    let event = delivery(noon(), &update(4));
+    let duplicate = delivery(noon().plus(secs(1)), &update(4));
+    let next = delivery(noon().plus(secs(2)), &update(5));
+    let garbage = raw_delivery(noon().plus(secs(3)), b"garbage");
+    let all = [&event, &duplicate, &next, &garbage];
+    let mut first_answers = Vec::new();
+    for one in all {
+        first_answers.push(world.recorder.record(one).await.unwrap());
+    }
+    let before = (world.state(LINE).await, world.items("events").await.len(), world.items("sealed").await);
+    for (one, answer) in all.iter().zip(first_answers) {
+        assert_eq!(world.recorder.record(one).await.unwrap(), answer);
+    }
+    assert_eq!((world.state(LINE).await, world.items("events").await.len(), world.items("sealed").await), before);
+}
+
+#[tokio::test]
+async fn an_api_key_is_in_the_sealed_table_alone_and_stands_where_its_delivery_stands() {
+    let world = World::start().await;
+    let mut body = update(2);
+    body["whatsapp_apiKey"] = json!("123-456-789");
+    let event = delivery(noon(), &body);
+    world.recorder.record(&event).await.unwrap();
+    world.recorder.record(&delivery(noon().plus(secs(1)), &body)).await.unwrap();
+
+    let sealed = world.items("sealed").await;
+    assert_eq!(sealed.len(), 1);
+    assert_eq!(sealed[0]["pk"].as_s().unwrap(), LINE);
+    assert_eq!(sealed[0]["sk"].as_s().unwrap(), &format!("event#{}", event.id));
+    assert_eq!(sealed[0]["api_key"].as_s().unwrap(), "123-456-789");
+    assert_eq!(sealed[0]["body"].as_b().unwrap().as_ref(), body.to_string().as_bytes());
+    assert!(!sealed[0].contains_key("expires_at"));
+    let events = format!("{:?}", world.items("events").await);
+    assert!(!events.contains("123-456-789"), "{events}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_event_is_quarantined_and_its_bytes_sealed() {
+    let world = World::start().await;
+    let garbage = raw_delivery(noon(), b"\xff whatsapp_apiKey 123-456-789");
+    assert_eq!(world.recorder.record(&garbage).await.unwrap(), Recorded::Quarantined);
+    let record = &world.items("events").await[0];
+    assert_eq!(record["pk"].as_s().unwrap(), "quarantine#2026-11-22");
+    assert_eq!(record["body_bytes"].as_n().unwrap(), "29");
+    assert!(!record.contains_key("body"));
+    let sealed = &world.items("sealed").await[0];
+    assert_eq!(sealed["body"].as_b().unwrap().as_ref(), b"\xff whatsapp_apiKey 123-456-789");
+    assert_eq!(sealed["expires_at"], record["expires_at"]);
+    assert!(!format!("{garbage:?} {record:?}").contains("123-456-789"));
+}
+
+#[tokio::test]
+async fn deliveries_expire_after_the_retention_and_states_never() {
+    let world = World::start().await;
+    world.recorder.record(&delivery(noon(), &update(4))).await.unwrap();
+    for item in world.items("events").await {
+        let expires_at = item.get("expires_at").map(|at| at.as_n().unwrap().as_str());
+        let expected = (noon().as_secs() + 365 * 24 * 60 * 60).to_string();
+        assert_eq!(expires_at, (item["sk"].as_s().unwrap() != "state").then_some(expected.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn of_64_identical_deliveries_at_once_one_is_an_event_and_63_are_duplicates_of_it() {
+    let world = Arc::new(World::start().await);
+    let recorded = at_once(&world, (0..64).map(|n| (n, update(4)))).await;
+    let duplicates: Vec<_> =
+        recorded.iter().filter(|recorded| matches!(recorded, Recorded::Duplicate { .. })).collect();
+    assert_eq!((recorded.len(), duplicates.len()), (64, 63));
+    let state = world.state(LINE).await;
+    assert_eq!((state.version, state.duplicates), (1, 63));
+    assert!(duplicates.iter().all(|duplicate| **duplicate == Recorded::Duplicate { of: state.last_event_id }));
+    assert_eq!(world.history(LINE).await.len(), 64);
+    assert_eq!((state.first_seen, state.last_seen), (noon(), noon().plus(std::time::Duration::from_micros(63))));
+}
+
+#[tokio::test]
+async fn of_64_different_deliveries_at_once_all_are_events_and_the_state_is_the_newest() {
+    let world = Arc::new(World::start().await);
+    // Each third event says nothing of the limit, so the newest limit is not in the newest event.
+    let bodies = (0..64).map(|n| {
+        let mut body = update(n);
+        if n % 3 != 0 {
+            body["daily_limit"] = json!(n);
+        }
+        (u64::try_from(n).unwrap(), body)
+    });
+    let recorded = at_once(&world, bodies).await;
+    assert!(recorded.iter().all(|recorded| *recorded == Recorded::Event));
+    let history = world.history(LINE).await;
+    assert_eq!(history.len(), 64);
+    let state = world.state(LINE).await;
+    assert_eq!((state.version, state.duplicates), (64, 0));
+    assert_eq!(state.last_event_id, history[63].id);
+    assert_eq!(state.extra_info().unwrap().as_str(), "63");
+    assert_eq!(state.fields["daily_limit"].to_string(), "62");
+}
+
+async fn at_once(world: &Arc<World>, bodies: impl Iterator<Item = (u64, serde_json::Value)>) -> Vec<Recorded> {
+    let mut writes = JoinSet::new();
+    for (micros, body) in bodies {
+        let world = Arc::clone(world);
+        let event = delivery(noon().plus(std::time::Duration::from_micros(micros)), &body);
+        writes.spawn(async move { world.recorder.record(&event).await.unwrap() });
+    }
+    writes.join_all().await
+}
+
+#[tokio::test]
+async fn a_kind_that_keeps_inventing_fields_fills_its_state_but_loses_no_event() {
+    let world = World::start().await;
+    for event in 0..14 {
+        let mut body = json!({"event": "voice", "voice_extra_info": event});
+        for field in 0..32 {
+            body[format!("field-{event}-{field}")] = json!("x".repeat(1_000));
+        }
+        let event = delivery(noon().plus(secs(event)), &body);
+        assert_eq!(world.recorder.record(&event).await.unwrap(), Recorded::Event);
+    }
+    let state = world.state("voice#-").await;
+    assert_eq!((state.version, state.extra_info().unwrap().as_str()), (14, "13"));
+    assert_eq!(state.fields.get("other.field-0-0"), Some(&Value::Text("x".repeat(1_000))));
+}

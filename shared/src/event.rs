@@ -30,7 +30,7 @@ pub struct Sealed {
     /// The whole body as received.
     pub body: Secret,
     /// The key of the WhatsApp V2 API for the line (provider's page: Partner Webhook, `whatsapp_apiKey`): whoever has it
-    /// can send messages as the client.
+    /// can send messages as the client. One of more than 1,024 bytes is in the body alone.
     pub api_key: Option<Secret>,
 }
 

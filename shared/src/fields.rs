@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The longest text of a field in the typed view, in bytes. Keys of the store's index hold at most 2,048.
-const LONGEST_TEXT: usize = 1_024;
+pub(crate) const LONGEST_TEXT: usize = 1_024;
 /// The longest name of an undocumented field in the typed view, in bytes.
 const LONGEST_NAME: usize = 64;
 /// How many undocumented fields of one event the typed view takes, so that a state stays far below the store's limit.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::{
     Secret,
+    fields::LONGEST_TEXT,
     json_text::{self, Scalar, Token},
 };
 
@@ -56,7 +57,8 @@ pub(crate) fn redact(text: &str, scalars: &[Scalar], is_field: impl Fn(&str) -> 
             secrets.push(plain(text, inside));
         }
         if key.depth == 1 && name.ends_with("apikey") {
-            api_key = Some(Secret::new(json_text::unquote(token).unwrap_or_else(|| token.to_owned())));
+            let key = json_text::unquote(token).unwrap_or_else(|| token.to_owned());
+            api_key = Some(key).filter(|key| key.len() <= LONGEST_TEXT).map(Secret::new);
         }
         sealed.push(value);
     }

@@ -6,4 +6,4 @@ mod logging;
 
 pub use aws::{Patience, aws_config};
 pub use environment::{Environment, InvalidVariable};
-pub use logging::init as init_logging;
+pub use logging::{init as init_logging, subscriber as log_subscriber};

@@ -245,11 +245,11 @@ impl Reader {
         while let Some(answer) = queries.join_next().await {
             let (items, more) = answer.map_err(|error| StoreError::DynamoDb(error.to_string()))??;
             let deliveries = items.iter().map(StoredDelivery::read).collect::<Result<Vec<_>, _>>()?;
-            if let (Some(last), Some(_)) = (deliveries.last(), more) {
-                if cut_off.is_none_or(|at| sooner(&last.id, &at)) {
-                    cut_off = Some(last.id);
-                }
-            }
+            let last = deliveries.last().filter(|_| more.is_some()).map(|delivery| delivery.id);
+            cut_off = match (cut_off, last) {
+                (Some(a), Some(b)) => Some(if sooner(&b, &a) { b } else { a }),
+                (a, b) => a.or(b),
+            };
             merged.extend(deliveries);
         }
         merged.sort_by_key(|delivery| delivery.id);

@@ -1,2 +1,26 @@
-//! x
-fn main() {}
+//! The Lambda function `receiver`.
+
+use std::time::SystemTime;
+
+use lambda_http::{Error, Request, service_fn};
+use receiver::{Arrival, Config, Receiver};
+use startup::Environment;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    startup::init_logging(
+        std::env::var("AWS_LAMBDA_LOG_FORMAT").ok().as_deref(),
+        std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG")).ok().as_deref(),
+    );
+    let config = Config::read(&Environment::of_this_process())
+        .inspect_err(|error| tracing::error!(%error, "the receiver cannot start"))?;
+    let aws = startup::aws_config(receiver::DYNAMODB).await;
+    let receiver = &Receiver::start(config, &aws, SystemTime::now().into()).await;
+    lambda_http::run(service_fn(async |request: Request| {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| Error::from(error.to_string()))?;
+        let arrival = Arrival { received_at: SystemTime::now().into(), random };
+        Ok::<_, Error>(receiver.handle(request, arrival).await)
+    }))
+    .await
+}

@@ -1,0 +1,68 @@
+use std::net::IpAddr;
+
+use shared::{Timestamp, TokenHash};
+use thiserror::Error;
+
+use crate::{
+    known_tokens::{KnownTokens, Standing},
+    route::Call,
+    source_ips::SourceIps,
+};
+
+/// A call that came from an allowed address with an accepted token. Only [`Gate::authenticate`] makes one.
+pub(crate) struct Verified {
+    pub(crate) body: Vec<u8>,
+    pub(crate) source_ip: IpAddr,
+    pub(crate) request_id: String,
+}
+
+/// Why a call is not let in. The caller never learns which.
+#[derive(Debug, Error)]
+pub(crate) enum Refusal {
+    #[error("the gateway gave no source address")]
+    NoSourceAddress,
+    #[error("the source address is not among the allowed ones")]
+    SourceAddress(IpAddr),
+    #[error("there is no token in the path")]
+    NoToken,
+    #[error("the token in the path is not an accepted one")]
+    Token(IpAddr),
+}
+
+/// Neither let in nor refused: the accepted tokens cannot be read.
+pub(crate) struct CannotTell {
+    pub(crate) body: Vec<u8>,
+    pub(crate) request_id: String,
+}
+
+/// What became of a call at the gate.
+pub(crate) enum Verdict {
+    Verified(Verified),
+    Refused(Refusal),
+    CannotTell(CannotTell),
+}
+
+/// Lets calls in: first by the address they come from, then by the token in their path.
+pub(crate) struct Gate {
+    pub(crate) allowed: SourceIps,
+    pub(crate) tokens: KnownTokens,
+}
+
+impl Gate {
+    /// Checks the address before the token, so that nobody from elsewhere can make us read the tokens.
+    pub(crate) async fn authenticate(&self, call: Call, now: Timestamp) -> Verdict {
+        let Some(source_ip) = call.source_ip else { return Verdict::Refused(Refusal::NoSourceAddress) };
+        if !self.allowed.allow(source_ip) {
+            return Verdict::Refused(Refusal::SourceAddress(source_ip));
+        }
+        if call.presented_token.is_empty() {
+            return Verdict::Refused(Refusal::NoToken);
+        }
+        let Call { body, request_id, .. } = call;
+        match self.tokens.check(&TokenHash::of(&call.presented_token), now).await {
+            Standing::Accepted => Verdict::Verified(Verified { body, source_ip, request_id }),
+            Standing::Unknown => Verdict::Refused(Refusal::Token(source_ip)),
+            Standing::CannotTell => Verdict::CannotTell(CannotTell { body, request_id }),
+        }
+    }
+}

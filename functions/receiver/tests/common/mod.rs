@@ -1,0 +1,152 @@
+//! A receiver as it runs in Lambda, in front of an embedded DynamoDB.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed step should end the test")]
+
+use std::{collections::HashMap, fs, path::PathBuf, sync::atomic::AtomicU64, time::Duration};
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_http::{Body, Request, Response};
+use local::{dynamodb::DynamoDb, link::Link};
+use receiver::{Arrival, Config, Receiver};
+use serde_json::Value;
+use shared::{Entity, Timestamp, TokenHash};
+use startup::Environment;
+use store::{AcceptedTokens, Listing, Order, Reader, State, StoredDelivery};
+
+/// The token in the paths of the samples.
+pub const TOKEN: &str = "local-sample-token-0123456789abcdef";
+pub const LINE: &str = "whatsapp#972501234567";
+
+pub struct World {
+    pub dynamodb: DynamoDb,
+    pub link: Link,
+    pub receiver: Receiver,
+    pub tokens: AcceptedTokens,
+    clock: AtomicU64,
+}
+
+/// An answer, its body read as JSON where it has one.
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub allow: Option<String>,
+    pub body: Value,
+}
+
+pub fn noon() -> Timestamp {
+    "2026-11-22T12:00:00.000000Z".parse().unwrap()
+}
+
+pub fn config() -> Config {
+    let environment = Environment::from([
+        ("EVENTS_TABLE", "events"),
+        ("SEALED_TABLE", "sealed"),
+        ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
+        ("DEDUP_WINDOW_SECONDS", "600"),
+        ("RETENTION_DAYS", "365"),
+        ("FINGERPRINT_KEY", "a key for tests only"),
+    ]);
+    Config::read(&environment).unwrap()
+}
+
+/// The SDK as the function configures it, but for where it connects to.
+pub async fn aws(url: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    startup::aws_config(receiver::DYNAMODB)
+        .await
+        .into_builder()
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+impl World {
+    /// A receiver that has started after the samples' token was accepted.
+    pub async fn start() -> Self {
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let tokens = AcceptedTokens::new(dynamodb.client(), dynamodb.events_table());
+        tokens.accept(&TokenHash::of(TOKEN), noon()).await.unwrap();
+        let link = Link::to(&dynamodb.url()).await.unwrap();
+        let receiver = Receiver::start(config(), &aws(&link.url()).await, noon()).await;
+        Self { dynamodb, link, receiver, tokens, clock: AtomicU64::new(0) }
+    }
+
+    /// Hands the receiver a gateway's event, a second after the one before.
+    pub async fn send(&self, event: &str) -> Answer {
+        let second = self.clock.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.send_at(event, noon().plus(Duration::from_secs(second))).await
+    }
+
+    pub async fn send_at(&self, event: &str, received_at: Timestamp) -> Answer {
+        let arrival = Arrival { received_at, random: fastrand::u64(..).to_be_bytes() };
+        answer(self.receiver.handle(request(event), arrival).await)
+    }
+
+    pub async fn state(&self, entity: &str) -> Option<State> {
+        let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
+        reader.state(&Entity::named(entity)).await.unwrap()
+    }
+
+    /// Every delivery that stands in the table, oldest first.
+    pub async fn deliveries(&self) -> Vec<StoredDelivery> {
+        let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
+        let day = Duration::from_secs(24 * 60 * 60);
+        let listing = Listing {
+            times: noon().minus(day)..noon().plus(day),
+            order: Order::OldestFirst,
+            after: None,
+            limit: 1_000,
+        };
+        reader.by_time(&listing).await.unwrap().items
+    }
+
+    pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        self.dynamodb.client().scan().table_name(table).into_paginator().items().send().try_collect().await.unwrap()
+    }
+}
+
+/// A gateway's event as the runtime hands it to the function.
+pub fn request(event: &str) -> Request {
+    lambda_http::request::from_str(event).unwrap()
+}
+
+pub fn answer(response: Response<Body>) -> Answer {
+    let allow = response.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
+    let status = response.status().as_u16();
+    let body = match response.body() {
+        Body::Empty => Value::Null,
+        body => serde_json::from_slice(body).unwrap(),
+    };
+    Answer { status, allow, body }
+}
+
+/// The sample requests: file name and content.
+pub fn samples() -> Vec<(String, String)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../events/receiver");
+    let mut samples: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap())
+        .map(|file| (file.file_name().into_string().unwrap(), fs::read_to_string(file.path()).unwrap()))
+        .collect();
+    samples.sort();
+    samples
+}
+
+pub fn sample(name: &str) -> String {
+    let found = samples().into_iter().find(|(file, _)| file == name);
+    found.unwrap_or_else(|| panic!("there is no sample {name}")).1
+}
+
+/// A sample with another body.
+pub fn with_body(body: &str) -> String {
+    let mut event: Value = serde_json::from_str(&sample("200-whatsapp.json")).unwrap();
+    event["body"] = body.into();
+    event.to_string()
+}
+
+/// A sample with another token in its path.
+pub fn with_token(token: &str) -> String {
+    sample("200-whatsapp.json").replace(TOKEN, token)
+}

@@ -1,0 +1,91 @@
+//! What the receiver writes to its log, and what it never writes there.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+mod common;
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
+
+use common::{TOKEN, World, noon, sample, samples};
+use serde_json::Value;
+
+/// Where the log of a test goes.
+#[derive(Clone)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// The one log of this process: what tells whether a line is wanted is the same for all its threads.
+    fn of_this_process() -> Self {
+        static LOG: LazyLock<Log> = LazyLock::new(|| {
+            let log = Log(Arc::default());
+            let writer = log.clone();
+            let subscriber = startup::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            log
+        });
+        LOG.clone()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_log_line_has_a_secret_at_any_level_whatever_happens() {
+    let log = Log::of_this_process();
+    let world = World::start().await;
+    for (_, event) in samples() {
+        world.send(&event).await;
+    }
+    world.link.hang();
+    tokio::time::pause();
+    for (_, event) in samples() {
+        world.send_at(&event, noon().plus(Duration::from_secs(60))).await;
+    }
+
+    let text = log.text();
+    for secret in ["123-456-789", TOKEN, "another-token-0123456789abcdefghijk", "a key for tests only"] {
+        assert!(!text.contains(secret), "{secret} is in the log");
+    }
+    for said in [
+        "event recorded",
+        "duplicate recorded",
+        "delivery quarantined",
+        "call refused",
+        "body too large",
+        "delivery not recorded",
+    ] {
+        assert!(text.contains(said), "the log does not say: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_recorded_can_be_entered_again_from_the_log() {
+    let log = Log::of_this_process();
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    world.send_at(&sample("200-builder.json"), noon().plus(Duration::from_secs(1_234))).await;
+
+    let text = log.text();
+    let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let line = lines.find(|line| line["received_at"] == "2026-11-22T12:20:34.000000Z").unwrap();
+    assert_eq!(line["level"], "ERROR");
+    let logged: Value = serde_json::from_str(line["body"].as_str().unwrap()).unwrap();
+    assert_eq!(logged["builderID"], 523);
+}

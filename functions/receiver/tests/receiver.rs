@@ -1,0 +1,158 @@
+//! What the receiver promises beyond single requests: who gets in, in what time, and what is always kept.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{LINE, World, answer, aws, config, noon, request, sample, samples, with_body, with_token};
+use receiver::{Arrival, Receiver};
+use serde_json::{Value, json};
+use shared::TokenHash;
+use tokio::time::Instant;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn a_refused_call_learns_nothing_but_that() {
+    let world = World::start().await;
+    for (name, event) in samples().into_iter().filter(|(name, _)| name.starts_with("403")) {
+        let answer = world.send(&event).await;
+        assert_eq!((answer.status, answer.body), (403, Value::Null), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_one() {
+    let world = World::start().await;
+    let answer = world.send(&sample("405-get.json")).await;
+    assert_eq!((answer.status, answer.allow.as_deref()), (405, Some("POST")));
+}
+
+#[tokio::test]
+async fn a_body_of_the_limit_is_taken_and_one_byte_more_is_refused_with_the_limit() {
+    const LIMIT: usize = 256 * 1024;
+    let world = World::start().await;
+    let of_size = |size: usize| {
+        let empty = json!({"event": "whatsapp", "whatsapp": "972501234567", "note": ""}).to_string().len();
+        with_body(
+            &json!({"event": "whatsapp", "whatsapp": "972501234567", "note": "x".repeat(size - empty)}).to_string(),
+        )
+    };
+    assert_eq!(world.send(&of_size(LIMIT)).await.status, 200);
+    let answer = world.send(&of_size(LIMIT + 1)).await;
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.body["error"], "the body has 262145 bytes; at most 262144 are taken");
+    assert_eq!(world.deliveries().await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_largest_bodies_are_recorded_whatever_is_in_them() {
+    let world = World::start().await;
+    let secret =
+        json!({"event": "whatsapp", "whatsapp_apiKey": "k".repeat(200_000), "builder_url": "u".repeat(50_000)});
+    let garbage = "\u{1}".repeat(260_000);
+    let many = format!("{{{}}}", (0..20_000).map(|n| format!(r#""f{n}":"v""#)).collect::<Vec<_>>().join(","));
+    let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    for body in [secret.to_string(), garbage, many, deep] {
+        assert_eq!(world.send(&with_body(&body)).await.status, 200, "{:.60}", body);
+    }
+}
+
+#[tokio::test]
+async fn a_token_accepted_after_the_start_is_learned_of_and_looked_for_at_most_every_two_seconds() {
+    let world = World::start().await;
+    let event = with_token("a-token-that-was-rotated-in");
+    let at = |millis| noon().plus(Duration::from_millis(millis));
+    assert_eq!(world.send_at(&event, at(2_000)).await.status, 403);
+    world.tokens.accept(&TokenHash::of("a-token-that-was-rotated-in"), noon()).await.unwrap();
+    assert_eq!(world.send_at(&event, at(3_999)).await.status, 403);
+    assert_eq!(world.send_at(&event, at(4_000)).await.status, 200);
+    assert_eq!(world.send_at(&sample("200-whatsapp.json"), at(4_001)).await.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_from_elsewhere_can_make_the_receiver_read_the_tokens() {
+    let world = World::start().await;
+    world.link.hang();
+    // Were the tokens read, the answer would be 503.
+    let answer = world.send_at(&sample("403-wrong-address.json"), noon().plus(Duration::from_secs(60))).await;
+    assert_eq!(answer.status, 403);
+}
+
+#[tokio::test]
+async fn without_dynamodb_a_verified_delivery_is_answered_503_within_4_seconds() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let started = Instant::now();
+    let answer = world.send(&sample("200-whatsapp.json")).await;
+    assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
+    assert_eq!(answer.status, 503);
+}
+
+#[tokio::test]
+async fn without_dynamodb_a_token_that_may_be_new_is_not_refused_but_answered_503_within_4_seconds() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let started = Instant::now();
+    let event = with_token("a-token-that-was-rotated-in");
+    let answer = world.send_at(&event, noon().plus(Duration::from_secs(60))).await;
+    assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
+    assert_eq!(answer.status, 503);
+}
+
+#[tokio::test]
+async fn without_dynamodb_the_start_takes_a_second_and_the_first_event_after_the_outage_is_recorded() {
+    let world = World::start().await;
+    world.link.hang();
+    let aws = aws(&world.link.url()).await;
+    tokio::time::pause();
+    let started = Instant::now();
+    let cold = Receiver::start(config(), &aws, noon()).await;
+    assert!(started.elapsed() <= Duration::from_secs(1), "{:?}", started.elapsed());
+    tokio::time::resume();
+
+    world.link.mend();
+    let arrival = Arrival { received_at: noon().plus(Duration::from_secs(3)), random: [1; 8] };
+    let answer = answer(cold.handle(request(&sample("200-whatsapp.json")), arrival).await);
+    assert_eq!(answer.status, 200);
+    assert_eq!(world.deliveries().await.len(), 1);
+}
+
+#[tokio::test]
+async fn of_64_identical_deliveries_at_once_one_is_an_event_and_63_are_duplicates() {
+    let world = World::start().await;
+    let event = sample("200-whatsapp.json");
+    let answers = at_once(&world, &vec![event; 64]).await;
+    let (events, duplicates): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.body.get("duplicate_of").is_none());
+    assert_eq!((events.len(), duplicates.len()), (1, 63));
+    assert!(duplicates.iter().all(|duplicate| duplicate.body["duplicate_of"] == events[0].body["id"]));
+    let state = world.state(LINE).await.unwrap();
+    assert_eq!((state.version, state.duplicates, world.deliveries().await.len()), (1, 63, 64));
+    assert_eq!(world.items("sealed").await.len(), 1);
+}
+
+#[tokio::test]
+async fn of_64_different_deliveries_at_once_all_are_events_and_the_state_is_the_newest() {
+    let world = World::start().await;
+    let events: Vec<String> = (0..64)
+        .map(|n| {
+            with_body(&json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": n}).to_string())
+        })
+        .collect();
+    let answers = at_once(&world, &events).await;
+    assert!(answers.iter().all(|answer| answer.status == 200 && answer.body.get("duplicate_of").is_none()));
+    let (state, deliveries) = (world.state(LINE).await.unwrap(), world.deliveries().await);
+    assert_eq!((state.version, deliveries.len()), (64, 64));
+    assert_eq!(state.last_event_id, deliveries[63].id);
+    assert_eq!(state.extra_info().unwrap().as_str(), "63");
+}
+
+/// Sends all of them at once; the first is received first.
+async fn at_once(world: &World, events: &[String]) -> Vec<common::Answer> {
+    let sends = (0..).zip(events).map(|(n, event)| world.send_at(event, noon().plus(Duration::from_micros(n))));
+    futures_util::future::join_all(sends).await
+}

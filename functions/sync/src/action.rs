@@ -1,0 +1,143 @@
+use serde_json::{Map, Value};
+use shared::{InvalidWebhookUrl, WebhookUrl};
+use thiserror::Error;
+
+/// What an event asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Report what is registered.
+    Get,
+    /// Report what [`Action::Sync`] would do, and do nothing.
+    Plan,
+    /// Register our URL, if it is not what is registered.
+    Sync,
+    /// Register this URL, whatever is registered.
+    Set(WebhookUrl),
+}
+
+/// Why an event asks for nothing that can be done. No part of the event is in it: a URL is secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BadRequest {
+    /// JSON, but not an object.
+    #[error(r#"the event is not a JSON object; send one such as {{"action":"sync"}}"#)]
+    NotAnObject,
+    /// A request of a CloudFormation custom resource.
+    #[error(
+        r#"the event is a request of CloudFormation (it has "RequestType"), which this function does not handle; send {{"action":"sync"}}"#
+    )]
+    CloudFormation,
+    /// `action` is not a string.
+    #[error(r#""action" is not a string; use "get", "plan", "sync" or "set""#)]
+    ActionNotText,
+    /// `action` is a string that names no action.
+    #[error(r#""action" names no action that there is; use "get", "plan", "sync" or "set""#)]
+    UnknownAction,
+    /// `set` without `url`.
+    #[error(
+        r#""url" is missing; "set" needs the URL to register: {{"action":"set","url":"https://example.com/hooks/…"}}"#
+    )]
+    UrlMissing,
+    /// `url` is not a string.
+    #[error(r#""url" is not a string; write it as "https://example.com/hooks/…""#)]
+    UrlNotText,
+    /// `url` cannot be registered.
+    #[error(r#""url" cannot be registered: {0}"#)]
+    UrlInvalid(InvalidWebhookUrl),
+    /// `url` with another action than `set`.
+    #[error(r#""url" is given, but only "set" takes one; leave it out, or send "action":"set""#)]
+    UrlNotWanted,
+}
+
+impl Action {
+    /// Reads an event. One without `action`, such as the schedule's, asks for [`Action::Sync`].
+    ///
+    /// # Errors
+    /// When it asks for nothing that can be done, or is ambiguous.
+    pub fn read(event: &Value) -> Result<Self, BadRequest> {
+        let event = event.as_object().ok_or(BadRequest::NotAnObject)?;
+        if event.contains_key("RequestType") {
+            return Err(BadRequest::CloudFormation);
+        }
+        match event.get("action").map_or(Some("sync"), Value::as_str) {
+            Some("get") => without_url(Self::Get, event),
+            Some("plan") => without_url(Self::Plan, event),
+            Some("sync") => without_url(Self::Sync, event),
+            Some("set") => Ok(Self::Set(url(event)?)),
+            Some(_) => Err(BadRequest::UnknownAction),
+            None => Err(BadRequest::ActionNotText),
+        }
+    }
+
+    /// The name that an event asks for it with.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Plan => "plan",
+            Self::Sync => "sync",
+            Self::Set(_) => "set",
+        }
+    }
+}
+
+fn without_url(action: Action, event: &Map<String, Value>) -> Result<Action, BadRequest> {
+    if event.contains_key("url") { Err(BadRequest::UrlNotWanted) } else { Ok(action) }
+}
+
+fn url(event: &Map<String, Value>) -> Result<WebhookUrl, BadRequest> {
+    let url = event.get("url").ok_or(BadRequest::UrlMissing)?.as_str().ok_or(BadRequest::UrlNotText)?;
+    WebhookUrl::parse(url).map_err(BadRequest::UrlInvalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_action_is_read_by_its_name() {
+        for name in ["get", "plan", "sync"] {
+            assert_eq!(Action::read(&json!({ "action": name })).unwrap().name(), name);
+        }
+        let url = "https://example.com/hooks/other";
+        let set = Action::read(&json!({ "action": "set", "url": url })).unwrap();
+        assert_eq!(set, Action::Set(WebhookUrl::parse(url).unwrap()));
+        assert_eq!(set.name(), "set");
+    }
+
+    #[test]
+    fn an_event_without_an_action_asks_for_a_sync() {
+        for event in [json!({}), json!({ "source": "aws.scheduler", "detail": {} })] {
+            assert_eq!(Action::read(&event), Ok(Action::Sync));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_with_its_fault() {
+        for (event, fault) in [
+            (json!(null), BadRequest::NotAnObject),
+            (json!([]), BadRequest::NotAnObject),
+            (json!("sync"), BadRequest::NotAnObject),
+            (json!({ "RequestType": "Create", "action": "sync" }), BadRequest::CloudFormation),
+            (json!({ "action": null }), BadRequest::ActionNotText),
+            (json!({ "action": 1 }), BadRequest::ActionNotText),
+            (json!({ "action": "" }), BadRequest::UnknownAction),
+            (json!({ "action": "SYNC" }), BadRequest::UnknownAction),
+            (json!({ "action": "rotate" }), BadRequest::UnknownAction),
+            (json!({ "action": "set" }), BadRequest::UrlMissing),
+            (json!({ "action": "set", "url": null }), BadRequest::UrlNotText),
+            (json!({ "action": "set", "url": "" }), BadRequest::UrlInvalid(InvalidWebhookUrl::NotAUrl)),
+            (json!({ "action": "sync", "url": "https://example.com/t" }), BadRequest::UrlNotWanted),
+            (json!({ "url": "https://example.com/t" }), BadRequest::UrlNotWanted),
+        ] {
+            assert_eq!(Action::read(&event), Err(fault), "{event}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_the_url() {
+        let event = json!({ "action": "set", "url": "http://example.com/hooks/s3cret" });
+        let refusal = Action::read(&event).unwrap_err();
+        assert!(!format!("{refusal} {refusal:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,88 @@
+use thiserror::Error;
+use url::{Host, Url};
+
+/// Where the partner API is: https, or http on this machine's loopback; any path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiBaseUrl(String);
+
+/// Why a text is no [`ApiBaseUrl`]. The text is not part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidApiBaseUrl {
+    /// It cannot be read as an absolute URL.
+    #[error("is not an absolute URL")]
+    NotAUrl,
+    /// The scheme is not https, or http leads off this machine.
+    #[error("is not https (http is only allowed to a loopback address)")]
+    NotHttps,
+    /// It has a user name or a password.
+    #[error("has a user name or password; the credentials belong into the partner's secret")]
+    HasCredentials,
+    /// It has a query or a fragment, to which no path can be added.
+    #[error("has a query (?…) or a fragment (#…)")]
+    HasQuery,
+}
+
+impl ApiBaseUrl {
+    /// Reads a URL, with or without slashes at its end.
+    ///
+    /// # Errors
+    /// One per rule that it breaks; the first counts.
+    pub fn parse(text: &str) -> Result<Self, InvalidApiBaseUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidApiBaseUrl::NotAUrl)?;
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+            return Err(InvalidApiBaseUrl::NotHttps);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidApiBaseUrl::HasCredentials);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidApiBaseUrl::HasQuery);
+        }
+        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    /// The URL of a call, whose path begins with a slash.
+    pub fn call(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_call_follows_the_base_with_one_slash() {
+        for (base, call) in [
+            ("https://partners.example.com/api", "https://partners.example.com/api/settings/getWebhook"),
+            ("https://partners.example.com/api/", "https://partners.example.com/api/settings/getWebhook"),
+            ("https://partners.example.com", "https://partners.example.com/settings/getWebhook"),
+            ("http://127.0.0.1:9000/a/b//", "http://127.0.0.1:9000/a/b/settings/getWebhook"),
+            ("http://localhost:9000", "http://localhost:9000/settings/getWebhook"),
+            ("http://[::1]:9000/", "http://[::1]:9000/settings/getWebhook"),
+        ] {
+            assert_eq!(ApiBaseUrl::parse(base).unwrap().call("/settings/getWebhook"), call);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_base_is_refused_with_its_fault() {
+        for (text, fault) in [
+            ("partners.example.com/api", InvalidApiBaseUrl::NotAUrl),
+            ("http://partners.example.com/api", InvalidApiBaseUrl::NotHttps),
+            ("http://127.0.0.1.example.com/api", InvalidApiBaseUrl::NotHttps),
+            ("ftp://127.0.0.1/api", InvalidApiBaseUrl::NotHttps),
+            ("https://user@example.com/api", InvalidApiBaseUrl::HasCredentials),
+            ("https://example.com/api?key=1", InvalidApiBaseUrl::HasQuery),
+            ("https://example.com/api#a", InvalidApiBaseUrl::HasQuery),
+        ] {
+            assert_eq!(ApiBaseUrl::parse(text), Err(fault), "{text}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+use local::partner::{Call, Fault};
+use serde_json::json;
+
+use crate::world::{OURS, World, as_lambda_error};
+
+#[tokio::test]
+async fn wrong_credentials_are_tried_exactly_once() {
+    let world = World::start().await;
+    world.secrets.put("partner", r#"{"client_id":"wrong","client_secret":"wrong"}"#);
+    assert_eq!(world.cause("sync").await, "WrongCredentials");
+    assert_eq!(world.partner.calls(), [Call::AccessToken]);
+}
+
+#[tokio::test]
+async fn wrong_credentials_to_another_call_are_tried_exactly_once() {
+    let world = World::start().await;
+    world.partner.always(Call::Get, Fault::Reason(2));
+    assert_eq!(world.cause("sync").await, "WrongCredentials");
+    assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Get]);
+}
+
+#[tokio::test]
+async fn a_blocked_address_is_the_cause() {
+    let world = World::start().await;
+    world.secrets.put("partner", r#"{"client_id":"wrong","client_secret":"wrong"}"#);
+    for _ in 0..5 {
+        assert_eq!(world.cause("get").await, "WrongCredentials");
+    }
+    assert_eq!(world.cause("get").await, "AddressBlocked");
+    assert_eq!(world.partner.calls(), [Call::AccessToken; 6]);
+}
+
+#[tokio::test]
+async fn a_url_that_the_provider_refuses_is_the_cause() {
+    let world = World::start().await;
+    world.partner.next(Call::Set, Fault::Reason(13));
+    assert_eq!(world.cause("sync").await, "UrlRefused");
+    assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Get, Call::Set]);
+}
+
+#[tokio::test]
+async fn an_unknown_reason_is_told_with_its_number_and_call() {
+    for (call, number, name) in [
+        (Call::AccessToken, 13, "access token"),
+        (Call::Get, 13, "get webhook"),
+        (Call::Get, -7, "get webhook"),
+        (Call::Set, 99, "set webhook"),
+        (Call::Set, 1, "set webhook"),
+    ] {
+        let world = World::start().await;
+        world.partner.always(call, Fault::Reason(number));
+        let error = as_lambda_error(world.run("sync").await.unwrap_err());
+        assert_eq!(error["errorType"], "UnknownReason");
+        let message = error["errorMessage"].as_str().unwrap();
+        assert!(message.contains(&format!("the {name} call with reason {number},")), "{message}");
+        assert_eq!(world.partner.calls().into_iter().filter(|made| *made == call).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_used_is_the_cause_and_nobody_is_asked() {
+    for (id, value) in [
+        ("partner", None),
+        ("partner", Some("")),
+        ("partner", Some("stand-in-client-secret")),
+        ("partner", Some(r#"{"client_id":"stand-in-client-id"}"#)),
+        ("partner", Some(r#"{"access_token":"Fixed-Access-Token-5555\n"}"#)),
+        ("webhook-token", None),
+        ("webhook-token", Some("short")),
+        ("webhook-token", Some("Webhook-Token-0123456789\n")),
+        ("webhook-token", Some(&"Webhook-Token-0123456789".repeat(30))),
+    ] {
+        let world = World::start().await;
+        match value {
+            Some(value) => world.secrets.put(id, value),
+            None => world.secrets.delete(id),
+        }
+        let error = world.run("sync").await.unwrap_err();
+        assert_eq!(error.cause(), "SecretUnusable", "{error}");
+        assert!(error.to_string().starts_with(&format!("the secret {id} (")), "{error}");
+        assert_eq!(world.partner.calls(), []);
+    }
+}
+
+#[tokio::test]
+async fn secrets_manager_out_of_reach_is_the_cause() {
+    let mut world = World::start().await;
+    world.restart_without_secrets_manager();
+    let error = world.run("sync").await.unwrap_err();
+    assert_eq!(error.cause(), "SecretUnusable");
+    assert!(error.to_string().contains("Secrets Manager could not be reached"), "{error}");
+}
+
+#[tokio::test]
+async fn a_failed_run_is_one_line_in_the_log_with_its_cause() {
+    let world = World::start().await;
+    world.partner.register(Some(OURS));
+    world.partner.always(Call::Get, Fault::Reason(77));
+    let error = world.run("sync").await.unwrap_err();
+    assert_eq!(world.log().len(), 1);
+    let line = world.last_line();
+    assert_eq!((&line["level"], &line["cause"]), (&json!("ERROR"), &json!("UnknownReason")), "{line}");
+    assert_eq!(line["error"], error.to_string());
+}

@@ -1,0 +1,282 @@
+//! A stand-in for the provider's partner API: it keeps to what the provider's pages "Access Token" and "Partner Webhook"
+//! say, and misbehaves on command.
+
+mod api;
+mod delivery;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+pub use delivery::{Delivered, DeliveryFailed};
+use tokio::{net::TcpListener, sync::oneshot};
+
+/// The client id that it knows.
+pub const CLIENT_ID: &str = "stand-in-client-id";
+/// The client secret that belongs to [`CLIENT_ID`].
+pub const CLIENT_SECRET: &str = "stand-in-client-secret";
+
+/// How many wrong client ids or secrets it takes before it blocks the caller. The provider does not say its own number.
+const WRONG_ATTEMPTS: usize = 5;
+
+/// A call of the partner API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// `POST /settings/accessToken`
+    AccessToken,
+    /// `POST /settings/setWebhook`
+    Set,
+    /// `GET /settings/getWebhook`
+    Get,
+}
+
+/// What it does instead of answering a call as it should.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Answers 200 with a page.
+    Html,
+    /// Answers 200 with nothing.
+    Empty,
+    /// Answers 200 with a JSON object that has none of the call's fields.
+    WrongJson,
+    /// Answers 200 with JSON that never ends.
+    Endless,
+    /// Answers 302 and names the same call as the place to go.
+    Redirect,
+    /// Answers with a status and a short text, as proxies do.
+    Status(u16),
+    /// Answers with a status and a body.
+    Answer(u16, String),
+    /// Refuses, with a reason.
+    Reason(i64),
+    /// Takes the request and never answers.
+    Hang,
+    /// Takes the request and closes the connection.
+    Disconnect,
+    /// Set: says OK and keeps the URL that was registered.
+    SetIgnored,
+    /// Forgets all access tokens, then answers as it should.
+    TokenExpired,
+}
+
+/// How it writes the URL in its answers; the provider's own example has no scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// As it was set.
+    Exact,
+    /// Without `https://`.
+    WithoutScheme,
+    /// With the host's letters in upper case.
+    HostInCapitals,
+    /// With a slash at the end.
+    TrailingSlash,
+}
+
+/// What it sends as `expiration_time` of an access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expiration {
+    /// The time at which it does forget the token: in one hour.
+    True,
+    /// Nothing.
+    Missing,
+    /// This text.
+    Text(String),
+}
+
+/// A running stand-in; it ends when this is dropped.
+pub struct Partner {
+    address: SocketAddr,
+    state: Shared,
+    _stop: oneshot::Sender<()>,
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Mutex<State>>);
+
+struct State {
+    registered: Option<String>,
+    writing: Writing,
+    expiration: Expiration,
+    access_tokens: Vec<String>,
+    forgotten: usize,
+    wrong_attempts: usize,
+    next: HashMap<Call, VecDeque<Fault>>,
+    always: HashMap<Call, Fault>,
+    calls: Vec<Call>,
+}
+
+impl Partner {
+    /// Starts one on a free port of the loopback interface, with nothing registered.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub async fn start() -> io::Result<Self> {
+        Self::start_on(0).await
+    }
+
+    /// Starts one on a port of the loopback interface.
+    ///
+    /// # Errors
+    /// When the port is not to be had.
+    pub async fn start_on(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let address = listener.local_addr()?;
+        let state = Shared(Arc::new(Mutex::new(State::default())));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = axum::serve(listener, api::router(state.clone())).with_graceful_shutdown(async {
+            // An error means that the sender was dropped, which is how it is told to stop.
+            let _ = stopped.await;
+        });
+        tokio::spawn(server.into_future());
+        Ok(Self { address, state, _stop: stop })
+    }
+
+    /// The base URL, for `PARTNER_API_BASE_URL`.
+    pub fn url(&self) -> String {
+        format!("http://{}/api", self.address)
+    }
+
+    /// Misbehaves at the next call of a kind; more of them wait in a queue.
+    pub fn next(&self, call: Call, fault: Fault) {
+        self.state.lock().next.entry(call).or_default().push_back(fault);
+    }
+
+    /// Misbehaves at every call of a kind that finds the queue empty.
+    pub fn always(&self, call: Call, fault: Fault) {
+        self.state.lock().always.insert(call, fault);
+    }
+
+    /// Answers as it should from now on.
+    pub fn behave(&self) {
+        let mut state = self.state.lock();
+        state.next.clear();
+        state.always.clear();
+    }
+
+    /// Writes the URL this way from now on.
+    pub fn write(&self, writing: Writing) {
+        self.state.lock().writing = writing;
+    }
+
+    /// Sends this as the expiration of the access tokens that it grants from now on.
+    pub fn announce(&self, expiration: Expiration) {
+        self.state.lock().expiration = expiration;
+    }
+
+    /// Changes what is registered without a call, as somebody else with the same account would.
+    pub fn register(&self, url: Option<&str>) {
+        self.state.lock().registered = url.map(str::to_owned);
+    }
+
+    /// What is registered.
+    pub fn registered(&self) -> Option<String> {
+        self.state.lock().registered.clone()
+    }
+
+    /// Takes a text as access token, as one that was handed out by other means.
+    pub fn take_access_token(&self, token: &str) {
+        self.state.lock().access_tokens.push(token.to_owned());
+    }
+
+    /// Forgets all access tokens that there are.
+    pub fn forget_access_tokens(&self) {
+        self.state.lock().forget_access_tokens();
+    }
+
+    /// Every access token that there ever was.
+    pub fn access_tokens(&self) -> Vec<String> {
+        self.state.lock().access_tokens.clone()
+    }
+
+    /// The calls so far, in their order, also those at which it misbehaved.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.lock().calls.clone()
+    }
+
+    /// The calls since this was called last.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.state.lock().calls)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            registered: None,
+            writing: Writing::Exact,
+            expiration: Expiration::True,
+            access_tokens: Vec::new(),
+            forgotten: 0,
+            wrong_attempts: 0,
+            next: HashMap::new(),
+            always: HashMap::new(),
+            calls: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    fn called(&mut self, call: Call) -> Option<Fault> {
+        self.calls.push(call);
+        let queued = self.next.get_mut(&call).and_then(VecDeque::pop_front);
+        queued.or_else(|| self.always.get(&call).cloned())
+    }
+
+    fn check_credentials(&mut self, client_id: &str, client_secret: &str) -> Result<(), i64> {
+        if self.wrong_attempts >= WRONG_ATTEMPTS {
+            return Err(3);
+        }
+        if (client_id, client_secret) == (CLIENT_ID, CLIENT_SECRET) {
+            return Ok(());
+        }
+        self.wrong_attempts += 1;
+        Err(2)
+    }
+
+    fn grant(&mut self) -> (String, Option<String>) {
+        let token = format!("stand-in-access-token-{}", self.access_tokens.len() + 1);
+        self.access_tokens.push(token.clone());
+        let expiration = match &self.expiration {
+            Expiration::True => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Some((now + Duration::from_secs(3600)).as_secs().to_string())
+            }
+            Expiration::Missing => None,
+            Expiration::Text(text) => Some(text.clone()),
+        };
+        (token, expiration)
+    }
+
+    fn knows(&self, token: &str) -> bool {
+        self.access_tokens.iter().skip(self.forgotten).any(|known| known == token)
+    }
+
+    fn forget_access_tokens(&mut self) {
+        self.forgotten = self.access_tokens.len();
+    }
+}
+
+impl Writing {
+    fn of(self, url: &str) -> String {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+        match self {
+            Self::Exact => url.to_owned(),
+            Self::WithoutScheme => rest.to_owned(),
+            Self::HostInCapitals => match rest.split_once('/') {
+                Some((host, path)) => format!("{scheme}://{}/{path}", host.to_uppercase()),
+                None => format!("{scheme}://{}", rest.to_uppercase()),
+            },
+            Self::TrailingSlash => format!("{url}/"),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use std::{convert::Infallible, future, io};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{OriginalUri, State as Given},
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Fault, Shared, State};
+
+/// The most characters of a URL that it registers.
+const LONGEST_URL: usize = 512;
+
+const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+const HTML: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/html")];
+
+pub(super) fn router(state: Shared) -> Router {
+    Router::new()
+        .route("/api/settings/accessToken", route(Call::AccessToken))
+        .route("/api/settings/setWebhook", route(Call::Set))
+        .route("/api/settings/getWebhook", route(Call::Get).fallback(|| async { refusal(13) }))
+        .with_state(state)
+}
+
+fn route(call: Call) -> MethodRouter<Shared> {
+    let answer = move |Given(state): Given<Shared>, OriginalUri(uri), headers: HeaderMap, body: Bytes| async move {
+        let fault = state.lock().called(call);
+        match fault {
+            None => state.lock().answer(call, &headers, &body),
+            Some(Fault::TokenExpired) => {
+                let mut state = state.lock();
+                state.forget_access_tokens();
+                state.answer(call, &headers, &body)
+            }
+            Some(Fault::SetIgnored) => {
+                let mut state = state.lock();
+                let kept = state.registered.clone();
+                let answer = state.answer(call, &headers, &body);
+                state.registered = kept;
+                answer
+            }
+            Some(Fault::Redirect) => (StatusCode::FOUND, [(header::LOCATION, uri.to_string())]).into_response(),
+            Some(Fault::Html) => (HTML, "<!DOCTYPE html><title>Welcome</title>").into_response(),
+            Some(Fault::Empty) => StatusCode::OK.into_response(),
+            Some(Fault::WrongJson) => (JSON, r#"{"hello":"world"}"#).into_response(),
+            Some(Fault::Endless) => (JSON, endless()).into_response(),
+            Some(Fault::Status(status)) => with_status(status, "the answer of a proxy".to_owned()),
+            Some(Fault::Answer(status, body)) => with_status(status, body),
+            Some(Fault::Reason(reason)) => refusal(reason),
+            Some(Fault::Hang) => future::pending().await,
+            Some(Fault::Disconnect) => broken().into_response(),
+        }
+    };
+    match call {
+        Call::AccessToken | Call::Set => post(answer),
+        Call::Get => get(answer),
+    }
+}
+
+impl State {
+    fn answer(&mut self, call: Call, headers: &HeaderMap, body: &[u8]) -> Response {
+        let answer = match call {
+            Call::AccessToken => self.access_token(body),
+            Call::Set => self.check_access_token(headers).and_then(|()| self.set(body)),
+            Call::Get => self.check_access_token(headers).map(|()| self.webhook()),
+        };
+        answer.unwrap_or_else(refusal)
+    }
+
+    fn access_token(&mut self, body: &[u8]) -> Result<Response, i64> {
+        #[derive(Default, Deserialize)]
+        struct Request {
+            client_id: String,
+            client_secret: String,
+        }
+        let request: Request = serde_json::from_slice(body).unwrap_or_default();
+        self.check_credentials(&request.client_id, &request.client_secret)?;
+        let (token, expiration) = self.grant();
+        let mut answer = json!({ "access_token": token, "token_type": "Bearer", "reason": 1 });
+        if let Some(expiration) = expiration {
+            answer["expiration_time"] = expiration.into();
+        }
+        Ok((JSON, answer.to_string()).into_response())
+    }
+
+    fn check_access_token(&self, headers: &HeaderMap) -> Result<(), i64> {
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match authorization.and_then(|value| value.strip_prefix("Bearer ")) {
+            Some(token) if self.knows(token) => Ok(()),
+            _ => Err(3),
+        }
+    }
+
+    fn set(&mut self, body: &[u8]) -> Result<Response, i64> {
+        #[derive(Deserialize)]
+        struct Request {
+            url: String,
+        }
+        let Request { url } = serde_json::from_slice(body).map_err(|_| 13)?;
+        let scheme = url.starts_with("https://") || url.starts_with("http://");
+        if !scheme || url.chars().count() > LONGEST_URL {
+            return Err(13);
+        }
+        self.registered = Some(url);
+        Ok(self.webhook())
+    }
+
+    fn webhook(&self) -> Response {
+        let url = self.registered.as_deref().map(|url| self.writing.of(url)).unwrap_or_default();
+        (JSON, json!({ "status": "OK", "url": url, "reason": 1 }).to_string()).into_response()
+    }
+}
+
+fn refusal(reason: i64) -> Response {
+    (JSON, json!({ "status": "FAIL", "reason": reason }).to_string()).into_response()
+}
+
+fn with_status(status: u16, body: String) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, body).into_response()
+}
+
+fn endless() -> Body {
+    let start = Bytes::from_static(br#"{"status":"OK","reason":1,"url":"https://example.com/"#);
+    let more = Bytes::from_static(&[b'a'; 8 * 1024]);
+    let chunks = std::iter::once(start).chain(std::iter::repeat(more));
+    Body::from_stream(stream::iter(chunks.map(Ok::<_, Infallible>)))
+}
+
+/// A body that fails before its first byte, upon which the server closes the connection without having answered.
+fn broken() -> Body {
+    Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset))]))
+}

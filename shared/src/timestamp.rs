@@ -67,6 +67,11 @@ impl Timestamp {
     pub fn minus(self, duration: Duration) -> Self {
         Self::from_micros(self.0.saturating_sub(micros(duration)))
     }
+
+    /// The time that has passed since another moment; none when that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
 }
 
 fn micros(duration: Duration) -> i64 {
@@ -115,6 +120,12 @@ mod tests {
         assert_eq!(Timestamp::from_micros(i64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
         assert_eq!(Timestamp::from_micros(1_795_339_800_000_000).day(), "2026-11-22");
         assert_eq!(Timestamp::from_micros(1_795_339_800_000_000).month(), "2026-11");
+    }
+
+    #[test]
+    fn the_time_since_a_later_moment_is_none() {
+        let (a, b) = (Timestamp::from_micros(5), Timestamp::from_micros(7));
+        assert_eq!((b.since(a), a.since(b)), (Duration::from_micros(2), Duration::ZERO));
     }
 
     #[test]

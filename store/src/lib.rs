@@ -14,4 +14,4 @@ pub use error::StoreError;
 pub use read::{Cursor, Listing, Order, Page, Reader};
 pub use record::{Recorded, Recorder, Settings};
 pub use state::State;
-pub use tokens::{Acceptance, AcceptedTokens, REREAD_INTERVAL};
+pub use tokens::{AcceptedTokens, REREAD_INTERVAL};

@@ -1,9 +1,13 @@
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
 use shared::{Timestamp, TokenHash};
 
-use crate::{StoreError, keys};
+use crate::{
+    StoreError,
+    delivery::{Attributes, text},
+    keys,
+};
 
 /// How long the receiver waits at least before it reads the accepted tokens once more because it met one that it does not
 /// know. Whoever has accepted a new token waits longer than this before it lets the token be used: then no receiver that
@@ -17,38 +21,33 @@ pub struct AcceptedTokens {
     events_table: String,
 }
 
-/// What accepting a token has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acceptance {
-    /// It was not accepted before: receivers learn of it within [`REREAD_INTERVAL`].
-    New,
-    /// It was accepted already.
-    Known,
-}
-
 impl AcceptedTokens {
     /// The tokens that stand in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Accepts a token from now on.
+    /// Accepts a token, from now on if it was not accepted before. Answers since when it has been: receivers know of it
+    /// [`REREAD_INTERVAL`] later.
     ///
     /// # Errors
     /// When DynamoDB does not carry it out.
-    pub async fn accept(&self, token: &TokenHash, now: Timestamp) -> Result<Acceptance, StoreError> {
+    pub async fn accept(&self, token: &TokenHash, now: Timestamp) -> Result<Timestamp, StoreError> {
         let put = self
             .client
             .put_item()
             .table_name(&self.events_table)
-            .item(keys::PK, AttributeValue::S(keys::TOKENS.to_owned()))
-            .item(keys::SK, AttributeValue::S(keys::token(token)))
-            .item("accepted_since", AttributeValue::S(now.to_string()))
-            .condition_expression("attribute_not_exists(pk)");
+            .item(keys::PK, text(keys::TOKENS))
+            .item(keys::SK, text(keys::token(token)))
+            .item("accepted_since", text(now))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
-            Ok(_) => Ok(Acceptance::New),
+            Ok(_) => Ok(now),
             Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(Acceptance::Known),
+                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                    Attributes(&refused.item.clone().unwrap_or_default()).parsed("accepted_since")
+                }
                 _ => Err(StoreError::dynamodb(&error)),
             },
         }
@@ -65,7 +64,7 @@ impl AcceptedTokens {
             .table_name(&self.events_table)
             .consistent_read(true)
             .key_condition_expression("pk = :tokens")
-            .expression_attribute_values(":tokens", AttributeValue::S(keys::TOKENS.to_owned()))
+            .expression_attribute_values(":tokens", text(keys::TOKENS))
             .projection_expression(keys::SK);
         let items = query.into_paginator().items().send().try_collect().await;
         let items = items.map_err(|error| StoreError::dynamodb(&error))?;

@@ -6,7 +6,7 @@ mod common;
 use common::{LINE, World, delivery, everything, noon, raw_delivery, secs, update};
 use serde_json::json;
 use shared::{Entity, EventId, Integer, Kind, TokenHash};
-use store::{Acceptance, AcceptedTokens, Cursor, Listing, Order, Page, StoredDelivery};
+use store::{AcceptedTokens, Cursor, Listing, Order, Page, StoredDelivery};
 
 /// Asks for page after page, until there is none.
 async fn all_pages<T, F>(mut ask: impl FnMut(Option<Cursor>) -> F) -> Vec<T>
@@ -167,9 +167,9 @@ async fn a_token_is_accepted_once_and_read_as_its_hash() {
     let tokens = AcceptedTokens::new(world.dynamodb.client(), world.dynamodb.events_table());
     assert!(tokens.read().await.unwrap().is_empty());
     let (one, two) = (TokenHash::of("token one"), TokenHash::of("token two"));
-    assert_eq!(tokens.accept(&one, noon()).await.unwrap(), Acceptance::New);
-    assert_eq!(tokens.accept(&one, noon()).await.unwrap(), Acceptance::Known);
-    assert_eq!(tokens.accept(&two, noon()).await.unwrap(), Acceptance::New);
+    assert_eq!(tokens.accept(&one, noon()).await.unwrap(), noon());
+    assert_eq!(tokens.accept(&one, noon().plus(secs(9))).await.unwrap(), noon(), "accepted since the first time");
+    assert_eq!(tokens.accept(&two, noon().plus(secs(9))).await.unwrap(), noon().plus(secs(9)));
     let read = tokens.read().await.unwrap();
     assert_eq!(read.len(), 2);
     assert!([one, two].iter().all(|token| read.iter().any(|accepted| accepted.matches(token))));

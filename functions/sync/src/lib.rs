@@ -29,7 +29,7 @@ pub use report::{Outcome, Report};
 pub use secrets::SecretId;
 use serde_json::Value;
 use shared::{Timestamp, WebhookUrl};
-use store::{Acceptance, AcceptedTokens};
+use store::AcceptedTokens;
 
 use crate::{access_token::KeptAccessToken, partner::PartnerApi, secrets::Secrets, session::Session};
 
@@ -92,23 +92,26 @@ impl WebhookSync {
             Action::Sync => {
                 // First of all, and also when nothing will have to be set: at no time is a URL of ours registered whose
                 // token the receiver refuses.
-                let acceptance = self.accepted.accept(&token.hash(), now).await?;
+                let accepted_since = self.accepted.accept(&token.hash(), now).await?;
                 let mut session = self.open_session(now).await?;
                 match compare(session.get().await?, ours) {
                     found @ Comparison::UpToDate { .. } => Ok(Report::new(&action, Outcome::UpToDate, &found)),
                     found @ (Comparison::NothingRegistered { .. } | Comparison::Elsewhere { .. }) => {
                         tracing::info!(%found, "the webhook will be set");
-                        self.register(&action, found.desired(), acceptance, session).await
+                        self.settle(accepted_since, now).await;
+                        register(&action, found.desired(), session).await
                     }
                 }
             }
             Action::Set(url) if compare::mean_the_same(url, &ours) => {
-                let acceptance = self.accepted.accept(&token.hash(), now).await?;
-                self.register(&action, url, acceptance, self.open_session(now).await?).await
+                let accepted_since = self.accepted.accept(&token.hash(), now).await?;
+                let session = self.open_session(now).await?;
+                self.settle(accepted_since, now).await;
+                register(&action, url, session).await
             }
             Action::Set(url) => {
                 // Whether the place that a person has chosen lets the provider in is not ours to know.
-                self.register(&action, url, Acceptance::Known, self.open_session(now).await?).await
+                register(&action, url, self.open_session(now).await?).await
             }
         }
     }
@@ -118,21 +121,17 @@ impl WebhookSync {
         Session::open(&self.partner, &self.kept, credentials, now).await
     }
 
-    async fn register(
-        &self,
-        action: &Action,
-        url: &WebhookUrl,
-        acceptance: Acceptance,
-        mut session: Session<'_>,
-    ) -> Result<Report, SyncError> {
-        if acceptance == Acceptance::New {
-            // A receiver that has read the accepted tokens just before does not read them again at once. Until then it
-            // refuses the new one, and what it refuses the provider does not send again.
-            tokio::time::sleep(self.limits.settle).await;
-        }
-        session.set(url).await?;
-        // The provider's OK alone does not show that the URL was taken.
-        let registered = session.get().await?;
-        Ok(Report::new(action, Outcome::Updated, &compare(registered, url.clone())))
+    /// Waits until every receiver takes a token that is accepted since then. One that has read the accepted tokens just
+    /// before does not read them again at once: until it does it refuses the new one, and what it refuses the provider does
+    /// not send again.
+    async fn settle(&self, accepted_since: Timestamp, now: Timestamp) {
+        tokio::time::sleep(accepted_since.plus(self.limits.settle).since(now)).await;
     }
+}
+
+async fn register(action: &Action, url: &WebhookUrl, mut session: Session<'_>) -> Result<Report, SyncError> {
+    session.set(url).await?;
+    // The provider's OK alone does not show that the URL was taken.
+    let registered = session.get().await?;
+    Ok(Report::new(action, Outcome::Updated, &compare(registered, url.clone())))
 }

@@ -51,9 +51,6 @@ pub enum Unreached {
     /// TCP or TLS failed.
     #[error("the connection failed: {0}")]
     Broken(String),
-    /// The request could not be written as JSON.
-    #[error("the request could not be written")]
-    NotWritten,
     /// The HTTP client ended without an answer, for another cause.
     #[error("the request was given up")]
     GivenUp,
@@ -84,7 +81,7 @@ impl PartnerApi {
     pub(crate) async fn access_token(&self, client: &ClientCredentials) -> Result<Grant, SyncError> {
         let call = Call::AccessToken;
         let body = partner_api::access_token_request(&client.id, &client.secret);
-        let answer = self.post(call, None, body).await?;
+        let answer = self.exchange(call, None, Some(body)).await?;
         match answer.read(AccessTokenAnswer::read)? {
             AccessTokenAnswer::Granted { token, expires_at } => match AccessToken::new(token) {
                 Some(token) => Ok(Grant { token, expires_at }),
@@ -99,19 +96,12 @@ impl PartnerApi {
     pub(crate) async fn webhook(&self, call: WebhookCall<'_>, token: &AccessToken) -> Result<WebhookAnswer, SyncError> {
         let answer = match call {
             WebhookCall::Get => self.exchange(call.name(), Some(token), None).await?,
-            WebhookCall::Set(url) => self.post(call.name(), Some(token), partner_api::set_webhook_request(url)).await?,
+            WebhookCall::Set(url) => {
+                let body = partner_api::set_webhook_request(url);
+                self.exchange(call.name(), Some(token), Some(body)).await?
+            }
         };
         answer.read(WebhookAnswer::read)
-    }
-
-    async fn post(
-        &self,
-        call: Call,
-        token: Option<&AccessToken>,
-        body: serde_json::Result<Vec<u8>>,
-    ) -> Result<Answer, SyncError> {
-        let body = body.map_err(|_| SyncError::PartnerUnreachable { call, fault: Unreached::NotWritten })?;
-        self.exchange(call, token, Some(body)).await
     }
 
     /// Makes a request, on a thread of its own because the HTTP client blocks.

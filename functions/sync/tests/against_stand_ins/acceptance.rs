@@ -46,12 +46,25 @@ async fn receivers_have_time_to_learn_of_a_new_token_before_our_url_is_set() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_accepted_already_is_not_waited_for() {
+async fn a_token_that_was_accepted_long_ago_is_not_waited_for() {
     let mut world = World::start().await;
     world.run("sync").await.unwrap();
     world.restart(Limits { settle: FOREVER, ..LIMITS });
+    world.now = world.now.plus(FOREVER);
     world.partner.register(Some(FOREIGN));
     assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::Updated);
+}
+
+#[tokio::test]
+async fn a_run_that_ended_while_it_waited_leaves_the_wait_to_the_next_one() {
+    let mut world = World::start().await;
+    let settle = Duration::from_millis(300);
+    world.run("sync").await.unwrap();
+    world.partner.register(None);
+    world.restart(Limits { settle, ..LIMITS });
+    let started = Instant::now();
+    world.run("sync").await.unwrap();
+    assert!(started.elapsed() >= settle);
 }
 
 #[tokio::test]

@@ -1,2 +1,75 @@
-//! x
-fn main() {}
+//! `hooks`: runs the whole system on this machine, and sends events to it.
+
+mod build;
+mod cargo_lambda;
+mod dev;
+mod functions;
+mod project;
+mod samples;
+mod send;
+mod show;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Partner webhook: run it on this machine, look at it, send events to it.
+#[derive(Parser)]
+#[command(name = "hooks", version, arg_required_else_help = true)]
+struct Hooks {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything on this machine: registers the webhook with a stand-in for the provider, delivers the provider's
+    /// documented events through the real receiver, and shows what is stored. Stays up until Ctrl-C.
+    #[command(
+        after_help = "Examples:\n  cargo hooks dev             start, deliver three events, stay up\n  cargo hooks dev --once      start, deliver three events, check, end\n  cargo hooks dev --persist   keep the events for the next run"
+    )]
+    Dev {
+        /// End after the first round trip; the exit code tells whether everything arrived.
+        #[arg(long)]
+        once: bool,
+        /// Keep the database in a file under target/ and go on with it next time.
+        #[arg(long)]
+        persist: bool,
+        /// The port on which the functions are called; a free one if this is taken.
+        #[arg(long, default_value_t = 9000)]
+        port: u16,
+    },
+    /// Posts a sample event to the webhook of the local run.
+    #[command(
+        after_help = "Examples:\n  cargo hooks send whatsapp                     events/bodies/whatsapp.json\n  cargo hooks send my-event.json                a body of your own\n  cargo hooks send online --url https://…       to another webhook"
+    )]
+    Send {
+        /// The name of a file in events/bodies, such as whatsapp, or the path of a file with a body.
+        event: String,
+        /// Where to; else the URL that the local run has registered.
+        #[arg(long)]
+        url: Option<String>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let hooks = Hooks::parse();
+    let done = match hooks.command {
+        Command::Dev { once, persist, port } => dev::run(dev::Options { once, persist, port }).await,
+        Command::Send { event, url } => send::run(&event, url).await,
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The path as a person would write it: from the current folder, if it is below that.
+fn from_here(path: &std::path::Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).to_owned()
+}

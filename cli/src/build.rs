@@ -1,0 +1,39 @@
+use std::process::Stdio;
+
+use anyhow::{Result, bail};
+use tokio::process::Command;
+
+use crate::project::Project;
+
+/// The functions, by the names of their binaries.
+pub const FUNCTIONS: [&str; 2] = ["receiver", "sync"];
+
+/// Takes out of a command's environment what `cargo run` has put into ours: the build scripts of some dependencies look at
+/// it, and would be run anew each time.
+pub fn forget_cargo_run(command: &mut Command) {
+    let of_cargo_run = |name: &str| {
+        name.starts_with("CARGO_PKG_")
+            || ["CARGO", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"]
+                .contains(&name)
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_cargo_run)) {
+        command.env_remove(name);
+    }
+}
+
+/// Builds the functions before the first event comes: the provider waits 5 seconds for an answer, not for a compiler.
+///
+/// # Errors
+/// When they do not build; cargo has said why.
+pub async fn functions(project: &Project) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.arg("build").current_dir(project.root()).stdin(Stdio::null());
+    forget_cargo_run(&mut cargo);
+    for function in FUNCTIONS {
+        cargo.args(["--bin", function]);
+    }
+    if !cargo.status().await?.success() {
+        bail!("the functions do not build");
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use indicatif::ProgressBar;
+use tokio::process::Command;
+
+/// The version that is brought when there is none.
+const VERSION: &str = "1.9.2";
+
+/// The program `cargo-lambda`, which runs the functions on this machine.
+pub struct CargoLambda(OsString);
+
+impl CargoLambda {
+    /// Finds the installed one, or brings one into a folder of its own: from PyPI if there is a Python, which takes
+    /// seconds, else built by cargo, which takes minutes.
+    ///
+    /// # Errors
+    /// When it is not there and cannot be brought.
+    pub async fn find_or_bring(folder: &Path) -> Result<Self> {
+        let candidates =
+            [PathBuf::from("cargo-lambda"), folder.join("venv/bin/cargo-lambda"), folder.join("bin/cargo-lambda")];
+        for candidate in candidates {
+            if let Some(found) = answers(candidate.as_os_str()).await {
+                return Ok(found);
+            }
+        }
+        println!("cargo-lambda is not installed; bringing it into {}", crate::from_here(folder).display());
+        fs::create_dir_all(folder)?;
+        let venv = folder.join("venv");
+        let requirement = format!("cargo-lambda=={VERSION}");
+        let in_venv = run("python3", ["-m".as_ref(), "venv".as_ref(), venv.as_os_str()]).await
+            && run(venv.join("bin/pip"), ["install", "--quiet", &requirement]).await;
+        if in_venv && let Some(found) = answers(venv.join("bin/cargo-lambda").as_os_str()).await {
+            return Ok(found);
+        }
+        println!("It cannot be had from PyPI; building it with cargo, which takes some minutes");
+        let install =
+            ["install", "--locked", "--quiet", "cargo-lambda", "--version", VERSION, "--root"].map(OsStr::new);
+        let built = run("cargo", install.into_iter().chain([folder.as_os_str()]));
+        if built.await
+            && let Some(found) = answers(folder.join("bin/cargo-lambda").as_os_str()).await
+        {
+            return Ok(found);
+        }
+        bail!("cargo-lambda cannot be brought; install it (https://www.cargo-lambda.info) and try again")
+    }
+
+    /// A command line of it: `cargo lambda …`.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.0);
+        command.arg("lambda");
+        command
+    }
+}
+
+async fn answers(program: &OsStr) -> Option<CargoLambda> {
+    let mut command = Command::new(program);
+    command.args(["lambda", "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = command.status().await.ok()?;
+    status.success().then(|| CargoLambda(program.to_owned()))
+}
+
+/// Runs an installer with a spinner; its own output is shown when it fails.
+async fn run(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> bool {
+    let name = Path::new(program.as_ref()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let spinner = ProgressBar::new_spinner().with_message(format!("{name} is at work"));
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().await;
+    spinner.finish_and_clear();
+    match output {
+        Ok(output) if output.status.success() => true,
+        Ok(output) => {
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            false
+        }
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            false
+        }
+    }
+}

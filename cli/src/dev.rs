@@ -1,0 +1,166 @@
+use std::{process::ExitCode, time::SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use local::{
+    dynamodb::DynamoDb,
+    partner::{CLIENT_ID, CLIENT_SECRET, Partner},
+    secrets::SecretsManager,
+};
+use serde_json::{Value, json};
+use shared::Timestamp;
+use store::{Listing, Order, Reader, StoredDelivery};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    build,
+    cargo_lambda::CargoLambda,
+    from_here,
+    functions::Functions,
+    project::{Project, Run},
+    samples, show,
+};
+
+/// How `hooks dev` was asked to run.
+pub struct Options {
+    pub once: bool,
+    pub persist: bool,
+    pub port: u16,
+}
+
+/// Runs everything on this machine and takes the main job through it once: register, deliver, look.
+///
+/// # Errors
+/// When a step fails; everything that was started is ended.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    let project = Project::find()?;
+    let cargo_lambda = CargoLambda::find_or_bring(&project.root().join(".tools/cargo-lambda")).await?;
+    println!("Building the functions");
+    build::functions(&project).await?;
+
+    let world = World::start(&project, &options).await?;
+    let address = Functions::choose_address(options.port)?;
+    let environment = world.environment(&format!("http://{address}/v1/webhook"));
+    let mut functions = Functions::start(&project, &cargo_lambda, address, &environment).await?;
+    let round_trip = tokio::select! {
+        round_trip = world.round_trip(&project, &functions) => round_trip,
+        () = interrupted() => Err(anyhow::anyhow!("interrupted")),
+    };
+    let stay = round_trip.is_ok() && !options.once;
+    if stay {
+        let webhook = world.partner.registered().unwrap_or_default();
+        let _remembered = project.remember(&Run { webhook: webhook.clone() })?;
+        next_steps(&webhook, &functions);
+        tokio::select! {
+            () = interrupted() => println!("\nEnding"),
+            ended = functions.ended() => println!("cargo lambda watch has ended: {}", ended?),
+        }
+    }
+    functions.stop().await;
+    round_trip.map(|()| ExitCode::SUCCESS)
+}
+
+/// What the functions find around them.
+struct World {
+    dynamodb: DynamoDb,
+    secrets: SecretsManager,
+    partner: Partner,
+}
+
+impl World {
+    async fn start(project: &Project, options: &Options) -> Result<Self> {
+        let dynamodb = if options.persist {
+            let file = project.scratch()?.join("dynamodb.db");
+            println!("The events are kept in {}", from_here(&file).display());
+            DynamoDb::start_in(&file).await
+        } else {
+            DynamoDb::start().await
+        };
+        let secrets = SecretsManager::start().await?;
+        secrets.put("partner", &json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string());
+        secrets.put("webhook-token", samples::TOKEN);
+        Ok(Self { dynamodb: dynamodb.context("the embedded DynamoDB")?, secrets, partner: Partner::start().await? })
+    }
+
+    /// The environment of the functions, as template.yaml gives it on AWS; only the addresses are others.
+    fn environment(&self, webhook: &str) -> Vec<(&'static str, String)> {
+        [
+            ("EVENTS_TABLE", self.dynamodb.events_table()),
+            ("SEALED_TABLE", self.dynamodb.sealed_table()),
+            // The provider's address, for the samples of events/receiver, and this machine.
+            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32,127.0.0.1/32"),
+            ("DEDUP_WINDOW_SECONDS", "600"),
+            ("RETENTION_DAYS", "365"),
+            ("FINGERPRINT_KEY", "fingerprint-key-of-the-local-run"),
+            ("PARTNER_API_BASE_URL", &self.partner.url()),
+            ("PARTNER_SECRET_ID", "partner"),
+            ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
+            ("WEBHOOK_URL", webhook),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb.url()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into()
+    }
+
+    /// The main job: the webhook gets registered, the provider delivers its documented events, and they are stored.
+    async fn round_trip(&self, project: &Project, functions: &Functions) -> Result<()> {
+        let started = Timestamp::from(SystemTime::now());
+        println!("\n1. sync registers the webhook with the provider's stand-in");
+        let report = functions.invoke("sync", json!({"action": "sync"})).await?;
+        let registered = report["registered"].as_str().unwrap_or("nothing");
+        println!("   outcome {}, registered {registered}, verified {}", report["outcome"], report["verified"]);
+        ensure!(report["verified"] == true, "what is registered is not our webhook");
+
+        println!("\n2. the provider's stand-in delivers the documented events to the registered URL");
+        for name in samples::DOCUMENTED {
+            let delivered = self.partner.deliver(samples::body(project, name)?).await?;
+            println!("   {name:9} {} {} ({} ms)", delivered.status, delivered.body, delivered.elapsed.as_millis());
+            let answer: Value = serde_json::from_str(&delivered.body).unwrap_or_default();
+            ensure!(delivered.status == 200 && answer["status"] == "OK", "the delivery of {name} was not acknowledged");
+        }
+
+        let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
+        let stored = stored_since(&reader, started).await?;
+        println!("\n3. what is stored in DynamoDB\n{}", show::deliveries(&stored));
+        println!("\n4. the state of each entity\n{}", show::states(&show::states_of(&reader, &stored).await?));
+        ensure!(
+            stored.len() == samples::DOCUMENTED.len(),
+            "{} of {} deliveries are stored",
+            stored.len(),
+            samples::DOCUMENTED.len()
+        );
+        println!("\n{} events stored, {registered} registered", stored.len());
+        Ok(())
+    }
+}
+
+async fn stored_since(reader: &Reader, start: Timestamp) -> Result<Vec<StoredDelivery>> {
+    let end = Timestamp::from(SystemTime::now()).plus(std::time::Duration::from_secs(1));
+    let listing = Listing { times: start..end, order: Order::OldestFirst, after: None, limit: 100 };
+    Ok(reader.by_time(&listing).await?.items)
+}
+
+fn next_steps(webhook: &str, functions: &Functions) {
+    println!(
+        "\nIt stays up until Ctrl-C. Next, in another terminal:\n\
+         \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
+         \n  cargo hooks send package\
+         \n  cargo lambda invoke receiver -A 127.0.0.1 -P {port} --data-file events/receiver/200-online.json\
+         \n  cargo lambda invoke sync -A 127.0.0.1 -P {port} --data-file events/sync/plan.json\
+         \n  tail -f {log}\n",
+        port = functions.port(),
+        log = from_here(functions.log()).display(),
+    );
+}
+
+/// Ctrl-C, or being asked to end.
+async fn interrupted() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,84 @@
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// A checkout of the project.
+pub struct Project {
+    root: PathBuf,
+}
+
+/// What `hooks dev` tells the commands that are run beside it.
+#[derive(Serialize, Deserialize)]
+pub struct Run {
+    /// The registered URL.
+    pub webhook: String,
+}
+
+impl Project {
+    /// The checkout around the current folder.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find() -> Result<Self> {
+        let here = env::current_dir().context("the current folder cannot be found")?;
+        let is_root =
+            |folder: &&Path| folder.join("template.yaml").is_file() && folder.join("functions/receiver").is_dir();
+        match here.ancestors().find(is_root) {
+            Some(root) => Ok(Self { root: root.to_owned() }),
+            None => bail!("{} is not inside a checkout of this project; go to its folder first", here.display()),
+        }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder for what a local run leaves behind; nobody else can read it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self) -> Result<PathBuf> {
+        let folder = self.root.join("target/hooks");
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        }
+        Ok(folder)
+    }
+
+    /// Remembers a local run for the commands beside it, until it is forgotten.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn remember(&self, run: &Run) -> Result<Remembered> {
+        let file = self.scratch()?.join("run.json");
+        fs::write(&file, serde_json::to_vec(run)?).with_context(|| format!("{} cannot be written", file.display()))?;
+        Ok(Remembered(file))
+    }
+
+    /// The local run that is up.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn running(&self) -> Result<Run> {
+        let text = fs::read(self.scratch()?.join("run.json"))
+            .context("no local run is up; start one with `cargo hooks dev` in another terminal, or give --url")?;
+        serde_json::from_slice(&text).context("the file of the local run cannot be read")
+    }
+}
+
+/// Forgets the local run when it is dropped.
+pub struct Remembered(PathBuf);
+
+impl Drop for Remembered {
+    fn drop(&mut self) {
+        // If it is gone already, so much the better.
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,38 @@
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{from_here, project::Project};
+
+/// The token in the paths of events/receiver: the local run accepts it, so that these files can be invoked as they are.
+pub const TOKEN: &str = "local-sample-token-0123456789abcdef";
+
+/// The events that the provider documents, in the order in which its page has them.
+pub const DOCUMENTED: [&str; 3] = ["whatsapp", "builder", "online"];
+
+/// The body of a sample in events/bodies, or of a file.
+///
+/// # Errors
+/// When there is no such file, or it is a request of a gateway rather than a body.
+pub fn body(project: &Project, event: &str) -> Result<Vec<u8>> {
+    let folder = project.root().join("events/bodies");
+    let sample = folder.join(format!("{event}.json"));
+    let file = if sample.is_file() { sample } else { PathBuf::from(event) };
+    let body = fs::read(&file)
+        .with_context(|| format!("{event} is neither a file nor one of the samples: {}", names(&folder).join(", ")))?;
+    if serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|json| json.get("requestContext").is_some()) {
+        let file = from_here(&file);
+        bail!(
+            "{0} is a request as a gateway hands it to Lambda, not a body; try: cargo lambda invoke receiver --data-file {0}",
+            file.display()
+        );
+    }
+    Ok(body)
+}
+
+fn names(folder: &PathBuf) -> Vec<String> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = files.filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned())).collect();
+    names.sort();
+    names
+}

@@ -82,7 +82,10 @@ impl Event {
             None => (text.to_owned(), None),
         };
         let fields = match sealed {
-            Some(_) => Fields::read(&kind, members(&body, &json_text::scalars(&body))),
+            Some(_) => {
+                let scalars = json_text::scalars(&body);
+                Fields::read(&kind, members(&body, &scalars).filter(|(_, _, value)| *value != redact::PLACEHOLDER))
+            }
             None => Fields::read(&kind, members(&body, &scalars)),
         };
         let entity = Entity::of(&kind, &fields);

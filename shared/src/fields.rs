@@ -6,7 +6,6 @@ use std::fmt;
 use crate::{
     Kind,
     json_text::{self, Token},
-    redact::PLACEHOLDER,
 };
 
 /// The longest text of a field in the typed view, in bytes. Keys of the store's index hold at most 2,048.
@@ -151,8 +150,7 @@ impl Fields {
                     let room = fields.undocumented.len() < MOST_UNDOCUMENTED
                         && !name.is_empty()
                         && name.len() <= LONGEST_NAME
-                        && name != "event"
-                        && value != PLACEHOLDER;
+                        && name != "event";
                     (&mut fields.undocumented, read_any(token, value), room)
                 }
             };

@@ -247,7 +247,7 @@ mod tests {
             WANTED.replace("https://", "http://"),
             WANTED.replace("Token", "token"),
             WANTED.replace("/v1/", "/V1/"),
-            WANTED.replace("abc", "abd"),
+            WANTED.replace("abc", "xyz"),
             WANTED.replace(".com/", ".com:8443/"),
             format!("{WANTED}?a"),
             format!("{WANTED}//"),

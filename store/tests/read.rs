@@ -82,7 +82,7 @@ async fn a_listing_has_what_was_received_from_its_start_and_before_its_end() {
 }
 
 #[tokio::test]
-async fn an_entitys_history_is_paged_in_both_orders() {
+async fn the_history_of_an_entity_is_paged_in_both_orders() {
     let world = World::start().await;
     let mut recorded = Vec::new();
     for second in 0..10 {

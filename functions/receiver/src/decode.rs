@@ -1,10 +1,19 @@
-use shared::{Event, EventId, FingerprintKey};
+use shared::{Event, EventId, FingerprintKey, Timestamp};
 use store::{Content, Delivery};
 
-use crate::{authenticate::Verified, handler::Arrival};
+use crate::authenticate::Verified;
 
 /// The largest body that is taken, in bytes: 256 KB. With its typed fields beside it, it fits into one DynamoDB item.
 pub(crate) const LARGEST_BODY: usize = 256 * 1024;
+
+/// What a request's id is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// When the request came in.
+    pub received_at: Timestamp,
+    /// Fresh random bytes.
+    pub random: [u8; 8],
+}
 
 /// Makes a delivery of a call; every body gives one.
 pub(crate) fn decode(call: Verified, key: &FingerprintKey, arrival: Arrival) -> Delivery {

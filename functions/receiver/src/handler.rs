@@ -11,7 +11,7 @@ use crate::{
     authenticate::{Gate, Verdict},
     budget,
     config::Config,
-    decode::{LARGEST_BODY, decode},
+    decode::{Arrival, LARGEST_BODY, decode},
     known_tokens::KnownTokens,
     log,
     route::route,
@@ -22,15 +22,6 @@ pub struct Receiver {
     gate: Gate,
     fingerprint_key: FingerprintKey,
     recorder: Recorder,
-}
-
-/// What a request's id is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    /// When the request came in.
-    pub received_at: Timestamp,
-    /// Fresh random bytes.
-    pub random: [u8; 8],
 }
 
 impl Receiver {

@@ -16,4 +16,5 @@ mod source_ips;
 
 pub use budget::DYNAMODB;
 pub use config::Config;
-pub use handler::{Arrival, Receiver};
+pub use decode::Arrival;
+pub use handler::Receiver;

@@ -6,12 +6,13 @@
 //!
 //! No secret, no body of the provider's and no URL with its token is in any report, error, log line or `Debug` output.
 
-mod access_token;
 mod action;
 mod base_url;
 mod compare;
 mod config;
+mod credentials;
 mod error;
+mod kept_access_token;
 mod limits;
 mod partner;
 mod report;
@@ -31,7 +32,7 @@ use serde_json::Value;
 use shared::{Timestamp, WebhookUrl};
 use store::AcceptedTokens;
 
-use crate::{access_token::KeptAccessToken, partner::PartnerApi, secrets::Secrets, session::Session};
+use crate::{kept_access_token::KeptAccessToken, partner::PartnerApi, secrets::Secrets, session::Session};
 
 /// The function: what its handler needs from one event to the next.
 pub struct WebhookSync {

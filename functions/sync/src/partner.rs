@@ -1,13 +1,16 @@
 use std::fmt;
 
 use shared::{
-    Timestamp, WebhookUrl,
+    WebhookUrl,
     partner_api::{self, AccessTokenAnswer, Reason, WebhookAnswer},
 };
 use thiserror::Error;
 use ureq::{Agent, Body, RequestBuilder, Timeout, http::Response};
 
-use crate::{Answered, ApiBaseUrl, Limits, SyncError, access_token::AccessToken, secrets::ClientCredentials};
+use crate::{
+    Answered, ApiBaseUrl, Limits, SyncError,
+    credentials::{AccessToken, ClientCredentials, Grant},
+};
 
 /// The most bytes of an answer that are read; the API's own have some hundred.
 const LONGEST_ANSWER: u64 = 64 * 1024;
@@ -28,12 +31,6 @@ pub enum Call {
 pub(crate) enum WebhookCall<'a> {
     Get,
     Set(&'a WebhookUrl),
-}
-
-/// An access token that was just granted, and when the provider says that it expires.
-pub(crate) struct Grant {
-    pub(crate) token: AccessToken,
-    pub(crate) expires_at: Option<Timestamp>,
 }
 
 /// How the partner API was not reached. Neither the URL nor anything that was sent is part of it.

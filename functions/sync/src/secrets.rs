@@ -8,29 +8,16 @@ use serde::Deserialize;
 use shared::{Secret, WebhookToken, WebhookUrl};
 use startup::{Environment, InvalidVariable};
 
-use crate::{Config, SecretFault, SyncError, access_token::AccessToken};
+use crate::{
+    Config, SecretFault, SyncError,
+    credentials::{AccessToken, ClientCredentials, Credentials},
+};
 
 /// Which secret to read, and the environment variable that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretId {
     variable: &'static str,
     id: String,
-}
-
-/// What the partner's secret holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Credentials {
-    /// What access tokens are asked for with.
-    Client(ClientCredentials),
-    /// An access token that somebody has asked for by other means.
-    Fixed(AccessToken),
-}
-
-/// The client id and secret from the partner's dashboard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ClientCredentials {
-    pub(crate) id: Secret,
-    pub(crate) secret: Secret,
 }
 
 /// The secrets, as they are in Secrets Manager at the time of asking: changing one needs no redeploy.

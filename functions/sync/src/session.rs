@@ -5,9 +5,9 @@ use shared::{
 
 use crate::{
     SyncError,
-    access_token::{AccessToken, KeptAccessToken},
+    credentials::{AccessToken, ClientCredentials, Credentials},
+    kept_access_token::KeptAccessToken,
     partner::{PartnerApi, WebhookCall},
-    secrets::{ClientCredentials, Credentials},
 };
 
 /// One run's dealings with the partner API: it has an access token, and replaces it at most once.

@@ -3,9 +3,9 @@ use std::{
     time::Duration,
 };
 
-use shared::{Secret, Timestamp};
+use shared::Timestamp;
 
-use crate::{partner::Grant, secrets::ClientCredentials};
+use crate::credentials::{AccessToken, ClientCredentials, Grant};
 
 /// How long the provider says that an access token is valid (its page: Access Token). A token is kept no longer, whatever
 /// its expiration says.
@@ -14,23 +14,6 @@ const LIFE: Duration = Duration::from_secs(3600);
 /// How long before its expiration a token is no longer kept: as long as a run may use it, and a little for clocks that
 /// differ.
 const MARGIN: Duration = Duration::from_secs(120);
-
-/// What calls of the partner API carry to be let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AccessToken(Secret);
-
-impl AccessToken {
-    /// Takes a text that an HTTP header can carry: visible ASCII, and not nothing.
-    pub(crate) fn new(token: Secret) -> Option<Self> {
-        let text = token.expose();
-        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(Self(token))
-    }
-
-    /// The value of the `Authorization` header, for the one place that sends it.
-    pub(crate) fn authorization(&self) -> String {
-        format!("Bearer {}", self.0.expose())
-    }
-}
 
 /// The access token of the runs before, in memory alone, as long as it can be used.
 #[derive(Default)]
@@ -74,6 +57,8 @@ fn usable_until(expires_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use shared::Secret;
+
     use super::*;
 
     const NOW: i64 = 1_795_339_800;

@@ -238,3 +238,64 @@ fn already_recorded(delivery: &Delivery, item: &Item) -> Result<Recorded, StoreE
 fn malformed(error: BuildError) -> StoreError {
     StoreError::DynamoDb(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::{
+        AttributeValue,
+        error::{
+            IdempotentParameterMismatchException, ResourceNotFoundException, TransactionCanceledException,
+            TransactionInProgressException,
+        },
+    };
+
+    use super::*;
+
+    /// A refusal with a reason for each item, as DynamoDB gives them.
+    fn cancelled(reasons: &[(&str, &str)]) -> TransactWriteItemsError {
+        let reasons = reasons.iter().map(|(code, message)| {
+            let item =
+                (*code == "ConditionalCheckFailed").then(|| Item::from([("pk".into(), AttributeValue::S("a".into()))]));
+            CancellationReason::builder().code(*code).message(*message).set_item(item).build()
+        });
+        let cancelled =
+            TransactionCanceledException::builder().set_cancellation_reasons(Some(reasons.collect())).build();
+        TransactWriteItemsError::TransactionCanceledException(cancelled)
+    }
+
+    #[test]
+    fn a_refusal_by_the_deliverys_condition_counts_before_that_by_the_states() {
+        let both = cancelled(&[("ConditionalCheckFailed", ""), ("ConditionalCheckFailed", ""), ("None", "")]);
+        assert!(matches!(refusal(&both), Some(Attempt::AlreadyThere(item)) if !item.is_empty()));
+        let state = cancelled(&[("None", ""), ("ConditionalCheckFailed", "")]);
+        assert!(matches!(refusal(&state), Some(Attempt::StateDiffers(item)) if !item.is_empty()));
+    }
+
+    #[test]
+    fn a_meeting_with_another_write_and_throttling_are_tried_again() {
+        for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
+            assert!(matches!(refusal(&cancelled(&[("None", ""), (code, "")])), Some(Attempt::Contended)), "{code}");
+        }
+        let in_progress = TransactionInProgressException::builder().build();
+        let in_progress = TransactWriteItemsError::TransactionInProgressException(in_progress);
+        assert!(matches!(refusal(&in_progress), Some(Attempt::Contended)));
+    }
+
+    #[test]
+    fn a_token_used_before_with_other_content_is_replaced() {
+        let mismatch = IdempotentParameterMismatchException::builder().build();
+        let mismatch = TransactWriteItemsError::IdempotentParameterMismatchException(mismatch);
+        assert!(matches!(refusal(&mismatch), Some(Attempt::TokenInUse)));
+    }
+
+    #[test]
+    fn a_state_that_would_grow_too_large_is_told_from_other_faults() {
+        let too_large = "Item size to update has exceeded the maximum allowed size";
+        let too_large = cancelled(&[("None", ""), ("ValidationError", too_large)]);
+        assert!(matches!(refusal(&too_large), Some(Attempt::TooLarge)));
+        let other = cancelled(&[("ValidationError", "One or more parameter values were invalid")]);
+        assert!(refusal(&other).is_none());
+        let no_table = ResourceNotFoundException::builder().build();
+        assert!(refusal(&TransactWriteItemsError::ResourceNotFoundException(no_table)).is_none());
+    }
+}

@@ -66,6 +66,17 @@ async fn the_same_body_after_the_window_is_a_new_event() {
 }
 
 #[tokio::test]
+async fn the_same_body_held_up_since_before_the_window_is_an_event_and_since_within_it_a_duplicate() {
+    let world = World::start().await;
+    let last = delivery(noon(), &update(4));
+    world.recorder.record(&last).await.unwrap();
+    let within = delivery(noon().minus(secs(600)), &update(4));
+    assert_eq!(world.recorder.record(&within).await.unwrap(), Recorded::Duplicate { of: last.id });
+    let before = delivery(noon().minus(secs(601)), &update(4));
+    assert_eq!(world.recorder.record(&before).await.unwrap(), Recorded::Event);
+}
+
+#[tokio::test]
 async fn on_off_on_are_three_events() {
     let world = World::start().await;
     for (after, extra_info) in [(0, 4), (1, 5), (2, 4)] {

@@ -22,6 +22,6 @@ const _: () = assert!(
     "the steps of a request take longer than its answer may"
 );
 
-/// How a single call to DynamoDB is tried: three attempts and their pauses fit into [`RECORD`] if each is cut off.
+/// How a single call to DynamoDB is tried: three attempts and their pauses fit into its time if each is cut off.
 pub const DYNAMODB: Patience =
     Patience { connect: Duration::from_millis(400), attempt: Duration::from_millis(650), attempts: 3, call: RECORD };

@@ -1,3 +1,5 @@
 //! The world on one machine, for tests and `hooks dev`: an embedded DynamoDB, and stand-ins for what has no embedded server.
 
 pub mod dynamodb;
+pub mod link;
+pub mod sqs;

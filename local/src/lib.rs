@@ -1,6 +1,9 @@
 //! The world on one machine, for tests and `hooks dev`: an embedded DynamoDB, and stand-ins for what has no embedded server.
 
 pub mod dynamodb;
+pub mod faults;
 pub mod link;
 pub mod partner;
+pub mod runtime_api;
 pub mod secrets;
+pub mod sqs;

@@ -6,6 +6,7 @@
 //!
 //! Facts about the provider are cited by the name of its documentation page, for example "Partner Webhook".
 
+mod causes;
 mod entity;
 mod event;
 mod event_id;
@@ -14,18 +15,23 @@ mod fingerprint;
 mod json_text;
 mod kind;
 pub mod partner_api;
+mod queue_url;
+mod queued;
 mod redact;
 mod secret;
 mod timestamp;
 mod webhook_token;
 mod webhook_url;
 
+pub use causes::Causes;
 pub use entity::Entity;
 pub use event::{Event, Sealed, Undecodable};
 pub use event_id::{EventId, InvalidEventId};
 pub use fields::{Fields, Integer, Value};
 pub use fingerprint::{Fingerprint, FingerprintKey, WeakFingerprintKey};
 pub use kind::Kind;
+pub use queue_url::{InvalidQueueUrl, QueueUrl};
+pub use queued::{QueuedDelivery, Received, TokenCheck, UnreadableMessage};
 pub use secret::Secret;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use webhook_token::{InvalidTokenHash, TokenHash, WeakWebhookToken, WebhookToken};

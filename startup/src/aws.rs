@@ -32,20 +32,30 @@ pub async fn aws_config(patience: Patience) -> SdkConfig {
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
         .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(patience.connect)
-                .read_timeout(patience.attempt)
-                .operation_attempt_timeout(patience.attempt)
-                .operation_timeout(patience.call)
-                .build(),
-        )
-        .retry_config(
-            RetryConfig::standard()
-                .with_max_attempts(patience.attempts)
-                .with_initial_backoff(Duration::from_millis(50))
-                .with_max_backoff(Duration::from_millis(400)),
-        )
+        .timeout_config(timeouts(patience))
+        .retry_config(retries(patience))
         .load()
         .await
+}
+
+/// The same configuration with another patience, for another service. Both share one HTTP client, and with it the cost of
+/// setting up TLS.
+pub fn with_patience(config: &SdkConfig, patience: Patience) -> SdkConfig {
+    config.to_builder().timeout_config(timeouts(patience)).retry_config(retries(patience)).build()
+}
+
+fn timeouts(patience: Patience) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(patience.connect)
+        .read_timeout(patience.attempt)
+        .operation_attempt_timeout(patience.attempt)
+        .operation_timeout(patience.call)
+        .build()
+}
+
+fn retries(patience: Patience) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(patience.attempts)
+        .with_initial_backoff(Duration::from_millis(50))
+        .with_max_backoff(Duration::from_millis(400))
 }

@@ -4,6 +4,6 @@ mod aws;
 mod environment;
 mod logging;
 
-pub use aws::{Patience, aws_config};
+pub use aws::{Patience, aws_config, with_patience};
 pub use environment::{Environment, InvalidVariable};
 pub use logging::{init as init_logging, subscriber as log_subscriber};

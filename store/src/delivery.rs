@@ -1,7 +1,7 @@
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use shared::{Entity, Event, EventId, Fingerprint, Timestamp, Undecodable, Value};
+use shared::{Entity, Event, EventId, Fingerprint, FingerprintKey, Received, Timestamp, Undecodable, Value};
 
 use crate::keys;
 
@@ -50,6 +50,21 @@ impl std::fmt::Debug for Content {
 }
 
 impl Delivery {
+    /// Decodes a call that was let in; every body gives a delivery.
+    pub fn decode(received: &Received, key: &FingerprintKey) -> Self {
+        Self {
+            id: received.id,
+            received_at: received.received_at,
+            source_ip: received.source_ip,
+            request_id: received.request_id.clone(),
+            fingerprint: key.fingerprint(&received.body),
+            content: match Event::decode(&received.body) {
+                Ok(event) => Content::Event(event),
+                Err(cause) => Content::Undecodable { bytes: received.body.clone(), cause },
+            },
+        }
+    }
+
     /// The partition that it is recorded in, in both tables.
     pub(crate) fn partition(&self) -> String {
         match &self.content {

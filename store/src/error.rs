@@ -1,6 +1,7 @@
 use std::error::Error as StdError;
 
 use aws_sdk_dynamodb::error::SdkError;
+use shared::Causes;
 use thiserror::Error;
 
 /// What keeps the store from writing or reading.
@@ -28,13 +29,6 @@ pub enum StoreError {
 impl StoreError {
     /// The error with its causes, but without the response: that repeats stored items.
     pub(crate) fn dynamodb<E: StdError + 'static, R: std::fmt::Debug>(error: &SdkError<E, R>) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self::DynamoDb(text)
+        Self::DynamoDb(Causes(error).to_string())
     }
 }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 use shared::{Event, EventId};
 
 use crate::{
-    StoreError,
+    Settings, StoreError,
     delivery::{Content, Delivery, Item, StoredDelivery},
     state::{Judgement, State, judge},
     state_update::{self, Scope},
@@ -27,19 +27,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(160);
 pub struct Recorder {
     client: Client,
     settings: Settings,
-}
-
-/// Where and how deliveries are recorded.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The table of deliveries, states and accepted tokens.
-    pub events_table: String,
-    /// The table of what nobody else may see.
-    pub sealed_table: String,
-    /// Within which time of the last event the same body is a duplicate of it.
-    pub dedup_window: Duration,
-    /// How long deliveries are kept; `None` is forever.
-    pub retention: Option<Duration>,
 }
 
 /// How a delivery was recorded.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared::EventId;
 use store::Recorded;
 
-use crate::{decode::LARGEST_BODY, route::Misrouted};
+use crate::{arrive::LARGEST_BODY, route::Misrouted};
 
 /// 200: the delivery is recorded.
 pub(crate) fn recorded(id: EventId, recorded: Recorded) -> Response<Body> {
@@ -17,6 +17,11 @@ pub(crate) fn recorded(id: EventId, recorded: Recorded) -> Response<Body> {
         Recorded::Quarantined => answer["quarantined"] = json!(true),
     }
     json_answer(StatusCode::OK, &answer)
+}
+
+/// 200: the delivery waits in the fallback queue.
+pub(crate) fn queued(id: EventId) -> Response<Body> {
+    json_answer(StatusCode::OK, &json!({"status": "OK", "id": id.to_string()}))
 }
 
 /// 403, and nothing else: whoever is refused learns no more than that.
@@ -42,7 +47,7 @@ pub(crate) fn too_large(size: usize) -> Response<Body> {
     json_answer(StatusCode::PAYLOAD_TOO_LARGE, &json!({"status": "FAIL", "error": error}))
 }
 
-/// 503: nothing is recorded, and the caller may try again.
+/// 503: the delivery is neither recorded nor queued, and the caller may try again.
 pub(crate) fn unavailable() -> Response<Body> {
     let error = "the delivery could not be recorded; send it again";
     json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "FAIL", "error": error}))

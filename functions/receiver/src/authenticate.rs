@@ -29,10 +29,13 @@ pub(crate) enum Refusal {
     Token(IpAddr),
 }
 
-/// Neither let in nor refused: the accepted tokens cannot be read.
+/// Neither let in nor refused: it came from an allowed address, and the accepted tokens cannot be read.
 pub(crate) struct CannotTell {
     pub(crate) body: Vec<u8>,
+    pub(crate) source_ip: IpAddr,
     pub(crate) request_id: String,
+    /// Of the token that it came with.
+    pub(crate) presented: TokenHash,
 }
 
 /// What became of a call at the gate.
@@ -59,10 +62,11 @@ impl Gate {
             return Verdict::Refused(Refusal::NoToken);
         }
         let Call { body, request_id, .. } = call;
-        match self.tokens.check(&TokenHash::of(&call.presented_token), now).await {
+        let presented = TokenHash::of(&call.presented_token);
+        match self.tokens.check(&presented, now).await {
             Standing::Accepted => Verdict::Verified(Verified { body, source_ip, request_id }),
             Standing::Unknown => Verdict::Refused(Refusal::Token(source_ip)),
-            Standing::CannotTell => Verdict::CannotTell(CannotTell { body, request_id }),
+            Standing::CannotTell => Verdict::CannotTell(CannotTell { body, source_ip, request_id, presented }),
         }
     }
 }

@@ -8,20 +8,38 @@ use startup::Patience;
 /// Within this a request is answered. The function's own timeout is 5 s.
 const ANSWER: Duration = Duration::from_millis(4_000);
 
-/// For reading the accepted tokens, at start and when an unknown one comes.
-pub(crate) const READ_TOKENS: Duration = Duration::from_millis(1_000);
+/// For reading the accepted tokens: at start, or when an unknown one comes. A request never waits for both, as the second
+/// reading is at least [`store::REREAD_INTERVAL`] after the first.
+pub(crate) const READ_TOKENS: Duration = Duration::from_millis(800);
 
 /// For recording a delivery, conflicts and retries included.
-pub(crate) const RECORD: Duration = Duration::from_millis(2_200);
+pub(crate) const RECORD: Duration = Duration::from_millis(1_600);
+
+/// For handing a delivery that is not recorded to the fallback queue, retries included.
+pub(crate) const SEND: Duration = Duration::from_millis(1_200);
 
 /// For everything else: the runtime, decoding, logging, a busy processor.
-const REST: Duration = Duration::from_millis(800);
+const REST: Duration = Duration::from_millis(400);
 
-const _: () = assert!(
-    READ_TOKENS.as_millis() + RECORD.as_millis() + REST.as_millis() <= ANSWER.as_millis(),
-    "the steps of a request take longer than its answer may"
-);
+const _: () = {
+    let steps = READ_TOKENS.as_millis() + RECORD.as_millis() + SEND.as_millis() + REST.as_millis();
+    assert!(steps <= ANSWER.as_millis(), "the steps of a request take longer than its answer may");
+    assert!(READ_TOKENS.as_millis() < store::REREAD_INTERVAL.as_millis(), "a cold request may read the tokens twice");
+    assert!(longest(&DYNAMODB) <= RECORD.as_millis(), "the last attempt at DynamoDB would be cut off");
+    assert!(longest(&QUEUE) <= SEND.as_millis(), "the last attempt at SQS would be cut off");
+};
 
-/// How a single call to DynamoDB is tried: three attempts and their pauses fit into its time if each is cut off.
+/// How a single call to DynamoDB is tried.
 pub const DYNAMODB: Patience =
-    Patience { connect: Duration::from_millis(400), attempt: Duration::from_millis(650), attempts: 3, call: RECORD };
+    Patience { connect: Duration::from_millis(300), attempt: Duration::from_millis(480), attempts: 3, call: RECORD };
+
+/// How a single call to SQS is tried.
+pub const QUEUE: Patience =
+    Patience { connect: Duration::from_millis(300), attempt: Duration::from_millis(560), attempts: 2, call: SEND };
+
+/// The milliseconds that all attempts and the pauses between them can take.
+const fn longest(patience: &Patience) -> u128 {
+    // The pauses are random, up to 50 ms at first and twice as much each time.
+    let pauses = 50 * ((1 << (patience.attempts - 1)) - 1);
+    patience.attempt.as_millis() * patience.attempts as u128 + pauses
+}

@@ -1,27 +1,21 @@
-use std::time::Duration;
-
-use shared::{FingerprintKey, Secret};
+use shared::{FingerprintKey, QueueUrl, Secret};
 use startup::{Environment, InvalidVariable};
 use store::Settings;
 
 use crate::source_ips::SourceIps;
 
-/// The longest [`Settings::dedup_window`]: a day, as long as the provider's own retries last (V2 Webhook).
-const LONGEST_WINDOW: u64 = 24 * 60 * 60;
-/// The longest retention in days: ten years.
-const LONGEST_RETENTION: u64 = 3_650;
-
 /// What the receiver has to know, read from its environment and checked once, at start.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) settings: Settings,
+    pub(crate) fallback_queue: QueueUrl,
     pub(crate) allowed: SourceIps,
     pub(crate) fingerprint_key: FingerprintKey,
 }
 
 impl Config {
-    /// Reads `EVENTS_TABLE`, `SEALED_TABLE`, `ALLOWED_SOURCE_IPS`, `DEDUP_WINDOW_SECONDS`, `RETENTION_DAYS` and
-    /// `FINGERPRINT_KEY`.
+    /// Reads `EVENTS_TABLE`, `SEALED_TABLE`, `FALLBACK_QUEUE_URL`, `ALLOWED_SOURCE_IPS`, `DEDUP_WINDOW_SECONDS`,
+    /// `RETENTION_DAYS` and `FINGERPRINT_KEY`.
     ///
     /// # Errors
     /// For the first that is missing or of no use.
@@ -30,9 +24,14 @@ impl Config {
             settings: Settings {
                 events_table: environment.read("EVENTS_TABLE", "my-stack-events", table)?,
                 sealed_table: environment.read("SEALED_TABLE", "my-stack-sealed", table)?,
-                dedup_window: environment.read("DEDUP_WINDOW_SECONDS", "600", dedup_window)?,
-                retention: environment.read("RETENTION_DAYS", "365", retention)?,
+                dedup_window: environment.read("DEDUP_WINDOW_SECONDS", "600", Settings::parse_dedup_window)?,
+                retention: environment.read("RETENTION_DAYS", "365", Settings::parse_retention)?,
             },
+            fallback_queue: environment.read(
+                "FALLBACK_QUEUE_URL",
+                "https://sqs.eu-west-1.amazonaws.com/123456789012/my-stack-fallback",
+                str::parse,
+            )?,
             allowed: environment.read("ALLOWED_SOURCE_IPS", "34.165.99.212/32", str::parse)?,
             fingerprint_key: environment.read(
                 "FINGERPRINT_KEY",
@@ -47,29 +46,16 @@ fn table(name: &str) -> Result<String, std::convert::Infallible> {
     Ok(name.to_owned())
 }
 
-fn dedup_window(seconds: &str) -> Result<Duration, String> {
-    whole_number(seconds, LONGEST_WINDOW).map(Duration::from_secs)
-}
-
-fn retention(days: &str) -> Result<Option<Duration>, String> {
-    let days = whole_number(days, LONGEST_RETENTION)?;
-    Ok((days > 0).then(|| Duration::from_secs(days * 24 * 60 * 60)))
-}
-
-fn whole_number(text: &str, most: u64) -> Result<u64, String> {
-    match text.trim().parse() {
-        Ok(number) if number <= most => Ok(number),
-        _ => Err(format!("{text:?} is not a whole number from 0 to {most}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    const GOOD: [(&str, &str); 6] = [
+    const GOOD: [(&str, &str); 7] = [
         ("EVENTS_TABLE", "events"),
         ("SEALED_TABLE", "sealed"),
+        ("FALLBACK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/fallback"),
         ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
         ("DEDUP_WINDOW_SECONDS", "600"),
         ("RETENTION_DAYS", "365"),
@@ -101,6 +87,7 @@ mod tests {
             assert!(message.contains(name), "{message}");
         }
         for (name, value) in [
+            ("FALLBACK_QUEUE_URL", "fallback"),
             ("ALLOWED_SOURCE_IPS", "everybody"),
             ("DEDUP_WINDOW_SECONDS", "-1"),
             ("DEDUP_WINDOW_SECONDS", "86401"),

@@ -3,15 +3,16 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use lambda_http::{Body, Request, Response};
-use shared::{FingerprintKey, Timestamp};
+use shared::{FingerprintKey, QueuedDelivery, Timestamp, TokenCheck};
 use store::{AcceptedTokens, Delivery, Recorded, Recorder};
 
 use crate::{
     answer,
-    authenticate::{Gate, Verdict},
+    arrive::{self, Arrival, LARGEST_BODY},
+    authenticate::{CannotTell, Gate, Verdict, Verified},
     budget,
     config::Config,
-    decode::{Arrival, LARGEST_BODY, decode},
+    fallback::FallbackQueue,
     known_tokens::KnownTokens,
     log,
     route::route,
@@ -22,18 +23,22 @@ pub struct Receiver {
     gate: Gate,
     fingerprint_key: FingerprintKey,
     recorder: Recorder,
+    fallback: FallbackQueue,
 }
 
 impl Receiver {
     /// Does everything that the first event should not have to wait for: connects to DynamoDB, reads the accepted tokens.
     /// Takes a second when DynamoDB does not answer, and starts all the same.
-    pub async fn start(config: Config, aws: &SdkConfig, now: Timestamp) -> Self {
-        let client = Client::new(aws);
+    ///
+    /// `dynamodb` has the patience [`crate::DYNAMODB`], `queue` has [`crate::QUEUE`].
+    pub async fn start(config: Config, dynamodb: &SdkConfig, queue: &SdkConfig, now: Timestamp) -> Self {
+        let client = Client::new(dynamodb);
         let tokens = AcceptedTokens::new(client.clone(), &config.settings.events_table);
         Self {
             gate: Gate { allowed: config.allowed, tokens: KnownTokens::start(tokens, now).await },
             fingerprint_key: config.fingerprint_key,
             recorder: Recorder::new(client, config.settings),
+            fallback: FallbackQueue::new(queue, config.fallback_queue),
         }
     }
 
@@ -43,32 +48,64 @@ impl Receiver {
             Ok(call) => call,
             Err(misrouted) => return answer::misrouted(misrouted),
         };
-        let verified = match self.gate.authenticate(call, arrival.received_at).await {
-            Verdict::Verified(verified) => verified,
+        match self.gate.authenticate(call, arrival.received_at).await {
+            Verdict::Verified(call) if call.body.len() > LARGEST_BODY => self.refuse_size(&call.body, &call.request_id),
+            Verdict::Verified(call) => self.keep(call, arrival).await,
             Verdict::Refused(refusal) => {
                 log::refused(&refusal);
-                return answer::refused();
+                answer::refused()
             }
-            Verdict::CannotTell(call) => {
-                log::not_authenticated(&call, &self.fingerprint_key);
-                return answer::unavailable();
+            Verdict::CannotTell(call) if call.body.len() > LARGEST_BODY => {
+                self.refuse_size(&call.body, &call.request_id)
             }
-        };
-        if verified.body.len() > LARGEST_BODY {
-            log::too_large(&verified, &self.fingerprint_key);
-            return answer::too_large(verified.body.len());
+            Verdict::CannotTell(call) => self.set_aside(call, arrival).await,
         }
-        let delivery = decode(verified, &self.fingerprint_key, arrival);
-        match self.record(&delivery, budget::RECORD).await {
+    }
+
+    /// Records a delivery, or else hands it to the fallback queue.
+    async fn keep(&self, call: Verified, arrival: Arrival) -> Response<Body> {
+        let received = arrive::verified(call, arrival);
+        let delivery = Delivery::decode(&received, &self.fingerprint_key);
+        let not_recorded = match self.record(&delivery, budget::RECORD).await {
             Ok(recorded) => {
                 log::recorded(&delivery, recorded);
-                answer::recorded(delivery.id, recorded)
+                return answer::recorded(delivery.id, recorded);
             }
-            Err(fault) => {
-                log::not_recorded(&delivery, &fault);
+            Err(fault) => fault,
+        };
+        // A write that was carried out unnoticed is no harm: recording the same id again changes nothing.
+        let queued = QueuedDelivery { received, token: TokenCheck::Accepted };
+        match self.fallback.send(&queued, budget::SEND).await {
+            Ok(()) => {
+                log::queued(&queued, &not_recorded);
+                answer::queued(delivery.id)
+            }
+            Err(not_queued) => {
+                log::lost(&delivery, &not_recorded, &not_queued);
                 answer::unavailable()
             }
         }
+    }
+
+    /// Hands a delivery whose token cannot be checked now to the fallback queue, to be checked before it is recorded.
+    async fn set_aside(&self, call: CannotTell, arrival: Arrival) -> Response<Body> {
+        const NOT_RECORDED: &str = "the accepted webhook tokens cannot be read";
+        let queued = arrive::unchecked(call, arrival);
+        match self.fallback.send(&queued, budget::SEND).await {
+            Ok(()) => {
+                log::queued(&queued, NOT_RECORDED);
+                answer::queued(queued.received.id)
+            }
+            Err(not_queued) => {
+                log::lost(&Delivery::decode(&queued.received, &self.fingerprint_key), NOT_RECORDED, &not_queued);
+                answer::unavailable()
+            }
+        }
+    }
+
+    fn refuse_size(&self, body: &[u8], request_id: &str) -> Response<Body> {
+        log::too_large(body.len(), &self.fingerprint_key.fingerprint(body), request_id);
+        answer::too_large(body.len())
     }
 
     async fn record(&self, delivery: &Delivery, within: Duration) -> Result<Recorded, String> {

@@ -1,20 +1,21 @@
 //! The receiver: takes the provider's webhook calls from the gateway and records them.
 //!
-//! The way through, one file a step: [`handler`](Receiver::handle) → `route` → `authenticate` → `decode` → record
-//! (the `store` crate) → `answer`.
+//! The way through, one file a step: [`handler`](Receiver::handle) → `route` → `authenticate` → `arrive` → decode and record
+//! (the `store` crate), or else `fallback` → `answer`.
 
 mod answer;
+mod arrive;
 mod authenticate;
 mod budget;
 mod config;
-mod decode;
+mod fallback;
 mod handler;
 mod known_tokens;
 mod log;
 mod route;
 mod source_ips;
 
-pub use budget::DYNAMODB;
+pub use arrive::Arrival;
+pub use budget::{DYNAMODB, QUEUE};
 pub use config::Config;
-pub use decode::Arrival;
 pub use handler::Receiver;

@@ -1,9 +1,9 @@
 //! What the receiver says of each call, one line with fields. No line has a token, an API key or a body as received.
 
-use shared::{Event, FingerprintKey};
+use shared::{Fingerprint, QueuedDelivery, TokenCheck};
 use store::{Content, Delivery, Recorded};
 
-use crate::authenticate::{CannotTell, Refusal, Verified};
+use crate::authenticate::Refusal;
 
 /// A delivery is recorded and will be answered with 200.
 pub(crate) fn recorded(delivery: &Delivery, recorded: Recorded) {
@@ -19,24 +19,24 @@ pub(crate) fn recorded(delivery: &Delivery, recorded: Recorded) {
     }
 }
 
-/// A delivery is not recorded; its redacted event is in the line, so that a person can enter it again.
-pub(crate) fn not_recorded(delivery: &Delivery, fault: &str) {
+/// A delivery is not recorded but waits in the fallback queue, and will be answered with 200.
+pub(crate) fn queued(queued: &QueuedDelivery, not_recorded: &str) {
+    let received = &queued.received;
+    let authenticated = matches!(queued.token, TokenCheck::Accepted);
+    tracing::warn!(
+        event_id = %received.id, request_id = received.request_id, authenticated, cause = not_recorded, "delivery queued"
+    );
+}
+
+/// A delivery is neither recorded nor queued; its redacted event is in the line, so that a person can enter it again.
+pub(crate) fn lost(delivery: &Delivery, not_recorded: &str, not_queued: &str) {
     let body = match &delivery.content {
         Content::Event(event) => event.body.as_str(),
         Content::Undecodable { .. } => "",
     };
     tracing::error!(
         event_id = %delivery.id, request_id = delivery.request_id, received_at = %delivery.received_at,
-        fingerprint = %delivery.fingerprint, error = fault, body, "delivery not recorded"
-    );
-}
-
-/// A call from an allowed address whose token cannot be checked now, with its redacted event.
-pub(crate) fn not_authenticated(call: &CannotTell, key: &FingerprintKey) {
-    let body = Event::decode(&call.body).map(|event| event.body).unwrap_or_default();
-    tracing::error!(
-        request_id = call.request_id, fingerprint = %key.fingerprint(&call.body), body,
-        "delivery not recorded: its token cannot be checked"
+        fingerprint = %delivery.fingerprint, not_recorded, not_queued, body, "delivery not recorded"
     );
 }
 
@@ -50,10 +50,7 @@ pub(crate) fn refused(refusal: &Refusal) {
     }
 }
 
-/// A verified call has a body over the limit: it is refused, and with that lost.
-pub(crate) fn too_large(call: &Verified, key: &FingerprintKey) {
-    tracing::error!(
-        size = call.body.len(), fingerprint = %key.fingerprint(&call.body), request_id = call.request_id,
-        "body too large, delivery lost"
-    );
+/// A call from an allowed address has a body over the limit: it is refused, and with that lost.
+pub(crate) fn too_large(size: usize, fingerprint: &Fingerprint, request_id: &str) {
+    tracing::error!(size, %fingerprint, request_id, "body too large, delivery lost");
 }

@@ -14,8 +14,9 @@ async fn main() -> Result<(), Error> {
     );
     let config = Config::read(&Environment::of_this_process())
         .inspect_err(|error| tracing::error!(%error, "the receiver cannot start"))?;
-    let aws = startup::aws_config(receiver::DYNAMODB).await;
-    let receiver = &Receiver::start(config, &aws, SystemTime::now().into()).await;
+    let dynamodb = startup::aws_config(receiver::DYNAMODB).await;
+    let queue = startup::with_patience(&dynamodb, receiver::QUEUE);
+    let receiver = &Receiver::start(config, &dynamodb, &queue, SystemTime::now().into()).await;
     lambda_http::run(service_fn(async |request: Request| {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| Error::from(error.to_string()))?;

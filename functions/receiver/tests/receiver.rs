@@ -5,10 +5,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LINE, World, answer, aws, config, noon, request, sample, samples, with_body, with_token};
-use receiver::{Arrival, Receiver};
+use common::{LINE, World, answer, noon, receiver, request, sample, samples, with_body, with_token};
+use receiver::Arrival;
 use serde_json::{Value, json};
-use shared::TokenHash;
+use shared::{QueuedDelivery, TokenCheck, TokenHash};
 use tokio::time::Instant;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
@@ -75,24 +75,42 @@ async fn a_token_accepted_after_the_start_is_learned_of_and_looked_for_at_most_e
 async fn nobody_from_elsewhere_can_make_the_receiver_read_the_tokens() {
     let world = World::start().await;
     world.link.hang();
-    // Were the tokens read, the answer would be 503.
+    // Were the tokens read, the answer would be 200.
     let answer = world.send_at(&sample("403-wrong-address.json"), noon().plus(Duration::from_secs(60))).await;
     assert_eq!(answer.status, 403);
 }
 
 #[tokio::test]
-async fn without_dynamodb_a_verified_delivery_is_answered_503_within_4_seconds() {
-    let world = World::start().await;
-    world.link.hang();
-    tokio::time::pause();
-    let started = Instant::now();
-    let answer = world.send(&sample("200-whatsapp.json")).await;
-    assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
-    assert_eq!(answer.status, 503);
+async fn without_dynamodb_a_verified_delivery_is_queued_as_received_and_answered_200_within_4_seconds() {
+    for name in ["200-whatsapp.json", "200-quarantined-not-utf8.json"] {
+        let world = World::start().await;
+        world.link.hang();
+        tokio::time::pause();
+        let started = Instant::now();
+        let answer = world.send_at(&sample(name), noon().plus(Duration::from_secs(7))).await;
+        assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
+        let queued = &world.queued()[0];
+        assert!(matches!(queued.token, TokenCheck::Accepted));
+        assert_eq!(queued.received.received_at, noon().plus(Duration::from_secs(7)));
+        assert_eq!(queued.received.body, request(&sample(name)).into_body().to_vec());
+        assert_eq!((answer.status, answer.body), (200, json!({"status": "OK", "id": queued.received.id.to_string()})));
+        assert_eq!(world.queued().len(), 1);
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]
-async fn without_dynamodb_a_token_that_may_be_new_is_not_refused_but_answered_503_within_4_seconds() {
+async fn the_largest_body_fits_into_a_message_of_the_queue() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let body = "\u{1}".repeat(256 * 1024);
+    assert_eq!(world.send(&with_body(&body)).await.status, 200);
+    assert_eq!(world.queued()[0].received.body, body.as_bytes());
+}
+
+#[tokio::test]
+async fn without_dynamodb_a_token_that_may_be_new_is_not_refused_but_queued_to_be_checked() {
     let world = World::start().await;
     world.link.hang();
     tokio::time::pause();
@@ -100,45 +118,81 @@ async fn without_dynamodb_a_token_that_may_be_new_is_not_refused_but_answered_50
     let event = with_token("a-token-that-was-rotated-in");
     let answer = world.send_at(&event, noon().plus(Duration::from_secs(60))).await;
     assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
-    assert_eq!(answer.status, 503);
+    assert_eq!(answer.status, 200);
+    match world.queued()[0].token {
+        TokenCheck::Pending(hash) => assert!(hash.matches(&TokenHash::of("a-token-that-was-rotated-in"))),
+        TokenCheck::Accepted => panic!("nobody has checked this token"),
+    }
 }
 
 #[tokio::test]
-async fn without_dynamodb_the_start_takes_a_second_and_the_first_event_after_the_outage_is_recorded() {
+async fn without_dynamodb_and_sqs_the_answer_is_503_within_4_seconds() {
     let world = World::start().await;
     world.link.hang();
-    let aws = aws(&world.link.url()).await;
+    world.sqs_link.hang();
     tokio::time::pause();
-    let started = Instant::now();
-    let cold = Receiver::start(config(), &aws, noon()).await;
-    assert!(started.elapsed() <= Duration::from_secs(1), "{:?}", started.elapsed());
-    tokio::time::resume();
-
-    world.link.mend();
-    let arrival = Arrival { received_at: noon().plus(Duration::from_secs(3)), random: [1; 8] };
-    let answer = answer(cold.handle(request(&sample("200-whatsapp.json")), arrival).await);
-    assert_eq!(answer.status, 200);
-    assert_eq!(world.deliveries().await.len(), 1);
+    let events = [sample("200-whatsapp.json"), with_token("a-token-that-was-rotated-in")];
+    for event in events {
+        let started = Instant::now();
+        let answer = world.send_at(&event, noon().plus(Duration::from_secs(60))).await;
+        assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
+        assert_eq!(answer.status, 503);
+    }
 }
 
 #[tokio::test]
-async fn of_64_identical_deliveries_at_once_one_is_an_event_and_63_are_duplicates() {
+async fn a_body_too_large_for_the_queue_is_refused_there_as_well() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let event = with_body(&"x".repeat(256 * 1024 + 1)).replace(common::TOKEN, "a-token-that-was-rotated-in");
+    assert_eq!(world.send_at(&event, noon().plus(Duration::from_secs(60))).await.status, 413);
+    assert_eq!(world.queued().len(), 0);
+}
+
+#[tokio::test]
+async fn without_dynamodb_the_start_takes_a_second_and_nothing_is_lost_until_it_is_back() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let started = Instant::now();
+    let cold = receiver(&world.link, &world.sqs_link).await;
+    assert!(started.elapsed() <= Duration::from_secs(1), "{:?}", started.elapsed());
+    let send = async |second: u64| {
+        let arrival = Arrival { received_at: noon().plus(Duration::from_secs(second)), random: [1; 8] };
+        answer(cold.handle(request(&sample("200-whatsapp.json")), arrival).await)
+    };
+
+    assert_eq!(send(1).await.status, 200);
+    assert!(matches!(world.queued()[..], [QueuedDelivery { token: TokenCheck::Pending(_), .. }]));
+    let elsewhere = Arrival { received_at: noon().plus(Duration::from_secs(1)), random: [2; 8] };
+    let refused = answer(cold.handle(request(&sample("403-wrong-address.json")), elsewhere).await);
+    assert_eq!((refused.status, world.queued().len()), (403, 1));
+
+    tokio::time::resume();
+    world.link.mend();
+    assert_eq!(send(3).await.status, 200);
+    assert_eq!((world.deliveries().await.len(), world.queued().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn of_16_identical_deliveries_at_once_one_is_an_event_and_15_are_duplicates() {
     let world = World::start().await;
     let event = sample("200-whatsapp.json");
-    let answers = at_once(&world, &vec![event; 64]).await;
+    let answers = at_once(&world, &vec![event; 16]).await;
     let (events, duplicates): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.body.get("duplicate_of").is_none());
-    assert_eq!((events.len(), duplicates.len()), (1, 63));
+    assert_eq!((events.len(), duplicates.len()), (1, 15));
     assert!(duplicates.iter().all(|duplicate| duplicate.body["duplicate_of"] == events[0].body["id"]));
     let state = world.state(LINE).await.unwrap();
-    assert_eq!((state.version, state.duplicates, world.deliveries().await.len()), (1, 63, 64));
+    assert_eq!((state.version, state.duplicates, world.deliveries().await.len()), (1, 15, 16));
     assert_eq!(world.items("sealed").await.len(), 1);
 }
 
 #[tokio::test]
-async fn of_64_different_deliveries_at_once_all_are_events_and_the_state_is_the_newest() {
+async fn of_16_different_deliveries_at_once_all_are_events_and_the_state_is_the_newest() {
     let world = World::start().await;
-    let events: Vec<String> = (0..64)
+    let events: Vec<String> = (0..16)
         .map(|n| {
             with_body(&json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": n}).to_string())
         })
@@ -146,9 +200,9 @@ async fn of_64_different_deliveries_at_once_all_are_events_and_the_state_is_the_
     let answers = at_once(&world, &events).await;
     assert!(answers.iter().all(|answer| answer.status == 200 && answer.body.get("duplicate_of").is_none()));
     let (state, deliveries) = (world.state(LINE).await.unwrap(), world.deliveries().await);
-    assert_eq!((state.version, deliveries.len()), (64, 64));
-    assert_eq!(state.last_event_id, deliveries[63].id);
-    assert_eq!(state.extra_info().unwrap().as_str(), "63");
+    assert_eq!((state.version, deliveries.len()), (16, 16));
+    assert_eq!(state.last_event_id, deliveries[15].id);
+    assert_eq!(state.extra_info().unwrap().as_str(), "15");
 }
 
 /// Sends all of them at once; the first is received first.

@@ -19,8 +19,8 @@ use aws_sdk_dynamodb::{
 };
 use local::dynamodb::DynamoDb;
 use serde_json::{Value, json};
-use shared::{Entity, Event, EventId, FingerprintKey, Secret, Timestamp};
-use store::{Content, Delivery, Listing, Order, Reader, Recorder, Settings, State, StoredDelivery};
+use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp};
+use store::{Delivery, Listing, Order, Reader, Recorder, Settings, State, StoredDelivery};
 
 pub const WINDOW: Duration = Duration::from_secs(600);
 pub const LINE: &str = "whatsapp#972501234567";
@@ -111,18 +111,14 @@ pub fn delivery(at: Timestamp, body: &Value) -> Delivery {
 
 pub fn raw_delivery(at: Timestamp, body: &[u8]) -> Delivery {
     let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
-    let content = match Event::decode(body) {
-        Ok(event) => Content::Event(event),
-        Err(cause) => Content::Undecodable { bytes: body.to_vec(), cause },
-    };
-    Delivery {
+    let received = Received {
         id: EventId::new(at, fastrand::u64(..).to_be_bytes()),
         received_at: at,
         source_ip: IpAddr::from([34, 165, 99, 212]),
         request_id: "request-1".to_owned(),
-        fingerprint: key.fingerprint(body),
-        content,
-    }
+        body: body.to_vec(),
+    };
+    Delivery::decode(&received, &key)
 }
 
 /// A line's update.

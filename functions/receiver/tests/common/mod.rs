@@ -7,11 +7,15 @@ use aws_config::{Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::{Body, Request, Response};
-use local::{dynamodb::DynamoDb, link::Link};
+use local::{
+    dynamodb::DynamoDb,
+    link::Link,
+    sqs::{Rules, Sqs},
+};
 use receiver::{Arrival, Config, Receiver};
 use serde_json::Value;
-use shared::{Entity, Timestamp, TokenHash};
-use startup::Environment;
+use shared::{Entity, QueuedDelivery, Timestamp, TokenHash};
+use startup::{Environment, Patience};
 use store::{AcceptedTokens, Listing, Order, Reader, State, StoredDelivery};
 
 /// The token in the paths of the samples.
@@ -21,6 +25,8 @@ pub const LINE: &str = "whatsapp#972501234567";
 pub struct World {
     pub dynamodb: DynamoDb,
     pub link: Link,
+    pub sqs: Sqs,
+    pub sqs_link: Link,
     pub receiver: Receiver,
     pub tokens: AcceptedTokens,
     clock: AtomicU64,
@@ -42,6 +48,7 @@ pub fn config() -> Config {
     let environment = Environment::from([
         ("EVENTS_TABLE", "events"),
         ("SEALED_TABLE", "sealed"),
+        ("FALLBACK_QUEUE_URL", "http://127.0.0.1/000000000000/fallback"),
         ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
         ("DEDUP_WINDOW_SECONDS", "600"),
         ("RETENTION_DAYS", "365"),
@@ -51,15 +58,22 @@ pub fn config() -> Config {
 }
 
 /// The SDK as the function configures it, but for where it connects to.
-pub async fn aws(url: &str) -> SdkConfig {
+pub async fn aws(url: &str, patience: Patience) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
-    startup::aws_config(receiver::DYNAMODB)
+    startup::aws_config(patience)
         .await
         .into_builder()
         .endpoint_url(url)
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build()
+}
+
+/// A receiver that starts at noon.
+pub async fn receiver(dynamodb: &Link, sqs: &Link) -> Receiver {
+    let dynamodb = aws(&dynamodb.url(), receiver::DYNAMODB).await;
+    let queue = aws(&sqs.url(), receiver::QUEUE).await;
+    Receiver::start(config(), &dynamodb, &queue, noon()).await
 }
 
 impl World {
@@ -69,8 +83,15 @@ impl World {
         let tokens = AcceptedTokens::new(dynamodb.client(), dynamodb.events_table());
         tokens.accept(&TokenHash::of(TOKEN), noon()).await.unwrap();
         let link = Link::to(&dynamodb.url()).await.unwrap();
-        let receiver = Receiver::start(config(), &aws(&link.url()).await, noon()).await;
-        Self { dynamodb, link, receiver, tokens, clock: AtomicU64::new(0) }
+        let sqs = Sqs::start(Rules::default()).await.unwrap();
+        let sqs_link = Link::to(&sqs.url()).await.unwrap();
+        let receiver = receiver(&link, &sqs_link).await;
+        Self { dynamodb, link, sqs, sqs_link, receiver, tokens, clock: AtomicU64::new(0) }
+    }
+
+    /// What waits in the fallback queue.
+    pub fn queued(&self) -> Vec<QueuedDelivery> {
+        self.sqs.queued().iter().map(|message| QueuedDelivery::from_message(message).unwrap()).collect()
     }
 
     /// Hands the receiver a gateway's event, a second after the one before.

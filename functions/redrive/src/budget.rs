@@ -1,0 +1,30 @@
+//! The time that a batch has. Its messages are recorded side by side, so it takes as long as its slowest.
+
+use std::time::Duration;
+
+use startup::Patience;
+
+/// The function's own timeout in template.yaml. The queue hides a message for 6 times as long, as Lambda asks for.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// For reading the accepted tokens, when a message has one to be checked.
+pub(crate) const READ_TOKENS: Duration = Duration::from_secs(6);
+
+/// For recording a delivery, conflicts and retries included.
+pub(crate) const RECORD: Duration = Duration::from_secs(10);
+
+/// For having a message wait.
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
+
+const _: () = {
+    let steps = READ_TOKENS.as_secs() + RECORD.as_secs() + WAIT.as_secs();
+    assert!(steps + 5 <= TIMEOUT.as_secs(), "a batch takes longer than the function may");
+};
+
+/// How a single call to DynamoDB is tried.
+pub const DYNAMODB: Patience =
+    Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 3, call: RECORD };
+
+/// How a single call to SQS is tried.
+pub const QUEUE: Patience =
+    Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 2, call: WAIT };

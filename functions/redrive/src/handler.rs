@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use futures_util::future::join_all;
+use shared::{Causes, FingerprintKey, QueueUrl, QueuedDelivery, UnreadableMessage};
+use store::{AcceptedTokens, Delivery, Recorder};
+
+use crate::{
+    authenticate::{Gate, Verdict},
+    backoff,
+    batch::{Batch, Failures, Message},
+    budget,
+    config::Config,
+    log,
+};
+
+/// Redrive, ready for batches.
+pub struct Redrive {
+    tokens: AcceptedTokens,
+    fingerprint_key: FingerprintKey,
+    recorder: Recorder,
+    queue: aws_sdk_sqs::Client,
+    queue_url: QueueUrl,
+}
+
+/// What becomes of a message.
+enum Outcome {
+    /// It is recorded, or need not be: it leaves the queue.
+    Done,
+    /// It stays in the queue and is tried again after a pause.
+    Again(Duration),
+}
+
+impl Redrive {
+    /// `dynamodb` has the patience [`crate::DYNAMODB`], `queue` has [`crate::QUEUE`].
+    pub fn new(config: Config, dynamodb: &SdkConfig, queue: &SdkConfig) -> Self {
+        let client = aws_sdk_dynamodb::Client::new(dynamodb);
+        Self {
+            tokens: AcceptedTokens::new(client.clone(), &config.settings.events_table),
+            fingerprint_key: config.fingerprint_key,
+            recorder: Recorder::new(client, config.settings),
+            queue: aws_sdk_sqs::Client::new(queue),
+            queue_url: config.fallback_queue,
+        }
+    }
+
+    /// Records the deliveries of a batch and answers which messages have to stay in the queue.
+    pub async fn handle(&self, batch: &Batch) -> Failures {
+        let read: Vec<_> = batch.messages.iter().map(|message| QueuedDelivery::from_message(&message.body)).collect();
+        let gate = &Gate::open(&self.tokens, read.iter().flatten()).await;
+        let messages = batch.messages.iter().zip(read);
+        let dealt_with = messages.map(async |(message, read)| match self.deal_with(message, read, gate).await {
+            Outcome::Done => None,
+            Outcome::Again(pause) => {
+                self.leave_alone(message, pause).await;
+                Some(message)
+            }
+        });
+        join_all(dealt_with).await.into_iter().flatten().collect()
+    }
+
+    async fn deal_with(
+        &self,
+        message: &Message,
+        read: Result<QueuedDelivery, UnreadableMessage>,
+        gate: &Gate,
+    ) -> Outcome {
+        let again = Outcome::Again(backoff::pause(message.attributes.receives));
+        let delivery = match read {
+            Ok(delivery) => delivery,
+            Err(cause) => {
+                log::unreadable(message, cause);
+                return Outcome::Again(backoff::UNREADABLE);
+            }
+        };
+        let verified = match gate.authenticate(delivery) {
+            Verdict::Verified(verified) => verified,
+            Verdict::Forged(received) => {
+                log::forged(&received);
+                return Outcome::Done;
+            }
+            Verdict::CannotTell => return again,
+        };
+        let delivery = Delivery::decode(verified.received(), &self.fingerprint_key);
+        let fault = match tokio::time::timeout(budget::RECORD, self.recorder.record(&delivery)).await {
+            Ok(Ok(recorded)) => {
+                log::recorded(&delivery, recorded);
+                return Outcome::Done;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("DynamoDB: not recorded within {} s", budget::RECORD.as_secs()),
+        };
+        log::not_recorded(&delivery, message, &fault);
+        again
+    }
+
+    /// Hides a message for a while. When this fails, the queue shows it again in its own time.
+    async fn leave_alone(&self, message: &Message, pause: Duration) {
+        let seconds = i32::try_from(pause.as_secs()).unwrap_or(i32::MAX);
+        let change = self
+            .queue
+            .change_message_visibility()
+            .queue_url(self.queue_url.as_str())
+            .receipt_handle(&message.receipt_handle)
+            .visibility_timeout(seconds);
+        match tokio::time::timeout(budget::WAIT, change.send()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => log::not_left_alone(message, &Causes(&error).to_string()),
+            Err(_) => log::not_left_alone(message, "no answer in time"),
+        }
+    }
+}

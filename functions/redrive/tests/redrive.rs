@@ -1,0 +1,225 @@
+//! What redrive does with what waits in the fallback queue, in front of an embedded DynamoDB and a stand-in for SQS.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+use std::time::Duration;
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use local::{
+    dynamodb::DynamoDb,
+    link::Link,
+    sqs::{self, Rules, Sqs},
+};
+use redrive::{Batch, Config, Redrive};
+use serde_json::{Value, json};
+use shared::{Entity, EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
+use startup::{Environment, Patience};
+use store::{AcceptedTokens, Listing, Order, Reader, StoredDelivery};
+
+const LINE: &str = "whatsapp#972501234567";
+
+struct World {
+    dynamodb: DynamoDb,
+    link: Link,
+    sqs: Sqs,
+    sqs_link: Link,
+    redrive: Redrive,
+    tokens: AcceptedTokens,
+}
+
+fn noon() -> Timestamp {
+    "2026-11-22T12:00:00.000000Z".parse().unwrap()
+}
+
+async fn aws(url: &str, patience: Patience) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    startup::aws_config(patience)
+        .await
+        .into_builder()
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+impl World {
+    async fn start() -> Self {
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let tokens = AcceptedTokens::new(dynamodb.client(), dynamodb.events_table());
+        let link = Link::to(&dynamodb.url()).await.unwrap();
+        let sqs = Sqs::start(Rules::default()).await.unwrap();
+        let sqs_link = Link::to(&sqs.url()).await.unwrap();
+        let config = Config::read(&Environment::from([
+            ("EVENTS_TABLE", "events"),
+            ("SEALED_TABLE", "sealed"),
+            ("FALLBACK_QUEUE_URL", sqs.queue_url().as_str()),
+            ("DEDUP_WINDOW_SECONDS", "600"),
+            ("RETENTION_DAYS", "365"),
+            ("FINGERPRINT_KEY", "a key for tests only"),
+        ]));
+        let (dynamodb_config, queue_config) =
+            (aws(&link.url(), redrive::DYNAMODB).await, aws(&sqs_link.url(), redrive::QUEUE).await);
+        let redrive = Redrive::new(config.unwrap(), &dynamodb_config, &queue_config);
+        Self { dynamodb, link, sqs, sqs_link, redrive, tokens }
+    }
+
+    /// One round of the event source mapping; gives how many messages were handed over.
+    async fn round(&self) -> usize {
+        let taken = self.sqs.take();
+        let batch: Batch = serde_json::from_value(sqs::event(&taken)).unwrap();
+        let answer = serde_json::to_value(self.redrive.handle(&batch).await).unwrap();
+        self.sqs.settle(&taken, Some(&answer));
+        taken.len()
+    }
+
+    async fn history(&self, entity: &str) -> Vec<StoredDelivery> {
+        let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
+        let day = Duration::from_secs(24 * 60 * 60);
+        let listing = Listing {
+            times: noon().minus(day)..noon().plus(day),
+            order: Order::OldestFirst,
+            after: None,
+            limit: 1_000,
+        };
+        reader.history(&Entity::named(entity), &listing).await.unwrap().items
+    }
+}
+
+fn update(extra_info: u64) -> Value {
+    json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": extra_info})
+}
+
+fn queued(second: u64, body: &[u8], token: TokenCheck) -> QueuedDelivery {
+    let received_at = noon().plus(Duration::from_secs(second));
+    let received = Received {
+        id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
+        received_at,
+        source_ip: [34, 165, 99, 212].into(),
+        request_id: "request-1".to_owned(),
+        body: body.to_vec(),
+    };
+    QueuedDelivery { received, token }
+}
+
+fn accepted(second: u64, body: &Value) -> QueuedDelivery {
+    queued(second, body.to_string().as_bytes(), TokenCheck::Accepted)
+}
+
+#[tokio::test]
+async fn deliveries_are_recorded_with_their_own_ids_and_times_once_however_often_they_come() {
+    let world = World::start().await;
+    let deliveries = [accepted(0, &update(1)), accepted(1, &update(2)), accepted(2, &update(2))];
+    for delivery in deliveries.iter().chain(&deliveries) {
+        world.sqs.send(&delivery.to_message());
+    }
+    while world.round().await > 0 {}
+    let history = world.history(LINE).await;
+    let ids: Vec<_> = history.iter().map(|delivery| (delivery.id, delivery.received_at)).collect();
+    assert_eq!(ids, deliveries.map(|delivery| (delivery.received.id, delivery.received.received_at)));
+    assert_eq!(world.sqs.queued().len(), 0);
+    let state = Reader::new(world.dynamodb.client(), "events").state(&Entity::named(LINE)).await.unwrap().unwrap();
+    assert_eq!((state.version + state.duplicates, state.extra_info().unwrap().as_str()), (3, "2"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_event_is_quarantined() {
+    let world = World::start().await;
+    world.sqs.send(&queued(0, b"\xff", TokenCheck::Accepted).to_message());
+    world.round().await;
+    assert_eq!(world.history("quarantine#2026-11-22").await.len(), 1);
+    assert_eq!(world.sqs.queued().len(), 0);
+}
+
+#[tokio::test]
+async fn of_those_with_a_token_to_check_the_genuine_are_recorded_and_the_forged_dropped() {
+    let world = World::start().await;
+    world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
+    for (second, token) in [(0, "the accepted token"), (1, "a forged token"), (2, "")] {
+        let token = TokenCheck::Pending(TokenHash::of(token));
+        world.sqs.send(&queued(second, update(second).to_string().as_bytes(), token).to_message());
+    }
+    world.round().await;
+    let history = world.history(LINE).await;
+    assert_eq!(history.iter().map(|delivery| delivery.received_at).collect::<Vec<_>>(), [noon()]);
+    assert_eq!(world.sqs.queued().len(), 0);
+}
+
+#[tokio::test]
+async fn without_dynamodb_everything_stays_and_waits_longer_each_time() {
+    let world = World::start().await;
+    world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
+    let pending = TokenCheck::Pending(TokenHash::of("the accepted token"));
+    world.sqs.send(&accepted(0, &update(1)).to_message());
+    world.sqs.send(&queued(1, update(2).to_string().as_bytes(), pending).to_message());
+    world.link.hang();
+    tokio::time::pause();
+    for seconds in [15, 30, 60] {
+        assert_eq!(world.round().await, 2);
+        let hidden = world.sqs.hidden_for();
+        let expected = Duration::from_secs(seconds - 2)..=Duration::from_secs(seconds);
+        assert!(hidden.iter().all(|hidden| expected.contains(hidden)), "{hidden:?}");
+        assert_eq!(world.sqs.queued().len(), 2);
+        world.sqs.show_all();
+    }
+    tokio::time::resume();
+    world.link.mend();
+    world.round().await;
+    assert_eq!((world.history(LINE).await.len(), world.sqs.queued().len()), (2, 0));
+}
+
+#[tokio::test]
+async fn without_sqs_a_message_that_cannot_be_recorded_stays_for_the_queues_own_time() {
+    let world = World::start().await;
+    world.sqs.send(&accepted(0, &update(1)).to_message());
+    world.link.hang();
+    world.sqs_link.hang();
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    assert_eq!(world.round().await, 1);
+    assert!(started.elapsed() <= Duration::from_secs(25), "{:?}", started.elapsed());
+    assert_eq!(world.sqs.queued().len(), 1);
+    assert!(world.sqs.hidden_for()[0] > Duration::from_secs(150));
+}
+
+#[tokio::test]
+async fn a_message_that_is_none_of_ours_ends_among_the_dead_letters_and_holds_nothing_up() {
+    let world = World::start().await;
+    world.sqs.send("poison");
+    world.sqs.send(&accepted(0, &update(1)).to_message());
+    assert_eq!(world.round().await, 2);
+    assert_eq!((world.history(LINE).await.len(), world.sqs.queued()), (1, vec!["poison".to_owned()]));
+    for _ in 1..redrive::MOST_RECEIVES {
+        world.sqs.show_all();
+        assert_eq!(world.round().await, 1);
+    }
+    world.sqs.show_all();
+    assert_eq!(world.round().await, 0);
+    assert_eq!((world.sqs.queued(), world.sqs.dead_letters()), (vec![], vec!["poison".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_event_that_was_held_up_does_not_turn_the_state_back() {
+    let world = World::start().await;
+    for second in [5, 1, 3] {
+        world.sqs.send(&accepted(second, &update(second)).to_message());
+        world.round().await;
+    }
+    let state = Reader::new(world.dynamodb.client(), "events").state(&Entity::named(LINE)).await.unwrap().unwrap();
+    assert_eq!((state.version, state.extra_info().unwrap().as_str()), (3, "5"));
+    assert_eq!(world.history(LINE).await.len(), 3);
+}
+
+#[test]
+fn the_template_has_the_numbers_that_the_code_counts_on() {
+    let template = include_str!("../../../template.yaml");
+    let after = |place: &str, name: &str| -> u64 {
+        let (_, rest) = template.split_once(&format!("\n  {place}:\n")).unwrap();
+        let (_, value) = rest.split_once(&format!(" {name}: ")).unwrap();
+        value.lines().next().unwrap().parse().unwrap()
+    };
+    let visibility = after("FallbackQueue", "VisibilityTimeout");
+    assert_eq!(after("FallbackQueue", "maxReceiveCount"), u64::from(redrive::MOST_RECEIVES));
+    assert_eq!((after("RedriveFunction", "Timeout"), visibility), (30, 6 * 30));
+    let rules = Rules::default();
+    assert_eq!((rules.visibility.as_secs(), rules.most_receives), (visibility, redrive::MOST_RECEIVES));
+}

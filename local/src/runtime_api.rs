@@ -1,0 +1,269 @@
+//! A stand-in for the Lambda Runtime API: runs a built function binary, hands it events, collects its answers and its log.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
+
+/// The largest event and the largest answer that Lambda takes, in bytes.
+const LARGEST_EVENT: usize = 6 * 1024 * 1024;
+
+/// A function: its binary, and the environment that it runs in.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The built binary.
+    pub binary: PathBuf,
+    /// The variables of its own. Nothing is inherited from this process.
+    pub environment: Vec<(String, String)>,
+    /// What Lambda's own timeout is set to. A function that takes longer is killed, as Lambda does.
+    pub timeout: Duration,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The function answered.
+    Answer(Value),
+    /// The function reported an error.
+    Error(Value),
+    /// The function ended, or was killed, before it answered.
+    Died,
+}
+
+/// A function under the stand-in. One process runs at a time; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Function {
+    setup: Setup,
+    address: String,
+    board: Board,
+    process: tokio::sync::Mutex<Option<Child>>,
+    server: JoinHandle<()>,
+}
+
+/// What the process and those who invoke it tell each other.
+#[derive(Clone, Debug, Default)]
+struct Board {
+    state: Arc<Mutex<BoardState>>,
+    event_given: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct BoardState {
+    waiting: Option<Event>,
+    running: HashMap<String, oneshot::Sender<Outcome>>,
+    log: Vec<String>,
+    given: u64,
+    /// Set when the next answer is not to be taken; told when it comes.
+    held_answer: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Debug)]
+struct Event {
+    id: String,
+    payload: String,
+    deadline: u128,
+}
+
+impl Function {
+    /// Starts the binary.
+    ///
+    /// # Errors
+    /// When no port is to be had or the binary cannot be run.
+    pub async fn start(setup: Setup) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        let board = Board::default();
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .layer(DefaultBodyLimit::max(LARGEST_EVENT))
+            .with_state(board.clone());
+        let server = tokio::spawn(async move {
+            // Serving ends with the task.
+            let _ = axum::serve(listener, router).await;
+        });
+        let function = Self { setup, address, board, process: tokio::sync::Mutex::new(None), server };
+        function.restart().await?;
+        Ok(function)
+    }
+
+    /// Starts the binary anew; a process that still runs is killed.
+    ///
+    /// # Errors
+    /// When the binary cannot be run.
+    pub async fn restart(&self) -> io::Result<()> {
+        self.kill().await;
+        let mut child = Command::new(&self.setup.binary)
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", &self.address)
+            .env("AWS_LAMBDA_FUNCTION_NAME", "local")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "local")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
+            .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .envs(self.setup.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(keep_lines(stdout, self.board.clone()));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(keep_lines(stderr, self.board.clone()));
+        }
+        *self.process.lock().await = Some(child);
+        Ok(())
+    }
+
+    /// Kills the process with SIGKILL, wherever it is.
+    pub async fn kill(&self) {
+        if let Some(mut child) = self.process.lock().await.take() {
+            // It may have ended by itself.
+            let _ = child.kill().await;
+        }
+        let mut board = self.board.lock();
+        board.waiting = None;
+        for (_, invoker) in board.running.drain() {
+            // Whoever has invoked it may have gone.
+            let _ = invoker.send(Outcome::Died);
+        }
+    }
+
+    /// Hands the function an event and waits for what becomes of it. One event at a time, as Lambda does.
+    pub async fn invoke(&self, payload: &str) -> (Outcome, Duration) {
+        let started = Instant::now();
+        let (invoker, outcome) = oneshot::channel();
+        {
+            let mut board = self.board.lock();
+            board.given += 1;
+            let id = format!("00000000-0000-4000-8000-{:012}", board.given);
+            let deadline = SystemTime::now() + self.setup.timeout;
+            let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            board.running.insert(id.clone(), invoker);
+            board.waiting = Some(Event { id, payload: payload.to_owned(), deadline });
+        }
+        self.board.event_given.notify_one();
+        let outcome = match tokio::time::timeout(self.setup.timeout, outcome).await {
+            Ok(outcome) => outcome.unwrap_or(Outcome::Died),
+            Err(_) => {
+                self.kill().await;
+                Outcome::Died
+            }
+        };
+        (outcome, started.elapsed())
+    }
+
+    /// From now on, one answer of the function is not taken: it waits, and so does the function. What this gives is told
+    /// when the answer comes.
+    pub fn hold_answer(&self) -> oneshot::Receiver<()> {
+        let (hold, held) = oneshot::channel();
+        self.board.lock().held_answer = Some(hold);
+        held
+    }
+
+    /// Everything that the function has written to its output, of all its processes.
+    pub fn log(&self) -> Vec<String> {
+        self.board.lock().log.clone()
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, BoardState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn finish(&self, id: &str, outcome: Outcome) -> Response {
+        let held = self.lock().held_answer.take();
+        if let Some(held) = held {
+            // Whoever holds answers may have gone; then the function is held all the same, until it is killed.
+            let _ = held.send(());
+            std::future::pending::<()>().await;
+        }
+        if let Some(invoker) = self.lock().running.remove(id) {
+            // Whoever has invoked it may have gone.
+            let _ = invoker.send(outcome);
+        }
+        StatusCode::ACCEPTED.into_response()
+    }
+}
+
+async fn keep_lines(output: impl AsyncRead + Unpin, board: Board) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        board.lock().log.push(line);
+    }
+}
+
+async fn next(State(board): State<Board>) -> Response {
+    let event = loop {
+        if let Some(event) = board.lock().waiting.take() {
+            break event;
+        }
+        board.event_given.notified().await;
+    };
+    let headers = [
+        ("lambda-runtime-aws-request-id", event.id),
+        ("lambda-runtime-deadline-ms", event.deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:local".to_owned()),
+        ("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0".to_owned()),
+        ("content-type", "application/json".to_owned()),
+    ];
+    (headers, event.payload).into_response()
+}
+
+async fn response(State(board): State<Board>, Path(id): Path<String>, body: Bytes) -> Response {
+    board.finish(&id, Outcome::Answer(read(&body))).await
+}
+
+async fn error(State(board): State<Board>, Path(id): Path<String>, body: Bytes) -> Response {
+    board.finish(&id, Outcome::Error(read(&body))).await
+}
+
+async fn init_error(State(board): State<Board>, body: Bytes) -> Response {
+    let mut board = board.lock();
+    for (_, invoker) in board.running.drain() {
+        // Whoever has invoked it may have gone.
+        let _ = invoker.send(Outcome::Error(read(&body)));
+    }
+    StatusCode::ACCEPTED.into_response()
+}
+
+/// What is not JSON is kept as a text.
+fn read(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into())
+}

@@ -1,0 +1,68 @@
+use std::time::Duration;
+
+/// The longest [`Settings::dedup_window`]: a day, as long as the provider's own retries last (V2 Webhook).
+const LONGEST_WINDOW: u64 = 24 * 60 * 60;
+/// The longest retention in days: ten years.
+const LONGEST_RETENTION: u64 = 3_650;
+
+/// Where and how deliveries are recorded.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The table of deliveries, states and accepted tokens.
+    pub events_table: String,
+    /// The table of what nobody else may see.
+    pub sealed_table: String,
+    /// Within which time of the last event the same body is a duplicate of it.
+    pub dedup_window: Duration,
+    /// How long deliveries are kept; `None` is forever.
+    pub retention: Option<Duration>,
+}
+
+impl Settings {
+    /// Reads a window: whole seconds, at most a day.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse_dedup_window(seconds: &str) -> Result<Duration, String> {
+        whole_number(seconds, LONGEST_WINDOW).map(Duration::from_secs)
+    }
+
+    /// Reads a retention: whole days, at most ten years; 0 is forever.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse_retention(days: &str) -> Result<Option<Duration>, String> {
+        let days = whole_number(days, LONGEST_RETENTION)?;
+        Ok((days > 0).then(|| Duration::from_secs(days * 24 * 60 * 60)))
+    }
+}
+
+fn whole_number(text: &str, most: u64) -> Result<u64, String> {
+    match text.trim().parse() {
+        Ok(number) if number <= most => Ok(number),
+        _ => Err(format!("{text:?} is not a whole number from 0 to {most}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_seconds_of_at_most_a_day() {
+        assert_eq!(Settings::parse_dedup_window("600"), Ok(Duration::from_secs(600)));
+        assert_eq!(Settings::parse_dedup_window("0"), Ok(Duration::ZERO));
+        for text in ["-1", "86401", "1.5", "ten"] {
+            assert!(Settings::parse_dedup_window(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn retentions_are_days_of_at_most_ten_years_and_0_is_forever() {
+        assert_eq!(Settings::parse_retention("365"), Ok(Some(Duration::from_secs(365 * 24 * 60 * 60))));
+        assert_eq!(Settings::parse_retention("0"), Ok(None));
+        for text in ["-1", "99999", "1.5", "ten"] {
+            assert!(Settings::parse_retention(text).is_err(), "{text}");
+        }
+    }
+}

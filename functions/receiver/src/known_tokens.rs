@@ -38,13 +38,14 @@ impl KnownTokens {
         Self { table, last: Mutex::new(last) }
     }
 
-    /// Checks a token. When it is unknown the accepted ones are read anew, at most every [`REREAD_INTERVAL`].
+    /// Checks a token. When it is unknown the accepted ones are read anew, at most every [`REREAD_INTERVAL`], or at once when
+    /// they could not be read the last time.
     pub(crate) async fn check(&self, presented: &TokenHash, now: Timestamp) -> Standing {
         let mut last = self.last.lock().await;
         if last.has(presented) {
             return Standing::Accepted;
         }
-        if age(last.at, now) >= REREAD_INTERVAL {
+        if !last.succeeded || age(last.at, now) >= REREAD_INTERVAL {
             last.read(&self.table, now).await;
         }
         match (last.has(presented), last.succeeded) {

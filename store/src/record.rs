@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_by_the_deliverys_condition_counts_before_that_by_the_states() {
+    fn a_refusal_by_the_condition_of_the_delivery_counts_before_that_of_the_state() {
         let both = cancelled(&[("ConditionalCheckFailed", ""), ("ConditionalCheckFailed", ""), ("None", "")]);
         assert!(matches!(refusal(&both), Some(Attempt::AlreadyThere(item)) if !item.is_empty()));
         let state = cancelled(&[("None", ""), ("ConditionalCheckFailed", "")]);

@@ -1,3 +1,4 @@
+use serde_json::json;
 use thiserror::Error;
 
 use crate::{
@@ -23,6 +24,10 @@ pub struct Event {
     /// What had to be taken out of the body.
     pub sealed: Option<Sealed>,
 }
+
+/// The longest redacted body, in bytes. Many small secrets can make it longer than the body that it is made of, and an item
+/// of the store holds 400 KB; instead of a longer one stands a short note, as the sealed body has it all.
+const LONGEST_REDACTED: usize = 300_000;
 
 /// What only the sealed table may hold of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,13 +79,14 @@ impl Event {
             .last()
             .and_then(|(_, _, value)| json_text::unquote(value))
             .map_or(Kind::Unnamed, |name| Kind::of(&name));
-        let (body, sealed) = match redact::redact(text, &scalars, |name| fields::is_documented(&kind, name)) {
-            Some(redacted) => {
-                let sealed = Sealed { body: Secret::new(text), api_key: redacted.api_key };
-                (redacted.body, Some(sealed))
-            }
-            None => (text.to_owned(), None),
-        };
+        let (body, sealed) =
+            match redact::redact(text, &scalars, |name| fields::is_documented(&kind, name), fields::names_entity) {
+                Some(redacted) => {
+                    let sealed = Sealed { body: Secret::new(text), api_key: redacted.api_key };
+                    (redacted.body, Some(sealed))
+                }
+                None => (text.to_owned(), None),
+            };
         let fields = match sealed {
             Some(_) => {
                 let scalars = json_text::scalars(&body);
@@ -89,6 +95,10 @@ impl Event {
             None => Fields::read(&kind, members(&body, &scalars)),
         };
         let entity = Entity::of(&kind, &fields);
+        let body = match sealed {
+            Some(_) if body.len() > LONGEST_REDACTED => json!({"event": kind.as_str(), "body": "[sealed]"}).to_string(),
+            _ => body,
+        };
         Ok(Self { kind, entity, fields, body, sealed })
     }
 }
@@ -110,7 +120,7 @@ fn members<'a>(text: &'a str, scalars: &'a [Scalar]) -> impl Iterator<Item = (St
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Value as Json, json};
+    use serde_json::Value as Json;
 
     use super::*;
     use crate::Value;
@@ -213,6 +223,9 @@ mod tests {
             r#"{"whatsapp_apiKey":"123-456-789","123-456-789":1}"#,
             r#"{"note":"123-456-78\u0039","whatsapp_apiKey":"123-456-789"}"#,
             r#"{"access_token":"123-456-789","client_secret":"123-456-789"}"#,
+            r#"{"data":"{\"whatsapp_apiKey\":\"123-456-789\"}"}"#,
+            r#"{"event":"builder","builder_url":"https://example.com/123-456-789","token":" 123-456-789 "}"#,
+            r#"{"event":"whatsapp","whatsapp_reference":"123-456-789","whatsapp_apiKey":"123-456-789"}"#,
         ] {
             let event = Event::decode(body.as_bytes()).unwrap();
             let shown = format!("{event:?}");
@@ -240,6 +253,15 @@ mod tests {
             (0..10_000).map(|n| format!(r#""token{n}":"secret-number-{n}","n{n}":"secret-number-{n}""#)).collect();
         let event = Event::decode(format!("{{{}}}", members.join(",")).as_bytes()).unwrap();
         assert!(!event.body.contains("secret-number"));
+    }
+
+    #[test]
+    fn a_body_that_redaction_would_blow_up_is_kept_short_and_its_fields_are_read() {
+        let body = format!(r#"{{"event":"package","package_reference":"r"{}}}"#, r#","token":1"#.repeat(26_000));
+        let event = Event::decode(body.as_bytes()).unwrap();
+        assert_eq!(event.body, r#"{"body":"[sealed]","event":"package"}"#);
+        assert_eq!(event.fields.reference(), Some("r"));
+        assert_eq!(event.sealed.unwrap().body.expose(), body);
     }
 
     #[test]

@@ -110,6 +110,11 @@ pub(crate) fn is_documented(kind: &Kind, name: &str) -> bool {
     name == "event" || documented(kind).iter().any(|(documented, _)| documented == name)
 }
 
+/// Whether a top-level member is one of those that say which kind an event is of, and which entity it is about.
+pub(crate) fn names_entity(name: &str) -> bool {
+    ["event", "whatsapp", "builderID", "accountID", "server"].contains(&name)
+}
+
 fn reference_field(kind: &Kind) -> String {
     format!("{kind}_reference")
 }

@@ -19,7 +19,7 @@ const CREDENTIALS: [&str; 4] = ["apikey", "password", "secret", "token"];
 /// be found by chance.
 const SHORTEST_REPEATED: usize = 8;
 
-/// With more secrets than this, everything but the documented fields is sealed: comparing each with each would take longer
+/// With more secrets than this, everything but what names the entity is sealed: comparing each with each would take longer
 /// than there is time to answer.
 const MOST_COMPARED: usize = 32;
 
@@ -32,21 +32,34 @@ pub(crate) struct Redacted {
 
 /// Finds the credentials of a JSON text, at any depth; `None` when there are none.
 ///
-/// `is_field` tells the top-level members that are read as documented fields: their values stay, as entities and references
-/// are made of them.
-pub(crate) fn redact(text: &str, scalars: &[Scalar], is_field: impl Fn(&str) -> bool) -> Option<Redacted> {
+/// `is_documented` tells the top-level members whose values the provider describes; they are sealed only where they repeat a
+/// secret. `names_entity` tells those among them whose values stay in any case, as the event's key is made of them.
+pub(crate) fn redact(
+    text: &str,
+    scalars: &[Scalar],
+    is_documented: impl Fn(&str) -> bool,
+    names_entity: impl Fn(&str) -> bool,
+) -> Option<Redacted> {
     let mut sealed: Vec<Range<usize>> = Vec::new();
     let mut secrets: Vec<String> = Vec::new();
     let mut api_key = None;
+    let mut field = false;
     let mut rest = scalars.iter().peekable();
     while let Some(key) = rest.next() {
+        if key.depth == 1 && key.token == Token::Key {
+            field = is_documented(&plain(text, key));
+        }
+        if key.token == Token::Text && !(field && key.depth == 1) && holds_credential(&text[key.span.clone()]) {
+            // A text about credentials, such as JSON inside a string: what in it is the secret cannot be told.
+            sealed.push(key.span.clone());
+        }
         if key.token != Token::Key {
             continue;
         }
-        let name = normalised(&text[key.span.clone()]);
-        if !CREDENTIALS.iter().any(|credential| name.contains(credential)) {
+        if !holds_credential(&text[key.span.clone()]) {
             continue;
         }
+        let name = normalised(&text[key.span.clone()]);
         let start = json_text::value_start(text, key.span.end);
         let value = start..json_text::value_end(text, start);
         let token = &text[value.clone()];
@@ -54,7 +67,7 @@ pub(crate) fn redact(text: &str, scalars: &[Scalar], is_field: impl Fn(&str) -> 
             continue;
         }
         while let Some(inside) = rest.next_if(|scalar| within(scalar, &value)) {
-            secrets.push(plain(text, inside));
+            secrets.push(plain(text, inside).trim().to_owned());
         }
         if key.depth == 1 && name.ends_with("apikey") {
             let key = json_text::unquote(token).unwrap_or_else(|| token.to_owned());
@@ -66,7 +79,7 @@ pub(crate) fn redact(text: &str, scalars: &[Scalar], is_field: impl Fn(&str) -> 
         return None;
     }
     secrets.retain(|secret| secret.len() >= SHORTEST_REPEATED);
-    let repeats = repeated(text, scalars, &secrets, &sealed, is_field);
+    let repeats = repeated(text, scalars, &secrets, &sealed, names_entity);
     sealed.extend(repeats);
     sealed.sort_by_key(|range| range.start);
     Some(Redacted { body: replace(text, &sealed), api_key })
@@ -78,18 +91,18 @@ fn repeated(
     scalars: &[Scalar],
     secrets: &[String],
     sealed: &[Range<usize>],
-    is_field: impl Fn(&str) -> bool,
+    names_entity: impl Fn(&str) -> bool,
 ) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut field = false;
+    let mut stays = false;
     let mut sealed = sealed.iter().peekable();
     for scalar in scalars {
         if scalar.depth == 1 && scalar.token == Token::Key {
-            field = is_field(&plain(text, scalar));
+            stays = names_entity(&plain(text, scalar));
         }
         while sealed.next_if(|range| range.end <= scalar.span.start).is_some() {}
         let inside = sealed.peek().is_some_and(|range| within(scalar, range));
-        let kept = field && scalar.depth == 1 && scalar.token != Token::Key;
+        let kept = stays && scalar.depth == 1 && scalar.token != Token::Key;
         if !inside && !kept {
             let content = plain(text, scalar);
             if secrets.len() > MOST_COMPARED || secrets.iter().any(|secret| content.contains(secret)) {
@@ -107,6 +120,11 @@ fn within(scalar: &Scalar, range: &Range<usize>) -> bool {
 fn plain(text: &str, scalar: &Scalar) -> String {
     let token = &text[scalar.span.clone()];
     json_text::unquote(token).unwrap_or_else(|| token.to_owned())
+}
+
+fn holds_credential(token: &str) -> bool {
+    let text = normalised(token);
+    CREDENTIALS.iter().any(|credential| text.contains(credential))
 }
 
 fn normalised(key: &str) -> String {

@@ -149,8 +149,8 @@ impl fmt::Display for RegisteredUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.read("https") {
             Some(url) if self.0.contains("://") => f.write_str(&masked(&url)),
-            Some(url) => f.write_str(masked(&url).trim_start_matches("https://")),
-            None => write!(f, "a text of {} characters that is not a URL", self.0.chars().count()),
+            Some(url) if self.0.contains('/') => f.write_str(masked(&url).trim_start_matches("https://")),
+            _ => write!(f, "a text of {} characters that is not a URL", self.0.chars().count()),
         }
     }
 }
@@ -161,16 +161,20 @@ impl fmt::Debug for RegisteredUrl {
     }
 }
 
-/// The URL with the last part of its path as `***` and four digits of that part's SHA-256, by which two tokens can be told
-/// apart but not found, and without query, credentials and fragment.
+/// From this length on, in characters, any part of a path may be a secret.
+const LIKE_A_SECRET: usize = 12;
+
+/// The URL without query, credentials and fragment, and with the last part of its path, and every long one, as `***` and four
+/// digits of its SHA-256: by these two tokens can be told apart, but not found.
 fn masked(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let path = url.path().strip_suffix('/').unwrap_or(url.path());
-    let path = match path.rsplit_once('/') {
-        Some((parents, token)) => format!("{parents}/***{}", &TokenHash::of(token).to_string()[..4]),
-        None => String::new(),
+    let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
+    let mask = |(at, part): (usize, &&str)| match at + 1 == parts.len() || part.len() >= LIKE_A_SECRET {
+        true => format!("/***{}", &TokenHash::of(part).to_string()[..4]),
+        false => format!("/{part}"),
     };
+    let path: String = parts.iter().enumerate().map(mask).collect();
     let query = if url.query().is_some() { "?***" } else { "" };
     format!("{}://{host}{port}{path}{query}", url.scheme())
 }
@@ -278,8 +282,15 @@ mod tests {
         let foreign = RegisteredUrl::new("user:pass@example.com/hooks/s3cret?x=y").unwrap();
         let shown = format!("{foreign} {foreign:?}");
         assert!(!["pass", "s3cret", "x=y"].iter().any(|secret| shown.contains(secret)), "{shown}");
-        let garbage = RegisteredUrl::new("my secret").unwrap();
-        assert!(!format!("{garbage}").contains("secret"));
+        for text in [
+            "my secret",
+            "s3cret-0123456789",
+            "https://example.com/s3cret-0123456789//",
+            "example.com/s3cret-0123456789/x",
+        ] {
+            let shown = RegisteredUrl::new(text).unwrap().to_string();
+            assert!(!shown.contains("cret"), "{shown}");
+        }
     }
 
     proptest! {

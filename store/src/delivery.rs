@@ -5,6 +5,9 @@ use shared::{Entity, Event, EventId, Fingerprint, FingerprintKey, Received, Time
 
 use crate::keys;
 
+/// Up to so many digits and a sign, a number is stored as one.
+const MOST_PLAIN_DIGITS: usize = 18;
+
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// One request that came in through the webhook, authenticated and decoded as far as it can be: what is recorded.
@@ -138,6 +141,8 @@ pub(crate) fn text(text: impl ToString) -> AttributeValue {
 pub(crate) fn value(value: &Value) -> AttributeValue {
     match value {
         Value::Text(text) => AttributeValue::S(text.clone()),
+        // A longer one may come back as 1E+37.
+        Value::Integer(integer) if integer.as_str().len() > MOST_PLAIN_DIGITS => AttributeValue::S(integer.to_string()),
         Value::Integer(integer) => AttributeValue::N(integer.to_string()),
         Value::Flag(flag) => AttributeValue::Bool(*flag),
     }

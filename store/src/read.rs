@@ -137,7 +137,7 @@ impl Reader {
             .expression_attribute_names("#reference", keys::REFERENCE)
             .expression_attribute_values(":reference", text(reference))
             .expression_attribute_values(":state", text(keys::STATE))
-            .limit(limit.into());
+            .limit(limit.max(1).into());
         let start = after.map(|Cursor(entity)| {
             Item::from([
                 (keys::REFERENCE.to_owned(), text(reference)),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
-    error::BuildError,
+    error::{BuildError, ProvideErrorMetadata},
     operation::transact_write_items::TransactWriteItemsError,
     types::{CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
@@ -97,13 +97,10 @@ impl Recorder {
                     pause = LONGEST_PAUSE.min(pause * 2);
                 }
                 Attempt::TokenInUse => version += 1,
-                Attempt::TooLarge if scope == Scope::AllFields => {
-                    tracing::warn!(event_id = %delivery.id, "state is full: fields that the provider does not document are left out");
-                    scope = Scope::DocumentedFields;
-                    version += 1;
-                }
                 Attempt::TooLarge => {
-                    return Err(StoreError::DynamoDb("an item is larger than an item can be".to_owned()));
+                    scope = scope.less().ok_or_else(|| StoreError::DynamoDb("an item is too large".to_owned()))?;
+                    tracing::warn!(event_id = %delivery.id, ?scope, "the state is full and takes only a part of the event");
+                    version += 1;
                 }
             }
         }
@@ -188,6 +185,9 @@ fn refusal(error: &TransactWriteItemsError) -> Option<Attempt> {
         }
         TransactWriteItemsError::TransactionInProgressException(_) => Some(Attempt::Contended),
         TransactWriteItemsError::IdempotentParameterMismatchException(_) => Some(Attempt::TokenInUse),
+        other if other.code() == Some("ValidationException") && is_about_size(other.message()) => {
+            Some(Attempt::TooLarge)
+        }
         _ => None,
     }
 }
@@ -208,10 +208,14 @@ fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
     if is(&["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"]) {
         return Some(Attempt::Contended);
     }
-    let too_large = |reason: &CancellationReason| {
-        reason.code() == Some("ValidationError") && reason.message().is_some_and(|message| message.contains("size"))
-    };
+    let too_large =
+        |reason: &CancellationReason| reason.code() == Some("ValidationError") && is_about_size(reason.message());
     reasons.iter().any(too_large).then_some(Attempt::TooLarge)
+}
+
+/// "Item size to update has exceeded the maximum allowed size" and the like.
+fn is_about_size(message: Option<&str>) -> bool {
+    message.is_some_and(|message| message.contains("Item size"))
 }
 
 fn already_recorded(delivery: &Delivery, item: &Item) -> Result<Recorded, StoreError> {
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_by_the_deliverys_condition_counts_before_that_by_the_states() {
+    fn a_refusal_by_the_condition_of_the_delivery_counts_before_that_of_the_state() {
         let both = cancelled(&[("ConditionalCheckFailed", ""), ("ConditionalCheckFailed", ""), ("None", "")]);
         assert!(matches!(refusal(&both), Some(Attempt::AlreadyThere(item)) if !item.is_empty()));
         let state = cancelled(&[("None", ""), ("ConditionalCheckFailed", "")]);

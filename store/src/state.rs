@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use shared::{Entity, EventId, Fingerprint, Integer, Timestamp, Value};
+use shared::{Entity, EventId, Fingerprint, Integer, Kind, Timestamp, Value};
 
 use crate::{
     StoreError,
@@ -10,7 +10,20 @@ use crate::{
 };
 
 /// In front of the name of a field that the provider does not document: it must not meet an attribute of ours.
-pub(crate) const UNDOCUMENTED: &str = "other.";
+const UNDOCUMENTED: &str = "other.";
+/// The attribute of a state that has a field.
+///
+/// The names of fields that the provider documents are used as they are. All others get a prefix, also the reference and
+/// update of kinds that nobody has heard of: their names come from outside, and could be those of other attributes.
+pub(crate) fn attribute_name(kind: &str, field: &str, documented: bool) -> String {
+    match Kind::of(kind) {
+        Kind::Whatsapp | Kind::Builder | Kind::Online | Kind::Partners | Kind::Package if documented => {
+            field.to_owned()
+        }
+        _ => format!("{UNDOCUMENTED}{field}"),
+    }
+}
+
 /// In front of the name of an attribute: which delivery has set it, as the 16 bytes of its id.
 pub(crate) const SET_BY: &str = "set_by.";
 /// The value of `previous_event_id` in a state that has seen one event.
@@ -111,7 +124,7 @@ impl State {
 
     /// The update that was reported last (`whatsapp_extra_info` and the like).
     pub fn extra_info(&self) -> Option<&Integer> {
-        match self.fields.get(&format!("{}_extra_info", self.kind)) {
+        match self.fields.get(&attribute_name(&self.kind, &format!("{}_extra_info", self.kind), true)) {
             Some(Value::Integer(integer)) => Some(integer),
             _ => None,
         }
@@ -119,7 +132,7 @@ impl State {
 
     /// The partner's own reference.
     pub fn reference(&self) -> Option<&str> {
-        match self.fields.get(&format!("{}_reference", self.kind)) {
+        match self.fields.get(&attribute_name(&self.kind, &format!("{}_reference", self.kind), true)) {
             Some(Value::Text(text)) if !text.is_empty() => Some(text),
             _ => None,
         }

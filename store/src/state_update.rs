@@ -12,13 +12,14 @@ use shared::{Event, Value};
 use crate::{
     delivery::{Delivery, text, value},
     keys,
-    state::{Judgement, NO_EVENT, SET_BY, State, UNDOCUMENTED},
+    state::{Judgement, NO_EVENT, SET_BY, State, attribute_name},
 };
 
 /// An update under construction.
 #[derive(Default)]
 struct Expression {
     set: Vec<String>,
+    remove: Vec<String>,
     add: Vec<String>,
     conditions: Vec<String>,
     names: HashMap<String, String>,
@@ -44,13 +45,15 @@ impl Expression {
     }
 
     fn build(self, table: &str, delivery: &Delivery) -> Result<Update, BuildError> {
-        let add = format!("ADD {}", self.add.join(", "));
-        let set = if self.set.is_empty() { String::new() } else { format!(" SET {}", self.set.join(", ")) };
+        let clauses = [("ADD", &self.add), ("SET", &self.set), ("REMOVE", &self.remove)];
+        let clauses = clauses.iter().filter(|(_, actions)| !actions.is_empty());
+        let clauses: Vec<String> =
+            clauses.map(|(clause, actions)| format!("{clause} {}", actions.join(", "))).collect();
         Update::builder()
             .table_name(table)
             .key(keys::PK, text(delivery.partition()))
             .key(keys::SK, text(keys::STATE))
-            .update_expression(format!("{add}{set}"))
+            .update_expression(clauses.join(" "))
             .condition_expression(self.conditions.join(" AND "))
             .set_expression_attribute_names(Some(self.names).filter(|names| !names.is_empty()))
             .set_expression_attribute_values(Some(self.values))
@@ -72,15 +75,29 @@ pub(crate) enum Scope {
     /// Without the fields that the provider does not document. If it kept sending new ones, the state would outgrow what
     /// an item can hold; the event is recorded all the same, and its body has them.
     DocumentedFields,
+    /// Only what is counted and compared: the state has no room for anything else.
+    NoFields,
+}
+
+impl Scope {
+    /// What to try when there is no room for this; `None` when there is nothing less.
+    pub(crate) fn less(self) -> Option<Self> {
+        match self {
+            Self::AllFields => Some(Self::DocumentedFields),
+            Self::DocumentedFields => Some(Self::NoFields),
+            Self::NoFields => None,
+        }
+    }
 }
 
 fn attributes(event: &Event, scope: Scope) -> Vec<Attribute> {
-    let documented = event.fields.documented().iter();
-    let documented = documented.map(|(name, value)| Attribute { name: name.clone(), value: value.clone() });
+    let attribute = |documented: bool, (name, value): &(String, Value)| Attribute {
+        name: attribute_name(event.kind.as_str(), name, documented),
+        value: value.clone(),
+    };
+    let documented = event.fields.documented().iter().filter(|_| scope != Scope::NoFields);
     let undocumented = event.fields.undocumented().iter().filter(|_| scope == Scope::AllFields);
-    let undocumented =
-        undocumented.map(|(name, value)| Attribute { name: format!("{UNDOCUMENTED}{name}"), value: value.clone() });
-    documented.chain(undocumented).collect()
+    documented.map(|field| attribute(true, field)).chain(undocumented.map(|field| attribute(false, field))).collect()
 }
 
 /// The delivery is newer than all others and no repetition: it becomes the last event.
@@ -124,8 +141,8 @@ pub(crate) fn newest(
     for attribute in attributes(event, scope) {
         update.set_field(&attribute, delivery);
     }
-    set_index_keys(&mut update, event, |_| true);
-    if event.fields.extra_info().is_none() {
+    set_index_keys(&mut update, event, |_| scope != Scope::NoFields);
+    if event.fields.extra_info().is_none() || scope == Scope::NoFields {
         update.value(":no_extra_info", text(keys::NO_EXTRA_INFO));
         update.set.push("extra_info = if_not_exists(extra_info, :no_extra_info)".to_owned());
     }
@@ -177,7 +194,9 @@ pub(crate) fn late(
     update.value(":one", number(1));
     update.add.push("version :one".to_owned());
     update.conditions.push("last_delivery_id > :id".to_owned());
-    let is_newer = |attribute: &str| state.set_by.get(attribute).is_none_or(|setter| *setter < delivery.id);
+    let is_newer = |attribute: &str| {
+        scope != Scope::NoFields && state.set_by.get(attribute).is_none_or(|setter| *setter < delivery.id)
+    };
     for attribute in attributes(event, scope).iter().filter(|attribute| is_newer(&attribute.name)) {
         let setter = update.set_field(attribute, delivery);
         update.conditions.push(format!("(attribute_not_exists({setter}) OR {setter} < :setter)"));
@@ -210,13 +229,21 @@ pub(crate) fn judged(
     }
 }
 
-/// The index keys that are made of fields go with the fields.
+/// The index keys that are made of fields go with the fields. `is_set` tells whether the attribute of a field is.
 fn set_index_keys(update: &mut Expression, event: &Event, is_set: impl Fn(&str) -> bool) {
     let kind = &event.kind;
-    if let Some(reference) = event.fields.reference().filter(|_| is_set(&format!("{kind}_reference"))) {
-        update.value(":reference", text(reference));
-        update.names.insert("#reference".to_owned(), keys::REFERENCE.to_owned());
-        update.set.push("#reference = :reference".to_owned());
+    let is_set = |field: &str| is_set(&attribute_name(kind.as_str(), field, true));
+    let reference = format!("{kind}_reference");
+    if is_set(&reference) {
+        if let Some(reference) = event.fields.reference() {
+            update.value(":reference", text(reference));
+            update.names.insert("#reference".to_owned(), keys::REFERENCE.to_owned());
+            update.set.push("#reference = :reference".to_owned());
+        } else if event.fields.documented().iter().any(|(name, _)| *name == reference) {
+            // An empty text, which cannot be a key.
+            update.names.insert("#reference".to_owned(), keys::REFERENCE.to_owned());
+            update.remove.push("#reference".to_owned());
+        }
     }
     if let Some(extra_info) = event.fields.extra_info().filter(|_| is_set(&format!("{kind}_extra_info"))) {
         update.value(":extra_info", text(extra_info));

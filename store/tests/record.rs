@@ -289,3 +289,48 @@ async fn a_kind_that_keeps_inventing_fields_fills_its_state_but_loses_no_event()
     assert_eq!((state.version, state.extra_info().unwrap().as_str()), (14, "13"));
     assert_eq!(state.fields.get("other.field-0-0"), Some(&Value::Text("x".repeat(1_000))));
 }
+
+#[tokio::test]
+async fn no_name_of_a_kind_or_a_field_meets_an_attribute_of_ours() {
+    let world = World::start().await;
+    let bodies = [
+        json!({"event": "other.x", "other.x_reference": "a", "x_reference": "b"}),
+        json!({"event": "set_by.other.y", "set_by.other.y_reference": "a", "y_reference": "b"}),
+        json!({"event": "set_by.x", "set_by.x_reference": "a"}),
+        json!({"event": "account.updated", "account.updated_reference": "a", "version": "b", "pk": 1, "expires_at": 2, "set_by.a": 3}),
+    ];
+    for body in bodies {
+        let entity = format!("{}#-", body["event"].as_str().unwrap());
+        for second in [0, 1, 2_000] {
+            world.recorder.record(&delivery(noon().plus(secs(second)), &body)).await.unwrap();
+        }
+        let state = world.state(&entity).await;
+        assert_eq!((state.version, state.duplicates, state.reference()), (2, 1, Some("a")), "{entity}");
+    }
+}
+
+#[tokio::test]
+async fn a_reference_that_is_taken_away_no_longer_finds_the_client() {
+    let world = World::start().await;
+    world.recorder.record(&delivery(noon(), &update(4))).await.unwrap();
+    let mut body = update(5);
+    body["whatsapp_reference"] = json!("");
+    world.recorder.record(&delivery(noon().plus(secs(1)), &body)).await.unwrap();
+    assert_eq!(world.reader.states_by_reference("client-7", None, 0).await.unwrap().items, []);
+    assert_eq!(world.state(LINE).await.reference(), None);
+}
+
+#[tokio::test]
+async fn a_number_of_more_digits_than_a_machine_word_is_kept() {
+    let world = World::start().await;
+    let digits = format!("1{}", "0".repeat(37));
+    let body = format!(r#"{{"event":"builder","builderID":1,"builder_extra_info":{digits},"n":-{digits}}}"#);
+    for second in [0, 1] {
+        world.recorder.record(&raw_delivery(noon().plus(secs(second)), body.as_bytes())).await.unwrap();
+    }
+    let fields = world.state("builder#1").await.fields;
+    assert_eq!(
+        (fields["builder_extra_info"].to_string(), fields["other.n"].to_string()),
+        (digits.clone(), format!("-{digits}"))
+    );
+}

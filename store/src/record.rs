@@ -73,7 +73,7 @@ impl Recorder {
     /// out all the same; repeating it is safe.
     pub async fn record(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
         let mut pause = FIRST_PAUSE;
-        let mut scope = Scope::AllFields;
+        let mut scope = Scope::All;
         let mut judged: Option<(State, Judgement)> = None;
         // Part of the idempotency token: each different content needs a token of its own.
         let mut version = 0_u16;

@@ -71,21 +71,21 @@ struct Attribute {
 /// What of an event goes into the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    AllFields,
+    All,
     /// Without the fields that the provider does not document. If it kept sending new ones, the state would outgrow what
     /// an item can hold; the event is recorded all the same, and its body has them.
-    DocumentedFields,
+    Documented,
     /// Only what is counted and compared: the state has no room for anything else.
-    NoFields,
+    Counts,
 }
 
 impl Scope {
     /// What to try when there is no room for this; `None` when there is nothing less.
     pub(crate) fn less(self) -> Option<Self> {
         match self {
-            Self::AllFields => Some(Self::DocumentedFields),
-            Self::DocumentedFields => Some(Self::NoFields),
-            Self::NoFields => None,
+            Self::All => Some(Self::Documented),
+            Self::Documented => Some(Self::Counts),
+            Self::Counts => None,
         }
     }
 }
@@ -95,8 +95,8 @@ fn attributes(event: &Event, scope: Scope) -> Vec<Attribute> {
         name: attribute_name(event.kind.as_str(), name, documented),
         value: value.clone(),
     };
-    let documented = event.fields.documented().iter().filter(|_| scope != Scope::NoFields);
-    let undocumented = event.fields.undocumented().iter().filter(|_| scope == Scope::AllFields);
+    let documented = event.fields.documented().iter().filter(|_| scope != Scope::Counts);
+    let undocumented = event.fields.undocumented().iter().filter(|_| scope == Scope::All);
     documented.map(|field| attribute(true, field)).chain(undocumented.map(|field| attribute(false, field))).collect()
 }
 
@@ -141,8 +141,8 @@ pub(crate) fn newest(
     for attribute in attributes(event, scope) {
         update.set_field(&attribute, delivery);
     }
-    set_index_keys(&mut update, event, |_| scope != Scope::NoFields);
-    if event.fields.extra_info().is_none() || scope == Scope::NoFields {
+    set_index_keys(&mut update, event, |_| scope != Scope::Counts);
+    if event.fields.extra_info().is_none() || scope == Scope::Counts {
         update.value(":no_extra_info", text(keys::NO_EXTRA_INFO));
         update.set.push("extra_info = if_not_exists(extra_info, :no_extra_info)".to_owned());
     }
@@ -195,7 +195,7 @@ pub(crate) fn late(
     update.add.push("version :one".to_owned());
     update.conditions.push("last_delivery_id > :id".to_owned());
     let is_newer = |attribute: &str| {
-        scope != Scope::NoFields && state.set_by.get(attribute).is_none_or(|setter| *setter < delivery.id)
+        scope != Scope::Counts && state.set_by.get(attribute).is_none_or(|setter| *setter < delivery.id)
     };
     for attribute in attributes(event, scope).iter().filter(|attribute| is_newer(&attribute.name)) {
         let setter = update.set_field(attribute, delivery);

@@ -1,25 +1,50 @@
-//! Whatever order deliveries reach the table in, the state is what they say in the order in which they were received.
+//! Random lives of two lines, against the rules of recording said simply: deliveries on a clock that also steps back,
+//! repetitions inside and outside the window, and deliveries that come from the queue out of order, some more than once.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use common::{LINE, World, delivery, noon};
+use common::{WINDOW, World, delivery, noon};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use store::Recorded;
+use shared::{EventId, Timestamp};
+use store::{Delivery, Recorded};
 
-/// A line's event with some of its fields, of few values, so that repetitions are common.
-fn any_body() -> impl Strategy<Value = Value> {
-    let field = || prop::option::of(0..3_u8);
-    (field(), field(), field(), field()).prop_map(|(extra_info, limit, reference, colour)| {
-        let mut body = json!({"event": "whatsapp", "whatsapp": "972501234567"});
+/// One step of a life.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The clock moves, by so many seconds.
+    Clock(i64),
+    /// A body comes in and is recorded at once.
+    Deliver(Body),
+    /// A body comes in and goes to the queue.
+    Queue(Body),
+    /// One of those in the queue is recorded and leaves it.
+    Redrive(prop::sample::Index),
+    /// One that was recorded already is recorded again: its message was handed out twice.
+    Again(prop::sample::Index),
+}
+
+/// A body of few values, so that repetitions are common.
+#[derive(Clone, Debug)]
+struct Body {
+    line: u8,
+    extra_info: Option<u8>,
+    limit: Option<u8>,
+    reference: Option<u8>,
+    colour: Option<u8>,
+}
+
+impl Body {
+    fn json(&self) -> Value {
+        let mut body = json!({"event": "whatsapp", "whatsapp": format!("97250000000{}", self.line)});
         let fields = [
-            ("whatsapp_extra_info", extra_info),
-            ("daily_limit", limit),
-            ("whatsapp_reference", reference),
-            ("colour", colour),
+            ("whatsapp_extra_info", self.extra_info),
+            ("daily_limit", self.limit),
+            ("whatsapp_reference", self.reference),
+            ("colour", self.colour),
         ];
         for (name, value) in fields {
             if let Some(value) = value {
@@ -27,59 +52,149 @@ fn any_body() -> impl Strategy<Value = Value> {
             }
         }
         body
+    }
+}
+
+fn any_body() -> impl Strategy<Value = Body> {
+    let field = || prop::option::of(0..2_u8);
+    (0..2_u8, field(), field(), field(), field()).prop_map(|(line, extra_info, limit, reference, colour)| Body {
+        line,
+        extra_info,
+        limit,
+        reference,
+        colour,
     })
 }
 
-/// Deliveries with the second at which each is received, in the order in which they reach the table.
-fn any_deliveries() -> impl Strategy<Value = Vec<(u64, Value)>> {
-    let in_window_or_not = prop_oneof![0..60_u64, 0..6_000_u64];
-    prop::collection::vec((in_window_or_not, any_body()), 1..12).prop_shuffle()
+fn any_step() -> impl Strategy<Value = Step> {
+    let window = i64::try_from(WINDOW.as_secs()).unwrap();
+    let clock = prop_oneof![
+        4 => 0..10_i64,
+        1 => Just(window),
+        1 => Just(window + 1),
+        1 => -10..0_i64,
+        1 => -2 * window..2 * window,
+    ];
+    prop_oneof![
+        3 => clock.prop_map(Step::Clock),
+        4 => any_body().prop_map(Step::Deliver),
+        3 => any_body().prop_map(Step::Queue),
+        3 => any::<prop::sample::Index>().prop_map(Step::Redrive),
+        1 => any::<prop::sample::Index>().prop_map(Step::Again),
+    ]
 }
 
-/// The rule, said simply: of each field the value of the last delivery that has it.
-fn fold(mut deliveries: Vec<(&store::Delivery, &Value)>) -> BTreeMap<String, String> {
-    deliveries.sort_by_key(|(delivery, _)| delivery.id);
-    let mut fields = BTreeMap::new();
-    for (_, body) in deliveries {
-        for (name, value) in body.as_object().unwrap().iter().filter(|(name, _)| *name != "event") {
-            let name = if name == "colour" { "other.colour" } else { name };
-            fields.insert(name.to_owned(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+/// What has been recorded of a line.
+#[derive(Default)]
+struct Model {
+    /// In the order of the ids.
+    deliveries: BTreeMap<EventId, Entry>,
+    /// The event that the newest delivery is or repeats.
+    latest: Option<EventId>,
+    /// The event that was the latest before, or a newer one that has come in late since.
+    before: Option<EventId>,
+}
+
+struct Entry {
+    body: Value,
+    received_at: Timestamp,
+    duplicate_of: Option<EventId>,
+}
+
+impl Model {
+    /// The rule: a delivery is a duplicate of the latest event of its line if it has the same body, was received within the
+    /// window before or after it, and after the event before.
+    fn record(&mut self, delivery: &Delivery, body: &Value) -> Recorded {
+        if let Some(known) = self.deliveries.get(&delivery.id) {
+            return recorded(known);
         }
+        let duplicate_of = self.latest.filter(|latest| {
+            let event = &self.deliveries[latest];
+            let apart = event.received_at.as_micros().abs_diff(delivery.received_at.as_micros());
+            let within = u128::from(apart) <= WINDOW.as_micros();
+            event.body == *body && within && self.before.is_none_or(|before| before < delivery.id)
+        });
+        let newest = self.deliveries.keys().all(|known| *known < delivery.id);
+        match (duplicate_of, newest) {
+            (Some(_), _) => {}
+            (None, true) => (self.before, self.latest) = (self.latest, Some(delivery.id)),
+            (None, false) => self.before = self.before.max(Some(delivery.id)),
+        }
+        let entry = Entry { body: body.clone(), received_at: delivery.received_at, duplicate_of };
+        let answer = recorded(&entry);
+        self.deliveries.insert(delivery.id, entry);
+        answer
     }
-    fields
+
+    /// Of each field the value of the last delivery that has it.
+    fn fields(&self) -> BTreeMap<String, String> {
+        let mut fields = BTreeMap::new();
+        for entry in self.deliveries.values() {
+            for (name, value) in entry.body.as_object().unwrap().iter().filter(|(name, _)| *name != "event") {
+                let name = if name == "colour" { "other.colour" } else { name };
+                fields.insert(name.to_owned(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            }
+        }
+        fields
+    }
+}
+
+fn recorded(entry: &Entry) -> Recorded {
+    entry.duplicate_of.map_or(Recorded::Event, |of| Recorded::Duplicate { of })
+}
+
+async fn live(steps: Vec<Step>) {
+    let world = World::start().await;
+    let mut models = [Model::default(), Model::default()];
+    let mut clock = noon();
+    let (mut queue, mut known): (Vec<(Delivery, Body)>, Vec<(Delivery, Body)>) = (Vec::new(), Vec::new());
+    for step in steps {
+        let (delivery, body) = match step {
+            Step::Clock(seconds) => {
+                let by = Duration::from_secs(seconds.unsigned_abs());
+                clock = if seconds < 0 { clock.minus(by) } else { clock.plus(by) };
+                continue;
+            }
+            Step::Deliver(body) => (delivery(clock, &body.json()), body),
+            Step::Queue(body) => {
+                queue.push((delivery(clock, &body.json()), body));
+                continue;
+            }
+            Step::Redrive(_) if queue.is_empty() => continue,
+            Step::Redrive(which) => queue.swap_remove(which.index(queue.len())),
+            Step::Again(_) if known.is_empty() => continue,
+            Step::Again(which) => known[which.index(known.len())].clone(),
+        };
+        let expected = models[usize::from(body.line)].record(&delivery, &body.json());
+        assert_eq!(world.recorder.record(&delivery).await.unwrap(), expected);
+        known.push((delivery, body));
+    }
+    for (line, model) in models.iter().enumerate().filter(|(_, model)| !model.deliveries.is_empty()) {
+        let entity = format!("whatsapp#97250000000{line}");
+        let history = world.history(&entity).await;
+        let shown: Vec<_> = history.iter().map(|delivery| (delivery.id, delivery.duplicate_of)).collect();
+        let expected: Vec<_> = model.deliveries.iter().map(|(id, entry)| (*id, entry.duplicate_of)).collect();
+        assert_eq!(shown, expected);
+
+        let state = world.state(&entity).await;
+        let fields: BTreeMap<String, String> =
+            state.fields.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        assert_eq!(fields, model.fields());
+        let events: Vec<_> = model.deliveries.iter().filter(|(_, entry)| entry.duplicate_of.is_none()).collect();
+        assert_eq!(state.version, events.len() as u64);
+        assert_eq!(state.duplicates, (model.deliveries.len() - events.len()) as u64);
+        assert_eq!(Some(state.last_event_id), model.latest);
+        assert_eq!(Some(state.first_seen), model.deliveries.values().map(|entry| entry.received_at).min());
+        assert_eq!(Some(state.last_seen), model.deliveries.values().map(|entry| entry.received_at).max());
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_state_is_the_fold_of_all_deliveries_in_the_order_of_their_ids(deliveries in any_deliveries(), repeated in any::<prop::sample::Index>()) {
+    fn every_life_of_a_line_is_recorded_as_the_rules_say(steps in prop::collection::vec(any_step(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let world = World::start().await;
-            let mut recorded: Vec<_> = deliveries
-                .iter()
-                .map(|(second, body)| (delivery(noon().plus(Duration::from_secs(*second)), body), body))
-                .collect();
-            // One of them comes a second time from the queue.
-            recorded.push(recorded[repeated.index(recorded.len())].clone());
-            let mut events = 0;
-            for (at, (delivery, _)) in recorded.iter().enumerate() {
-                let is_event = world.recorder.record(delivery).await.unwrap() == Recorded::Event;
-                events += u64::from(is_event && at < deliveries.len());
-            }
-            recorded.pop();
-
-            let state = world.state(LINE).await;
-            let history = world.history(LINE).await;
-            let shown: BTreeMap<String, String> = state.fields.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
-            assert_eq!(shown, fold(recorded.iter().map(|(delivery, body)| (delivery, *body)).collect()));
-            assert_eq!(history.len(), deliveries.len());
-            assert_eq!(state.version, events);
-            assert_eq!(state.duplicates, history.iter().filter(|delivery| delivery.duplicate_of.is_some()).count() as u64);
-            assert_eq!(state.version + state.duplicates, deliveries.len() as u64);
-            assert_eq!(state.first_seen, history[0].received_at);
-            assert_eq!(state.last_seen, history[history.len() - 1].received_at);
-        });
+        runtime.block_on(live(steps));
     }
 }

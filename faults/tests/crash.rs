@@ -1,0 +1,248 @@
+//! SIGKILL of the receiver and of redrive at every point at which they wait for somebody else: before a request is carried
+//! out, after it was and before its answer is read, and when the answer to the caller is on its way. Then the caller tries
+//! again, or the queue hands the messages out again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failed step should end the test; the counts are the result"
+)]
+
+mod common;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{Answer, World, call, send, update};
+use futures_util::{StreamExt, stream};
+use local::{
+    faults::{Fault, Point},
+    runtime_api::Function,
+    sqs,
+};
+use serde_json::{Value, json};
+use shared::{EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
+
+/// How many crashes run at a time.
+const AT_ONCE: usize = 8;
+
+/// Where a process is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Crash {
+    /// Nowhere: this run counts the requests.
+    None,
+    AtDynamoDb(usize, Point),
+    AtSqs(usize, Point),
+    /// When its answer is on its way.
+    AtAnswer,
+}
+
+/// Every point at which a run with so many requests can be killed.
+fn crashes(at_dynamodb: usize, at_sqs: usize) -> Vec<Crash> {
+    let points = [Point::Before, Point::After];
+    let at_dynamodb = (0..at_dynamodb).flat_map(|n| points.map(|point| Crash::AtDynamoDb(n, point)));
+    let at_sqs = (0..at_sqs).flat_map(|n| points.map(|point| Crash::AtSqs(n, point)));
+    at_dynamodb.chain(at_sqs).chain([Crash::AtAnswer]).collect()
+}
+
+/// Runs `work` with a function, which is killed on the way; gives what `work` gives when nothing is killed.
+async fn with_crash<T>(
+    world: &World,
+    crash: Crash,
+    function: impl AsyncFnOnce() -> Arc<Function>,
+    work: impl AsyncFnOnce(Arc<Function>) -> T,
+) -> (Arc<Function>, Option<T>) {
+    let held = match crash {
+        Crash::AtDynamoDb(n, point) => Some(world.to_dynamodb.hold(n, point)),
+        Crash::AtSqs(n, point) => Some(world.to_sqs.hold(n, point)),
+        Crash::None | Crash::AtAnswer => None,
+    };
+    let function = function().await;
+    let held_answer = (crash == Crash::AtAnswer).then(|| function.hold_answer());
+    let killer = async {
+        let holding = if let Some(held) = held {
+            held.reached().await
+        } else if let Some(held_answer) = held_answer {
+            held_answer.await.unwrap();
+            None
+        } else {
+            std::future::pending().await
+        };
+        function.kill().await;
+        drop(holding);
+    };
+    let result = {
+        let work = work(Arc::clone(&function));
+        tokio::pin!(work);
+        tokio::select! {
+            result = &mut work => Some(result),
+            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("{crash:?}: nothing is killed"),
+            () = killer => {
+                work.await;
+                None
+            }
+        }
+    };
+    (function, result)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Scenario {
+    Event,
+    Duplicate,
+    Conflict,
+    CommitAndFail,
+    DynamoDbOut,
+    TokensUnreadable,
+    Undecodable,
+}
+
+const SCENARIOS: [Scenario; 7] = [
+    Scenario::Event,
+    Scenario::Duplicate,
+    Scenario::Conflict,
+    Scenario::CommitAndFail,
+    Scenario::DynamoDbOut,
+    Scenario::TokensUnreadable,
+    Scenario::Undecodable,
+];
+
+/// Runs a scenario with a cold receiver, killed on the way, then sends the call again; gives how many requests it made.
+async fn crash_receiver(scenario: Scenario, crash: Crash) -> (usize, usize) {
+    let world = World::start().await;
+    let mut answers = Vec::new();
+    let mut calls = 0;
+    let body = if matches!(scenario, Scenario::Undecodable) { json!(["no object"]) } else { update(0, 1) };
+    let call = call(&body);
+    if matches!(scenario, Scenario::Duplicate) {
+        answers.push(send(&world.receiver().await, &call).await);
+        calls += 1;
+    }
+    // The first request is the reading of the tokens.
+    match scenario {
+        Scenario::Event | Scenario::Duplicate | Scenario::Undecodable => {}
+        Scenario::Conflict => {
+            world.to_dynamodb.times(1, Fault::None);
+            world.to_dynamodb.times(2, Fault::Conflict);
+        }
+        Scenario::CommitAndFail => {
+            world.to_dynamodb.times(1, Fault::None);
+            world.to_dynamodb.times(1, Fault::CarryOutAndFail);
+        }
+        Scenario::DynamoDbOut => {
+            world.to_dynamodb.times(1, Fault::None);
+            world.to_dynamodb.times(usize::MAX, Fault::InternalError);
+        }
+        Scenario::TokensUnreadable => world.to_dynamodb.always(Fault::InternalError),
+    }
+    world.to_dynamodb.take_seen();
+    world.to_sqs.take_seen();
+
+    calls += 1;
+    let start = async || Arc::new(world.receiver().await);
+    let (receiver, answer) =
+        with_crash(&world, crash, start, async |receiver: Arc<Function>| send(&receiver, &call).await).await;
+    assert_eq!(answer.is_some(), crash == Crash::None, "{scenario:?} {crash:?}: not killed");
+    answers.extend(answer);
+    let requests = (world.to_dynamodb.take_seen().len(), world.to_sqs.take_seen().len());
+    if crash != Crash::None {
+        receiver.restart().await.unwrap();
+        let again = send(&receiver, &call).await;
+        assert_eq!(again.status, Some(200), "{scenario:?} {crash:?}: {again:?}");
+        answers.push(again);
+        calls += 1;
+    }
+    world.check_kept(&answers).await;
+    let redrive = world.mend_and_drain().await;
+    world.check_all(calls, &answers, &[&receiver, &redrive]).await;
+    requests
+}
+
+fn deliveries() -> Vec<QueuedDelivery> {
+    let noon: Timestamp = "2026-11-22T12:00:00.000000Z".parse().unwrap();
+    let queued = |second: u64, body: Value, token| {
+        let received_at = noon.plus(Duration::from_secs(second));
+        let received = Received {
+            id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
+            received_at,
+            source_ip: [34, 165, 99, 212].into(),
+            request_id: "request-1".to_owned(),
+            body: body.to_string().into_bytes(),
+        };
+        QueuedDelivery { received, token }
+    };
+    // An event, a duplicate of it, another that is still to be authenticated, one of another line, one that is no event.
+    vec![
+        queued(0, update(0, 1), TokenCheck::Accepted),
+        queued(1, update(0, 1), TokenCheck::Accepted),
+        queued(2, update(0, 2), TokenCheck::Pending(TokenHash::of(common::TOKEN))),
+        queued(3, update(1, 1), TokenCheck::Accepted),
+        queued(4, json!(null), TokenCheck::Accepted),
+    ]
+}
+
+/// Runs redrive with a queue, killed on the way, then once more; gives how many requests it made, and whether it was killed:
+/// what it records side by side may meet or not, and so take a request more or less.
+async fn crash_redrive(dynamodb_out: bool, crash: Crash) -> ((usize, usize), bool) {
+    let world = World::start().await;
+    let deliveries = deliveries();
+    for delivery in &deliveries {
+        world.sqs.send(&delivery.to_message());
+    }
+    if dynamodb_out {
+        world.to_dynamodb.always(Fault::InternalError);
+    }
+    world.to_dynamodb.take_seen();
+    world.to_sqs.take_seen();
+    let taken = world.sqs.take();
+    let event = sqs::event(&taken).to_string();
+    let start = async || Arc::new(world.redrive().await);
+    let (first, finished) =
+        with_crash(&world, crash, start, async |redrive: Arc<Function>| redrive.invoke(&event).await).await;
+    let requests = (world.to_dynamodb.take_seen().len(), world.to_sqs.take_seen().len());
+    // Whatever it had answered, the mapping has not deleted anything: that it is killed as well is one more crash.
+    let redrive = world.mend_and_drain().await;
+    let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.received.id.to_string()).collect();
+    let answers: Vec<Answer> =
+        ids.iter().map(|id| Answer { status: Some(200), body: json!({"id": id}), took: Duration::ZERO }).collect();
+    world.check_all(deliveries.len(), &answers, &[&first, &redrive]).await;
+    (requests, finished.is_none())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_killed_anywhere_loses_and_doubles_nothing() {
+    let mut all = Vec::new();
+    for scenario in SCENARIOS {
+        let (at_dynamodb, at_sqs) = crash_receiver(scenario, Crash::None).await;
+        let crashes = crashes(at_dynamodb, at_sqs);
+        println!("{scenario:?}: {at_dynamodb} requests to DynamoDB, {at_sqs} to SQS, {} crashes", crashes.len());
+        all.extend(crashes.into_iter().map(|crash| (scenario, crash)));
+    }
+    let count = all.len();
+    let runs = stream::iter(all).map(async |(scenario, crash)| {
+        tokio::spawn(crash_receiver(scenario, crash)).await.map_err(|_| (scenario, crash))
+    });
+    let failed: Vec<_> = runs.buffered(AT_ONCE).filter_map(async |run| run.err()).collect().await;
+    println!("the receiver was killed at {count} points");
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redrive_killed_anywhere_loses_and_doubles_nothing() {
+    let mut all = Vec::new();
+    for dynamodb_out in [false, true] {
+        let ((at_dynamodb, at_sqs), _) = crash_redrive(dynamodb_out, Crash::None).await;
+        let crashes = crashes(at_dynamodb, at_sqs);
+        let state = if dynamodb_out { "DynamoDB out" } else { "healthy" };
+        println!("{state}: {at_dynamodb} requests to DynamoDB, {at_sqs} to SQS, {} crashes", crashes.len());
+        all.extend(crashes.into_iter().map(|crash| (dynamodb_out, crash)));
+    }
+    let runs = stream::iter(all).map(async |(dynamodb_out, crash)| {
+        tokio::spawn(crash_redrive(dynamodb_out, crash))
+            .await
+            .map(|(_, killed)| killed)
+            .map_err(|_| (dynamodb_out, crash))
+    });
+    let runs: Vec<_> = runs.buffered(AT_ONCE).collect().await;
+    println!("redrive was killed at {} points", runs.iter().filter(|run| matches!(run, Ok(true))).count());
+    let failed: Vec<_> = runs.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}

@@ -6,7 +6,7 @@ use tokio::process::Command;
 use crate::project::Project;
 
 /// The functions, by the names of their binaries.
-pub const FUNCTIONS: [&str; 2] = ["receiver", "sync"];
+pub const FUNCTIONS: [&str; 3] = ["receiver", "redrive", "sync"];
 
 /// Takes out of a command's environment what `cargo run` has put into ours: the build scripts of some dependencies look at
 /// it, and would be run anew each time.

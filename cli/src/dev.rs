@@ -1,10 +1,16 @@
-use std::{process::ExitCode, time::SystemTime};
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context, Result, ensure};
 use local::{
     dynamodb::DynamoDb,
+    link::Link,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
+    sqs::{Rules, Sqs},
 };
 use serde_json::{Value, json};
 use shared::Timestamp;
@@ -14,8 +20,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     build,
     cargo_lambda::CargoLambda,
+    event_source::EventSource,
     from_here,
-    functions::Functions,
+    functions::{Caller, Functions},
     project::{Project, Run},
     samples, show,
 };
@@ -24,8 +31,19 @@ use crate::{
 pub struct Options {
     pub once: bool,
     pub persist: bool,
+    pub fail: Option<Fail>,
     pub port: u16,
 }
+
+/// What can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fail {
+    /// DynamoDB takes connections and never answers.
+    Dynamodb,
+}
+
+/// How long redrive may take to record what waited in the queue.
+const REDRIVE: Duration = Duration::from_secs(30);
 
 /// Runs everything on this machine and takes the main job through it once: register, deliver, look.
 ///
@@ -42,13 +60,14 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let environment = world.environment(&format!("http://{address}/v1/webhook"));
     let mut functions = Functions::start(&project, &cargo_lambda, address, &environment).await?;
     let round_trip = tokio::select! {
-        round_trip = world.round_trip(&project, &functions) => round_trip,
+        round_trip = world.round_trip(&project, functions.caller(), options.fail) => round_trip,
         () = interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
     let stay = round_trip.is_ok() && !options.once;
     if stay {
         let webhook = world.partner.registered().unwrap_or_default();
         let _remembered = project.remember(&Run { webhook: webhook.clone() })?;
+        let _event_source = EventSource::start(Arc::clone(&world.queue), functions.caller());
         next_steps(&webhook, &functions);
         tokio::select! {
             () = interrupted() => println!("\nEnding"),
@@ -62,6 +81,9 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 /// What the functions find around them.
 struct World {
     dynamodb: DynamoDb,
+    /// The functions reach DynamoDB through this, so that it can be made to hang.
+    dynamodb_link: Link,
+    queue: Arc<Sqs>,
     secrets: SecretsManager,
     partner: Partner,
 }
@@ -78,7 +100,10 @@ impl World {
         let secrets = SecretsManager::start().await?;
         secrets.put("partner", &json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string());
         secrets.put("webhook-token", samples::TOKEN);
-        Ok(Self { dynamodb: dynamodb.context("the embedded DynamoDB")?, secrets, partner: Partner::start().await? })
+        let dynamodb = dynamodb.context("the embedded DynamoDB")?;
+        let dynamodb_link = Link::to(&dynamodb.url()).await?;
+        let queue = Arc::new(Sqs::start(Rules::default()).await?);
+        Ok(Self { dynamodb, dynamodb_link, queue, secrets, partner: Partner::start().await? })
     }
 
     /// The environment of the functions, as template.yaml gives it on AWS; only the addresses are others.
@@ -95,7 +120,9 @@ impl World {
             ("PARTNER_SECRET_ID", "partner"),
             ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
             ("WEBHOOK_URL", webhook),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb.url()),
+            ("FALLBACK_QUEUE_URL", &self.queue.queue_url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb_link.url()),
+            ("AWS_ENDPOINT_URL_SQS", &self.queue.url()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "local"),
@@ -106,7 +133,7 @@ impl World {
     }
 
     /// The main job: the webhook gets registered, the provider delivers its documented events, and they are stored.
-    async fn round_trip(&self, project: &Project, functions: &Functions) -> Result<()> {
+    async fn round_trip(&self, project: &Project, functions: Caller, fail: Option<Fail>) -> Result<()> {
         let started = Timestamp::from(SystemTime::now());
         println!("\n1. sync registers the webhook with the provider's stand-in");
         let report = functions.invoke("sync", json!({"action": "sync"})).await?;
@@ -114,6 +141,10 @@ impl World {
         println!("   outcome {}, registered {registered}, verified {}", report["outcome"], report["verified"]);
         ensure!(report["verified"] == true, "what is registered is not our webhook");
 
+        if fail == Some(Fail::Dynamodb) {
+            println!("\n   DynamoDB does not answer from now on");
+            self.dynamodb_link.hang();
+        }
         println!("\n2. the provider's stand-in delivers the documented events to the registered URL");
         for name in samples::DOCUMENTED {
             let delivered = self.partner.deliver(samples::body(project, name)?).await?;
@@ -123,6 +154,13 @@ impl World {
         }
 
         let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
+        if fail == Some(Fail::Dynamodb) {
+            let (queued, stored) = (self.queue.queued().len(), stored_since(&reader, started).await?.len());
+            println!("\n   {queued} deliveries are in the fallback queue, {stored} in DynamoDB; now it answers again");
+            self.dynamodb_link.mend();
+            let _event_source = EventSource::start(Arc::clone(&self.queue), functions);
+            self.wait_until_redriven().await?;
+        }
         let stored = stored_since(&reader, started).await?;
         println!("\n3. what is stored in DynamoDB\n{}", show::deliveries(&stored));
         println!("\n4. the state of each entity\n{}", show::states(&show::states_of(&reader, &stored).await?));
@@ -135,10 +173,19 @@ impl World {
         println!("\n{} events stored, {registered} registered", stored.len());
         Ok(())
     }
+
+    async fn wait_until_redriven(&self) -> Result<()> {
+        let emptied = async {
+            while !self.queue.queued().is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(REDRIVE, emptied).await.context("redrive has not emptied the fallback queue")
+    }
 }
 
 async fn stored_since(reader: &Reader, start: Timestamp) -> Result<Vec<StoredDelivery>> {
-    let end = Timestamp::from(SystemTime::now()).plus(std::time::Duration::from_secs(1));
+    let end = Timestamp::from(SystemTime::now()).plus(Duration::from_secs(1));
     let listing = Listing { times: start..end, order: Order::OldestFirst, after: None, limit: 100 };
     Ok(reader.by_time(&listing).await?.items)
 }

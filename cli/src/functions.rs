@@ -31,6 +31,37 @@ pub struct Functions {
     log: PathBuf,
 }
 
+/// Calls the functions, also while somebody else waits for their end.
+#[derive(Clone, Copy)]
+pub struct Caller {
+    address: SocketAddr,
+}
+
+impl Caller {
+    /// Calls a function, as `cargo lambda invoke` does.
+    ///
+    /// # Errors
+    /// When it does not answer, or answers with an error.
+    pub async fn invoke(&self, function: &str, event: Value) -> Result<Value> {
+        let url = format!("http://{}/2015-03-31/functions/{function}/invocations", self.address);
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(100)))
+            .build();
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut response = Agent::new_with_config(config).post(&url).send(event.to_string())?;
+            response.body_mut().read_to_string()
+        });
+        let answer = answer.await?.with_context(|| format!("the function {function} does not answer"))?;
+        let answer: Value = serde_json::from_str(&answer).with_context(|| format!("{function} answered: {answer}"))?;
+        if let Some(message) = answer.get("errorMessage").and_then(Value::as_str) {
+            bail!("{function}: {}: {message}", answer["errorType"].as_str().unwrap_or("error"));
+        }
+        Ok(answer)
+    }
+}
+
 impl Functions {
     /// The address on which functions will be called: the wanted port, or a free one.
     ///
@@ -93,27 +124,9 @@ impl Functions {
         &self.log
     }
 
-    /// Calls a function, as `cargo lambda invoke` does.
-    ///
-    /// # Errors
-    /// When it does not answer, or answers with an error.
-    pub async fn invoke(&self, function: &str, event: Value) -> Result<Value> {
-        let url = format!("http://{}/2015-03-31/functions/{function}/invocations", self.address);
-        let config = Agent::config_builder()
-            .proxy(None)
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(100)))
-            .build();
-        let answer = tokio::task::spawn_blocking(move || {
-            let mut response = Agent::new_with_config(config).post(&url).send(event.to_string())?;
-            response.body_mut().read_to_string()
-        });
-        let answer = answer.await?.with_context(|| format!("the function {function} does not answer"))?;
-        let answer: Value = serde_json::from_str(&answer).with_context(|| format!("{function} answered: {answer}"))?;
-        if let Some(message) = answer.get("errorMessage").and_then(Value::as_str) {
-            bail!("{function}: {}: {message}", answer["errorType"].as_str().unwrap_or("error"));
-        }
-        Ok(answer)
+    /// What calls them.
+    pub fn caller(&self) -> Caller {
+        Caller { address: self.address }
     }
 
     /// When they end by themselves: with what.

@@ -3,6 +3,7 @@
 mod build;
 mod cargo_lambda;
 mod dev;
+mod event_source;
 mod functions;
 mod project;
 mod samples;
@@ -35,6 +36,9 @@ enum Command {
         /// Keep the database in a file under target/ and go on with it next time.
         #[arg(long)]
         persist: bool,
+        /// Have something fail while the events are delivered, and see that they are stored all the same.
+        #[arg(long, value_enum)]
+        fail: Option<dev::Fail>,
         /// The port on which the functions are called; a free one if this is taken.
         #[arg(long, default_value_t = 9000)]
         port: u16,
@@ -56,7 +60,7 @@ enum Command {
 async fn main() -> ExitCode {
     let hooks = Hooks::parse();
     let done = match hooks.command {
-        Command::Dev { once, persist, port } => dev::run(dev::Options { once, persist, port }).await,
+        Command::Dev { once, persist, fail, port } => dev::run(dev::Options { once, persist, fail, port }).await,
         Command::Send { event, url } => send::run(&event, url).await,
     };
     match done {

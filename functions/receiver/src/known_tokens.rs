@@ -30,8 +30,8 @@ pub(crate) enum Standing {
 }
 
 impl KnownTokens {
-    /// Reads the tokens, which also opens the connection that the first event will use. When that fails, the first event
-    /// tries again: the start is not held up any longer.
+    /// Reads the tokens, which also opens the connection that the first event will use. When that fails, the start is not
+    /// held up any longer: of the first events it cannot be told whether their token is accepted.
     pub(crate) async fn start(table: AcceptedTokens, now: Timestamp) -> Self {
         let mut last = LastRead { tokens: Vec::new(), at: now, succeeded: false };
         last.read(&table, now).await;

@@ -1,0 +1,38 @@
+use std::{sync::Arc, time::Duration};
+
+use local::sqs::{self, Sqs};
+use tokio::task::JoinHandle;
+
+use crate::functions::Caller;
+
+/// How long to wait before an empty queue is looked at again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Hands the messages of the fallback queue to redrive, as Lambda's event source mapping does, until it is dropped.
+pub struct EventSource(JoinHandle<()>);
+
+impl EventSource {
+    /// Starts to look at the queue.
+    pub fn start(queue: Arc<Sqs>, functions: Caller) -> Self {
+        Self(tokio::spawn(async move {
+            loop {
+                let taken = queue.take();
+                if taken.is_empty() {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                let answer = functions.invoke("redrive", sqs::event(&taken)).await;
+                if let Err(error) = &answer {
+                    eprintln!("redrive: {error:#}");
+                }
+                queue.settle(&taken, answer.ok().as_ref());
+            }
+        }))
+    }
+}
+
+impl Drop for EventSource {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

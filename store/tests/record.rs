@@ -77,6 +77,19 @@ async fn the_same_body_held_up_since_before_the_window_is_an_event_and_since_wit
 }
 
 #[tokio::test]
+async fn every_write_has_an_idempotency_token_of_its_delivery_and_content() {
+    let world = World::start().await;
+    let (first, again) = (delivery(noon(), &update(4)), delivery(noon().plus(secs(1)), &update(4)));
+    for delivery in [&first, &again] {
+        world.recorder.record(delivery).await.unwrap();
+    }
+    // The second was tried as an event before it was found to be a duplicate.
+    let tokens: Vec<_> = world.requests.take_bodies().iter().map(|body| body["ClientRequestToken"].clone()).collect();
+    let token = |delivery: &store::Delivery, content: &str| json!(format!("{}{content}", delivery.id.simple()));
+    assert_eq!(tokens, [token(&first, "0000"), token(&again, "0000"), token(&again, "0001")]);
+}
+
+#[tokio::test]
 async fn on_off_on_are_three_events() {
     let world = World::start().await;
     for (after, extra_info) in [(0, 4), (1, 5), (2, 4)] {

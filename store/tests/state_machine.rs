@@ -147,7 +147,8 @@ async fn live(steps: Vec<Step>) {
     let world = World::start().await;
     let mut models = [Model::default(), Model::default()];
     let mut clock = noon();
-    let (mut queue, mut known): (Vec<(Delivery, Body)>, Vec<(Delivery, Body)>) = (Vec::new(), Vec::new());
+    let mut queue: Vec<(Delivery, Body)> = Vec::new();
+    let mut known: Vec<(Delivery, Body)> = Vec::new();
     for step in steps {
         let (delivery, body) = match step {
             Step::Clock(seconds) => {

@@ -4,10 +4,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -34,29 +31,35 @@ pub fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Counts the requests that a client sends.
+/// Keeps the requests that a client sends.
 #[derive(Debug, Clone, Default)]
-pub struct Requests(Arc<AtomicUsize>);
+pub struct Requests(Arc<Mutex<Vec<Value>>>);
 
 impl Requests {
     /// How many there were since the last call.
     pub fn take(&self) -> usize {
-        self.0.swap(0, Ordering::SeqCst)
+        self.take_bodies().len()
+    }
+
+    /// What was in them since the last call.
+    pub fn take_bodies(&self) -> Vec<Value> {
+        std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
 impl Intercept for Requests {
     fn name(&self) -> &'static str {
-        "counts requests"
+        "keeps requests"
     }
 
     fn read_before_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        let body = context.request().body().bytes().unwrap_or_default();
+        self.0.lock().unwrap().push(serde_json::from_slice(body)?);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! A long run with everything at once: several receivers, two redrives, random faults, outages and SIGKILLs. Not among the
 //! default tests:
 //!
-//! `EVENTS=100000 cargo test -p faults --test soak -- --ignored --nocapture`
+//! `EVENTS=100000 cargo test --workspace --test soak -- --ignored --nocapture`
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

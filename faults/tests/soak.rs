@@ -1,7 +1,7 @@
 //! A long run with everything at once: several receivers, two redrives, random faults, outages and SIGKILLs. Not among the
 //! default tests:
 //!
-//! `EVENTS=100000 cargo test --workspace --test soak -- --ignored --nocapture`
+//! `EVENTS=100000 cargo test --workspace --test soak -- --nocapture`
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -86,7 +86,6 @@ async fn break_things(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes many minutes"]
 async fn of_many_events_every_acknowledged_one_is_found_and_none_twice() {
     let events = std::env::var("EVENTS").map_or(100_000, |events| events.parse().unwrap());
     let started = Instant::now();

@@ -25,8 +25,8 @@ pub struct Patience {
 /// The SDK's configuration: region, credentials and endpoints from the environment's own `AWS_…` variables, TLS by rustls
 /// with ring.
 ///
-/// Credentials come from the environment alone, where Lambda puts them: the SDK's usual chain of places to look for them
-/// costs most of a cold start.
+/// Credentials come from the environment alone, where Lambda puts them: looking for them elsewhere would be work in every cold
+/// start.
 pub async fn aws_config(patience: Patience) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())

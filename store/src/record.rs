@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The pause before a write that met another on the same items is tried again: random, up to this much at first and twice
-/// as much each time, until [`LONGEST_PAUSE`]. A write takes DynamoDB 5 to 20 ms.
+/// as much each time, until [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(160);
 

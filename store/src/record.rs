@@ -135,7 +135,7 @@ impl Recorder {
     ) -> Result<Update, BuildError> {
         let (table, window) = (&self.settings.events_table, self.settings.dedup_window);
         match judged {
-            None => state_update::newest(table, delivery, event, scope, window),
+            None => state_update::newest(table, delivery, event, scope, window, None),
             Some((state, judgement)) => state_update::judged(table, delivery, event, scope, window, state, *judgement),
         }
     }

@@ -51,7 +51,7 @@ pub struct State {
     pub last_seen: Timestamp,
     /// The event against which the next delivery is compared.
     pub last_event_id: EventId,
-    /// The newest event before that one.
+    /// The newest of all other events.
     pub(crate) previous_event_id: Option<EventId>,
     /// When the last event was received.
     pub(crate) last_event_at: Timestamp,

@@ -101,12 +101,16 @@ fn attributes(event: &Event, scope: Scope) -> Vec<Attribute> {
 }
 
 /// The delivery is newer than all others and no repetition: it becomes the last event.
+///
+/// Without a state it assumes that the last event is the newest of all events, as it is but for one that came in late
+/// between the last event and its repetition. Where that is not so, the refusal brings the state.
 pub(crate) fn newest(
     table: &str,
     delivery: &Delivery,
     event: &Event,
     scope: Scope,
     window: Duration,
+    state: Option<&State>,
 ) -> Result<Update, BuildError> {
     let mut update = Expression::default();
     update.value(":id", text(delivery.id));
@@ -115,13 +119,25 @@ pub(crate) fn newest(
     update.value(":window_start", text(delivery.received_at.minus(window)));
     update.value(":kind", text(&event.kind));
     update.value(":shard", text(keys::state_shard(&event.kind, &event.entity)));
-    update.value(":none", text(NO_EVENT));
     update.value(":zero", number(0));
     update.value(":one", number(1));
-    update.conditions.push(
-        "(attribute_not_exists(pk) OR (last_delivery_id < :id AND (fingerprint <> :fingerprint OR last_event_at < :window_start)))"
-            .to_owned(),
-    );
+    let newest = "last_delivery_id < :id AND (fingerprint <> :fingerprint OR last_event_at < :window_start)";
+    match state {
+        None => {
+            let in_order = format!("{newest} AND previous_event_id < last_event_id");
+            update.value(":none", text(NO_EVENT));
+            update.conditions.push(format!("(attribute_not_exists(pk) OR ({in_order}))"));
+            update.set.push("previous_event_id = if_not_exists(last_event_id, :none)".to_owned());
+        }
+        Some(state) => {
+            update.value(":last", text(state.last_event_id));
+            update.value(":seen", text(previous_event_id(state)));
+            let previous = state.previous_event_id.map_or(state.last_event_id, |event| event.max(state.last_event_id));
+            update.value(":previous", text(previous));
+            update.conditions.push(format!("{newest} AND last_event_id = :last AND previous_event_id = :seen"));
+            update.set.push("previous_event_id = :previous".to_owned());
+        }
+    }
     update.add.push("version :one".to_owned());
     update.set.extend(
         [
@@ -131,7 +147,6 @@ pub(crate) fn newest(
             "first_seen = if_not_exists(first_seen, :at)",
             "last_seen = :at",
             "last_delivery_id = :id",
-            "previous_event_id = if_not_exists(last_event_id, :none)",
             "last_event_id = :id",
             "last_event_at = :at",
             "fingerprint = :fingerprint",
@@ -203,8 +218,7 @@ pub(crate) fn late(
     }
     set_index_keys(&mut update, event, is_newer);
     if state.previous_event_id.is_none_or(|previous| previous < delivery.id) {
-        let previous = state.previous_event_id.map_or_else(|| NO_EVENT.to_owned(), |previous| previous.to_string());
-        update.value(":previous", text(previous));
+        update.value(":previous", text(previous_event_id(state)));
         update.conditions.push("previous_event_id = :previous".to_owned());
         update.set.push("previous_event_id = :id".to_owned());
     }
@@ -223,7 +237,7 @@ pub(crate) fn judged(
     judgement: Judgement,
 ) -> Result<Update, BuildError> {
     match judgement {
-        Judgement::Newest => newest(table, delivery, event, scope, window),
+        Judgement::Newest => newest(table, delivery, event, scope, window, Some(state)),
         Judgement::Duplicate { newest, .. } => duplicate(table, delivery, event, scope, state, newest),
         Judgement::Late => late(table, delivery, event, scope, state),
     }
@@ -249,6 +263,10 @@ fn set_index_keys(update: &mut Expression, event: &Event, is_set: impl Fn(&str) 
         update.value(":extra_info", text(extra_info));
         update.set.push("extra_info = :extra_info".to_owned());
     }
+}
+
+fn previous_event_id(state: &State) -> String {
+    state.previous_event_id.map_or_else(|| NO_EVENT.to_owned(), |previous| previous.to_string())
 }
 
 fn set_first_seen(update: &mut Expression, delivery: &Delivery, state: &State) {

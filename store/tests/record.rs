@@ -177,6 +177,18 @@ async fn a_duplicate_confirms_what_it_repeats_against_an_event_held_up_before_it
 }
 
 #[tokio::test]
+async fn an_event_held_up_before_a_duplicate_still_lies_between_when_newer_events_have_come() {
+    let world = World::start().await;
+    let at = |second, extra_info| delivery(noon().plus(secs(second)), &update(extra_info));
+    let (first, again, between, last) = (at(0, 4), at(20, 4), at(10, 5), at(30, 6));
+    for event in [&first, &again, &between, &last] {
+        world.recorder.record(event).await.unwrap();
+    }
+    assert_eq!(world.recorder.record(&at(5, 6)).await.unwrap(), Recorded::Event);
+    assert_eq!(world.recorder.record(&at(29, 6)).await.unwrap(), Recorded::Duplicate { of: last.id });
+}
+
+#[tokio::test]
 async fn recording_an_id_again_changes_nothing() {
     let world = World::start().await;
     let event = delivery(noon(), &update(4));

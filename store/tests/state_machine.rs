@@ -91,8 +91,6 @@ struct Model {
     deliveries: BTreeMap<EventId, Entry>,
     /// The event that the newest delivery is or repeats.
     latest: Option<EventId>,
-    /// The event that was the latest before, or a newer one that has come in late since.
-    before: Option<EventId>,
 }
 
 struct Entry {
@@ -103,22 +101,23 @@ struct Entry {
 
 impl Model {
     /// The rule: a delivery is a duplicate of the latest event of its line if it has the same body, was received within the
-    /// window before or after it, and after the event before.
+    /// window before or after it, and after every other event.
     fn record(&mut self, delivery: &Delivery, body: &Value) -> Recorded {
         if let Some(known) = self.deliveries.get(&delivery.id) {
             return recorded(known);
         }
+        let is_other_event =
+            |(id, entry): &(&EventId, &Entry)| entry.duplicate_of.is_none() && Some(**id) != self.latest;
+        let before = self.deliveries.iter().filter(is_other_event).map(|(id, _)| *id).next_back();
         let duplicate_of = self.latest.filter(|latest| {
             let event = &self.deliveries[latest];
             let apart = event.received_at.as_micros().abs_diff(delivery.received_at.as_micros());
             let within = u128::from(apart) <= WINDOW.as_micros();
-            event.body == *body && within && self.before.is_none_or(|before| before < delivery.id)
+            event.body == *body && within && before.is_none_or(|before| before < delivery.id)
         });
         let newest = self.deliveries.keys().all(|known| *known < delivery.id);
-        match (duplicate_of, newest) {
-            (Some(_), _) => {}
-            (None, true) => (self.before, self.latest) = (self.latest, Some(delivery.id)),
-            (None, false) => self.before = self.before.max(Some(delivery.id)),
+        if duplicate_of.is_none() && newest {
+            self.latest = Some(delivery.id);
         }
         let entry = Entry { body: body.clone(), received_at: delivery.received_at, duplicate_of };
         let answer = recorded(&entry);

@@ -125,11 +125,6 @@ impl Sqs {
         format!("{}/000000000000/{FALLBACK}", self.url())
     }
 
-    /// The address of its dead-letter queue.
-    pub fn dead_letter_queue_url(&self) -> String {
-        format!("{}/000000000000/{DEAD_LETTER}", self.url())
-    }
-
     /// The bodies of all messages in the fallback queue, hidden ones included, oldest first.
     pub fn queued(&self) -> Vec<String> {
         self.queues.lock().fallback.iter().map(|message| message.body.clone()).collect()

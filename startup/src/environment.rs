@@ -24,6 +24,11 @@ impl Environment {
         Self(std::env::vars_os().filter_map(utf8).collect())
     }
 
+    /// A variable that may be missing.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// Reads a variable that must be there and not be blank. The error of `parse` becomes part of the message, so it must
     /// not repeat the value.
     ///

@@ -9,14 +9,18 @@ use lambda_runtime::tracing::{
     },
 };
 
-/// Starts logging to standard output.
-pub fn init(format: Option<&str>, level: Option<&str>) {
+use crate::Environment;
+
+/// Starts logging to standard output as Lambda's logging controls ask for: in the format of `AWS_LAMBDA_LOG_FORMAT`, from
+/// the level of `AWS_LAMBDA_LOG_LEVEL`, or else of `RUST_LOG`.
+pub fn init(environment: &Environment) {
+    let format = environment.get("AWS_LAMBDA_LOG_FORMAT");
+    let level = environment.get("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment.get("RUST_LOG"));
     // A second start in one process keeps the first: nothing to report.
     let _ = subscriber(format, level, std::io::stdout).try_init();
 }
 
-/// Logging as Lambda's logging controls ask for: `AWS_LAMBDA_LOG_FORMAT` (`JSON` or text) and `AWS_LAMBDA_LOG_LEVEL` (else
-/// `RUST_LOG`, one level; `INFO` when there is none or it cannot be read).
+/// Logging in a format (`JSON`, else text) from a level on (`INFO` when there is none or it cannot be read).
 ///
 /// Only our own crates follow the level below `INFO`: at `TRACE` the Lambda runtime and the AWS SDK write whole requests,
 /// with tokens and API keys in them.

@@ -8,12 +8,10 @@ use startup::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    startup::init_logging(
-        std::env::var("AWS_LAMBDA_LOG_FORMAT").ok().as_deref(),
-        std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG")).ok().as_deref(),
-    );
-    let config = Config::read(&Environment::of_this_process())
-        .inspect_err(|error| tracing::error!(%error, "the receiver cannot start"))?;
+    let environment = Environment::of_this_process();
+    startup::init_logging(&environment);
+    let config =
+        Config::read(&environment).inspect_err(|error| tracing::error!(%error, "the receiver cannot start"))?;
     let dynamodb = startup::aws_config(receiver::DYNAMODB).await;
     let queue = startup::with_patience(&dynamodb, receiver::QUEUE);
     let receiver = &Receiver::start(config, &dynamodb, &queue, SystemTime::now().into()).await;

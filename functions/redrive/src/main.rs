@@ -6,12 +6,9 @@ use startup::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    startup::init_logging(
-        std::env::var("AWS_LAMBDA_LOG_FORMAT").ok().as_deref(),
-        std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG")).ok().as_deref(),
-    );
-    let config = Config::read(&Environment::of_this_process())
-        .inspect_err(|error| tracing::error!(%error, "redrive cannot start"))?;
+    let environment = Environment::of_this_process();
+    startup::init_logging(&environment);
+    let config = Config::read(&environment).inspect_err(|error| tracing::error!(%error, "redrive cannot start"))?;
     let dynamodb = startup::aws_config(redrive::DYNAMODB).await;
     let queue = startup::with_patience(&dynamodb, redrive::QUEUE);
     let redrive = &Redrive::new(config, &dynamodb, &queue);

@@ -1,6 +1,6 @@
 //! The Lambda function `sync`: keeps the webhook URL that is registered with the provider true.
 
-use std::{env, process::ExitCode, time::SystemTime};
+use std::{process::ExitCode, time::SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -9,9 +9,9 @@ use sync::{Config, Limits, WebhookSync};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG"));
-    startup::init_logging(env::var("AWS_LAMBDA_LOG_FORMAT").ok().as_deref(), level.ok().as_deref());
-    match run().await {
+    let environment = Environment::of_this_process();
+    startup::init_logging(&environment);
+    match run(&environment).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "sync cannot run");
@@ -20,8 +20,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), Error> {
-    let config = Config::read(&Environment::of_this_process())?;
+async fn run(environment: &Environment) -> Result<(), Error> {
+    let config = Config::read(environment)?;
     let aws = startup::aws_config(sync::AWS).await;
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);

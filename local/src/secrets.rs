@@ -1,5 +1,5 @@
-//! A stand-in for AWS Secrets Manager: reading the current value of a secret, in the real wire format, so that the real SDK
-//! talks to it.
+//! A stand-in for AWS Secrets Manager: reading a secret, adding a version to it, and moving a version's staging labels, in
+//! the real wire format, so that the real SDK talks to it.
 
 use std::{
     collections::HashMap,
@@ -24,6 +24,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
+const CURRENT: &str = "AWSCURRENT";
+const PREVIOUS: &str = "AWSPREVIOUS";
+
 /// A running stand-in; it ends when this is dropped.
 pub struct SecretsManager {
     address: SocketAddr,
@@ -33,7 +36,14 @@ pub struct SecretsManager {
 
 /// The secrets by their ids.
 #[derive(Clone, Default)]
-struct Secrets(Arc<Mutex<HashMap<String, String>>>);
+struct Secrets(Arc<Mutex<HashMap<String, Secret>>>);
+
+/// The versions of a secret by their ids, and the version that has a staging label.
+#[derive(Clone, Default)]
+struct Secret {
+    versions: HashMap<String, String>,
+    stages: HashMap<String, String>,
+}
 
 impl SecretsManager {
     /// Starts one on a free port of the loopback interface, with no secrets in it.
@@ -81,52 +91,135 @@ impl SecretsManager {
 
     /// Creates a secret, or gives it another value.
     pub fn put(&self, id: &str, value: &str) {
-        self.secrets.lock().insert(id.to_owned(), value.to_owned());
+        let mut secrets = self.secrets.lock();
+        let secret = secrets.entry(id.to_owned()).or_default();
+        let version = format!("by-hand-{}", secret.versions.len() + 1);
+        secret.versions.insert(version.clone(), value.to_owned());
+        secret.move_stage(CURRENT, &version);
     }
 
     /// Deletes a secret.
     pub fn delete(&self, id: &str) {
         self.secrets.lock().remove(id);
     }
+
+    /// The value that has a staging label (`AWSCURRENT`, `AWSPENDING`, `AWSPREVIOUS`).
+    pub fn staged(&self, id: &str, stage: &str) -> Option<String> {
+        let secrets = self.secrets.lock();
+        let secret = secrets.get(id)?;
+        secret.versions.get(secret.stages.get(stage)?).cloned()
+    }
 }
 
 impl Secrets {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, String>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Secret>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn answer(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes) -> Response {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Request {
-        secret_id: String,
-    }
-    let operation = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
-    let request = serde_json::from_slice::<Request>(&body);
-    let (status, answer) = match (operation, request) {
-        (Some("secretsmanager.GetSecretValue"), Ok(Request { secret_id })) => {
-            match secrets.lock().get(&secret_id).cloned() {
-                Some(value) => (StatusCode::OK, secret(&secret_id, &value)),
-                None => fault("ResourceNotFoundException", "Secrets Manager can't find the specified secret."),
-            }
+impl Secret {
+    /// Moves a label to a version, as AWS does: the version that was current before becomes the previous one.
+    fn move_stage(&mut self, stage: &str, version: &str) {
+        let before = self.stages.insert(stage.to_owned(), version.to_owned());
+        if let Some(before) = before.filter(|before| stage == CURRENT && before != version) {
+            self.stages.insert(PREVIOUS.to_owned(), before);
         }
-        (Some("secretsmanager.GetSecretValue"), Err(_)) => fault("InvalidParameterException", "SecretId is missing."),
-        _ => fault("UnknownOperationException", "This stand-in knows GetSecretValue alone."),
+    }
+
+    fn stages_of(&self, version: &str) -> Vec<&str> {
+        self.stages.iter().filter(|(_, of)| *of == version).map(|(stage, _)| stage.as_str()).collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Request {
+    secret_id: String,
+    version_stage: Option<String>,
+    client_request_token: Option<String>,
+    secret_string: Option<String>,
+    version_stages: Option<Vec<String>>,
+    move_to_version_id: Option<String>,
+    remove_from_version_id: Option<String>,
+}
+
+type Answer = Result<Value, (&'static str, &'static str)>;
+
+const NOT_FOUND: (&str, &str) =
+    ("ResourceNotFoundException", "Secrets Manager can't find the specified secret or version.");
+const INVALID: (&str, &str) = ("InvalidParameterException", "A parameter is missing, or fits no version.");
+
+async fn answer(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes) -> Response {
+    let operation = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+    let answer = serde_json::from_slice::<Request>(&body).map_err(|_| INVALID).and_then(|request| {
+        let mut secrets = secrets.lock();
+        let secret = secrets.get_mut(&request.secret_id).ok_or(NOT_FOUND)?;
+        match operation.and_then(|operation| operation.strip_prefix("secretsmanager.")) {
+            Some("GetSecretValue") => get_value(secret, &request),
+            Some("PutSecretValue") => put_value(secret, &request),
+            Some("UpdateSecretVersionStage") => update_stage(secret, &request),
+            _ => Err(("UnknownOperationException", "This stand-in knows only what sync calls.")),
+        }
+    });
+    let (status, answer) = match answer {
+        Ok(answer) => (StatusCode::OK, answer),
+        Err((kind, message)) => (StatusCode::BAD_REQUEST, json!({ "__type": kind, "Message": message })),
     };
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], answer.to_string()).into_response()
 }
 
-fn secret(id: &str, value: &str) -> Value {
-    json!({
-        "ARN": format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{id}"),
-        "Name": id,
-        "SecretString": value,
-        "VersionId": "00000000-0000-0000-0000-000000000001",
-        "VersionStages": ["AWSCURRENT"],
-    })
+fn get_value(secret: &Secret, request: &Request) -> Answer {
+    let stage = request.version_stage.as_deref().unwrap_or(CURRENT);
+    let version = secret.stages.get(stage).ok_or(NOT_FOUND)?;
+    let value = secret.versions.get(version).ok_or(NOT_FOUND)?;
+    let mut answer = described(secret, request, version);
+    answer["SecretString"] = value.as_str().into();
+    Ok(answer)
 }
 
-fn fault(kind: &str, message: &str) -> (StatusCode, Value) {
-    (StatusCode::BAD_REQUEST, json!({ "__type": kind, "Message": message }))
+fn put_value(secret: &mut Secret, request: &Request) -> Answer {
+    let (Some(version), Some(value)) = (&request.client_request_token, &request.secret_string) else {
+        return Err(INVALID);
+    };
+    // The same call once more changes nothing; another value under the same id is refused.
+    match secret.versions.get(version) {
+        Some(there) if there != value => return Err(("ResourceExistsException", "The version has another value.")),
+        Some(_) => return Ok(described(secret, request, version)),
+        None => {}
+    }
+    secret.versions.insert(version.clone(), value.clone());
+    for stage in request.version_stages.as_deref().unwrap_or(&[CURRENT.to_owned()]) {
+        secret.move_stage(stage, version);
+    }
+    Ok(described(secret, request, version))
+}
+
+fn update_stage(secret: &mut Secret, request: &Request) -> Answer {
+    let stage = request.version_stage.as_deref().ok_or(INVALID)?;
+    let (to, from) = (request.move_to_version_id.as_ref(), request.remove_from_version_id.as_ref());
+    let known = |version: &&String| secret.versions.contains_key(*version);
+    if (to.is_none() && from.is_none()) || !to.into_iter().chain(from).all(|version| known(&version)) {
+        return Err(INVALID);
+    }
+    // The version that has the label must be named, so that nobody moves it from one that he does not know of.
+    let holder = secret.stages.get(stage);
+    if holder.is_some_and(|holder| to != Some(holder) && from != Some(holder)) || (holder.is_none() && to.is_none()) {
+        return Err(INVALID);
+    }
+    match to {
+        Some(version) => secret.move_stage(stage, version),
+        None => {
+            secret.stages.remove(stage);
+        }
+    }
+    Ok(described(secret, request, to.or(from).ok_or(INVALID)?))
+}
+
+fn described(secret: &Secret, request: &Request, version: &str) -> Value {
+    json!({
+        "ARN": format!("arn:aws:secretsmanager:us-east-1:000000000000:secret:{}", request.secret_id),
+        "Name": request.secret_id,
+        "VersionId": version,
+        "VersionStages": secret.stages_of(version),
+    })
 }

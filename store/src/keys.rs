@@ -10,7 +10,11 @@ pub(crate) const PK: &str = "pk";
 pub(crate) const SK: &str = "sk";
 /// Partition key of the accepted webhook tokens.
 pub(crate) const TOKENS: &str = "webhook-tokens";
-/// Sort key of an entity's state.
+/// Partition key of what is known of the registration, in both tables.
+pub(crate) const REGISTRATION: &str = "registration";
+/// Sort key of the URL that was registered before ours.
+pub(crate) const URL_BEFORE_OURS: &str = "url-before-ours";
+/// Sort key of an entity's state, and of the registration's.
 pub(crate) const STATE: &str = "state";
 
 /// All deliveries by the time at which they were received; keys [`TIME_SHARD`] and [`SK`].

@@ -271,17 +271,28 @@ impl Reader {
         value: &str,
         listing: &Listing,
     ) -> Result<Page<StoredDelivery>, StoreError> {
-        let Some((first, last)) = listing.sort_keys()? else { return Ok(Page { items: Vec::new(), next: None }) };
-        let query = in_order(query, partition, value, (&first, &last), listing.order);
-        let (items, more) = run(query.limit(listing.limit.max(1).into())).await?;
-        let deliveries = items.iter().map(StoredDelivery::read).collect::<Result<Vec<_>, _>>()?;
-        let next = more.and_then(|key| keys::read_event(&key_text(&key, keys::SK)?)).map(|id| Cursor(id.to_string()));
-        Ok(Page { items: deliveries, next })
+        let page = events_of_partition(query, partition, value, listing).await?;
+        let deliveries = page.items.iter().map(StoredDelivery::read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page { items: deliveries, next: page.next })
     }
 
     fn query(&self) -> QueryFluentBuilder {
         self.client.query().table_name(&self.events_table)
     }
+}
+
+/// A page of the items with an event's sort key in one partition.
+pub(crate) async fn events_of_partition(
+    query: QueryFluentBuilder,
+    partition: &str,
+    value: &str,
+    listing: &Listing,
+) -> Result<Page<Item>, StoreError> {
+    let Some((first, last)) = listing.sort_keys()? else { return Ok(Page { items: Vec::new(), next: None }) };
+    let query = in_order(query, partition, value, (&first, &last), listing.order);
+    let (items, more) = run(query.limit(listing.limit.max(1).into())).await?;
+    let next = more.and_then(|key| keys::read_event(&key_text(&key, keys::SK)?)).map(|id| Cursor(id.to_string()));
+    Ok(Page { items, next })
 }
 
 /// A query of the deliveries in one partition from a first to a last sort key.

@@ -5,8 +5,8 @@ mod common;
 
 use common::{LINE, World, delivery, everything, noon, raw_delivery, secs, update};
 use serde_json::json;
-use shared::{Entity, EventId, Integer, Kind, TokenHash};
-use store::{AcceptedTokens, Cursor, Listing, Order, Page, StoredDelivery};
+use shared::{Entity, EventId, Integer, Kind};
+use store::{Cursor, Listing, Order, Page, StoredDelivery};
 
 /// Asks for page after page, until there is none.
 async fn all_pages<T, F>(mut ask: impl FnMut(Option<Cursor>) -> F) -> Vec<T>
@@ -159,19 +159,4 @@ async fn a_text_that_is_no_cursor_is_refused() {
 async fn an_entity_without_events_has_no_state() {
     let world = World::start().await;
     assert_eq!(world.reader.state(&Entity::named(LINE)).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn a_token_is_accepted_once_and_read_as_its_hash() {
-    let world = World::start().await;
-    let tokens = AcceptedTokens::new(world.dynamodb.client(), world.dynamodb.events_table());
-    assert!(tokens.read().await.unwrap().is_empty());
-    let (one, two) = (TokenHash::of("token one"), TokenHash::of("token two"));
-    assert_eq!(tokens.accept(&one, noon()).await.unwrap(), noon());
-    assert_eq!(tokens.accept(&one, noon().plus(secs(9))).await.unwrap(), noon(), "accepted since the first time");
-    assert_eq!(tokens.accept(&two, noon().plus(secs(9))).await.unwrap(), noon().plus(secs(9)));
-    let read = tokens.read().await.unwrap();
-    assert_eq!(read.len(), 2);
-    assert!([one, two].iter().all(|token| read.iter().any(|accepted| accepted.matches(token))));
-    assert!(!format!("{:?}", world.items("events").await).contains("token one"));
 }

@@ -1,10 +1,14 @@
 use std::time::Duration;
 
 use shared::{Timestamp, TokenHash};
-use store::{AcceptedTokens, REREAD_INTERVAL};
+use store::{AcceptedToken, AcceptedTokens, REREAD_INTERVAL};
 use tokio::sync::Mutex;
 
 use crate::budget;
+
+/// How long the accepted tokens are relied on without being read again. A token that was replaced can be used for so long
+/// after its end at most, by whoever calls an instance of the receiver that has not heard of it.
+const RELIED_ON: Duration = Duration::from_secs(10 * 60);
 
 /// The accepted tokens as this instance of the receiver last read them.
 pub(crate) struct KnownTokens {
@@ -13,7 +17,7 @@ pub(crate) struct KnownTokens {
 }
 
 struct LastRead {
-    tokens: Vec<TokenHash>,
+    tokens: Vec<AcceptedToken>,
     at: Timestamp,
     succeeded: bool,
 }
@@ -38,16 +42,15 @@ impl KnownTokens {
         Self { table, last: Mutex::new(last) }
     }
 
-    /// Checks a token. When it is unknown the accepted ones are read anew, at most every [`REREAD_INTERVAL`].
+    /// Checks a token. The accepted ones are read anew when it is unknown, at most every [`REREAD_INTERVAL`], and every
+    /// [`RELIED_ON`]. What was known is relied on as long as it cannot be read anew.
     pub(crate) async fn check(&self, presented: &TokenHash, now: Timestamp) -> Standing {
         let mut last = self.last.lock().await;
-        if last.has(presented) {
-            return Standing::Accepted;
-        }
-        if age(last.at, now) >= REREAD_INTERVAL {
+        let good_for = if last.lets_in(presented, now) { RELIED_ON } else { REREAD_INTERVAL };
+        if age(last.at, now) >= good_for {
             last.read(&self.table, now).await;
         }
-        match (last.has(presented), last.succeeded) {
+        match (last.lets_in(presented, now), last.succeeded) {
             (true, _) => Standing::Accepted,
             (false, true) => Standing::Unknown,
             (false, false) => Standing::CannotTell,
@@ -72,8 +75,8 @@ impl LastRead {
     }
 
     /// Compares with every token, whichever matches, so that the time does not tell which one is close.
-    fn has(&self, presented: &TokenHash) -> bool {
-        self.tokens.iter().fold(false, |found, token| found | token.matches(presented))
+    fn lets_in(&self, presented: &TokenHash, now: Timestamp) -> bool {
+        self.tokens.iter().fold(false, |found, token| found | token.lets_in(presented, now))
     }
 }
 

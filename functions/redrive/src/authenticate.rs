@@ -1,5 +1,5 @@
-use shared::{QueuedDelivery, Received, TokenCheck, TokenHash};
-use store::AcceptedTokens;
+use shared::{QueuedDelivery, Received, TokenCheck};
+use store::{AcceptedToken, AcceptedTokens};
 
 use crate::budget;
 
@@ -22,7 +22,7 @@ pub(crate) enum Verdict {
 }
 
 /// The accepted tokens as they are now; `None` when they cannot be read.
-pub(crate) struct Gate(Option<Vec<TokenHash>>);
+pub(crate) struct Gate(Option<Vec<AcceptedToken>>);
 
 impl Gate {
     /// Reads the accepted tokens if one of the deliveries has a token to be checked.
@@ -44,7 +44,8 @@ impl Gate {
             (TokenCheck::Accepted, _) => Verdict::Verified(Verified(delivery.received)),
             (TokenCheck::Pending(_), None) => Verdict::CannotTell,
             (TokenCheck::Pending(presented), Some(accepted)) => {
-                if accepted.iter().any(|token| token.matches(&presented)) {
+                // What counts is the time at which it came: the token may have been replaced while the delivery waited.
+                if accepted.iter().any(|token| token.lets_in(&presented, delivery.received.received_at)) {
                     Verdict::Verified(Verified(delivery.received))
                 } else {
                     Verdict::Forged(delivery.received)

@@ -1,0 +1,89 @@
+//! The items of the registration.
+
+mod common;
+
+use common::{World, everything, noon, secs};
+use shared::{EventId, Secret, Timestamp};
+use store::{Change, ChangeKind, Registration, RegistrationLedger, Rival, UrlBeforeOurs};
+
+async fn start() -> (World, RegistrationLedger) {
+    let world = World::start().await;
+    let ledger = RegistrationLedger::new(world.dynamodb.client(), world.dynamodb.events_table());
+    (world, ledger)
+}
+
+fn change(at: Timestamp, kind: ChangeKind) -> Change {
+    Change {
+        id: EventId::new(at, fastrand::u64(..).to_be_bytes()),
+        at,
+        kind,
+        action: "sync".to_owned(),
+        registered: None,
+        not_ours: None,
+        cause: None,
+    }
+}
+
+#[tokio::test]
+async fn before_anything_was_written_nothing_is_known() {
+    let (_world, ledger) = start().await;
+    assert_eq!(ledger.read().await.unwrap(), Registration::default());
+    assert!(ledger.changes(&everything()).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn the_state_is_read_as_it_was_written_and_replaces_the_one_before() {
+    let (_world, ledger) = start().await;
+    let full = Registration {
+        checked_at: Some(noon()),
+        registered: Some("https://example.com/***abcd".to_owned()),
+        ours_at: Some(noon().minus(secs(1))),
+        elsewhere_since: Some(noon().minus(secs(2))),
+        counted_until: Some(noon().minus(secs(3))),
+        rival: Some(Rival { url: "example.com/***1234".to_owned(), repairs: 2, repaired_at: noon() }),
+        failing_since: Some(noon().minus(secs(4))),
+        failure: Some("WrongCredentials".to_owned()),
+    };
+    for state in [full, Registration { checked_at: Some(noon()), ..Registration::default() }, Registration::default()] {
+        ledger.write(&state, &[]).await.unwrap();
+        assert_eq!(ledger.read().await.unwrap(), state);
+    }
+}
+
+#[tokio::test]
+async fn changes_are_read_as_they_were_written_in_the_order_of_their_times() {
+    let (_world, ledger) = start().await;
+    let mut written: Vec<Change> =
+        ChangeKind::ALL.iter().zip(0..).map(|(kind, second)| change(noon().plus(secs(second)), *kind)).collect();
+    written[1].registered = Some("https://other.example/***abcd".to_owned());
+    written[1].not_ours = Some(noon().minus(secs(3600))..noon());
+    written[7].cause = Some("PartnerUnreachable".to_owned());
+    for change in written.iter().rev() {
+        ledger.write(&Registration::default(), std::slice::from_ref(change)).await.unwrap();
+    }
+    assert_eq!(ledger.changes(&everything()).await.unwrap().items, written);
+}
+
+#[tokio::test]
+async fn the_state_is_written_together_with_its_changes_or_not_at_all() {
+    let (_world, ledger) = start().await;
+    let one = change(noon(), ChangeKind::Drift);
+    let state = Registration { checked_at: Some(noon()), ..Registration::default() };
+    // DynamoDB refuses a transaction that writes an item twice.
+    assert!(ledger.write(&state, &[one.clone(), one.clone()]).await.is_err());
+    assert_eq!(ledger.read().await.unwrap(), Registration::default());
+    ledger.write(&state, &[one]).await.unwrap();
+    assert_eq!(ledger.read().await.unwrap(), state);
+}
+
+#[tokio::test]
+async fn the_first_url_before_ours_is_kept_in_the_sealed_table_alone() {
+    let (world, _ledger) = start().await;
+    let before = UrlBeforeOurs::new(world.dynamodb.client(), world.dynamodb.sealed_table());
+    assert_eq!(before.read().await.unwrap(), None);
+    for url in ["https://before.example/first-s3cret", "https://before.example/second"] {
+        before.keep(&Secret::new(url), noon()).await.unwrap();
+    }
+    assert_eq!(before.read().await.unwrap(), Some(Secret::new("https://before.example/first-s3cret")));
+    assert!(!format!("{:?}", world.items("events").await).contains("s3cret"));
+}

@@ -103,6 +103,11 @@ impl SecretsManager {
         self.secrets.lock().remove(id);
     }
 
+    /// Every value that a secret ever had.
+    pub fn values(&self, id: &str) -> Vec<String> {
+        self.secrets.lock().get(id).map(|secret| secret.versions.values().cloned().collect()).unwrap_or_default()
+    }
+
     /// The value that has a staging label (`AWSCURRENT`, `AWSPENDING`, `AWSPREVIOUS`).
     pub fn staged(&self, id: &str, stage: &str) -> Option<String> {
         let secrets = self.secrets.lock();

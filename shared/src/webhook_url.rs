@@ -44,6 +44,23 @@ impl WebhookUrl {
     /// # Errors
     /// One per rule that it breaks; the first counts.
     pub fn parse(text: &str) -> Result<Self, InvalidWebhookUrl> {
+        Self::read(text, |url| match url.scheme() {
+            "https" => url.has_host(),
+            "http" => is_loopback(url),
+            _ => false,
+        })
+    }
+
+    /// Reads a URL that was registered before, to register it again: as the provider wrote it, with `https` if it wrote no
+    /// scheme. It may be http to anywhere, which is no worse than it was.
+    ///
+    /// # Errors
+    /// As for [`WebhookUrl::parse`].
+    pub fn of_registered(registered: &RegisteredUrl) -> Result<Self, InvalidWebhookUrl> {
+        Self::read(&registered.with_scheme("https"), |url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    }
+
+    fn read(text: &str, allowed: impl FnOnce(&Url) -> bool) -> Result<Self, InvalidWebhookUrl> {
         if text.chars().count() > LONGEST {
             return Err(InvalidWebhookUrl::TooLong);
         }
@@ -51,12 +68,7 @@ impl WebhookUrl {
             return Err(InvalidWebhookUrl::NotAUrl);
         }
         let url = Url::parse(text).map_err(|_| InvalidWebhookUrl::NotAUrl)?;
-        let allowed = match url.scheme() {
-            "https" => url.has_host(),
-            "http" => is_loopback(&url),
-            _ => false,
-        };
-        if !allowed {
+        if !allowed(&url) {
             return Err(InvalidWebhookUrl::NotHttps);
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -134,14 +146,29 @@ impl RegisteredUrl {
             && url.password().is_none()
     }
 
+    /// What stands where the token should be, if this is that address and one more part of a path.
+    pub fn token_at(&self, address: &WebhookUrl) -> Option<TokenHash> {
+        let url = self.read(address.url.scheme())?;
+        let parts = |url: &Url| url.path().trim_end_matches('/').rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let (place, token) = parts(&url)?;
+        let same_place = url.scheme() == address.url.scheme()
+            && url.host() == address.url.host()
+            && url.port_or_known_default() == address.url.port_or_known_default()
+            && place == address.url.path().trim_end_matches('/');
+        same_place.then(|| TokenHash::of(&token))
+    }
+
     /// The whole text, for the one place that sends or stores it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
     fn read(&self, scheme: &str) -> Option<Url> {
-        let text = if self.0.contains("://") { self.0.clone() } else { format!("{scheme}://{}", self.0) };
-        Url::parse(&text).ok()
+        Url::parse(&self.with_scheme(scheme)).ok()
+    }
+
+    fn with_scheme(&self, scheme: &str) -> String {
+        if self.0.contains("://") { self.0.clone() } else { format!("{scheme}://{}", self.0) }
     }
 }
 
@@ -263,6 +290,38 @@ mod tests {
             assert!(!RegisteredUrl::new(&text).unwrap().means(&url(WANTED)), "{text}");
         }
         assert_eq!(RegisteredUrl::new(" "), None);
+    }
+
+    #[test]
+    fn the_token_at_our_address_is_found_in_any_writing_of_it() {
+        let address = url("https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook");
+        for text in [WANTED.to_owned(), WANTED.replace("https://", ""), format!("{WANTED}/"), WANTED.replace("abc", "ABC")] {
+            let token = RegisteredUrl::new(&text).unwrap().token_at(&address).unwrap();
+            assert!(token.matches(&TokenHash::of("Token-0123456789")), "{text}");
+        }
+        for text in [
+            address.expose().to_owned(),
+            format!("{}/", address.expose()),
+            format!("{WANTED}/more"),
+            WANTED.replace("/v1/", "/v2/"),
+            WANTED.replace("abc", "xyz"),
+            WANTED.replace("https://", "http://"),
+            "no url at all".to_owned(),
+        ] {
+            assert!(RegisteredUrl::new(&text).unwrap().token_at(&address).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_registered_can_be_registered_again_as_it_was() {
+        for (text, again) in [
+            ("https://other.example/in?a=b", "https://other.example/in?a=b"),
+            ("http://other.example/in", "http://other.example/in"),
+            ("other.example/in", "https://other.example/in"),
+        ] {
+            assert_eq!(WebhookUrl::of_registered(&RegisteredUrl::new(text).unwrap()).unwrap().expose(), again);
+        }
+        assert!(WebhookUrl::of_registered(&RegisteredUrl::new("no url at all").unwrap()).is_err());
     }
 
     #[test]

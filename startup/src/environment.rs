@@ -40,12 +40,26 @@ impl Environment {
         example: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, InvalidVariable> {
+        let read = self.read_if_set(name, example, parse)?;
+        read.ok_or_else(|| InvalidVariable { name, fault: "is not set".to_owned(), example })
+    }
+
+    /// Reads a variable that need not be there, but must not be blank if it is; else as [`Environment::read`].
+    ///
+    /// # Errors
+    /// When it is blank, or `parse` refuses it.
+    pub fn read_if_set<T, E: Display>(
+        &self,
+        name: &'static str,
+        example: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, InvalidVariable> {
         let invalid = |fault: String| InvalidVariable { name, fault, example };
-        let value = self.0.get(name).ok_or_else(|| invalid("is not set".to_owned()))?;
+        let Some(value) = self.0.get(name) else { return Ok(None) };
         if value.trim().is_empty() {
             return Err(invalid("is empty".to_owned()));
         }
-        parse(value).map_err(|fault| invalid(fault.to_string()))
+        parse(value).map(Some).map_err(|fault| invalid(fault.to_string()))
     }
 }
 

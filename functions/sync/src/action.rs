@@ -2,6 +2,8 @@ use serde_json::{Map, Value};
 use shared::{InvalidWebhookUrl, WebhookUrl};
 use thiserror::Error;
 
+use crate::BadCustomResource;
+
 /// What an event asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -13,6 +15,8 @@ pub enum Action {
     Sync,
     /// Register this URL, whatever is registered.
     Set(WebhookUrl),
+    /// Give our URL a new token, and register it.
+    Rotate,
 }
 
 /// Why an event asks for nothing that can be done. No part of the event is in it: a URL is secret.
@@ -21,16 +25,11 @@ pub enum BadRequest {
     /// JSON, but not an object.
     #[error(r#"the event is not a JSON object; send one such as {{"action":"sync"}}"#)]
     NotAnObject,
-    /// A request of a CloudFormation custom resource.
-    #[error(
-        r#"the event is a request of CloudFormation (it has "RequestType"), which this function does not handle; send {{"action":"sync"}}"#
-    )]
-    CloudFormation,
     /// `action` is not a string.
-    #[error(r#""action" is not a string; use "get", "plan", "sync" or "set""#)]
+    #[error(r#""action" is not a string; use "get", "plan", "sync", "set" or "rotate""#)]
     ActionNotText,
     /// `action` is a string that names no action.
-    #[error(r#""action" names no action that there is; use "get", "plan", "sync" or "set""#)]
+    #[error(r#""action" names no action that there is; use "get", "plan", "sync", "set" or "rotate""#)]
     UnknownAction,
     /// `set` without `url`.
     #[error(
@@ -43,6 +42,14 @@ pub enum BadRequest {
     /// `url` cannot be registered.
     #[error(r#""url" cannot be registered: {0}"#)]
     UrlInvalid(InvalidWebhookUrl),
+    /// `url` is our address with a token that the receiver refuses.
+    #[error(
+        r#""url" is the address of this webhook with a token that the receiver refuses; leave the token out to register the one that it takes"#
+    )]
+    UrlNotAccepted,
+    /// A request of CloudFormation that cannot be carried out.
+    #[error("{0}")]
+    CustomResource(BadCustomResource),
     /// `url` with another action than `set`.
     #[error(r#""url" is given, but only "set" takes one; leave it out, or send "action":"set""#)]
     UrlNotWanted,
@@ -55,13 +62,11 @@ impl Action {
     /// When it asks for nothing that can be done, or is ambiguous.
     pub fn read(event: &Value) -> Result<Self, BadRequest> {
         let event = event.as_object().ok_or(BadRequest::NotAnObject)?;
-        if event.contains_key("RequestType") {
-            return Err(BadRequest::CloudFormation);
-        }
         match event.get("action").map_or(Some("sync"), Value::as_str) {
             Some("get") => without_url(Self::Get, event),
             Some("plan") => without_url(Self::Plan, event),
             Some("sync") => without_url(Self::Sync, event),
+            Some("rotate") => without_url(Self::Rotate, event),
             Some("set") => Ok(Self::Set(url(event)?)),
             Some(_) => Err(BadRequest::UnknownAction),
             None => Err(BadRequest::ActionNotText),
@@ -75,6 +80,7 @@ impl Action {
             Self::Plan => "plan",
             Self::Sync => "sync",
             Self::Set(_) => "set",
+            Self::Rotate => "rotate",
         }
     }
 }
@@ -96,7 +102,7 @@ mod tests {
 
     #[test]
     fn every_action_is_read_by_its_name() {
-        for name in ["get", "plan", "sync"] {
+        for name in ["get", "plan", "sync", "rotate"] {
             assert_eq!(Action::read(&json!({ "action": name })).unwrap().name(), name);
         }
         let url = "https://example.com/hooks/other";
@@ -118,17 +124,17 @@ mod tests {
             (json!(null), BadRequest::NotAnObject),
             (json!([]), BadRequest::NotAnObject),
             (json!("sync"), BadRequest::NotAnObject),
-            (json!({ "RequestType": "Create", "action": "sync" }), BadRequest::CloudFormation),
             (json!({ "action": null }), BadRequest::ActionNotText),
             (json!({ "action": 1 }), BadRequest::ActionNotText),
             (json!({ "action": "" }), BadRequest::UnknownAction),
             (json!({ "action": "SYNC" }), BadRequest::UnknownAction),
-            (json!({ "action": "rotate" }), BadRequest::UnknownAction),
+            (json!({ "action": "delete" }), BadRequest::UnknownAction),
             (json!({ "action": "set" }), BadRequest::UrlMissing),
             (json!({ "action": "set", "url": null }), BadRequest::UrlNotText),
             (json!({ "action": "set", "url": "" }), BadRequest::UrlInvalid(InvalidWebhookUrl::NotAUrl)),
             (json!({ "action": "sync", "url": "https://example.com/t" }), BadRequest::UrlNotWanted),
             (json!({ "url": "https://example.com/t" }), BadRequest::UrlNotWanted),
+            (json!({ "action": "rotate", "url": "https://example.com/t" }), BadRequest::UrlNotWanted),
         ] {
             assert_eq!(Action::read(&event), Err(fault), "{event}");
         }

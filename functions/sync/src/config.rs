@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, ops::RangeInclusive, time::Duration};
 
 use shared::WebhookUrl;
 use startup::{Environment, InvalidVariable};
@@ -14,7 +14,28 @@ pub struct Config {
     pub(crate) webhook_token_secret: SecretId,
     pub(crate) webhook_address: WebhookUrl,
     pub(crate) events_table: String,
+    pub(crate) sealed_table: String,
+    pub(crate) mode: SyncMode,
+    pub(crate) token_max_age: Option<Duration>,
+    pub(crate) token_overlap: Duration,
 }
+
+/// What a scheduled run does when another URL is registered than ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncMode {
+    /// It registers ours.
+    Enforce,
+    /// It reports what it found.
+    Observe,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// How old a token becomes before it is replaced, when TOKEN_MAX_AGE_DAYS is not set.
+const TOKEN_MAX_AGE: Duration = DAY.saturating_mul(90);
+/// How long a replaced token stays accepted, when TOKEN_OVERLAP_HOURS is not set.
+const TOKEN_OVERLAP: Duration = DAY;
 
 #[derive(Debug, Error)]
 enum InvalidAddress {
@@ -44,6 +65,16 @@ impl Config {
                 address,
             )?,
             events_table: environment.read("EVENTS_TABLE", "hooks-events", text)?,
+            sealed_table: environment.read("SEALED_TABLE", "hooks-sealed", text)?,
+            mode: environment.read_if_set("SYNC_MODE", "enforce", mode)?.unwrap_or(SyncMode::Enforce),
+            token_max_age: match environment.read_if_set("TOKEN_MAX_AGE_DAYS", "90", |days| whole(days, 0..=3650))? {
+                None => Some(TOKEN_MAX_AGE),
+                Some(0) => None,
+                Some(days) => Some(DAY * days),
+            },
+            token_overlap: environment
+                .read_if_set("TOKEN_OVERLAP_HOURS", "24", |hours| whole(hours, 1..=336))?
+                .map_or(TOKEN_OVERLAP, |hours| HOUR * hours),
         })
     }
 }
@@ -51,6 +82,19 @@ impl Config {
 fn address(text: &str) -> Result<WebhookUrl, InvalidAddress> {
     let address = WebhookUrl::parse(text)?;
     if text.contains('?') { Err(InvalidAddress::HasQuery) } else { Ok(address) }
+}
+
+fn mode(text: &str) -> Result<SyncMode, &'static str> {
+    match text {
+        "enforce" => Ok(SyncMode::Enforce),
+        "observe" => Ok(SyncMode::Observe),
+        _ => Err(r#"is neither "enforce" nor "observe""#),
+    }
+}
+
+fn whole(text: &str, allowed: RangeInclusive<u32>) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| allowed.contains(number));
+    number.ok_or_else(|| format!("is not a whole number from {} to {}", allowed.start(), allowed.end()))
 }
 
 fn text(text: &str) -> Result<String, Infallible> {
@@ -61,12 +105,13 @@ fn text(text: &str) -> Result<String, Infallible> {
 mod tests {
     use super::*;
 
-    const GOOD: [(&str, &str); 5] = [
+    const GOOD: [(&str, &str); 6] = [
         ("PARTNER_API_BASE_URL", "https://partners.example.com/api"),
         ("PARTNER_SECRET_ID", "partner"),
         ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
         ("WEBHOOK_URL", "https://example.com/v1/webhook"),
         ("EVENTS_TABLE", "events"),
+        ("SEALED_TABLE", "sealed"),
     ];
 
     fn read_with(name: &str, value: &str) -> Result<Config, InvalidVariable> {
@@ -89,10 +134,27 @@ mod tests {
             ("WEBHOOK_URL", "http://example.com/v1/webhook", "not https"),
             ("WEBHOOK_URL", "https://example.com/v1/webhook?a=b", "has a query"),
             ("EVENTS_TABLE", "", "is empty"),
+            ("SEALED_TABLE", "", "is empty"),
+            ("SYNC_MODE", "Enforce", "is neither"),
+            ("SYNC_MODE", "", "is empty"),
+            ("TOKEN_MAX_AGE_DAYS", "-1", "is not a whole number from 0 to 3650"),
+            ("TOKEN_MAX_AGE_DAYS", "1.5", "is not a whole number"),
+            ("TOKEN_OVERLAP_HOURS", "0", "is not a whole number from 1 to 336"),
         ] {
             let message = read_with(name, value).unwrap_err().to_string();
             assert!(message.contains(&format!("{name}: ")) && message.contains(fault), "{message}");
         }
+    }
+
+    #[test]
+    fn how_the_registration_is_kept_has_defaults() {
+        let config = Config::read(&Environment::from(GOOD)).unwrap();
+        assert_eq!(config.mode, SyncMode::Enforce);
+        assert_eq!((config.token_max_age, config.token_overlap), (Some(DAY * 90), HOUR * 24));
+        assert_eq!(read_with("SYNC_MODE", "observe").unwrap().mode, SyncMode::Observe);
+        assert_eq!(read_with("TOKEN_MAX_AGE_DAYS", "0").unwrap().token_max_age, None);
+        assert_eq!(read_with("TOKEN_MAX_AGE_DAYS", "7").unwrap().token_max_age, Some(DAY * 7));
+        assert_eq!(read_with("TOKEN_OVERLAP_HOURS", "336").unwrap().token_overlap, DAY * 14);
     }
 
     #[test]

@@ -20,9 +20,36 @@ pub enum SyncError {
         /// What is wrong with it, and what to do.
         fault: SecretFault,
     },
-    /// The webhook's token could not be accepted, so nothing was registered with it.
-    #[error("the webhook token could not be stored as accepted, so nothing was set; the next run tries again: {0}")]
+    /// The accepted tokens or the ledger could not be read or written.
+    #[error(
+        "the tables cannot be read or written, so nothing more was done; what is registered can be seen with \"get\", and the \
+         next run tries again: {0}"
+    )]
     StoreFailed(#[from] StoreError),
+    /// Another URL comes back after every repair.
+    #[error(
+        "another URL ({url}) has come back after each of {repairs} repairs, so somebody keeps registering it for the same \
+         partner account, perhaps another deployment; nothing is repaired any more; end the other one, then send \
+         {{\"action\":\"set\",\"url\":…}} with the address of this webhook (the output WebhookUrl of the stack)"
+    )]
+    Contested {
+        /// The URL, masked.
+        url: String,
+        /// How often ours was put back in its place.
+        repairs: u32,
+    },
+    /// A deployment's registration was answered with OK, and is not there.
+    #[error(
+        "the provider said OK to the URL, but shows another one as registered; look at what is registered with \"get\", and \
+         ask the provider if it stays so"
+    )]
+    NotVerified,
+    /// The time of the function was over.
+    #[error("the run was ended before the function's time was over; the next one goes on from there")]
+    OutOfTime,
+    /// A fault of this program.
+    #[error("sync has panicked, which is a fault in it: the log has the place; the next run goes on from there")]
+    Panicked,
     /// Reason 2.
     #[error(
         "the provider refuses the client id or client secret (reason 2 to the {call} call); put the right ones into the secret \
@@ -120,6 +147,12 @@ pub enum SecretFault {
     /// There is none.
     #[error("does not exist; create it, or correct the variable that names it")]
     Missing,
+    /// It could not be written.
+    #[error(
+        "could not be written: {0}; if the next run fails as well, check that the function may call \
+         secretsmanager:PutSecretValue and UpdateSecretVersionStage on it"
+    )]
+    NotWritten(String),
     /// It could not be read.
     #[error(
         "could not be read: {0}; if the next run fails as well, check that the function may call \
@@ -129,7 +162,12 @@ pub enum SecretFault {
     /// It holds bytes.
     #[error("holds bytes; put a text there")]
     NotText,
-    /// It has no credentials in it.
+    /// Nobody has put the credentials there yet.
+    #[error(
+        r#"does not hold the partner's credentials yet; put {{"client_id":"…","client_secret":"…"}} there, from the provider's partner dashboard"#
+    )]
+    NoCredentialsYet,
+    /// It has something else than credentials in it.
     #[error(
         r#"does not hold the partner's credentials; put {{"client_id":"…","client_secret":"…"}} or {{"access_token":"…"}} there"#
     )]
@@ -154,6 +192,10 @@ impl SyncError {
             Self::BadRequest(_) => "BadRequest",
             Self::SecretUnusable { .. } => "SecretUnusable",
             Self::StoreFailed(_) => "StoreFailed",
+            Self::Contested { .. } => "Contested",
+            Self::NotVerified => "NotVerified",
+            Self::OutOfTime => "OutOfTime",
+            Self::Panicked => "Panicked",
             Self::WrongCredentials { .. } => "WrongCredentials",
             Self::AddressBlocked => "AddressBlocked",
             Self::TokenExpiredTwice => "TokenExpiredTwice",

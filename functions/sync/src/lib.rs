@@ -1,5 +1,5 @@
 //! Keeps the webhook URL that is registered with the provider true: gets what is registered, compares it by meaning with
-//! what it should be, sets it if it differs, and reads back what is registered then.
+//! what it should be, sets it if it differs, reads back what is registered then, and takes down what it found and did.
 //!
 //! One event, one careful pass: nothing here tries again, the next run of the schedule does. The one exception is an
 //! access token that has expired, for which a new one is asked once.
@@ -8,39 +8,70 @@
 
 mod action;
 mod base_url;
+mod book;
 mod compare;
 mod config;
 mod credentials;
+mod custom_resource;
+mod decide;
 mod error;
+mod guard;
+mod history;
+mod invocation;
 mod kept_access_token;
 mod limits;
 mod partner;
 mod report;
+mod run;
 mod secrets;
 mod session;
 
 pub use action::{Action, BadRequest};
 pub use base_url::{ApiBaseUrl, InvalidApiBaseUrl};
-pub use compare::{Comparison, compare};
-pub use config::Config;
+pub use config::{Config, SyncMode};
+pub use custom_resource::{BadCustomResource, Resolved};
 pub use error::{Answered, SecretFault, SyncError};
+pub use invocation::{Invocation, RANDOM};
 pub use limits::{AWS, Limits};
 pub use partner::{Call, Unreached};
 pub use report::{Outcome, Report};
 pub use secrets::SecretId;
-use serde_json::Value;
-use shared::{Timestamp, WebhookUrl};
-use store::AcceptedTokens;
+use serde::Serialize;
+use shared::Timestamp;
+use store::{AcceptedTokens, RegistrationLedger, UrlBeforeOurs};
 
-use crate::{kept_access_token::KeptAccessToken, partner::PartnerApi, secrets::Secrets, session::Session};
+use crate::{
+    custom_resource::{CustomResource, Wish},
+    decide::Intent,
+    guard::guarded,
+    invocation::{Clock, Randomness},
+    kept_access_token::KeptAccessToken,
+    partner::PartnerApi,
+    run::Run,
+    secrets::Secrets,
+    session::Session,
+};
 
 /// The function: what its handler needs from one event to the next.
 pub struct WebhookSync {
+    config: Config,
+    limits: Limits,
     secrets: Secrets,
     partner: PartnerApi,
     kept: KeptAccessToken,
     accepted: AcceptedTokens,
-    limits: Limits,
+    ledger: RegistrationLedger,
+    url_before_ours: UrlBeforeOurs,
+}
+
+/// What the function answers.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a person, or the schedule.
+    Report(Report),
+    /// To CloudFormation, which has been told already; this is what its log shows.
+    Resolved(Resolved),
 }
 
 impl WebhookSync {
@@ -52,10 +83,13 @@ impl WebhookSync {
         dynamodb: aws_sdk_dynamodb::Client,
     ) -> Self {
         Self {
-            accepted: AcceptedTokens::new(dynamodb, &config.events_table),
+            secrets: Secrets::new(secrets, &config),
             partner: PartnerApi::new(config.partner_api.clone(), limits),
             kept: KeptAccessToken::default(),
-            secrets: Secrets::new(secrets, config),
+            accepted: AcceptedTokens::new(dynamodb.clone(), &config.events_table),
+            ledger: RegistrationLedger::new(dynamodb.clone(), &config.events_table),
+            url_before_ours: UrlBeforeOurs::new(dynamodb, &config.sealed_table),
+            config,
             limits,
         }
     }
@@ -64,75 +98,82 @@ impl WebhookSync {
     ///
     /// # Errors
     /// One per cause, see [`SyncError`].
-    pub async fn handle(&self, event: Value, now: Timestamp) -> Result<Report, SyncError> {
-        let result = match Action::read(&event) {
-            Ok(action) => self.run(action, now).await,
-            Err(refused) => Err(refused.into()),
-        };
-        report::log(&result);
-        result
+    pub async fn handle(&self, invocation: Invocation) -> Result<Answer, SyncError> {
+        // Boxed: what waits in a run is nested deeper than the compiler follows in one piece.
+        if CustomResource::is_one(&invocation.event) {
+            Box::pin(self.resolve(invocation)).await.map(Answer::Resolved)
+        } else {
+            Box::pin(self.act(invocation)).await.map(Answer::Report)
+        }
     }
 
-    /// Carries out an action. `now` is when it begins.
-    ///
-    /// # Errors
-    /// One per cause, see [`SyncError`].
-    pub async fn run(&self, action: Action, now: Timestamp) -> Result<Report, SyncError> {
-        let token = self.secrets.webhook_token().await?;
-        let ours = self.secrets.webhook_url(&token)?;
-        match &action {
-            Action::Get => {
-                let found = compare(self.open_session(now).await?.get().await?, ours);
-                Ok(Report::new(&action, Outcome::Reported, &found))
-            }
-            Action::Plan => {
-                let found = compare(self.open_session(now).await?.get().await?, ours);
-                let outcome = if found.is_up_to_date() { Outcome::UpToDate } else { Outcome::WouldUpdate };
-                Ok(Report::new(&action, outcome, &found))
-            }
-            Action::Sync => {
-                // First of all, and also when nothing will have to be set: at no time is a URL of ours registered whose
-                // token the receiver refuses.
-                let accepted_since = self.accepted.accept(&token.hash(), now).await?;
-                let mut session = self.open_session(now).await?;
-                match compare(session.get().await?, ours) {
-                    found @ Comparison::UpToDate { .. } => Ok(Report::new(&action, Outcome::UpToDate, &found)),
-                    found @ (Comparison::NothingRegistered { .. } | Comparison::Elsewhere { .. }) => {
-                        tracing::info!(%found, "the webhook will be set");
-                        self.settle(accepted_since, now).await;
-                        register(&action, found.desired(), session).await
-                    }
-                }
-            }
-            Action::Set(url) if compare::mean_the_same(url, &ours) => {
-                let accepted_since = self.accepted.accept(&token.hash(), now).await?;
-                let session = self.open_session(now).await?;
-                self.settle(accepted_since, now).await;
-                register(&action, url, session).await
-            }
-            Action::Set(url) => {
-                // Whether the place that a person has chosen lets the provider in is not ours to know.
-                register(&action, url, self.open_session(now).await?).await
-            }
+    /// What a person or the schedule asks for.
+    async fn act(&self, invocation: Invocation) -> Result<Report, SyncError> {
+        let action = match Action::read(&invocation.event) {
+            Ok(action) => action,
+            Err(refused) => return Err(log_failure(refused.into())),
+        };
+        let name = action.name();
+        match action {
+            Action::Get => guarded(invocation.for_the_run(), self.look(name, Outcome::Reported, invocation.now)).await,
+            Action::Plan => guarded(invocation.for_the_run(), self.look(name, Outcome::WouldUpdate, invocation.now)).await,
+            Action::Sync => self.run(name, invocation, async |run| run.keep_true(Intent::Sync).await).await,
+            Action::Rotate => self.run(name, invocation, async |run| run.keep_true(Intent::Rotate).await).await,
+            Action::Set(url) => self.run(name, invocation, async |run| run.set(url).await).await,
         }
+        .inspect(report::log)
+        .map_err(log_failure)
+    }
+
+    /// What CloudFormation asks for. It is told how it ended, whatever happens.
+    async fn resolve(&self, invocation: Invocation) -> Result<Resolved, SyncError> {
+        let request = match CustomResource::read(&invocation.event) {
+            Ok(request) => request,
+            Err(refused) => return Err(log_failure(BadRequest::CustomResource(refused).into())),
+        };
+        let result = match request.wish {
+            Wish::LeaveAlone => Ok(Resolved::without_asking("left_alone")),
+            Wish::Register => self.run("register", invocation, async |run| run.register_for_stack().await).await,
+            Wish::Restore => self.run("restore", invocation, async |run| run.restore_for_stack().await).await,
+        };
+        if let Err(fault) = request.answer(&result).await {
+            tracing::error!(%fault, "the stack waits until its own time is over");
+        }
+        result.inspect(custom_resource::log).map_err(log_failure)
+    }
+
+    /// Looks at what is registered, and does nothing.
+    async fn look(&self, action: &'static str, outcome: Outcome, now: Timestamp) -> Result<Report, SyncError> {
+        let ours = self.secrets.our_urls().await?;
+        let registered = self.open_session(now).await?.get().await?;
+        let mut report = Report::new(action, outcome, ours.goal().url.clone(), registered);
+        if outcome == Outcome::WouldUpdate && report.verified {
+            report.outcome = Outcome::UpToDate;
+        }
+        Ok(report)
+    }
+
+    /// Carries out a run, within its time and whatever happens, and takes down how it ended.
+    async fn run<T>(
+        &self,
+        action: &'static str,
+        invocation: Invocation,
+        steps: impl AsyncFnOnce(&mut Run<'_>) -> Result<T, SyncError>,
+    ) -> Result<T, SyncError> {
+        let (clock, time) = (Clock::starting(invocation.now), invocation.for_the_run());
+        let mut run = Run::open(self, action, clock, Randomness::new(invocation.random)).await?;
+        let result = guarded(time, steps(&mut run)).await;
+        let _summary = run.close(&result).await;
+        result
     }
 
     async fn open_session(&self, now: Timestamp) -> Result<Session<'_>, SyncError> {
         let credentials = self.secrets.credentials().await?;
         Session::open(&self.partner, &self.kept, credentials, now).await
     }
-
-    /// Waits until every receiver takes a token that is accepted since then. One that has read the accepted tokens just
-    /// before does not read them again at once: until it does it refuses the new one, and what it refuses the provider does
-    /// not send again.
-    async fn settle(&self, accepted_since: Timestamp, now: Timestamp) {
-        tokio::time::sleep(accepted_since.plus(self.limits.settle).since(now)).await;
-    }
 }
 
-async fn register(action: &Action, url: &WebhookUrl, mut session: Session<'_>) -> Result<Report, SyncError> {
-    session.set(url).await?;
-    // The provider's OK alone does not show that the URL was taken.
-    let registered = session.get().await?;
-    Ok(Report::new(action, Outcome::Updated, &compare(registered, url.clone())))
+fn log_failure(error: SyncError) -> SyncError {
+    report::log_failure(&error);
+    error
 }

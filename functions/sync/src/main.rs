@@ -1,11 +1,14 @@
 //! The Lambda function `sync`: keeps the webhook URL that is registered with the provider true.
 
-use std::{process::ExitCode, time::SystemTime};
+use std::{
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use startup::Environment;
-use sync::{Config, Limits, WebhookSync};
+use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -26,6 +29,16 @@ async fn run(environment: &Environment) -> Result<(), Error> {
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let sync = &WebhookSync::new(config, Limits::DEPLOYED, secrets, dynamodb);
-    let handle = |event: LambdaEvent<Value>| sync.handle(event.payload, SystemTime::now().into());
-    lambda_runtime::run(service_fn(handle)).await
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        let mut random = [0; RANDOM];
+        getrandom::fill(&mut random).map_err(|error| Error::from(error.to_string()))?;
+        let now = SystemTime::now();
+        let time_left = time_left(&event.context, now);
+        Ok::<_, Error>(sync.handle(Invocation { event: event.payload, now: now.into(), time_left, random }).await?)
+    }))
+    .await
+}
+
+fn time_left(context: &Context, now: SystemTime) -> Duration {
+    context.deadline().duration_since(now).unwrap_or_default()
 }

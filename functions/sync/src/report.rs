@@ -1,7 +1,9 @@
-use serde::{Serialize, Serializer};
-use shared::{RegisteredUrl, WebhookUrl};
+use std::ops::Range;
 
-use crate::{Action, Comparison, SyncError};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+use shared::{RegisteredUrl, Timestamp, WebhookUrl};
+
+use crate::SyncError;
 
 /// What a run has found and done: the function's answer, with the tokens in its URLs masked.
 #[derive(Clone, Debug, Serialize)]
@@ -18,6 +20,10 @@ pub struct Report {
     pub registered: Option<RegisteredUrl>,
     /// Whether what the provider said last means what should be registered.
     pub verified: bool,
+    /// The time within which the webhook may have pointed elsewhere, if this run has found that it did: from the last check
+    /// that found ours registered to the last one of this run.
+    #[serde(serialize_with = "window", skip_serializing_if = "Option::is_none")]
+    pub not_ours: Option<Range<Timestamp>>,
 }
 
 /// What came of a run.
@@ -47,40 +53,61 @@ impl Outcome {
 }
 
 impl Report {
-    /// Of a run whose last look at the provider gave this comparison.
-    pub(crate) fn new(action: &Action, outcome: Outcome, last: &Comparison) -> Self {
-        Self {
-            action: action.name(),
-            outcome,
-            desired: last.desired().clone(),
-            registered: last.registered().cloned(),
-            verified: last.is_up_to_date(),
-        }
+    /// Of a run whose last look at the provider showed this.
+    pub(crate) fn new(
+        action: &'static str,
+        outcome: Outcome,
+        desired: WebhookUrl,
+        registered: Option<RegisteredUrl>,
+    ) -> Self {
+        let verified = registered.as_ref().is_some_and(|registered| registered.means(&desired));
+        Self { action, outcome, desired, registered, verified, not_ours: None }
     }
 }
 
 /// Logs how a run ended, as one line.
-pub(crate) fn log(result: &Result<Report, SyncError>) {
-    match result {
-        Ok(report) => {
-            let Report { action, outcome, desired, registered, verified } = report;
-            let outcome = outcome.name();
-            let registered = registered.as_ref().map(tracing::field::display);
-            if outcome == Outcome::Updated.name() && !verified {
-                tracing::error!(
-                    action,
-                    outcome,
-                    %desired,
-                    registered,
-                    verified,
-                    "the provider said OK, but the URL that was set is not the one that is registered"
-                );
-            } else {
-                tracing::info!(action, outcome, %desired, registered, verified, "the registered webhook was checked");
-            }
-        }
-        Err(error) => tracing::error!(cause = error.cause(), %error, "the registered webhook could not be checked"),
+pub(crate) fn log(report: &Report) {
+    let Report { action, outcome, desired, registered, verified, not_ours } = report;
+    let outcome = outcome.name();
+    let registered = registered.as_ref().map(tracing::field::display);
+    let not_ours_from = not_ours.as_ref().map(|window| tracing::field::display(window.start));
+    let not_ours_until = not_ours.as_ref().map(|window| tracing::field::display(window.end));
+    if outcome == Outcome::Updated.name() && !verified {
+        tracing::error!(
+            action,
+            outcome,
+            %desired,
+            registered,
+            verified,
+            not_ours_from,
+            not_ours_until,
+            "the provider said OK, but the URL that was set is not the one that is registered"
+        );
+    } else {
+        tracing::info!(
+            action,
+            outcome,
+            %desired,
+            registered,
+            verified,
+            not_ours_from,
+            not_ours_until,
+            "the registered webhook was checked"
+        );
     }
+}
+
+/// Logs why a run ended without a report, as one line.
+pub(crate) fn log_failure(error: &SyncError) {
+    tracing::error!(cause = error.cause(), %error, "the registered webhook could not be checked");
+}
+
+fn window<S: Serializer>(window: &Option<Range<Timestamp>>, serializer: S) -> Result<S::Ok, S::Error> {
+    let Some(window) = window else { return serializer.serialize_none() };
+    let mut both = serializer.serialize_struct("Window", 2)?;
+    both.serialize_field("from", &window.start.to_string())?;
+    both.serialize_field("until", &window.end.to_string())?;
+    both.end()
 }
 
 fn masked<S: Serializer>(url: &WebhookUrl, serializer: S) -> Result<S::Ok, S::Error> {

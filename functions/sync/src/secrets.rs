@@ -1,17 +1,21 @@
 use std::{convert::Infallible, fmt};
 
-use aws_sdk_secretsmanager::{
-    error::{ProvideErrorMetadata, SdkError},
-    operation::get_secret_value::GetSecretValueError,
-};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use shared::{Secret, WebhookToken, WebhookUrl};
 use startup::{Environment, InvalidVariable};
 
 use crate::{
     Config, SecretFault, SyncError,
+    compare::{OurUrl, OurUrls},
     credentials::{AccessToken, ClientCredentials, Credentials},
 };
+
+/// The label of the version that is in use.
+const CURRENT: &str = "AWSCURRENT";
+/// The label of the version that is to come into use.
+const PENDING: &str = "AWSPENDING";
 
 /// Which secret to read, and the environment variable that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,38 +33,84 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    pub(crate) fn new(manager: aws_sdk_secretsmanager::Client, config: Config) -> Self {
+    pub(crate) fn new(manager: aws_sdk_secretsmanager::Client, config: &Config) -> Self {
         Self {
             manager,
-            partner: config.partner_secret,
-            webhook_token: config.webhook_token_secret,
-            webhook_address: config.webhook_address,
+            partner: config.partner_secret.clone(),
+            webhook_token: config.webhook_token_secret.clone(),
+            webhook_address: config.webhook_address.clone(),
         }
     }
 
     /// How to call the partner API.
     pub(crate) async fn credentials(&self) -> Result<Credentials, SyncError> {
-        let text = self.read(&self.partner).await?;
-        Credentials::read(&text).map_err(|fault| self.partner.unusable(fault))
+        let read = self.read(&self.partner, CURRENT).await?;
+        let value = read.ok_or_else(|| self.partner.unusable(SecretFault::Missing))?;
+        Credentials::read(&value.text).map_err(|fault| self.partner.unusable(fault))
     }
 
-    /// The token of the webhook's URL.
-    pub(crate) async fn webhook_token(&self) -> Result<WebhookToken, SyncError> {
-        let text = self.read(&self.webhook_token).await?;
-        WebhookToken::new(text).map_err(|weak| self.webhook_token.unusable(SecretFault::WeakToken(weak)))
+    /// Our URL, with the token in use and with the one of a rotation that is not finished.
+    pub(crate) async fn our_urls(&self) -> Result<OurUrls, SyncError> {
+        let current = self.read(&self.webhook_token, CURRENT).await?;
+        let current = self.our_url(current.ok_or_else(|| self.webhook_token.unusable(SecretFault::Missing))?)?;
+        let pending = self.read(&self.webhook_token, PENDING).await?;
+        // The label stays with a version that has become the current one.
+        let pending = pending.filter(|pending| pending.version != current.version);
+        let pending = pending.map(|pending| self.our_url(pending)).transpose()?;
+        Ok(OurUrls { address: self.webhook_address.clone(), current, pending })
     }
 
-    /// The URL that has this token in it.
-    pub(crate) fn webhook_url(&self, token: &WebhookToken) -> Result<WebhookUrl, SyncError> {
-        WebhookUrl::with_token(self.webhook_address.expose(), token)
-            .map_err(|invalid| self.webhook_token.unusable(SecretFault::NoUrl(invalid)))
+    /// Begins a rotation: keeps a new token beside the one in use, and answers with our URL with it.
+    pub(crate) async fn begin_rotation(&self, random: &[u8]) -> Result<OurUrl, SyncError> {
+        let text = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(random));
+        let put = self
+            .manager
+            .put_secret_value()
+            .secret_id(&self.webhook_token.id)
+            .secret_string(text.expose())
+            .version_stages(PENDING);
+        let put = put.send().await.map_err(|error| self.webhook_token.unusable(SecretFault::not_written(&error)))?;
+        self.our_url(Version { text, version: put.version_id.unwrap_or_default() })
     }
 
-    async fn read(&self, secret: &SecretId) -> Result<Secret, SyncError> {
-        let answer = self.manager.get_secret_value().secret_id(&secret.id).send().await;
-        let answer = answer.map_err(|error| secret.unusable(SecretFault::of(&error)))?;
-        answer.secret_string.map(Secret::new).ok_or_else(|| secret.unusable(SecretFault::NotText))
+    /// Ends a rotation: the new token becomes the one in use.
+    pub(crate) async fn finish_rotation(&self, new: &OurUrl, old: &OurUrl) -> Result<(), SyncError> {
+        let update = self
+            .manager
+            .update_secret_version_stage()
+            .secret_id(&self.webhook_token.id)
+            .version_stage(CURRENT)
+            .move_to_version_id(&new.version)
+            .remove_from_version_id(&old.version);
+        let updated = update.send().await;
+        updated.map(|_| ()).map_err(|error| self.webhook_token.unusable(SecretFault::not_written(&error)))
     }
+
+    fn our_url(&self, token: Version) -> Result<OurUrl, SyncError> {
+        let secret = &self.webhook_token;
+        let version = token.version;
+        let token = WebhookToken::new(token.text).map_err(|weak| secret.unusable(SecretFault::WeakToken(weak)))?;
+        let url = WebhookUrl::with_token(self.webhook_address.expose(), &token);
+        let url = url.map_err(|invalid| secret.unusable(SecretFault::NoUrl(invalid)))?;
+        Ok(OurUrl::new(url, &token, version))
+    }
+
+    /// The version of a secret that has a label; `None` when there is none.
+    async fn read(&self, secret: &SecretId, stage: &str) -> Result<Option<Version>, SyncError> {
+        let answer = match self.manager.get_secret_value().secret_id(&secret.id).version_stage(stage).send().await {
+            Ok(answer) => answer,
+            Err(SdkError::ServiceError(answer)) if answer.err().is_resource_not_found_exception() => return Ok(None),
+            Err(error) => return Err(secret.unusable(SecretFault::not_read(&error))),
+        };
+        let text = answer.secret_string.map(Secret::new).ok_or_else(|| secret.unusable(SecretFault::NotText))?;
+        Ok(Some(Version { text, version: answer.version_id.unwrap_or_default() }))
+    }
+}
+
+/// A version of a secret.
+struct Version {
+    text: Secret,
+    version: String,
 }
 
 impl SecretId {
@@ -94,24 +144,31 @@ impl Credentials {
         match (given(content.access_token), given(content.client_id), given(content.client_secret)) {
             (Some(token), ..) => AccessToken::new(token).map(Self::Fixed).ok_or(SecretFault::NoHeader),
             (None, Some(id), Some(secret)) => Ok(Self::Client(ClientCredentials { id, secret })),
+            (None, None, None) => Err(SecretFault::NoCredentialsYet),
             (None, ..) => Err(SecretFault::NotCredentials),
         }
     }
 }
 
 impl SecretFault {
-    /// Without the answer itself, which the SDK's own texts and `Debug` output would repeat.
-    fn of<R>(error: &SdkError<GetSecretValueError, R>) -> Self {
-        match error {
-            SdkError::ServiceError(answer) if answer.err().is_resource_not_found_exception() => Self::Missing,
-            SdkError::ServiceError(answer) => {
-                let code = answer.err().code().unwrap_or("an error without a code");
-                Self::NotRead(format!("Secrets Manager answers {code}"))
-            }
-            SdkError::TimeoutError(_) => Self::NotRead("Secrets Manager did not answer in time".to_owned()),
-            SdkError::DispatchFailure(_) => Self::NotRead("Secrets Manager could not be reached".to_owned()),
-            _ => Self::NotRead("the call to Secrets Manager failed".to_owned()),
+    fn not_read<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
+        Self::NotRead(failure(error))
+    }
+
+    fn not_written<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
+        Self::NotWritten(failure(error))
+    }
+}
+
+/// Without the answer itself, which the SDK's own texts and `Debug` output would repeat.
+fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    match error {
+        SdkError::ServiceError(answer) => {
+            format!("Secrets Manager answers {}", answer.err().code().unwrap_or("an error without a code"))
         }
+        SdkError::TimeoutError(_) => "Secrets Manager did not answer in time".to_owned(),
+        SdkError::DispatchFailure(_) => "Secrets Manager could not be reached".to_owned(),
+        _ => "the call to Secrets Manager failed".to_owned(),
     }
 }
 
@@ -138,11 +195,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_template_puts_there_without_credentials_is_told_from_a_mistake() {
+        for text in [r#"{"client_id":"","client_secret":""}"#, "{}"] {
+            assert!(matches!(read(text), Err(SecretFault::NoCredentialsYet)), "{text}");
+        }
+    }
+
+    #[test]
     fn other_contents_are_refused_without_being_shown() {
         for text in [
             "s3cret",
             "",
-            "{}",
             "[]",
             r#"{"client_id":"s3cret"}"#,
             r#"{"client_id":"s3cret","client_secret":""}"#,

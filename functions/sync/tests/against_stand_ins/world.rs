@@ -7,17 +7,19 @@ use std::{
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use lambda_runtime::Diagnostic;
 use local::{
+    cloudformation::CloudFormation,
     dynamodb::DynamoDb,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
 };
 use serde_json::{Value, json};
-use shared::Timestamp;
+use shared::{Timestamp, TokenHash};
 use startup::Environment;
-use store::AcceptedTokens;
-use sync::{Config, Limits, Report, SyncError, WebhookSync};
+use store::{AcceptedTokens, Change, ChangeKind, Listing, Order, Registration, RegistrationLedger};
+use sync::{Answer, Config, Invocation, Limits, RANDOM, Report, Resolved, SyncError, WebhookSync};
 
 pub const TOKEN: &str = "Webhook-Token-0123456789";
+pub const ADDRESS: &str = "https://hooks.example.com/v1/webhook";
 pub const OURS: &str = "https://hooks.example.com/v1/webhook/Webhook-Token-0123456789";
 pub const OURS_MASKED: &str = "https://hooks.example.com/v1/webhook/***2b72";
 pub const FOREIGN: &str = "https://other.example/in/Foreign-Token-9876543210";
@@ -33,8 +35,10 @@ pub struct World {
     pub partner: Partner,
     pub secrets: SecretsManager,
     pub dynamodb: DynamoDb,
+    pub cloudformation: CloudFormation,
     pub sync: WebhookSync,
     pub now: Timestamp,
+    settings: Vec<(&'static str, &'static str)>,
     log: Log,
     _logging: tracing::subscriber::DefaultGuard,
 }
@@ -47,54 +51,110 @@ impl World {
         secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
         secrets.put("webhook-token", TOKEN);
         let dynamodb = DynamoDb::start().await.unwrap();
+        let cloudformation = CloudFormation::start().await.unwrap();
         let log = Log::default();
         let writer = log.clone();
         let lines = startup::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
         let logging = tracing::subscriber::set_default(lines);
-        let sync = WebhookSync::new(config(&partner.url()), LIMITS, secrets.client(), dynamodb.client());
+        let config = config(&partner.url(), &[]);
+        let sync = WebhookSync::new(config, LIMITS, secrets.client(), dynamodb.client());
         let now = SystemTime::now().into();
-        Self { partner, secrets, dynamodb, sync, now, log, _logging: logging }
+        let settings = Vec::new();
+        Self { partner, secrets, dynamodb, cloudformation, sync, now, settings, log, _logging: logging }
+    }
+
+    /// The same, with these environment variables beside the usual ones.
+    pub async fn start_with(settings: &[(&'static str, &'static str)]) -> Self {
+        let mut world = Self::start().await;
+        world.settings = settings.to_vec();
+        world.restart(LIMITS);
+        world
     }
 
     /// Starts the function anew, as Lambda does, with other limits.
     pub fn restart(&mut self, limits: Limits) {
-        let config = config(&self.partner.url());
+        let config = config(&self.partner.url(), &self.settings);
         self.sync = WebhookSync::new(config, limits, self.secrets.client(), self.dynamodb.client());
     }
 
     /// Starts the function anew, with another base URL of the partner API.
     pub fn restart_with_api_at(&mut self, url: &str) {
-        self.sync = WebhookSync::new(config(url), LIMITS, self.secrets.client(), self.dynamodb.client());
+        let config = config(url, &self.settings);
+        self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), self.dynamodb.client());
     }
 
     /// Starts the function anew, with nobody where DynamoDB should be.
     pub fn restart_without_dynamodb(&mut self) {
-        let config = self.dynamodb.client().config().to_builder();
-        let nowhere = config.endpoint_url(NOWHERE).retry_config(RetryConfig::disabled()).build();
+        let nowhere = self.dynamodb.client().config().to_builder();
+        let nowhere = nowhere.endpoint_url(NOWHERE).retry_config(RetryConfig::disabled()).build();
         let nowhere = aws_sdk_dynamodb::Client::from_conf(nowhere);
-        self.sync = WebhookSync::new(self::config(&self.partner.url()), LIMITS, self.secrets.client(), nowhere);
+        let config = config(&self.partner.url(), &self.settings);
+        self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), nowhere);
     }
 
     /// Starts the function anew, with nobody where Secrets Manager should be.
     pub fn restart_without_secrets_manager(&mut self) {
-        let config = self.secrets.client().config().to_builder();
-        let nowhere = config.endpoint_url(NOWHERE).build();
-        let nowhere = aws_sdk_secretsmanager::Client::from_conf(nowhere);
-        self.sync = WebhookSync::new(self::config(&self.partner.url()), LIMITS, nowhere, self.dynamodb.client());
+        let nowhere = self.secrets.client().config().to_builder();
+        let nowhere = aws_sdk_secretsmanager::Client::from_conf(nowhere.endpoint_url(NOWHERE).build());
+        let config = config(&self.partner.url(), &self.settings);
+        self.sync = WebhookSync::new(config, LIMITS, nowhere, self.dynamodb.client());
     }
 
-    /// Sends an event to the function, and checks that neither its answer nor its log has a secret in it.
+    /// Lets time pass.
+    pub fn wait(&mut self, time: Duration) {
+        self.now = self.now.plus(time);
+    }
+
+    /// Sends an event to the function, and checks that neither its answer nor its log nor the events table has a secret in it.
     pub async fn send(&self, event: Value) -> Result<Report, SyncError> {
-        let result = self.sync.handle(event, self.now).await;
+        match self.invoke(event).await? {
+            Answer::Report(report) => Ok(report),
+            Answer::Resolved(resolved) => panic!("{resolved:?}"),
+        }
+    }
+
+    /// Sends a request of CloudFormation to the function: what it answers, and what it has told CloudFormation.
+    pub async fn send_request(&self, kind: &str, register: &str) -> (Result<Resolved, SyncError>, Value) {
+        let result = self.invoke(self.request(kind, register)).await.map(|answer| match answer {
+            Answer::Resolved(resolved) => resolved,
+            Answer::Report(report) => panic!("{report:?}"),
+        });
+        let [told] = self.cloudformation.take_answers().try_into().unwrap();
+        (result, told)
+    }
+
+    /// A request as CloudFormation sends it.
+    pub fn request(&self, kind: &str, register: &str) -> Value {
+        json!({
+            "RequestType": kind,
+            "ResponseURL": self.cloudformation.response_url(),
+            "StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/hooks/1",
+            "RequestId": "request-1",
+            "LogicalResourceId": "Registration",
+            "ResourceType": "Custom::WebhookRegistration",
+            "ResourceProperties": { "ServiceToken": "arn:aws:lambda:…", "RegisterOnDeploy": register },
+        })
+    }
+
+    pub async fn invoke(&self, event: Value) -> Result<Answer, SyncError> {
+        let mut random = [0; RANDOM];
+        getrandom::fill(&mut random).unwrap();
+        let time_left = Duration::from_secs(120);
+        let result = self.sync.handle(Invocation { event, now: self.now, time_left, random }).await;
         let mut shown = format!("{result:?}\n{}\n", self.log().join("\n"));
         match &result {
-            Ok(report) => shown.push_str(&serde_json::to_string(report).unwrap()),
+            Ok(answer) => shown.push_str(&serde_json::to_string(answer).unwrap()),
             Err(error) => shown.push_str(&error.to_string()),
         }
+        let events = self.dynamodb.client().scan().table_name(self.dynamodb.events_table()).send().await.unwrap();
+        shown.push_str(&format!("{:?}", events.items()));
         let mut secrets = self.partner.access_tokens();
-        secrets.extend([TOKEN, CLIENT_ID, CLIENT_SECRET, FIXED_ACCESS_TOKEN, "Foreign-Token"].map(str::to_owned));
-        for secret in secrets {
-            assert!(!shown.contains(&secret), "{secret} is in\n{shown}");
+        secrets.extend(self.secrets.values("webhook-token"));
+        secrets.extend(
+            [TOKEN, CLIENT_ID, CLIENT_SECRET, FIXED_ACCESS_TOKEN, "Foreign-Token", "X-Amz-Signature"].map(str::to_owned),
+        );
+        for secret in secrets.iter().filter(|secret| secret.len() > 5) {
+            assert!(!shown.contains(secret), "{secret} is in\n{shown}");
         }
         result
     }
@@ -111,9 +171,43 @@ impl World {
 
     /// Whether the receiver would let a caller with our token in.
     pub async fn token_is_accepted(&self) -> bool {
+        self.is_accepted(TOKEN, self.now).await
+    }
+
+    /// Whether the receiver would let a caller with a token in at a time.
+    pub async fn is_accepted(&self, token: &str, at: Timestamp) -> bool {
         let accepted = AcceptedTokens::new(self.dynamodb.client(), self.dynamodb.events_table());
-        let ours = shared::TokenHash::of(TOKEN);
-        accepted.read().await.unwrap().iter().any(|hash| hash.matches(&ours))
+        accepted.read().await.unwrap().iter().any(|accepted| accepted.lets_in(&TokenHash::of(token), at))
+    }
+
+    /// Whether the receiver lets in whoever calls the registered URL: it is our address, with a token that is accepted.
+    pub async fn registered_url_is_let_in(&self) -> bool {
+        let registered = self.partner.registered().unwrap_or_default();
+        match registered.strip_prefix(&format!("{ADDRESS}/")) {
+            Some(token) => self.is_accepted(token, self.now).await,
+            None => false,
+        }
+    }
+
+    /// What is known of the registration.
+    pub async fn registration(&self) -> Registration {
+        self.book().read().await.unwrap()
+    }
+
+    /// Everything in the ledger, as it came.
+    pub async fn changes(&self) -> Vec<Change> {
+        let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
+        let listing = Listing { times, order: Order::OldestFirst, after: None, limit: 1_000 };
+        self.book().changes(&listing).await.unwrap().items
+    }
+
+    /// The kinds of everything in the ledger.
+    pub async fn ledger(&self) -> Vec<ChangeKind> {
+        self.changes().await.iter().map(|change| change.kind).collect()
+    }
+
+    fn book(&self) -> RegistrationLedger {
+        RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
     }
 
     /// The lines that the function has logged, each a JSON object.
@@ -147,13 +241,15 @@ pub fn as_lambda_error(error: SyncError) -> Value {
     serde_json::to_value(Diagnostic::from(error)).unwrap()
 }
 
-fn config(partner_api: &str) -> Config {
-    let environment = Environment::from([
+fn config(partner_api: &str, settings: &[(&str, &str)]) -> Config {
+    let mut environment = Environment::from([
         ("PARTNER_API_BASE_URL", partner_api),
         ("PARTNER_SECRET_ID", "partner"),
         ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
-        ("WEBHOOK_URL", "https://hooks.example.com/v1/webhook"),
+        ("WEBHOOK_URL", ADDRESS),
         ("EVENTS_TABLE", "events"),
+        ("SEALED_TABLE", "sealed"),
     ]);
+    environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     Config::read(&environment).unwrap()
 }

@@ -1,0 +1,222 @@
+use std::time::Duration;
+
+use shared::{RegisteredUrl, Timestamp};
+use store::Rival;
+
+use crate::{SyncMode, compare::Whereabouts};
+
+/// After so many repairs, each undone by the same URL, nothing is repaired any more.
+pub(crate) const REPAIRS: u32 = 3;
+
+/// A repair that was undone counts for so long: two that check once a day still notice each other.
+const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// What the mode says: to keep ours registered, or to watch.
+    Sync,
+    /// To register ours with a new token.
+    Rotate,
+    /// To register ours, because a deployment wants it.
+    Register,
+}
+
+/// What is to be done about the registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Nothing: what is registered is what should be.
+    Leave,
+    /// Nothing, because the mode is to observe: another URL is registered.
+    Observe,
+    /// Nothing, because it would not last.
+    Contested,
+    /// Our URL has its new token: the rotation is to be finished.
+    Finish,
+    /// Our URL is to be registered.
+    Register,
+    /// The token has served its time: a rotation is to be started.
+    Rotate,
+}
+
+/// What a decision rests on.
+pub(crate) struct Facts<'a> {
+    pub(crate) intent: Intent,
+    pub(crate) mode: SyncMode,
+    pub(crate) found: &'a Whereabouts,
+    /// Whether a rotation was started and not finished.
+    pub(crate) rotating: bool,
+    pub(crate) rival: Option<&'a Rival>,
+    /// Whether the token in use is older than tokens shall become.
+    pub(crate) token_is_old: bool,
+    pub(crate) now: Timestamp,
+}
+
+impl Facts<'_> {
+    pub(crate) fn decide(&self) -> Decision {
+        let observing = self.intent == Intent::Sync && self.mode == SyncMode::Observe;
+        match self.found {
+            Whereabouts::Pending => Decision::Finish,
+            Whereabouts::Current if observing => Decision::Leave,
+            Whereabouts::Current if self.rotating => Decision::Register,
+            Whereabouts::Current if self.intent == Intent::Sync && self.token_is_old => Decision::Rotate,
+            Whereabouts::Current => Decision::Leave,
+            _ if observing => Decision::Observe,
+            Whereabouts::Elsewhere(url) if self.intent != Intent::Register && contested(self.rival, url, self.now) => {
+                Decision::Contested
+            }
+            Whereabouts::Elsewhere(_) | Whereabouts::OtherToken(_) | Whereabouts::Nowhere => Decision::Register,
+        }
+    }
+}
+
+/// Whether a URL has come back after each of the last repairs.
+fn contested(rival: Option<&Rival>, found: &RegisteredUrl, now: Timestamp) -> bool {
+    rival.is_some_and(|rival| is_it(rival, found, now) && rival.repairs >= REPAIRS)
+}
+
+/// The rival, after ours was put back in the place of a URL.
+pub(crate) fn repaired(rival: Option<&Rival>, found: &RegisteredUrl, now: Timestamp) -> Rival {
+    let repairs = rival.filter(|rival| is_it(rival, found, now)).map_or(0, |rival| rival.repairs);
+    Rival { url: found.to_string(), repairs: repairs.saturating_add(1), repaired_at: now }
+}
+
+fn is_it(rival: &Rival, found: &RegisteredUrl, now: Timestamp) -> bool {
+    rival.url == found.to_string() && now.since(rival.repaired_at) < REMEMBERED
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::TokenHash;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn noon() -> Timestamp {
+        "2026-11-22T12:00:00.000000Z".parse().unwrap()
+    }
+
+    fn foreign(text: &str) -> RegisteredUrl {
+        RegisteredUrl::new(text).unwrap()
+    }
+
+    fn all_whereabouts() -> [Whereabouts; 5] {
+        [
+            Whereabouts::Current,
+            Whereabouts::Pending,
+            Whereabouts::OtherToken(TokenHash::of("older")),
+            Whereabouts::Elsewhere(foreign("https://other.example/in")),
+            Whereabouts::Nowhere,
+        ]
+    }
+
+    fn decide(intent: Intent, mode: SyncMode, found: &Whereabouts) -> Decision {
+        Facts { intent, mode, found, rotating: false, rival: None, token_is_old: false, now: noon() }.decide()
+    }
+
+    #[test]
+    fn what_is_not_ours_is_replaced_unless_the_mode_is_to_observe() {
+        for found in all_whereabouts().iter().skip(2) {
+            assert_eq!(decide(Intent::Sync, SyncMode::Enforce, found), Decision::Register, "{found}");
+            assert_eq!(decide(Intent::Sync, SyncMode::Observe, found), Decision::Observe, "{found}");
+            for mode in [SyncMode::Enforce, SyncMode::Observe] {
+                for intent in [Intent::Register, Intent::Rotate] {
+                    assert_eq!(decide(intent, mode, found), Decision::Register, "{found} {intent:?} {mode:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rotation_whose_url_is_registered_is_finished_whoever_asks() {
+        for intent in [Intent::Sync, Intent::Rotate, Intent::Register] {
+            for mode in [SyncMode::Enforce, SyncMode::Observe] {
+                assert_eq!(decide(intent, mode, &Whereabouts::Pending), Decision::Finish);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rotation_that_stopped_before_its_url_was_registered_goes_on_unless_the_mode_is_to_observe() {
+        let decide = |intent, mode| {
+            let found = &Whereabouts::Current;
+            Facts { intent, mode, found, rotating: true, rival: None, token_is_old: true, now: noon() }.decide()
+        };
+        assert_eq!(decide(Intent::Sync, SyncMode::Enforce), Decision::Register);
+        assert_eq!(decide(Intent::Sync, SyncMode::Observe), Decision::Leave);
+        assert_eq!(decide(Intent::Rotate, SyncMode::Observe), Decision::Register);
+    }
+
+    #[test]
+    fn an_old_token_starts_a_rotation_only_while_ours_is_registered_and_kept() {
+        let decide = |intent, mode, found: &Whereabouts| {
+            Facts { intent, mode, found, rotating: false, rival: None, token_is_old: true, now: noon() }.decide()
+        };
+        assert_eq!(decide(Intent::Sync, SyncMode::Enforce, &Whereabouts::Current), Decision::Rotate);
+        assert_eq!(decide(Intent::Sync, SyncMode::Observe, &Whereabouts::Current), Decision::Leave);
+        assert_eq!(decide(Intent::Register, SyncMode::Enforce, &Whereabouts::Current), Decision::Leave);
+        assert_eq!(decide(Intent::Sync, SyncMode::Enforce, &Whereabouts::Nowhere), Decision::Register);
+    }
+
+    /// What is decided at each of a number of checks, `every` so often, while the same URL comes back after each repair.
+    fn fight(checks: usize, every: Duration, urls: &[&str]) -> Vec<Decision> {
+        let (mut now, mut rival) = (noon(), None);
+        let mut decisions = Vec::new();
+        for url in urls.iter().cycle().take(checks) {
+            let found = &Whereabouts::Elsewhere(foreign(url));
+            let facts = Facts {
+                intent: Intent::Sync,
+                mode: SyncMode::Enforce,
+                found,
+                rotating: false,
+                rival: rival.as_ref(),
+                token_is_old: false,
+                now,
+            };
+            decisions.push(facts.decide());
+            if decisions.last() == Some(&Decision::Register) {
+                rival = Some(repaired(rival.as_ref(), &foreign(url), now));
+            }
+            now = now.plus(every);
+        }
+        decisions
+    }
+
+    #[test]
+    fn after_three_repairs_undone_by_the_same_url_nothing_is_repaired() {
+        use Decision::{Contested, Register};
+        let expected = [Register, Register, Register, Contested, Contested];
+        for every in [HOUR / 60, HOUR, HOUR * 24] {
+            assert_eq!(fight(5, every, &["https://other.example/in"]), expected);
+        }
+    }
+
+    #[test]
+    fn urls_that_differ_or_come_back_after_weeks_are_no_fight() {
+        assert_eq!(fight(9, HOUR, &["https://one.example/in", "https://two.example/in"]), [Decision::Register; 9]);
+        assert_eq!(fight(9, HOUR * 24 * 8, &["https://other.example/in"]), [Decision::Register; 9]);
+    }
+
+    #[test]
+    fn a_deployment_registers_ours_also_when_it_is_contested_and_a_rotation_does_not() {
+        let found = &Whereabouts::Elsewhere(foreign("https://other.example/in"));
+        let rival = Rival { url: "https://other.example/***5829".to_owned(), repairs: REPAIRS, repaired_at: noon() };
+        for (intent, decision) in [
+            (Intent::Sync, Decision::Contested),
+            (Intent::Rotate, Decision::Contested),
+            (Intent::Register, Decision::Register),
+        ] {
+            let facts = Facts {
+                intent,
+                mode: SyncMode::Enforce,
+                found,
+                rotating: false,
+                rival: Some(&rival),
+                token_is_old: false,
+                now: noon(),
+            };
+            assert_eq!(facts.decide(), decision);
+        }
+    }
+}

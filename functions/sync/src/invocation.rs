@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+use serde_json::Value;
+use shared::{EventId, Timestamp};
+use tokio::time::Instant;
+
+use crate::limits;
+
+/// How many random bytes an invocation brings along.
+pub const RANDOM: usize = IDS + TOKEN;
+const IDS: usize = 8;
+const TOKEN: usize = 36;
+
+/// One call of the function, with what it would else have to ask the world for.
+#[derive(Debug)]
+pub struct Invocation {
+    /// What is asked for.
+    pub event: Value,
+    /// When it begins.
+    pub now: Timestamp,
+    /// How long it may take.
+    pub time_left: Duration,
+    /// Fresh for every call: the ids of its ledger entries and the token of a rotation are made from it.
+    pub random: [u8; RANDOM],
+}
+
+impl Invocation {
+    /// How much of its time the run may take; the rest is for taking down how it ended, and telling.
+    pub(crate) fn for_the_run(&self) -> Duration {
+        // A deadline that is over when the invocation begins is no deadline.
+        let time = if self.time_left.is_zero() { limits::FUNCTION_TIMEOUT } else { self.time_left };
+        time.saturating_sub(limits::CLOSING).max(time / 2)
+    }
+}
+
+/// What time it is, counted from when the invocation began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    began_at: Timestamp,
+    began: Instant,
+}
+
+impl Clock {
+    pub(crate) fn starting(now: Timestamp) -> Self {
+        Self { began_at: now, began: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.began_at.plus(self.began.elapsed())
+    }
+}
+
+/// The random bytes of an invocation, put to use.
+pub(crate) struct Randomness {
+    ids: [u8; IDS],
+    token: [u8; TOKEN],
+}
+
+impl Randomness {
+    pub(crate) fn new(random: [u8; RANDOM]) -> Self {
+        let (mut ids, mut token) = ([0; IDS], [0; TOKEN]);
+        ids.copy_from_slice(&random[..IDS]);
+        token.copy_from_slice(&random[IDS..]);
+        // Room to count up: the ids of one run are in the order in which they are made, also within a microsecond.
+        ids[IDS - 1] &= 0x7f;
+        Self { ids, token }
+    }
+
+    /// The id of a ledger entry.
+    pub(crate) fn event_id(&mut self, at: Timestamp) -> EventId {
+        let id = EventId::new(at, self.ids);
+        self.ids[IDS - 1] = self.ids[IDS - 1].saturating_add(1);
+        id
+    }
+
+    /// What the token of a rotation is made of.
+    pub(crate) fn token(&self) -> &[u8; TOKEN] {
+        &self.token
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_of_one_run_are_in_the_order_in_which_they_are_made() {
+        let mut random = Randomness::new([0xff; RANDOM]);
+        let ids: Vec<EventId> = (0..100).map(|_| random.event_id(Timestamp::from_micros(1))).collect();
+        assert!(ids.is_sorted_by(|one, next| one < next));
+    }
+}

@@ -1,0 +1,329 @@
+use shared::{RegisteredUrl, Secret, Timestamp, TokenHash, WebhookUrl};
+
+use crate::{
+    BadRequest, Outcome, Report, Resolved, SecretFault, SyncError, WebhookSync,
+    book::{Book, Pen, Summary},
+    compare::{OurUrl, OurUrls, Whereabouts},
+    decide::{self, Decision, Facts, Intent},
+    history::Deed,
+    invocation::{Clock, Randomness},
+    session::Session,
+};
+
+/// One pass of the function that may change something, and takes down what it finds and does.
+pub(crate) struct Run<'a> {
+    sync: &'a WebhookSync,
+    action: &'static str,
+    clock: Clock,
+    random: Randomness,
+    book: Book,
+}
+
+/// What is registered, and what that means.
+struct Found {
+    registered: Option<RegisteredUrl>,
+    whereabouts: Whereabouts,
+    /// Whether the events that go there reach us.
+    is_ours: bool,
+}
+
+/// A URL that a person wants to be registered.
+enum Chosen {
+    /// Ours, with a token that is in use or will be.
+    Ours(OurUrl),
+    /// Any other.
+    Another(WebhookUrl),
+}
+
+impl<'a> Run<'a> {
+    pub(crate) async fn open(
+        sync: &'a WebhookSync,
+        action: &'static str,
+        clock: Clock,
+        random: Randomness,
+    ) -> Result<Self, SyncError> {
+        let book = Book::open(&sync.ledger).await?;
+        Ok(Self { sync, action, clock, random, book })
+    }
+
+    /// Keeps our URL registered, as far as the intent and the mode want it.
+    pub(crate) async fn keep_true(&mut self, intent: Intent) -> Result<Report, SyncError> {
+        let ours = self.sync.secrets.our_urls().await?;
+        // First of all, and also when nothing will have to be set: at no time is a URL of ours registered whose token the
+        // receiver refuses.
+        let token_since = self.accept(&ours.current.token).await?;
+        let mut session = self.sync.open_session(self.clock.now()).await?;
+        let found = self.find(&ours, session.get().await?).await?;
+        let facts = Facts {
+            intent,
+            mode: self.sync.config.mode,
+            found: &found.whereabouts,
+            rotating: ours.pending.is_some() || intent == Intent::Rotate,
+            rival: self.book.state().rival.as_ref(),
+            token_is_old: self.is_old(token_since),
+            now: self.clock.now(),
+        };
+        match facts.decide() {
+            Decision::Leave => self.leave(ours, found).await,
+            Decision::Observe => {
+                self.book.write().await?;
+                Ok(self.report(Outcome::WouldUpdate, &ours.goal().url, found.registered))
+            }
+            Decision::Contested => self.give_up(&found).await,
+            Decision::Finish => {
+                self.book.write().await?;
+                self.finish(&ours).await?;
+                Ok(self.report(Outcome::Updated, &ours.goal().url, found.registered))
+            }
+            Decision::Register if intent == Intent::Rotate => self.rotate(ours, found, session).await,
+            Decision::Register => self.register(&ours, found, session).await,
+            Decision::Rotate => self.rotate(ours, found, session).await,
+        }
+    }
+
+    /// Registers our URL because the stack is new or has changed. Without credentials yet, that is left to the schedule.
+    pub(crate) async fn register_for_stack(&mut self) -> Result<Resolved, SyncError> {
+        match self.keep_true(Intent::Register).await {
+            Ok(report) if report.verified => Ok(Resolved::by(&report)),
+            Ok(_) => Err(SyncError::NotVerified),
+            Err(SyncError::SecretUnusable { fault: SecretFault::NoCredentialsYet, .. }) => {
+                Ok(Resolved::without_asking("waiting_for_credentials"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ours is registered: nothing is to be done but to let older tokens come to their end.
+    async fn leave(&mut self, ours: OurUrls, found: Found) -> Result<Report, SyncError> {
+        self.book.write().await?;
+        self.retire_all_but(ours.all()).await?;
+        Ok(self.report(Outcome::UpToDate, &ours.current.url, found.registered))
+    }
+
+    /// Leaves what is registered to whoever keeps registering it.
+    async fn give_up(&mut self, found: &Found) -> Result<Report, SyncError> {
+        let url = found.registered.as_ref().map(ToString::to_string).unwrap_or_default();
+        let repairs = self.book.state().rival.as_ref().map_or(decide::REPAIRS, |rival| rival.repairs);
+        let mut pen = Pen { action: self.action, clock: self.clock, random: &mut self.random };
+        self.book.contested(&mut pen);
+        self.book.write().await?;
+        Err(SyncError::Contested { url, repairs })
+    }
+
+    /// Registers our URL with a new token, or goes on where a rotation before has stopped.
+    async fn rotate(&mut self, mut ours: OurUrls, found: Found, session: Session<'a>) -> Result<Report, SyncError> {
+        if ours.pending.is_none() {
+            ours.pending = Some(self.sync.secrets.begin_rotation(self.random.token()).await?);
+        }
+        self.register(&ours, found, session).await
+    }
+
+    /// Puts our URL where another one is, or the one with the new token where that with the old one is.
+    async fn register(&mut self, ours: &OurUrls, found: Found, mut session: Session<'a>) -> Result<Report, SyncError> {
+        let goal = ours.goal();
+        tracing::info!(found = %found.whereabouts, "the webhook will be set");
+        self.book.write().await?;
+        self.keep_url_before_ours(&found).await?;
+        let accepted_since = self.accept(&goal.token).await?;
+        self.settle(accepted_since).await;
+        session.set(&goal.url).await?;
+        if let Whereabouts::Elsewhere(url) = &found.whereabouts {
+            self.count_repair(url);
+        }
+        // The provider's OK alone does not show that the URL was taken.
+        let registered = session.get().await?;
+        let verified = means(registered.as_ref(), &goal.url);
+        let rotated = ours.pending.is_some() && matches!(found.whereabouts, Whereabouts::Current);
+        self.saw(verified, registered.as_ref(), if rotated { Deed::Rotation } else { Deed::Repair });
+        self.book.write().await?;
+        if verified {
+            self.finish(ours).await?;
+        }
+        Ok(self.report(Outcome::Updated, &goal.url, registered))
+    }
+
+    /// The token of the URL that is registered becomes the one in use, and all others come to their end.
+    async fn finish(&mut self, ours: &OurUrls) -> Result<(), SyncError> {
+        let goal = ours.goal();
+        if ours.pending.is_some() {
+            self.sync.secrets.finish_rotation(goal, &ours.current).await?;
+        }
+        self.retire_all_but(std::iter::once(goal)).await
+    }
+
+    /// Registers the URL that a person has chosen.
+    pub(crate) async fn set(&mut self, url: WebhookUrl) -> Result<Report, SyncError> {
+        let ours = self.sync.secrets.our_urls().await?;
+        let chosen = self.choose(&ours, url).await?;
+        let mut session;
+        let url = match &chosen {
+            Chosen::Ours(ours_with_token) => {
+                let accepted_since = self.accept(&ours_with_token.token).await?;
+                session = self.sync.open_session(self.clock.now()).await?;
+                let found = self.find(&ours, session.get().await?).await?;
+                self.keep_url_before_ours(&found).await?;
+                self.settle(accepted_since).await;
+                &ours_with_token.url
+            }
+            Chosen::Another(url) => {
+                session = self.sync.open_session(self.clock.now()).await?;
+                url
+            }
+        };
+        session.set(url).await?;
+        self.book.state_mut().rival = None;
+        let registered = session.get().await?;
+        let deed = if means(registered.as_ref(), url) { Deed::Person } else { Deed::Repair };
+        let is_ours = self.reaches_us(&ours.compare(registered.as_ref())).await?;
+        self.saw(is_ours, registered.as_ref(), deed);
+        self.book.write().await?;
+        Ok(self.report(Outcome::Updated, url, registered))
+    }
+
+    /// What a URL that a person has chosen means. Our address without a token means ours; with one, the receiver must take it.
+    async fn choose(&self, ours: &OurUrls, url: WebhookUrl) -> Result<Chosen, SyncError> {
+        let written = RegisteredUrl::new(url.expose());
+        if means(written.as_ref(), &ours.address) {
+            return Ok(Chosen::Ours(ours.goal().clone()));
+        }
+        match ours.compare(written.as_ref()) {
+            Whereabouts::Current => Ok(Chosen::Ours(ours.current.clone())),
+            Whereabouts::Pending => Ok(Chosen::Ours(ours.goal().clone())),
+            found @ Whereabouts::OtherToken(_) => match self.reaches_us(&found).await? {
+                true => Ok(Chosen::Another(url)),
+                false => Err(BadRequest::UrlNotAccepted.into()),
+            },
+            // Whether the place that a person has chosen lets the provider in is not ours to know.
+            Whereabouts::Elsewhere(_) | Whereabouts::Nowhere => Ok(Chosen::Another(url)),
+        }
+    }
+
+    /// Puts back the URL that was registered before ours because the stack is going away, if ours is still registered.
+    pub(crate) async fn restore_for_stack(&mut self) -> Result<Resolved, SyncError> {
+        match self.restore().await? {
+            Some(report) if report.verified => Ok(Resolved::by(&report)),
+            Some(_) => Err(SyncError::NotVerified),
+            None => Ok(Resolved::without_asking("left_alone")),
+        }
+    }
+
+    async fn restore(&mut self) -> Result<Option<Report>, SyncError> {
+        // Without ours ever having been registered, the provider need not be asked: its credentials may be wrong.
+        if self.book.state().ours_at.is_none() {
+            return Ok(None);
+        }
+        let before = self.sync.url_before_ours.read().await?;
+        let before = before.and_then(|url| RegisteredUrl::new(url.expose()));
+        let Some(Ok(before)) = before.map(|url| WebhookUrl::of_registered(&url)) else { return Ok(None) };
+        let ours = self.sync.secrets.our_urls().await?;
+        let mut session = self.sync.open_session(self.clock.now()).await?;
+        let found = self.find(&ours, session.get().await?).await?;
+        self.book.write().await?;
+        if !found.is_ours {
+            return Ok(None);
+        }
+        session.set(&before).await?;
+        let registered = session.get().await?;
+        self.saw(false, registered.as_ref(), Deed::Restoration);
+        self.book.write().await?;
+        Ok(Some(self.report(Outcome::Updated, &before, registered)))
+    }
+
+    /// Takes down what is registered, and makes sure that it stays accepted if it is ours with an older token: nobody knows
+    /// for how long it will be registered.
+    async fn find(&mut self, ours: &OurUrls, registered: Option<RegisteredUrl>) -> Result<Found, SyncError> {
+        let whereabouts = ours.compare(registered.as_ref());
+        let is_ours = self.reaches_us(&whereabouts).await?;
+        self.saw(is_ours, registered.as_ref(), Deed::None);
+        Ok(Found { registered, whereabouts, is_ours })
+    }
+
+    /// Whether events that go there reach us. A token that does it for the time being does it without an end from now on.
+    async fn reaches_us(&self, whereabouts: &Whereabouts) -> Result<bool, SyncError> {
+        match whereabouts {
+            Whereabouts::Current | Whereabouts::Pending => Ok(true),
+            Whereabouts::Elsewhere(_) | Whereabouts::Nowhere => Ok(false),
+            Whereabouts::OtherToken(token) => {
+                let now = self.clock.now();
+                let accepted = self.sync.accepted.read().await?.iter().any(|accepted| accepted.lets_in(token, now));
+                if accepted {
+                    self.accept(token).await?;
+                }
+                Ok(accepted)
+            }
+        }
+    }
+
+    async fn keep_url_before_ours(&self, found: &Found) -> Result<(), SyncError> {
+        match &found.whereabouts {
+            Whereabouts::Elsewhere(url) if self.book.state().ours_at.is_none() => {
+                let url = Secret::new(url.expose());
+                Ok(self.sync.url_before_ours.keep(&url, self.clock.now()).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn count_repair(&mut self, of: &RegisteredUrl) {
+        // Who was there before us may go on registering his URL, but the first time was not a repair.
+        if self.book.state().ours_at.is_some() {
+            let now = self.clock.now();
+            let rival = decide::repaired(self.book.state().rival.as_ref(), of, now);
+            self.book.state_mut().rival = Some(rival);
+        }
+    }
+
+    async fn retire_all_but(&self, kept: impl Iterator<Item = &OurUrl>) -> Result<(), SyncError> {
+        let kept: Vec<&TokenHash> = kept.map(|url| &url.token).collect();
+        let until = self.clock.now().plus(self.sync.config.token_overlap);
+        for token in self.sync.accepted.read().await? {
+            if token.until.is_none() && !kept.iter().any(|kept| kept.matches(&token.hash)) {
+                self.sync.accepted.retire(&token.hash, until).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn accept(&self, token: &TokenHash) -> Result<Timestamp, SyncError> {
+        Ok(self.sync.accepted.accept(token, self.clock.now()).await?)
+    }
+
+    fn is_old(&self, token_since: Timestamp) -> bool {
+        self.sync.config.token_max_age.is_some_and(|max_age| self.clock.now().since(token_since) >= max_age)
+    }
+
+    /// Waits until every receiver takes a token that is accepted since then. One that has read the accepted tokens just
+    /// before does not read them again at once: until it does it refuses the new one, and what it refuses the provider does
+    /// not send again.
+    async fn settle(&self, accepted_since: Timestamp) {
+        tokio::time::sleep(accepted_since.plus(self.sync.limits.settle).since(self.clock.now())).await;
+    }
+
+    fn saw(&mut self, is_ours: bool, registered: Option<&RegisteredUrl>, deed: Deed) {
+        let mut pen = Pen { action: self.action, clock: self.clock, random: &mut self.random };
+        self.book.saw(&mut pen, is_ours, registered.map(ToString::to_string), deed);
+    }
+
+    fn report(&self, outcome: Outcome, desired: &WebhookUrl, registered: Option<RegisteredUrl>) -> Report {
+        let not_ours = self.book.summary().not_ours.clone();
+        Report { not_ours, ..Report::new(self.action, outcome, desired.clone(), registered) }
+    }
+
+    /// Takes down that the run has failed, if it has and the tables can be written; answers what it has added to the history.
+    pub(crate) async fn close<T>(mut self, result: &Result<T, SyncError>) -> Summary {
+        if let Err(error) = result
+            && !matches!(error, SyncError::Contested { .. } | SyncError::BadRequest(_) | SyncError::StoreFailed(_))
+        {
+            let mut pen = Pen { action: self.action, clock: self.clock, random: &mut self.random };
+            self.book.failed(&mut pen, error.cause());
+            if let Err(error) = self.book.write().await {
+                tracing::error!(%error, "the failure is not in the ledger");
+            }
+        }
+        self.book.summary().clone()
+    }
+}
+
+fn means(registered: Option<&RegisteredUrl>, wanted: &WebhookUrl) -> bool {
+    registered.is_some_and(|registered| registered.means(wanted))
+}

@@ -1,0 +1,94 @@
+//! A stand-in for where CloudFormation lets the answer to a custom resource's request be put.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    routing::put,
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::oneshot};
+
+/// A running stand-in; it ends when this is dropped.
+pub struct CloudFormation {
+    address: SocketAddr,
+    answers: Answers,
+    _stop: oneshot::Sender<()>,
+}
+
+#[derive(Clone, Default)]
+struct Answers(Arc<Mutex<Taken>>);
+
+#[derive(Default)]
+struct Taken {
+    answers: Vec<Value>,
+    /// How many of the next answers are refused.
+    refuse: usize,
+}
+
+impl CloudFormation {
+    /// Starts one on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let answers = Answers::default();
+        let router = Router::new().route("/answer", put(take)).with_state(answers.clone());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = axum::serve(listener, router).with_graceful_shutdown(async {
+            // An error means that the sender was dropped, which is how it is told to stop.
+            let _ = stopped.await;
+        });
+        tokio::spawn(server.into_future());
+        Ok(Self { address, answers, _stop: stop })
+    }
+
+    /// What a request has as `ResponseURL`; the signature is part of it.
+    pub fn response_url(&self) -> String {
+        format!("http://{}/answer?X-Amz-Signature=signature-of-the-stand-in", self.address)
+    }
+
+    /// Refuses the next answers.
+    pub fn refuse(&self, answers: usize) {
+        self.answers.lock().refuse = answers;
+    }
+
+    /// The answers since this was called last.
+    pub fn take_answers(&self) -> Vec<Value> {
+        std::mem::take(&mut self.answers.lock().answers)
+    }
+}
+
+impl Answers {
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes an answer as S3 does, which has signed the request: one with a content type is not the one that was signed.
+async fn take(State(answers): State<Answers>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let mut taken = answers.lock();
+    if taken.refuse > 0 {
+        taken.refuse -= 1;
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| !kind.is_empty()) {
+        return StatusCode::FORBIDDEN;
+    }
+    match serde_json::from_slice(&body) {
+        Ok(answer) => {
+            taken.answers.push(answer);
+            StatusCode::OK
+        }
+        Err(_) => StatusCode::BAD_REQUEST,
+    }
+}

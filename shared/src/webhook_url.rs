@@ -149,7 +149,8 @@ impl RegisteredUrl {
     /// What stands where the token should be, if this is that address and one more part of a path.
     pub fn token_at(&self, address: &WebhookUrl) -> Option<TokenHash> {
         let url = self.read(address.url.scheme())?;
-        let parts = |url: &Url| url.path().trim_end_matches('/').rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let parts =
+            |url: &Url| url.path().trim_end_matches('/').rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned()));
         let (place, token) = parts(&url)?;
         let same_place = url.scheme() == address.url.scheme()
             && url.host() == address.url.host()
@@ -295,7 +296,9 @@ mod tests {
     #[test]
     fn the_token_at_our_address_is_found_in_any_writing_of_it() {
         let address = url("https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook");
-        for text in [WANTED.to_owned(), WANTED.replace("https://", ""), format!("{WANTED}/"), WANTED.replace("abc", "ABC")] {
+        for text in
+            [WANTED.to_owned(), WANTED.replace("https://", ""), format!("{WANTED}/"), WANTED.replace("abc", "ABC")]
+        {
             let token = RegisteredUrl::new(&text).unwrap().token_at(&address).unwrap();
             assert!(token.matches(&TokenHash::of("Token-0123456789")), "{text}");
         }

@@ -255,11 +255,10 @@ impl UrlBeforeOurs {
 
 impl Registration {
     fn item(&self) -> Item {
-        let mut item = Item::from([
-            (keys::PK.to_owned(), text(keys::REGISTRATION)),
-            (keys::SK.to_owned(), text(keys::STATE)),
-        ]);
-        let mut set = |name: &str, value: Option<String>| item.extend(value.map(|value| (name.to_owned(), text(value))));
+        let mut item =
+            Item::from([(keys::PK.to_owned(), text(keys::REGISTRATION)), (keys::SK.to_owned(), text(keys::STATE))]);
+        let mut set =
+            |name: &str, value: Option<String>| item.extend(value.map(|value| (name.to_owned(), text(value))));
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
         set("checked_at", time(self.checked_at));
         set("registered", self.registered.clone());

@@ -113,7 +113,7 @@ pub(crate) mod tests {
             ("https://example.com/v1/webhook/Token-Pending-9999", "registered with the new token"),
             ("https://example.com/v1/webhook/Token-9876543210", "registered with another token"),
             ("https://other.example/in", "registered elsewhere: https://other.example/***5829"),
-            ("https://example.com/v1/webhook", "registered elsewhere: https://example.com/v1/***9beb"),
+            ("https://example.com/v1/webhook", "registered elsewhere: https://example.com/v1/***9fd0"),
             ("https://example.com/v1/webhook/a/b", "registered elsewhere: https://example.com/v1/webhook/a/***3e23"),
         ] {
             let found = urls(Some("Token-Pending-9999")).compare(RegisteredUrl::new(registered).as_ref());

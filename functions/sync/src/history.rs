@@ -54,9 +54,9 @@ pub(crate) fn saw(state: &mut Registration, sight: Sight, deed: Deed) -> Step {
     let moved = state.registered != registered;
     // What follows the last time that ours was seen is not ours for all that is known, until ours is seen again.
     let gap = ours_at.filter(|_| elsewhere_before || !ours).map(|from| from..at);
-    let not_ours_for = gap.as_ref().map_or(Duration::ZERO, |gap| {
-        at.since(state.counted_until.map_or(gap.start, |until| until.max(gap.start)))
-    });
+    let not_ours_for = gap
+        .as_ref()
+        .map_or(Duration::ZERO, |gap| at.since(state.counted_until.map_or(gap.start, |until| until.max(gap.start))));
     state.checked_at = Some(at);
     state.registered = registered;
     state.failing_since = None;

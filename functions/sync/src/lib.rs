@@ -116,7 +116,9 @@ impl WebhookSync {
         let name = action.name();
         match action {
             Action::Get => guarded(invocation.for_the_run(), self.look(name, Outcome::Reported, invocation.now)).await,
-            Action::Plan => guarded(invocation.for_the_run(), self.look(name, Outcome::WouldUpdate, invocation.now)).await,
+            Action::Plan => {
+                guarded(invocation.for_the_run(), self.look(name, Outcome::WouldUpdate, invocation.now)).await
+            }
             Action::Sync => self.run(name, invocation, async |run| run.keep_true(Intent::Sync).await).await,
             Action::Rotate => self.run(name, invocation, async |run| run.keep_true(Intent::Rotate).await).await,
             Action::Set(url) => self.run(name, invocation, async |run| run.set(url).await).await,

@@ -1,4 +1,5 @@
 use shared::{RegisteredUrl, Secret, Timestamp, TokenHash, WebhookUrl};
+use store::ChangeKind;
 
 use crate::{
     BadRequest, Outcome, Report, Resolved, SecretFault, SyncError, WebhookSync,
@@ -104,8 +105,10 @@ impl<'a> Run<'a> {
     async fn give_up(&mut self, found: &Found) -> Result<Report, SyncError> {
         let url = found.registered.as_ref().map(ToString::to_string).unwrap_or_default();
         let repairs = self.book.state().rival.as_ref().map_or(decide::REPAIRS, |rival| rival.repairs);
-        let mut pen = Pen { action: self.action, clock: self.clock, random: &mut self.random };
-        self.book.contested(&mut pen);
+        if self.book.summary().changes.contains(&ChangeKind::Drift) {
+            let mut pen = Pen { action: self.action, clock: self.clock, random: &mut self.random };
+            self.book.contested(&mut pen);
+        }
         self.book.write().await?;
         Err(SyncError::Contested { url, repairs })
     }

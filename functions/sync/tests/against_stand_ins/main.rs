@@ -1,12 +1,17 @@
-//! The function against stand-ins for the partner API and Secrets Manager, and an embedded DynamoDB.
+//! The function against stand-ins for the partner API, Secrets Manager and CloudFormation, and an embedded DynamoDB.
 
 #![allow(clippy::unwrap_used, reason = "what a helper of a test does not get, the test cannot do without")]
 
 mod acceptance;
 mod access_token;
 mod broken_partner;
+mod contest;
+mod ledger;
+mod observe;
 mod outcomes;
 mod refusals;
+mod rotation;
 mod samples;
+mod stack;
 mod start;
 mod world;

@@ -1,7 +1,7 @@
 use std::{
     io,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -37,7 +37,9 @@ pub struct World {
     pub dynamodb: DynamoDb,
     pub cloudformation: CloudFormation,
     pub sync: WebhookSync,
+    /// When the next run begins, but for the time that the runs before have taken.
     pub now: Timestamp,
+    began: Instant,
     settings: Vec<(&'static str, &'static str)>,
     log: Log,
     _logging: tracing::subscriber::DefaultGuard,
@@ -60,7 +62,8 @@ impl World {
         let sync = WebhookSync::new(config, LIMITS, secrets.client(), dynamodb.client());
         let now = SystemTime::now().into();
         let settings = Vec::new();
-        Self { partner, secrets, dynamodb, cloudformation, sync, now, settings, log, _logging: logging }
+        let began = Instant::now();
+        Self { partner, secrets, dynamodb, cloudformation, sync, now, began, settings, log, _logging: logging }
     }
 
     /// The same, with these environment variables beside the usual ones.
@@ -139,8 +142,8 @@ impl World {
     pub async fn invoke(&self, event: Value) -> Result<Answer, SyncError> {
         let mut random = [0; RANDOM];
         getrandom::fill(&mut random).unwrap();
-        let time_left = Duration::from_secs(120);
-        let result = self.sync.handle(Invocation { event, now: self.now, time_left, random }).await;
+        let (now, time_left) = (self.now.plus(self.began.elapsed()), Duration::from_secs(120));
+        let result = self.sync.handle(Invocation { event, now, time_left, random }).await;
         let mut shown = format!("{result:?}\n{}\n", self.log().join("\n"));
         match &result {
             Ok(answer) => shown.push_str(&serde_json::to_string(answer).unwrap()),
@@ -151,7 +154,8 @@ impl World {
         let mut secrets = self.partner.access_tokens();
         secrets.extend(self.secrets.values("webhook-token"));
         secrets.extend(
-            [TOKEN, CLIENT_ID, CLIENT_SECRET, FIXED_ACCESS_TOKEN, "Foreign-Token", "X-Amz-Signature"].map(str::to_owned),
+            [TOKEN, CLIENT_ID, CLIENT_SECRET, FIXED_ACCESS_TOKEN, "Foreign-Token", "X-Amz-Signature"]
+                .map(str::to_owned),
         );
         for secret in secrets.iter().filter(|secret| secret.len() > 5) {
             assert!(!shown.contains(secret), "{secret} is in\n{shown}");

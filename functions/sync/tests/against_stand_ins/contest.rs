@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use local::partner::Call;
+use serde_json::json;
+use store::ChangeKind;
+use sync::Outcome;
+
+use crate::world::{ADDRESS, FOREIGN, OURS, World};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Ours was registered, and the same URL has come back after each of three repairs; it is registered now.
+async fn fight() -> World {
+    let mut world = World::start().await;
+    world.run("sync").await.unwrap();
+    for _ in 0..3 {
+        world.wait(HOUR);
+        world.partner.register(Some(FOREIGN));
+        assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::Updated);
+    }
+    world.wait(HOUR);
+    world.partner.register(Some(FOREIGN));
+    world.partner.take_calls();
+    world
+}
+
+#[tokio::test]
+async fn after_three_repairs_undone_by_the_same_url_nothing_is_repaired_and_the_run_fails() {
+    let mut world = fight().await;
+    for _ in 0..2 {
+        let error = world.run("sync").await.unwrap_err();
+        assert_eq!(error.cause(), "Contested");
+        assert!(error.to_string().contains("https://other.example/in/***66aa"), "{error}");
+        world.wait(HOUR);
+    }
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+    assert!(!world.partner.take_calls().contains(&Call::Set));
+    let ledger = world.ledger().await;
+    assert_eq!(ledger.iter().filter(|kind| **kind == ChangeKind::Repaired).count(), 3);
+    assert_eq!(ledger.iter().filter(|kind| **kind == ChangeKind::Contested).count(), 1, "said once: {ledger:?}");
+}
+
+#[tokio::test]
+async fn a_rotation_does_not_go_on_with_the_fight() {
+    let world = fight().await;
+    assert_eq!(world.cause("rotate").await, "Contested");
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+    assert_eq!(world.secrets.staged("webhook-token", "AWSPENDING"), None);
+}
+
+#[tokio::test]
+async fn a_url_set_by_a_person_ends_it() {
+    for url in [OURS, ADDRESS, FOREIGN] {
+        let mut world = fight().await;
+        assert_eq!(world.cause("sync").await, "Contested");
+        assert!(world.send(json!({ "action": "set", "url": url })).await.unwrap().verified);
+        assert_eq!(world.registration().await.rival, None);
+        world.wait(HOUR);
+        world.partner.register(Some(FOREIGN));
+        assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::Updated, "it repairs again");
+    }
+}
+
+#[tokio::test]
+async fn ours_found_registered_between_the_repairs_does_not_hide_the_fight() {
+    let mut world = World::start().await;
+    world.run("sync").await.unwrap();
+    for _ in 0..3 {
+        world.partner.register(Some(FOREIGN));
+        world.run("sync").await.unwrap();
+        world.wait(HOUR);
+        assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::UpToDate);
+    }
+    world.partner.register(Some(FOREIGN));
+    assert_eq!(world.cause("sync").await, "Contested");
+}
+
+#[tokio::test]
+async fn whoever_was_registered_before_us_has_the_same_three_rounds() {
+    let mut world = World::start().await;
+    world.partner.register(Some(FOREIGN));
+    world.run("sync").await.unwrap();
+    for _ in 0..3 {
+        world.wait(HOUR);
+        world.partner.register(Some(FOREIGN));
+        assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::Updated);
+    }
+    world.partner.register(Some(FOREIGN));
+    assert_eq!(world.cause("sync").await, "Contested");
+}

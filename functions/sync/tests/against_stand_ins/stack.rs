@@ -1,0 +1,175 @@
+use std::time::Duration;
+
+use local::partner::{Call, Fault};
+use serde_json::json;
+use store::ChangeKind;
+
+use crate::world::{FOREIGN, OURS, OURS_MASKED, World};
+
+#[tokio::test]
+async fn a_new_stack_is_registered_and_cloudformation_told() {
+    let world = World::start().await;
+    let (resolved, told) = world.send_request("Create", "true").await;
+    resolved.unwrap();
+    assert_eq!(
+        told,
+        json!({
+            "Status": "SUCCESS",
+            "Reason": "",
+            "PhysicalResourceId": "webhook-registration",
+            "StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/hooks/1",
+            "RequestId": "request-1",
+            "LogicalResourceId": "Registration",
+            "Data": { "Outcome": "updated", "Registered": OURS_MASKED },
+        })
+    );
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+    assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Get, Call::Set, Call::Get]);
+    assert_eq!(world.changes().await[0].action, "register");
+}
+
+#[tokio::test]
+async fn a_stack_that_has_changed_and_is_registered_already_changes_nothing() {
+    let world = World::start().await;
+    world.send_request("Create", "true").await.0.unwrap();
+    world.partner.take_calls();
+    let (resolved, told) = world.send_request("Update", "true").await;
+    assert_eq!(resolved.unwrap().outcome, "up_to_date");
+    assert_eq!(told["Status"], "SUCCESS");
+    assert_eq!(world.partner.calls(), [Call::Get]);
+}
+
+#[tokio::test]
+async fn a_stack_that_does_not_register_asks_nobody() {
+    let world = World::start().await;
+    world.partner.register(Some(FOREIGN));
+    for kind in ["Create", "Update", "Delete"] {
+        let (resolved, told) = world.send_request(kind, "false").await;
+        assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("left_alone", &json!("SUCCESS")));
+    }
+    assert_eq!(world.partner.calls(), []);
+}
+
+#[tokio::test]
+async fn a_stack_without_credentials_waits_for_them() {
+    let world = World::start().await;
+    world.secrets.put("partner", r#"{"client_id":"","client_secret":""}"#);
+    let (resolved, told) = world.send_request("Create", "true").await;
+    assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("waiting_for_credentials", &json!("SUCCESS")));
+    assert_eq!(told["Data"]["Outcome"], "waiting_for_credentials");
+    assert_eq!(world.partner.calls(), []);
+    assert_eq!(world.cause("sync").await, "SecretUnusable", "the schedule says so, so that the alarm sees it");
+}
+
+#[tokio::test]
+async fn what_went_wrong_is_told_in_words_and_wrong_credentials_are_tried_exactly_once() {
+    let world = World::start().await;
+    world.secrets.put("partner", r#"{"client_id":"wrong","client_secret":"wrong"}"#);
+    let (result, told) = world.send_request("Create", "true").await;
+    assert_eq!(result.unwrap_err().cause(), "WrongCredentials");
+    assert_eq!(told["Status"], "FAILED");
+    let reason = told["Reason"].as_str().unwrap();
+    assert!(reason.starts_with("WrongCredentials: the provider refuses the client id"), "{reason}");
+    assert!(reason.contains("RegisterOnDeploy=false"), "{reason}");
+    assert_eq!(world.partner.calls(), [Call::AccessToken]);
+
+    // CloudFormation then deletes what it could not create.
+    let (resolved, told) = world.send_request("Delete", "true").await;
+    assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("left_alone", &json!("SUCCESS")));
+    assert_eq!(world.partner.calls(), [Call::AccessToken], "nothing was registered, so nobody has to be asked");
+}
+
+#[tokio::test]
+async fn every_failure_is_told_within_the_size_that_cloudformation_takes() {
+    for (call, fault, cause) in [
+        (Call::AccessToken, Fault::Reason(3), "AddressBlocked"),
+        (Call::Get, Fault::Html, "NotTheApi"),
+        (Call::Set, Fault::Reason(13), "UrlRefused"),
+        (Call::Set, Fault::SetIgnored, "NotVerified"),
+        (Call::Set, Fault::Reason(99), "UnknownReason"),
+    ] {
+        let world = World::start().await;
+        world.partner.next(call, fault);
+        let (result, told) = world.send_request("Create", "true").await;
+        assert_eq!((result.unwrap_err().cause(), &told["Status"]), (cause, &json!("FAILED")));
+        assert!(told["Reason"].as_str().unwrap().starts_with(cause), "{told}");
+        assert!(told.to_string().len() < 4096);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_taken_at_once_is_sent_again() {
+    let world = World::start().await;
+    world.cloudformation.refuse(2);
+    let (resolved, told) = world.send_request("Create", "true").await;
+    assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("updated", &json!("SUCCESS")));
+}
+
+#[tokio::test]
+async fn deleting_puts_back_what_was_registered_before() {
+    for before in [FOREIGN, "http://old.example/in", "old.example/in"] {
+        let world = World::start().await;
+        world.partner.register(Some(before));
+        world.send_request("Create", "true").await.0.unwrap();
+        world.partner.take_calls();
+        let (resolved, told) = world.send_request("Delete", "true").await;
+        assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("updated", &json!("SUCCESS")), "{before}");
+        let registered = world.partner.registered().unwrap();
+        assert!(registered == before || registered == format!("https://{before}"), "{registered}");
+        assert_eq!(world.partner.calls(), [Call::Get, Call::Set, Call::Get]);
+        assert_eq!(world.ledger().await, [ChangeKind::Registered, ChangeKind::Restored]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_registered_before_is_what_was_there_first_and_not_what_was_repaired_since() {
+    let mut world = World::start().await;
+    world.partner.register(Some("https://first.example/in"));
+    world.send_request("Create", "true").await.0.unwrap();
+    world.wait(Duration::from_secs(3600));
+    world.partner.register(Some(FOREIGN));
+    world.run("sync").await.unwrap();
+    world.run("rotate").await.unwrap();
+    world.send_request("Delete", "true").await.0.unwrap();
+    assert_eq!(world.partner.registered().as_deref(), Some("https://first.example/in"));
+}
+
+#[tokio::test]
+async fn deleting_leaves_alone_what_is_not_ours_and_what_was_the_first() {
+    let world = World::start().await;
+    world.partner.register(Some("https://first.example/in"));
+    world.send_request("Create", "true").await.0.unwrap();
+    world.partner.register(Some(FOREIGN));
+    let (resolved, _) = world.send_request("Delete", "true").await;
+    assert_eq!(resolved.unwrap().outcome, "left_alone");
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+
+    let world = World::start().await;
+    world.send_request("Create", "true").await.0.unwrap();
+    world.partner.take_calls();
+    let (resolved, _) = world.send_request("Delete", "true").await;
+    assert_eq!(resolved.unwrap().outcome, "left_alone");
+    assert_eq!((world.partner.registered().as_deref(), world.partner.calls()), (Some(OURS), vec![]));
+}
+
+#[tokio::test]
+async fn a_failure_to_put_back_says_how_to_delete_the_stack_all_the_same() {
+    let world = World::start().await;
+    world.partner.register(Some(FOREIGN));
+    world.send_request("Create", "true").await.0.unwrap();
+    world.partner.next(Call::Get, Fault::Status(500));
+    let (result, told) = world.send_request("Delete", "true").await;
+    assert_eq!(result.unwrap_err().cause(), "NotTheApi");
+    assert!(told["Reason"].as_str().unwrap().contains("--retain-resources"), "{told}");
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_answered_is_a_bad_request() {
+    let world = World::start().await;
+    for (member, value) in [("ResponseURL", json!("http://example.com/")), ("StackId", json!(null))] {
+        let mut request = world.request("Create", "true");
+        request[member] = value;
+        assert_eq!(world.invoke(request).await.unwrap_err().cause(), "BadRequest");
+    }
+    assert_eq!((world.partner.calls(), world.cloudformation.take_answers()), (vec![], vec![]));
+}

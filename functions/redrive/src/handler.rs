@@ -88,7 +88,10 @@ impl Redrive {
                 log::forged(&received);
                 return Outcome::Forged;
             }
-            Verdict::CannotTell => return again,
+            Verdict::CannotTell(received) => {
+                log::not_checked(&received, message);
+                return again;
+            }
         };
         let delivery = Delivery::decode(verified.received(), &self.fingerprint_key);
         let fault = match tokio::time::timeout(budget::RECORD, self.recorder.record(&delivery)).await {

@@ -156,7 +156,7 @@ async fn without_dynamodb_the_start_takes_a_second_and_nothing_is_lost_until_it_
     world.link.hang();
     tokio::time::pause();
     let started = Instant::now();
-    let cold = receiver(&world.link, &world.sqs_link).await;
+    let cold = receiver(&world.link, &world.sqs_link, world.cloudwatch.clone()).await;
     assert!(started.elapsed() <= Duration::from_secs(1), "{:?}", started.elapsed());
     let send = async |second: u64| {
         let arrival = Arrival { received_at: noon().plus(Duration::from_secs(second)), random: [1; 8] };

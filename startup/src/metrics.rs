@@ -109,10 +109,8 @@ impl Metrics {
     /// # Errors
     /// When CloudWatch takes no such namespace.
     pub fn read(environment: &Environment, output: impl Write + Send + 'static) -> Result<Self, InvalidVariable> {
-        let namespace = match environment.get(NAMESPACE) {
-            None => DEFAULT_NAMESPACE.to_owned(),
-            Some(_) => environment.read(NAMESPACE, DEFAULT_NAMESPACE, namespace)?,
-        };
+        let namespace = environment.read_if_set(NAMESPACE, DEFAULT_NAMESPACE, namespace)?;
+        let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         Ok(Self { namespace, cold: AtomicBool::new(true), output: Mutex::new(Box::new(output)) })
     }
 

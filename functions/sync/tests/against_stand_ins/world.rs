@@ -210,13 +210,10 @@ impl World {
         }
     }
 
-    /// What a metric adds up to, in all (`Drift`) or by its dimension (`SyncFailed WrongCredentials`).
+    /// What a metric adds up to, in all (`Drift`) or by the cause (`SyncFailed WrongCredentials`).
     pub fn sum(&self, metric: &str) -> f64 {
-        let (name, by) = metric.split_once(' ').map_or((metric, None), |(name, by)| (name, Some(by)));
-        let data = self.cloudwatch.data().unwrap();
-        let of_it = data.iter().filter(|datum| datum.name == name);
-        let of_it = of_it.filter(|datum| datum.dimensions.values().map(String::as_str).eq(by));
-        of_it.map(|datum| datum.value).sum()
+        let (name, cause) = metric.split_once(' ').map_or((metric, None), |(name, cause)| (name, Some(cause)));
+        self.cloudwatch.sum(name, cause.map(|cause| ("Cause", cause))).unwrap()
     }
 
     /// What is known of the registration.

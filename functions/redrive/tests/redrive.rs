@@ -149,6 +149,22 @@ async fn of_those_with_a_token_to_check_the_genuine_are_recorded_and_the_forged_
 }
 
 #[tokio::test]
+async fn what_came_while_its_token_was_accepted_is_recorded_however_late() {
+    let world = World::start().await;
+    let token = TokenHash::of("a token that was replaced");
+    world.tokens.accept(&token, noon()).await.unwrap();
+    world.tokens.retire(&token, noon().plus(Duration::from_secs(5))).await.unwrap();
+    for second in [4, 5] {
+        let body = update(second).to_string();
+        world.sqs.send(&queued(second, body.as_bytes(), TokenCheck::Pending(token)).to_message());
+    }
+    world.round().await;
+    let came: Vec<_> = world.history(LINE).await.iter().map(|delivery| delivery.received_at).collect();
+    assert_eq!(came, [noon().plus(Duration::from_secs(4))]);
+    assert_eq!(world.sqs.queued().len(), 0);
+}
+
+#[tokio::test]
 async fn without_dynamodb_everything_stays_and_waits_longer_each_time() {
     let world = World::start().await;
     world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();

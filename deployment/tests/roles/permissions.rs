@@ -9,14 +9,18 @@ use serde_json::{Map, Value};
 pub struct Permissions {
     /// Each with the resource that gives it, as in permissions.txt.
     pub given: BTreeSet<(String, String)>,
+    /// Those of them that reach further than what they name: they need a reason.
+    pub wide: BTreeSet<(String, String)>,
     /// What is too wide, or cannot be read and so not be judged.
     pub faults: Vec<String>,
 }
 
+/// What stands for more than one name.
+const WILDCARDS: [char; 2] = ['*', '?'];
 /// What a policy statement may consist of. Others, such as `NotAction`, give what they do not name.
 const OF_A_STATEMENT: [&str; 6] = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
 /// Members that give permissions without a statement.
-const WITHOUT_STATEMENT: [&str; 4] = ["ManagedPolicyArns", "ManagedPolicies", "Connectors", "ServiceConnectors"];
+const WITHOUT_STATEMENT: [&str; 3] = ["ManagedPolicies", "Connectors", "ServiceConnectors"];
 /// Types of resources that give permissions without a statement.
 const GIVING: [&str; 3] = ["AWS::IAM::UserToGroupAddition", "AWS::Lambda::Permission", "AWS::Serverless::Connector"];
 /// Sources of events for which SAM makes a role, unless there is a `RoleArn`.
@@ -65,7 +69,7 @@ impl Permissions {
                 }
             }
             "AWS::IAM::Role" => {
-                let known = ["Description", "AssumeRolePolicyDocument", "Policies"];
+                let known = ["Description", "AssumeRolePolicyDocument", "ManagedPolicyArns", "Policies"];
                 for member in properties.as_object().into_iter().flat_map(Map::keys) {
                     if !known.contains(&member.as_str()) {
                         self.fault(name, &format!("a role's {member} is not looked at by this test"));
@@ -85,7 +89,13 @@ impl Permissions {
                         self.fault(resource, &format!("{name} give permissions without a line"));
                     }
                     if name == "Statement" || name == "CustomStatements" {
-                        each(member).for_each(|statement| self.read_statement(resource, statement));
+                        each(member).for_each(|statement| self.read_statement(resource, statement, ""));
+                    } else if name == "ManagedPolicyArns" {
+                        for arn in each(member) {
+                            let line = (resource.to_owned(), format!("managed policy {}", self.name(resource, arn)));
+                            self.wide.insert(line.clone());
+                            self.given.insert(line);
+                        }
                     } else {
                         self.look_into(resource, member);
                     }
@@ -96,7 +106,16 @@ impl Permissions {
         }
     }
 
-    fn read_statement(&mut self, resource: &str, statement: &Value) {
+    /// `when` is the template's condition on which the statement is there.
+    fn read_statement(&mut self, resource: &str, statement: &Value, when: &str) {
+        match statement["!If"].as_array().map(Vec::as_slice) {
+            Some([Value::String(condition), then, other]) => {
+                self.read_statement(resource, then, &format!("{when} when {condition}"));
+                return self.read_statement(resource, other, &format!("{when} unless {condition}"));
+            }
+            _ if statement["!Ref"] == "AWS::NoValue" => return,
+            _ => {}
+        }
         let members = statement.as_object().into_iter().flat_map(Map::keys);
         for member in members.filter(|member| !OF_A_STATEMENT.contains(&member.as_str())) {
             self.fault(resource, &format!("{member} in a statement"));
@@ -104,38 +123,41 @@ impl Permissions {
         if statement["Effect"] != "Allow" {
             self.fault(resource, &format!("a statement with the effect {}", statement["Effect"]));
         }
-        let principals = self.principals(resource, &statement["Principal"]);
+        let principals = self.principals(&statement["Principal"], resource);
         let conditions = self.conditions(resource, &statement["Condition"]);
-        let actions = self.names(resource, "an action", &statement["Action"]);
+        let actions = self.names(resource, &statement["Action"]);
+        for action in actions.iter().filter(|action| action.contains(WILDCARDS)) {
+            self.fault(resource, &format!("an action with a wildcard: {action}"));
+        }
         if actions.is_empty() {
             self.fault(resource, "a statement without actions");
         }
         let on = match &statement["Resource"] {
             // The trust in who takes a role is about the role itself.
             Value::Null => vec![String::new()],
-            resources => self.names(resource, "a resource", resources).iter().map(|on| format!(" on {on}")).collect(),
+            resources => self.names(resource, resources).iter().map(|on| format!(" on {on}")).collect(),
         };
         for principal in &principals {
             for action in &actions {
                 for on in &on {
-                    let line = format!("{principal}{action}{on}{conditions}");
-                    self.given.insert((resource.to_owned(), line));
+                    let line = (resource.to_owned(), format!("{principal}{action}{on}{conditions}{when}"));
+                    if principal.contains(WILDCARDS) || on.contains(WILDCARDS) {
+                        self.wide.insert(line.clone());
+                    }
+                    self.given.insert(line);
                 }
             }
         }
     }
 
-    fn principals(&mut self, resource: &str, principal: &Value) -> Vec<String> {
+    fn principals(&mut self, principal: &Value, resource: &str) -> Vec<String> {
         match principal {
             Value::Null => vec![String::new()],
             Value::Object(kinds) => {
-                let names = kinds.values().flat_map(|names| self.names(resource, "a principal", names));
+                let names = kinds.values().flat_map(|names| self.names(resource, names));
                 names.map(|name| format!("{name}: ")).collect()
             }
-            other => {
-                self.fault(resource, &format!("{other} as principal"));
-                Vec::new()
-            }
+            other => self.names(resource, other).iter().map(|name| format!("{name}: ")).collect(),
         }
     }
 
@@ -154,13 +176,9 @@ impl Permissions {
         lines
     }
 
-    /// Names of actions, resources or principals; a wildcard in one is a fault whatever is listed.
-    fn names(&mut self, resource: &str, what: &str, names: &Value) -> Vec<String> {
-        let names: Vec<_> = each(names).map(|name| self.name(resource, name)).collect();
-        for name in names.iter().filter(|name| name.contains(['*', '?'])) {
-            self.fault(resource, &format!("{what} with a wildcard: {name}"));
-        }
-        names
+    /// Names of actions, resources or principals.
+    fn names(&mut self, resource: &str, names: &Value) -> Vec<String> {
+        each(names).map(|name| self.name(resource, name)).collect()
     }
 
     /// A text, or a short form of CloudFormation's for one.

@@ -42,13 +42,14 @@ async fn a_deployment_from_its_first_day_to_its_last() {
 
 async fn live(world: &mut World) {
     steps::deploy::comes_up_with_its_outputs(world).await;
-    steps::registration::registers_the_webhook(world).await;
+    steps::registration::the_deployment_has_registered_the_webhook(world).await;
     let recorded = steps::events::every_sample_is_recorded(world).await;
     steps::events::a_repetition_is_a_duplicate(world, &recorded).await;
     steps::events::bytes_that_are_no_text_are_quarantined(world).await;
     steps::refusals::others_are_refused(world).await;
     steps::deploy::a_parameter_changes_in_place(world, &recorded).await;
     steps::registration::the_schedule_repairs_a_changed_url(world).await;
+    steps::registration::a_rotation_refuses_no_event(world).await;
     steps::outage::what_comes_while_the_table_is_away_is_recorded_later(world).await;
     steps::outage::what_cannot_be_read_becomes_a_dead_letter(world).await;
     steps::secrets::no_secret_is_in_a_log(world).await;

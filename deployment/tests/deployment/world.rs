@@ -1,5 +1,7 @@
 //! Everything that the test has started, and what it knows of the stack.
 
+use std::sync::Arc;
+
 use local::partner::Partner;
 
 use crate::{
@@ -19,8 +21,8 @@ const LINES: usize = 40;
 
 pub struct World {
     pub tools: Tools,
-    pub emulator: Emulator,
-    pub partner: Partner,
+    pub emulator: Arc<Emulator>,
+    pub partner: Arc<Partner>,
     pub secrets: Secrets,
     /// Of the last deployment.
     pub outputs: Outputs,
@@ -33,8 +35,8 @@ impl World {
         say("sam build, which takes minutes when it is the first");
         stack::build(&tools).await;
         say("starting MiniStack and the stand-in for the partner API");
-        let emulator = Emulator::start(&tools).await;
-        let partner = Partner::start().await.unwrap();
+        let emulator = Arc::new(Emulator::start(&tools).await);
+        let partner = Arc::new(Partner::start().await.unwrap());
         let mut secrets = Secrets::default();
         secrets.add(Secrets::api_key());
         secrets.add(local::partner::CLIENT_SECRET);

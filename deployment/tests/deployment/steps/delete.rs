@@ -1,4 +1,4 @@
-use super::events::Recorded;
+use super::{events::Recorded, registration::BEFORE};
 use crate::{functions, progress::say, stack, world::World};
 
 const FUNCTIONS: [&str; 3] = ["ReceiverFunctionName", "RedriveFunctionName", "SyncFunctionName"];
@@ -9,6 +9,8 @@ pub async fn tables_and_queues_outlive_the_stack(world: &World, recorded: &Recor
         assert!(functions::exists(&world.emulator, world.output(name)).await, "{name} is not there");
     }
     stack::delete(&world.tools, &world.emulator).await;
+    assert_eq!(world.partner.registered().as_deref(), Some(BEFORE), "what was registered before is not again");
+    say("what was registered before the stack is registered again");
     for name in FUNCTIONS {
         assert!(!functions::exists(&world.emulator, world.output(name)).await, "{name} is still there");
     }

@@ -1,10 +1,10 @@
 use local::partner::{CLIENT_ID, CLIENT_SECRET};
 
-use super::events::Recorded;
+use super::{events::Recorded, registration::BEFORE};
 use crate::{progress::say, stack, world::World};
 
 /// The outputs that README.md and other programs count on.
-const OUTPUTS: [&str; 10] = [
+const OUTPUTS: [&str; 12] = [
     "WebhookUrl",
     "EventsTableName",
     "SealedTableName",
@@ -15,10 +15,13 @@ const OUTPUTS: [&str; 10] = [
     "DeadLetterQueueUrl",
     "PartnerSecretId",
     "WebhookTokenSecretId",
+    "Registration",
+    "AlarmTopicArn",
 ];
 
 pub async fn comes_up_with_its_outputs(world: &mut World) {
-    say("sam deploy");
+    say("sam deploy, while somebody else's URL is registered");
+    world.partner.register(Some(BEFORE));
     let partner_api = world.partner.url();
     let parameters = [
         ("PartnerApiBaseUrl", partner_api.as_str()),

@@ -15,6 +15,29 @@ pub async fn invoke(emulator: &Emulator, function: &str, event: &Value) -> Value
     serde_json::from_str(&answer.body).unwrap()
 }
 
+/// Calls a function that is to fail; answers with the type of its error.
+///
+/// # Panics
+/// When it does not fail.
+pub async fn invoke_in_vain(emulator: &Emulator, function: &str, event: &Value) -> String {
+    let url = format!("{}/2015-03-31/functions/{function}/invocations", emulator.url());
+    let answer = http::post(&url, &[], event.to_string()).await;
+    assert!(answer.failed, "{function} did not fail: {}", answer.body);
+    let error: Value = serde_json::from_str(&answer.body).unwrap();
+    error["errorType"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Changes a variable of a function; answers with the value that it had.
+pub async fn set_variable(emulator: &Emulator, function: &str, name: &str, value: &str) -> String {
+    let url = format!("{}/2015-03-31/functions/{function}/configuration", emulator.url());
+    let mut configuration: Value = serde_json::from_str(&http::get(&url).await.body).unwrap();
+    let before = configuration["Environment"]["Variables"][name].take();
+    configuration["Environment"]["Variables"][name] = value.into();
+    let answer = http::put(&url, json!({"Environment": configuration["Environment"]}).to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    before.as_str().unwrap().to_owned()
+}
+
 /// Whether there is a function of that name; it is not run.
 pub async fn exists(emulator: &Emulator, function: &str) -> bool {
     let url = format!("{}/2015-03-31/functions/{function}/invocations", emulator.url());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ureq::{Agent, RequestBuilder, typestate::WithBody};
+use ureq::{Agent, Body, RequestBuilder, http::Response, typestate::WithBody};
 
 /// What came back.
 #[derive(Debug)]
@@ -26,6 +26,15 @@ pub async fn put(url: &str, body: impl Into<Vec<u8>>) -> Answer {
     send(agent().put(url), &[], body.into()).await
 }
 
+/// Gets what is there.
+///
+/// # Panics
+/// As [`post`].
+pub async fn get(url: &str) -> Answer {
+    let request = agent().get(url);
+    finish(move || request.call()).await
+}
+
 fn agent() -> Agent {
     let config = Agent::config_builder().proxy(None).http_status_as_error(false);
     Agent::new_with_config(config.timeout_global(Some(Duration::from_secs(100))).build())
@@ -35,8 +44,12 @@ async fn send(mut request: RequestBuilder<WithBody>, headers: &[(&str, &str)], b
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
+    finish(move || request.send(body)).await
+}
+
+async fn finish(exchange: impl FnOnce() -> Result<Response<Body>, ureq::Error> + Send + 'static) -> Answer {
     let sent = tokio::task::spawn_blocking(move || {
-        let mut response = request.send(body)?;
+        let mut response = exchange()?;
         Ok::<_, ureq::Error>(Answer {
             status: response.status().as_u16(),
             failed: response.headers().contains_key("x-amz-function-error"),

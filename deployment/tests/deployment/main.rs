@@ -12,6 +12,7 @@
     reason = "a failed step should end the test; it tells where it is"
 )]
 
+mod cloudwatch;
 mod emulator;
 mod functions;
 mod http;
@@ -50,8 +51,11 @@ async fn live(world: &mut World) {
     steps::deploy::a_parameter_changes_in_place(world, &recorded).await;
     steps::registration::the_schedule_repairs_a_changed_url(world).await;
     steps::registration::a_rotation_refuses_no_event(world).await;
+    steps::registration::what_goes_wrong_is_told(world).await;
     steps::outage::what_comes_while_the_table_is_away_is_recorded_later(world).await;
     steps::outage::what_cannot_be_read_becomes_a_dead_letter(world).await;
+    steps::signals::every_metric_that_is_watched_has_been_written(world).await;
+    steps::signals::every_alarm_rings_and_is_in_the_runbook(world).await;
     steps::secrets::no_secret_is_in_a_log(world).await;
     steps::delete::tables_and_queues_outlive_the_stack(world, &recorded).await;
 }

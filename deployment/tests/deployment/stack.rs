@@ -11,7 +11,8 @@ use crate::{
     tools::{Tools, root, scratch},
 };
 
-const NAME: &str = "partner-webhook-test";
+/// The name of the stack.
+pub const NAME: &str = "partner-webhook-test";
 
 /// The outputs of a stack, by their names.
 pub type Outputs = BTreeMap<String, String>;

@@ -182,7 +182,8 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// Ends within the time of the invocation, and with a result whatever happens.
     async fn guarded<T>(&self, run: impl Future<Output = Result<T, SyncError>>) -> Result<T, SyncError> {
-        guard::guarded(self.invocation.for_the_run(), run).await
+        let left = self.invocation.for_the_run().saturating_sub(self.clock.elapsed());
+        guard::guarded(left, run).await
     }
 
     /// The same with a run that takes down what it finds and does.

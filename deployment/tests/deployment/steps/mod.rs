@@ -7,3 +7,4 @@ pub mod outage;
 pub mod refusals;
 pub mod registration;
 pub mod secrets;
+pub mod signals;

@@ -18,6 +18,7 @@ const DEAD: Duration = Duration::from_secs(120);
 pub async fn what_comes_while_the_table_is_away_is_recorded_later(world: &World) {
     say("the events table is taken away");
     let table = world.tables().take_events_away().await;
+    without_the_queue_too_it_is_refused(world).await;
     let mut queued = Vec::new();
     for line in 1..=3 {
         queued.push(acknowledged(world, &world.registered(), line).await);
@@ -48,6 +49,17 @@ pub async fn what_comes_while_the_table_is_away_is_recorded_later(world: &World)
     let again = world.post(body.clone()).await.acknowledged();
     assert_eq!(id(&again["duplicate_of"]), *first);
     say("the same again is a duplicate of the redriven one");
+}
+
+/// The one case in which an event is lost: neither the table nor the queue takes it.
+async fn without_the_queue_too_it_is_refused(world: &World) {
+    let receiver = world.output("ReceiverFunctionName");
+    let nowhere = format!("{}-that-is-not-there", world.output("FallbackQueueUrl"));
+    let queue = functions::set_variable(&world.emulator, receiver, "FALLBACK_QUEUE_URL", &nowhere).await;
+    let answer = world.post(json!({"event": "whatsapp", "whatsapp": "972500000009"}).to_string()).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    functions::set_variable(&world.emulator, receiver, "FALLBACK_QUEUE_URL", &queue).await;
+    say("while the fallback queue is away as well, an event is refused");
 }
 
 /// Posts the event of a line; answers with its id and its body.

@@ -7,11 +7,12 @@ use std::{
 };
 
 use aws_sdk_secretsmanager::Client;
+use local::partner::{Call, Fault};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::{
-    functions,
+    functions, http,
     progress::{say, wait_for},
     provider,
     world::World,
@@ -76,6 +77,41 @@ pub async fn a_rotation_refuses_no_event(world: &mut World) {
     let answer = provider::post(&world.emulator, &before, provider::ADDRESS, "{}").await;
     answer.acknowledged();
     say("the old one is still taken");
+}
+
+pub async fn what_goes_wrong_is_told(world: &World) {
+    let (sync, ours) = (world.output("SyncFunctionName"), world.partner.registered());
+    let check = json!({"action": "sync"});
+    world.partner.always(Call::Get, Fault::Reason(77));
+    assert_eq!(functions::invoke_in_vain(&world.emulator, sync, &check).await, "UnknownReason");
+    world.partner.behave();
+    say("a failed check is a Lambda error of the type UnknownReason");
+
+    // The schedule may repair it in between: then it comes once more.
+    let not_verified = async || {
+        world.partner.register(Some("https://unnoticed.example/hook"));
+        world.partner.next(Call::Set, Fault::SetIgnored);
+        let report = functions::invoke(&world.emulator, sync, &check).await;
+        (report["verified"] == false).then_some(())
+    };
+    wait_for("a URL that was not taken is reported as not verified", SCHEDULE, not_verified).await;
+    world.partner.behave();
+    say("a URL that was not taken is reported as not verified");
+
+    let contested = async || {
+        world.partner.register(Some("https://rival.example/hook"));
+        let url = format!("{}/2015-03-31/functions/{sync}/invocations", world.emulator.url());
+        let answer = http::post(&url, &[], check.to_string()).await;
+        answer.body.contains("\"Contested\"").then_some(())
+    };
+    wait_for("a URL that keeps coming back is contested", SCHEDULE, contested).await;
+    assert_eq!(world.partner.registered().as_deref(), Some("https://rival.example/hook"));
+    say("a URL that keeps coming back is left where it is, which is a Lambda error of the type Contested");
+    let set = json!({"action": "set", "url": world.output("WebhookUrl")});
+    let report = functions::invoke(&world.emulator, sync, &set).await;
+    assert_eq!(report["verified"], true, "{report}");
+    assert_eq!(world.partner.registered(), ours);
+    say("a person has set ours again");
 }
 
 /// The token in the registered URL is the one in the secret.

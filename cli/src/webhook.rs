@@ -1,6 +1,7 @@
 //! `hooks webhook`: looks after the webhook's registration with the provider.
 
 use std::{
+    io::{self, ErrorKind, Write},
     process::ExitCode,
     time::{Duration, SystemTime},
 };
@@ -108,10 +109,10 @@ async fn act(action: &'static str, url: Option<Option<String>>, On { target, out
     }
     let answer = target.call_sync(&event).await?;
     let report = read_answer(&answer)?;
-    match output {
-        Output::Json => println!("{}", answer.trim_end()),
-        Output::Table => print!("{}", show::report(&report).with_context(|| format!("not a report: {answer}"))?),
-    }
+    print(&match output {
+        Output::Json => format!("{}\n", answer.trim_end()),
+        Output::Table => show::report(&report).with_context(|| format!("not a report: {answer}"))?,
+    })?;
     exit_code(action, &report)
 }
 
@@ -133,11 +134,19 @@ async fn status(limit: usize, since: Duration, On { target, output }: On) -> Res
     let registration = ledger.read().await?;
     let changes = changes_since(&ledger, Status::start(&registration, since)).await?;
     let status = Status::new(registration, changes, since..now, limit);
-    match output {
-        Output::Json => println!("{}", status.json()),
-        Output::Table => print!("{status}"),
-    }
+    print(&match output {
+        Output::Json => format!("{}\n", status.json()),
+        Output::Table => status.to_string(),
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output. Whoever has read enough of it, such as `head`, may close it.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output"),
+    }
 }
 
 /// Everything in the ledger since a time, the last one first.

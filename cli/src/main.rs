@@ -60,10 +60,9 @@ enum Command {
     },
     /// Looks after the webhook's registration with the provider, on the local run or on a deployed stack.
     #[command(
-        subcommand,
         after_help = "Examples:\n  cargo hooks webhook status                                 the local run\n  cargo hooks webhook status --stack partner-webhook         a deployed stack\n  cargo hooks webhook status --since 7d --output json        for programs\n  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered\n  cargo hooks webhook set                                    our URL\n  cargo hooks webhook set https://other.example/in           another one"
     )]
-    Webhook(webhook::Command),
+    Webhook(webhook::Webhook),
 }
 
 #[tokio::main]
@@ -72,7 +71,7 @@ async fn main() -> ExitCode {
     let done = match hooks.command {
         Command::Dev { once, persist, fail, port } => dev::run(dev::Options { once, persist, fail, port }).await,
         Command::Send { event, url } => send::run(&event, url).await,
-        Command::Webhook(command) => webhook::run(command).await,
+        Command::Webhook(webhook) => webhook::run(webhook).await,
     };
     match done {
         Ok(code) => code,

@@ -12,7 +12,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
-use clap::Args;
+use clap::{Args, error::ErrorKind};
 use serde_json::Value;
 use shared::Causes;
 use store::RegistrationLedger;
@@ -26,13 +26,13 @@ const INVOCATION: Duration = Duration::from_secs(130);
 #[derive(Args)]
 pub struct Choice {
     /// The deployed stack; else the local run that `hooks dev` has up.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     stack: Option<String>,
     /// The stack's region; else that of AWS_REGION, or of the profile.
-    #[arg(long, requires = "stack")]
+    #[arg(long, global = true)]
     region: Option<String>,
     /// The profile of the AWS CLI with the credentials; else what the environment has, such as AWS_PROFILE.
-    #[arg(long, requires = "stack", value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
 }
 
@@ -58,6 +58,11 @@ impl Target {
     /// When no local run is up, or the stack cannot be found.
     pub async fn find(choice: Choice) -> Result<Self> {
         match &choice.stack {
+            // Not by `requires`, for which both would have to be on the same side of the command's name.
+            None if choice.region.is_some() || choice.profile.is_some() => {
+                let message = "--region and --profile are about a deployed stack; name it with --stack\n";
+                clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
+            }
             None => Self::of_local_run(),
             Some(stack) => Self::of_stack(stack, &aws(&choice).await?).await,
         }

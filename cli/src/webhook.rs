@@ -25,18 +25,27 @@ const WOULD_UPDATE: u8 = 3;
 /// How many changes are read at once.
 const PAGE: u16 = 200;
 
+/// What to do, and about what.
+#[derive(Args)]
+pub struct Webhook {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    on: On,
+}
+
 /// What to do.
 #[derive(Subcommand)]
-pub enum Command {
+enum Command {
     /// Shows which URL is registered.
-    Get(On),
+    Get,
     /// Shows what `sync` would do, and does nothing.
     #[command(
         after_help = "Exit code: 0 when our URL is registered, 3 when `sync` would register it, 1 when that cannot be told."
     )]
-    Plan(On),
+    Plan,
     /// Registers our URL if another one is registered, as the schedule does.
-    Sync(On),
+    Sync,
     /// Registers a URL, whatever is registered.
     #[command(
         after_help = "Without a URL it registers ours, also when sync has given up because somebody else keeps registering another.\nAfter another URL was set, the schedule registers ours again, unless SyncMode is observe."
@@ -44,11 +53,9 @@ pub enum Command {
     Set {
         /// The URL; else that of this webhook, with its token.
         url: Option<String>,
-        #[command(flatten)]
-        on: On,
     },
     /// Gives our URL a new token, and registers it. The old token stays accepted for a time.
-    Rotate(On),
+    Rotate,
     /// Shows what is known of the registration, and what has happened to it. Asks nobody but the table.
     #[command(
         after_help = "Times are UTC. \"not ours\" is the time in which the webhook may have pointed elsewhere: from the last check that found our URL to the one that found it again."
@@ -60,18 +67,16 @@ pub enum Command {
         /// How far to look back, such as 90m, 36h, 7d or 2w.
         #[arg(long, value_name = "TIME", default_value = "30d", value_parser = human_time::duration)]
         since: Duration,
-        #[command(flatten)]
-        on: On,
     },
 }
 
 /// What it is about, and how to show it.
 #[derive(Args)]
-pub struct On {
+struct On {
     #[command(flatten)]
     target: Choice,
     /// How to show it. As json it is the function's own answer, on one line; status has an object of its own.
-    #[arg(long, value_enum, default_value_t = Output::Table)]
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
@@ -88,14 +93,14 @@ enum Output {
 ///
 /// # Errors
 /// When it fails.
-pub async fn run(command: Command) -> Result<ExitCode> {
+pub async fn run(Webhook { command, on }: Webhook) -> Result<ExitCode> {
     match command {
-        Command::Get(on) => act("get", None, on).await,
-        Command::Plan(on) => act("plan", None, on).await,
-        Command::Sync(on) => act("sync", None, on).await,
-        Command::Set { url, on } => act("set", Some(url), on).await,
-        Command::Rotate(on) => act("rotate", None, on).await,
-        Command::Status { limit, since, on } => status(limit, since, on).await,
+        Command::Get => act("get", None, on).await,
+        Command::Plan => act("plan", None, on).await,
+        Command::Sync => act("sync", None, on).await,
+        Command::Set { url } => act("set", Some(url), on).await,
+        Command::Rotate => act("rotate", None, on).await,
+        Command::Status { limit, since } => status(limit, since, on).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The world on one machine, for tests and `hooks dev`: an embedded DynamoDB, and stand-ins for what has no embedded server.
 
 pub mod cloudformation;
+pub mod cloudwatch;
 pub mod dynamodb;
 pub mod faults;
 pub mod link;

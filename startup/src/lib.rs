@@ -1,9 +1,11 @@
-//! What every function does before its first event: read its environment, start logging, configure the AWS SDK.
+//! What every function starts with: its environment, logging, metrics, the configuration of the AWS SDK.
 
 mod aws;
 mod environment;
 mod logging;
+mod metrics;
 
 pub use aws::{Patience, aws_config, with_patience};
 pub use environment::{Environment, InvalidVariable};
 pub use logging::{init as init_logging, subscriber as log_subscriber};
+pub use metrics::{Count, CountBy, Dimension, Document, Metrics, Millis};

@@ -5,7 +5,6 @@ use lambda_runtime::tracing::{
         fmt::{self, MakeWriter},
         layer::{Layer, SubscriberExt},
         registry,
-        util::SubscriberInitExt,
     },
 };
 
@@ -16,8 +15,9 @@ use crate::Environment;
 pub fn init(environment: &Environment) {
     let format = environment.get("AWS_LAMBDA_LOG_FORMAT");
     let level = environment.get("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment.get("RUST_LOG"));
-    // A second start in one process keeps the first: nothing to report.
-    let _ = subscriber(format, level, std::io::stdout).try_init();
+    // A second start in one process keeps the first: nothing to report. `try_init` would also take in what crates write to
+    // `log`.
+    let _ = tracing::subscriber::set_global_default(subscriber(format, level, std::io::stdout));
 }
 
 /// Logging in a format (`JSON`, else text) from a level on (`INFO` when there is none or it cannot be read).

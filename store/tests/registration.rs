@@ -1,4 +1,5 @@
 //! The items of the registration.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
 

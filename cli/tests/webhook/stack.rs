@@ -15,6 +15,8 @@ async fn a_deployed_stack_is_found_by_its_name() {
     assert_eq!(hooks("plan").await.code, 3);
     assert_eq!(hooks("set").await.code, 0);
     assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+    let options_first = ["--stack", "hooks", "--output", "json", "get", "--region", "eu-west-1"];
+    assert_eq!(world.webhook_of_stack(&options_first, &CREDENTIALS[..2]).await.code, 0);
     let status = hooks("status").await;
     assert!(status.stdout.starts_with("registered  https://hooks.example.com/v1/webhook/***2b72, ours since "));
 

@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Output,
@@ -22,7 +22,7 @@ use local::{
     secrets::SecretsManager,
 };
 use serde_json::{Value, json};
-use startup::Environment;
+use startup::{Environment, Metrics};
 use store::RegistrationLedger;
 use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 use tokio::{
@@ -141,7 +141,8 @@ async fn serve_sync(partner: &Partner, secrets: &SecretsManager, dynamodb: &Dyna
         ("EVENTS_TABLE", dynamodb.events_table()),
         ("SEALED_TABLE", dynamodb.sealed_table()),
     ]));
-    let sync = WebhookSync::new(config.unwrap(), LIMITS, secrets.client(), dynamodb.client());
+    let metrics = Metrics::read(&Environment::from([]), io::sink()).unwrap();
+    let sync = WebhookSync::new(config.unwrap(), LIMITS, secrets.client(), dynamodb.client(), metrics);
     let (calls, mut called) = mpsc::channel::<Call>(1);
     // On a thread of its own, as in Lambda: what it waits for cannot move to another.
     thread::spawn(move || {

@@ -118,6 +118,15 @@ impl World {
         Function::start(Setup { binary, environment, timeout: Duration::from_secs(30) }).await.unwrap()
     }
 
+    /// Sync, with these besides what all functions have.
+    pub async fn sync(&self, more: &[(&str, String)]) -> Function {
+        let mut environment = self.environment();
+        environment.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), self.to_dynamodb.url()));
+        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_sync-under-test"));
+        Function::start(Setup { binary, environment, timeout: Duration::from_secs(120) }).await.unwrap()
+    }
+
     fn environment(&self) -> Vec<(String, String)> {
         [
             ("EVENTS_TABLE", self.dynamodb.events_table()),

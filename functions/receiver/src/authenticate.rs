@@ -16,17 +16,25 @@ pub(crate) struct Verified {
     pub(crate) request_id: String,
 }
 
+/// A call that is not let in.
+pub(crate) struct Refused {
+    pub(crate) cause: Refusal,
+    /// As the gateway saw it, if it did.
+    pub(crate) source_ip: Option<IpAddr>,
+    pub(crate) request_id: String,
+}
+
 /// Why a call is not let in. The caller never learns which.
-#[derive(Debug, Error)]
+#[derive(Clone, Copy, Debug, Error)]
 pub(crate) enum Refusal {
     #[error("the gateway gave no source address")]
     NoSourceAddress,
     #[error("the source address is not among the allowed ones")]
-    SourceAddress(IpAddr),
+    SourceAddress,
     #[error("there is no token in the path")]
     NoToken,
     #[error("the token in the path is not an accepted one")]
-    Token(IpAddr),
+    Token,
 }
 
 /// Neither let in nor refused: it came from an allowed address, and the accepted tokens cannot be read.
@@ -41,7 +49,7 @@ pub(crate) struct CannotTell {
 /// What became of a call at the gate.
 pub(crate) enum Verdict {
     Verified(Verified),
-    Refused(Refusal),
+    Refused(Refused),
     CannotTell(CannotTell),
 }
 
@@ -54,18 +62,19 @@ pub(crate) struct Gate {
 impl Gate {
     /// Checks the address before the token, so that nobody from elsewhere can make us read the tokens.
     pub(crate) async fn authenticate(&self, call: Call, now: Timestamp) -> Verdict {
-        let Some(source_ip) = call.source_ip else { return Verdict::Refused(Refusal::NoSourceAddress) };
+        let Call { presented_token, source_ip, request_id, body } = call;
+        let refused = |cause, request_id| Verdict::Refused(Refused { cause, source_ip, request_id });
+        let Some(source_ip) = source_ip else { return refused(Refusal::NoSourceAddress, request_id) };
         if !self.allowed.allow(source_ip) {
-            return Verdict::Refused(Refusal::SourceAddress(source_ip));
+            return refused(Refusal::SourceAddress, request_id);
         }
-        if call.presented_token.is_empty() {
-            return Verdict::Refused(Refusal::NoToken);
+        if presented_token.is_empty() {
+            return refused(Refusal::NoToken, request_id);
         }
-        let Call { body, request_id, .. } = call;
-        let presented = TokenHash::of(&call.presented_token);
+        let presented = TokenHash::of(&presented_token);
         match self.tokens.check(&presented, now).await {
             Standing::Accepted => Verdict::Verified(Verified { body, source_ip, request_id }),
-            Standing::Unknown => Verdict::Refused(Refusal::Token(source_ip)),
+            Standing::Unknown => refused(Refusal::Token, request_id),
             Standing::CannotTell => Verdict::CannotTell(CannotTell { body, source_ip, request_id, presented }),
         }
     }

@@ -4,6 +4,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use lambda_http::{Body, Request, Response};
 use shared::{FingerprintKey, QueuedDelivery, Timestamp, TokenCheck};
+use startup::Metrics;
 use store::{AcceptedTokens, Delivery, Recorded, Recorder};
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     fallback::FallbackQueue,
     known_tokens::KnownTokens,
     log,
+    metrics::Tally,
     route::route,
 };
 
@@ -24,6 +26,7 @@ pub struct Receiver {
     fingerprint_key: FingerprintKey,
     recorder: Recorder,
     fallback: FallbackQueue,
+    metrics: Metrics,
 }
 
 impl Receiver {
@@ -31,7 +34,13 @@ impl Receiver {
     /// Takes a second when DynamoDB does not answer, and starts all the same.
     ///
     /// `dynamodb` has the patience [`crate::DYNAMODB`], `queue` has [`crate::QUEUE`].
-    pub async fn start(config: Config, dynamodb: &SdkConfig, queue: &SdkConfig, now: Timestamp) -> Self {
+    pub async fn start(
+        config: Config,
+        dynamodb: &SdkConfig,
+        queue: &SdkConfig,
+        metrics: Metrics,
+        now: Timestamp,
+    ) -> Self {
         let client = Client::new(dynamodb);
         let tokens = AcceptedTokens::new(client.clone(), &config.settings.events_table);
         Self {
@@ -39,36 +48,48 @@ impl Receiver {
             fingerprint_key: config.fingerprint_key,
             recorder: Recorder::new(client, config.settings),
             fallback: FallbackQueue::new(queue, config.fallback_queue),
+            metrics,
         }
     }
 
-    /// Answers one request, within 4 seconds whatever is down.
+    /// Answers one request, within 4 seconds whatever is down, and writes its metrics.
     pub async fn handle(&self, request: Request, arrival: Arrival) -> Response<Body> {
+        let mut tally = Tally::start(&self.metrics, arrival.received_at);
+        let answer = self.answer(request, arrival, &mut tally).await;
+        tally.answered();
+        answer
+    }
+
+    async fn answer(&self, request: Request, arrival: Arrival, tally: &mut Tally<'_>) -> Response<Body> {
         let call = match route(request) {
             Ok(call) => call,
             Err(misrouted) => return answer::misrouted(misrouted),
         };
         match self.gate.authenticate(call, arrival.received_at).await {
-            Verdict::Verified(call) if call.body.len() > LARGEST_BODY => self.refuse_size(&call.body, &call.request_id),
-            Verdict::Verified(call) => self.keep(call, arrival).await,
-            Verdict::Refused(refusal) => {
-                log::refused(&refusal);
+            Verdict::Verified(call) if call.body.len() > LARGEST_BODY => {
+                self.refuse_size(&call.body, &call.request_id, tally)
+            }
+            Verdict::Verified(call) => self.keep(call, arrival, tally).await,
+            Verdict::Refused(refused) => {
+                log::refused(&refused);
+                tally.refused(refused.cause);
                 answer::refused()
             }
             Verdict::CannotTell(call) if call.body.len() > LARGEST_BODY => {
-                self.refuse_size(&call.body, &call.request_id)
+                self.refuse_size(&call.body, &call.request_id, tally)
             }
-            Verdict::CannotTell(call) => self.set_aside(call, arrival).await,
+            Verdict::CannotTell(call) => self.set_aside(call, arrival, tally).await,
         }
     }
 
     /// Records a delivery, or else hands it to the fallback queue.
-    async fn keep(&self, call: Verified, arrival: Arrival) -> Response<Body> {
+    async fn keep(&self, call: Verified, arrival: Arrival, tally: &mut Tally<'_>) -> Response<Body> {
         let received = arrive::verified(call, arrival);
         let delivery = Delivery::decode(&received, &self.fingerprint_key);
         let not_recorded = match self.record(&delivery, budget::RECORD).await {
             Ok(recorded) => {
                 log::recorded(&delivery, recorded);
+                tally.recorded(&delivery, recorded);
                 return answer::recorded(delivery.id, recorded);
             }
             Err(fault) => fault,
@@ -78,33 +99,38 @@ impl Receiver {
         match self.fallback.send(&queued, budget::SEND).await {
             Ok(()) => {
                 log::queued(&queued, &not_recorded);
+                tally.queued();
                 answer::queued(delivery.id)
             }
             Err(not_queued) => {
                 log::lost(&delivery, &not_recorded, &not_queued);
+                tally.lost();
                 answer::unavailable()
             }
         }
     }
 
     /// Hands a delivery whose token cannot be checked now to the fallback queue, to be checked before it is recorded.
-    async fn set_aside(&self, call: CannotTell, arrival: Arrival) -> Response<Body> {
+    async fn set_aside(&self, call: CannotTell, arrival: Arrival, tally: &mut Tally<'_>) -> Response<Body> {
         const NOT_RECORDED: &str = "the accepted webhook tokens cannot be read";
         let queued = arrive::unchecked(call, arrival);
         match self.fallback.send(&queued, budget::SEND).await {
             Ok(()) => {
                 log::queued(&queued, NOT_RECORDED);
+                tally.queued();
                 answer::queued(queued.received.id)
             }
             Err(not_queued) => {
                 log::lost(&Delivery::decode(&queued.received, &self.fingerprint_key), NOT_RECORDED, &not_queued);
+                tally.lost();
                 answer::unavailable()
             }
         }
     }
 
-    fn refuse_size(&self, body: &[u8], request_id: &str) -> Response<Body> {
+    fn refuse_size(&self, body: &[u8], request_id: &str, tally: &mut Tally<'_>) -> Response<Body> {
         log::too_large(body.len(), &self.fingerprint_key.fingerprint(body), request_id);
+        tally.too_large();
         answer::too_large(body.len())
     }
 

@@ -12,6 +12,7 @@ mod fallback;
 mod handler;
 mod known_tokens;
 mod log;
+mod metrics;
 mod route;
 mod source_ips;
 

@@ -3,7 +3,7 @@
 use shared::{Fingerprint, QueuedDelivery, TokenCheck};
 use store::{Content, Delivery, Recorded};
 
-use crate::authenticate::Refusal;
+use crate::authenticate::Refused;
 
 /// A delivery is recorded and will be answered with 200.
 pub(crate) fn recorded(delivery: &Delivery, recorded: Recorded) {
@@ -41,13 +41,9 @@ pub(crate) fn lost(delivery: &Delivery, not_recorded: &str, not_queued: &str) {
 }
 
 /// A call is not let in. The caller sees only that.
-pub(crate) fn refused(refusal: &Refusal) {
-    match refusal {
-        Refusal::SourceAddress(source_ip) | Refusal::Token(source_ip) => {
-            tracing::warn!(%source_ip, cause = %refusal, "call refused");
-        }
-        Refusal::NoSourceAddress | Refusal::NoToken => tracing::warn!(cause = %refusal, "call refused"),
-    }
+pub(crate) fn refused(refused: &Refused) {
+    let source_ip = refused.source_ip.map(tracing::field::display);
+    tracing::warn!(request_id = refused.request_id, source_ip, cause = %refused.cause, "call refused");
 }
 
 /// A call from an allowed address has a body over the limit: it is refused, and with that lost.

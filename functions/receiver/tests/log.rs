@@ -95,3 +95,39 @@ async fn what_could_not_be_recorded_can_be_entered_again_from_the_log() {
     let logged: Value = serde_json::from_str(line["body"].as_str().unwrap()).unwrap();
     assert_eq!(logged["builderID"], 523);
 }
+
+#[tokio::test]
+async fn every_line_about_a_call_has_its_request_id_and_about_a_delivery_its_event_id_as_well() {
+    const REQUEST: &str = "the-request-of-this-test";
+    let log = Log::of_this_process();
+    let world = World::start().await;
+    let of_this_test = |name: &str| {
+        let mut event: Value = serde_json::from_str(&sample(name)).unwrap();
+        event["requestContext"]["requestId"] = REQUEST.into();
+        event.to_string()
+    };
+    let refused = ["403-wrong-address.json", "403-wrong-token.json", "403-no-token.json"];
+    for name in ["200-whatsapp.json", "200-whatsapp.json", "200-quarantined-empty.json", "413-too-large.json"] {
+        world.send(&of_this_test(name)).await;
+    }
+    for name in refused {
+        world.send(&of_this_test(name)).await;
+    }
+    world.link.hang();
+    tokio::time::pause();
+    world.send(&of_this_test("200-builder.json")).await;
+    world.sqs_link.hang();
+    world.send(&of_this_test("200-online.json")).await;
+
+    let text = log.text();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines: Vec<_> = lines.filter(|line| line["request_id"] == REQUEST).collect();
+    let said: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let (events, refusals) = (["event recorded", "duplicate recorded", "delivery quarantined"], ["call refused"; 3]);
+    let expected =
+        [&events[..], &["body too large, delivery lost"], &refusals, &["delivery queued", "delivery not recorded"]];
+    assert_eq!(said, expected.concat());
+    let without_event: Vec<_> =
+        lines.iter().filter(|line| line["event_id"].is_null()).map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(without_event, [&["body too large, delivery lost"][..], &refusals].concat());
+}

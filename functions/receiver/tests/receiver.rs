@@ -72,6 +72,44 @@ async fn a_token_accepted_after_the_start_is_learned_of_and_looked_for_at_most_e
 }
 
 #[tokio::test]
+async fn a_token_that_was_replaced_is_refused_once_its_time_is_over() {
+    let world = World::start().await;
+    let minutes = |minutes: u64| noon().plus(Duration::from_secs(minutes * 60));
+    world.tokens.accept(&TokenHash::of("a-token-that-was-replaced"), noon()).await.unwrap();
+    let event = with_token("a-token-that-was-replaced");
+    assert_eq!(world.send_at(&event, minutes(1)).await.status, 200);
+    world.tokens.retire(&TokenHash::of("a-token-that-was-replaced"), minutes(15)).await.unwrap();
+    assert_eq!(world.send_at(&event, minutes(14)).await.status, 200);
+    assert_eq!(world.send_at(&event, minutes(15)).await.status, 403);
+    assert_eq!(world.send_at(&sample("200-whatsapp.json"), minutes(16)).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_end_of_a_token_is_learned_of_within_ten_minutes() {
+    let world = World::start().await;
+    let event = with_token("a-token-that-was-replaced");
+    let hash = TokenHash::of("a-token-that-was-replaced");
+    let seconds = |seconds| noon().plus(Duration::from_secs(seconds));
+    world.tokens.accept(&hash, noon()).await.unwrap();
+    assert_eq!(world.send_at(&event, seconds(2)).await.status, 200);
+    world.tokens.retire(&hash, seconds(3)).await.unwrap();
+    assert_eq!(world.send_at(&event, seconds(601)).await.status, 200, "it has no cause to read the tokens yet");
+    assert_eq!(world.send_at(&event, seconds(602)).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_known_token_is_relied_on_while_the_tokens_cannot_be_read_anew() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let started = Instant::now();
+    let answer = world.send_at(&sample("200-whatsapp.json"), noon().plus(Duration::from_secs(3600))).await;
+    assert_eq!(answer.status, 200);
+    assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
+    assert!(matches!(world.queued()[0].token, TokenCheck::Accepted));
+}
+
+#[tokio::test]
 async fn nobody_from_elsewhere_can_make_the_receiver_read_the_tokens() {
     let world = World::start().await;
     world.link.hang();
@@ -156,7 +194,7 @@ async fn without_dynamodb_the_start_takes_a_second_and_nothing_is_lost_until_it_
     world.link.hang();
     tokio::time::pause();
     let started = Instant::now();
-    let cold = receiver(&world.link, &world.sqs_link).await;
+    let cold = receiver(&world.link, &world.sqs_link, world.cloudwatch.clone()).await;
     assert!(started.elapsed() <= Duration::from_secs(1), "{:?}", started.elapsed());
     let send = async |second: u64| {
         let arrival = Arrival { received_at: noon().plus(Duration::from_secs(second)), random: [1; 8] };

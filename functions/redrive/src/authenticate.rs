@@ -18,7 +18,7 @@ pub(crate) enum Verdict {
     /// It came with a token that is none of the accepted ones.
     Forged(Received),
     /// The accepted tokens cannot be read.
-    CannotTell,
+    CannotTell(Received),
 }
 
 /// The accepted tokens as they are now; `None` when they cannot be read.
@@ -42,7 +42,7 @@ impl Gate {
     pub(crate) fn authenticate(&self, delivery: QueuedDelivery) -> Verdict {
         match (delivery.token, &self.0) {
             (TokenCheck::Accepted, _) => Verdict::Verified(Verified(delivery.received)),
-            (TokenCheck::Pending(_), None) => Verdict::CannotTell,
+            (TokenCheck::Pending(_), None) => Verdict::CannotTell(delivery.received),
             (TokenCheck::Pending(presented), Some(accepted)) => {
                 // What counts is the time at which it came: the token may have been replaced while the delivery waited.
                 if accepted.iter().any(|token| token.lets_in(&presented, delivery.received.received_at)) {

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
-use shared::{Causes, FingerprintKey, QueueUrl, QueuedDelivery, UnreadableMessage};
-use store::{AcceptedTokens, Delivery, Recorder};
+use shared::{Causes, FingerprintKey, Kind, QueueUrl, QueuedDelivery, Timestamp, UnreadableMessage};
+use startup::Metrics;
+use store::{AcceptedTokens, Content, Delivery, Recorded, Recorder};
 
 use crate::{
     authenticate::{Gate, Verdict},
@@ -11,7 +12,7 @@ use crate::{
     batch::{Batch, Failures, Message},
     budget,
     config::Config,
-    log,
+    log, metrics,
 };
 
 /// Redrive, ready for batches.
@@ -21,19 +22,22 @@ pub struct Redrive {
     recorder: Recorder,
     queue: aws_sdk_sqs::Client,
     queue_url: QueueUrl,
+    metrics: Metrics,
 }
 
 /// What becomes of a message.
-enum Outcome {
-    /// It is recorded, or need not be: it leaves the queue.
-    Done,
+pub(crate) enum Outcome {
+    /// It is recorded, now or by an earlier try: it leaves the queue.
+    Recorded(Kind, Recorded),
+    /// It came with a token that is none: it is dropped from the queue.
+    Forged,
     /// It stays in the queue and is tried again after a pause.
     Again(Duration),
 }
 
 impl Redrive {
     /// `dynamodb` has the patience [`crate::DYNAMODB`], `queue` has [`crate::QUEUE`].
-    pub fn new(config: Config, dynamodb: &SdkConfig, queue: &SdkConfig) -> Self {
+    pub fn new(config: Config, dynamodb: &SdkConfig, queue: &SdkConfig, metrics: Metrics) -> Self {
         let client = aws_sdk_dynamodb::Client::new(dynamodb);
         Self {
             tokens: AcceptedTokens::new(client.clone(), &config.settings.events_table),
@@ -41,22 +45,27 @@ impl Redrive {
             recorder: Recorder::new(client, config.settings),
             queue: aws_sdk_sqs::Client::new(queue),
             queue_url: config.fallback_queue,
+            metrics,
         }
     }
 
-    /// Records the deliveries of a batch and answers which messages have to stay in the queue.
-    pub async fn handle(&self, batch: &Batch) -> Failures {
+    /// Records the deliveries of a batch, which came in at `now`, writes its metrics, and answers which messages have to stay in
+    /// the queue.
+    pub async fn handle(&self, batch: &Batch, now: Timestamp) -> Failures {
         let read: Vec<_> = batch.messages.iter().map(|message| QueuedDelivery::from_message(&message.body)).collect();
         let gate = &Gate::open(&self.tokens, read.iter().flatten()).await;
         let messages = batch.messages.iter().zip(read);
-        let dealt_with = messages.map(async |(message, read)| match self.deal_with(message, read, gate).await {
-            Outcome::Done => None,
-            Outcome::Again(pause) => {
+        let dealt_with = messages.map(async |(message, read)| {
+            let outcome = self.deal_with(message, read, gate).await;
+            if let Outcome::Again(pause) = outcome {
                 self.leave_alone(message, pause).await;
-                Some(message)
             }
+            (message, outcome)
         });
-        join_all(dealt_with).await.into_iter().flatten().collect()
+        let dealt_with = join_all(dealt_with).await;
+        metrics::write(self.metrics.document(now), dealt_with.iter().map(|(_, outcome)| outcome));
+        let stays = |(message, outcome)| matches!(outcome, Outcome::Again(_)).then_some(message);
+        dealt_with.into_iter().filter_map(stays).collect()
     }
 
     async fn deal_with(
@@ -77,15 +86,22 @@ impl Redrive {
             Verdict::Verified(verified) => verified,
             Verdict::Forged(received) => {
                 log::forged(&received);
-                return Outcome::Done;
+                return Outcome::Forged;
             }
-            Verdict::CannotTell => return again,
+            Verdict::CannotTell(received) => {
+                log::not_checked(&received, message);
+                return again;
+            }
         };
         let delivery = Delivery::decode(verified.received(), &self.fingerprint_key);
         let fault = match tokio::time::timeout(budget::RECORD, self.recorder.record(&delivery)).await {
             Ok(Ok(recorded)) => {
                 log::recorded(&delivery, recorded);
-                return Outcome::Done;
+                let kind = match delivery.content {
+                    Content::Event(event) => event.kind,
+                    Content::Undecodable { .. } => Kind::Unnamed,
+                };
+                return Outcome::Recorded(kind, recorded);
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("DynamoDB: not recorded within {} s", budget::RECORD.as_secs()),

@@ -10,6 +10,7 @@ mod budget;
 mod config;
 mod handler;
 mod log;
+mod metrics;
 
 pub use backoff::MOST_RECEIVES;
 pub use batch::{Batch, Failures};

@@ -29,6 +29,14 @@ pub(crate) fn not_recorded(delivery: &Delivery, message: &Message, fault: &str) 
     );
 }
 
+/// A delivery stays in the queue, as nobody can tell now whether its token is accepted.
+pub(crate) fn not_checked(received: &Received, message: &Message) {
+    tracing::warn!(
+        event_id = %received.id, request_id = received.request_id, message_id = message.message_id,
+        receives = message.attributes.receives, "delivery not checked yet"
+    );
+}
+
 /// A call came with a token that is none: it is dropped, as the receiver would have refused it.
 pub(crate) fn forged(received: &Received) {
     let Received { id, received_at, source_ip, request_id, .. } = received;

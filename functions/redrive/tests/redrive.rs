@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use local::{
+    cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
     link::Link,
     sqs::{self, Rules, Sqs},
@@ -13,7 +14,7 @@ use local::{
 use redrive::{Batch, Config, Redrive};
 use serde_json::{Value, json};
 use shared::{Entity, EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
-use startup::{Environment, Patience};
+use startup::{Environment, Metrics, Patience};
 use store::{AcceptedTokens, Listing, Order, Reader, StoredDelivery};
 
 const LINE: &str = "whatsapp#972501234567";
@@ -23,6 +24,7 @@ struct World {
     link: Link,
     sqs: Sqs,
     sqs_link: Link,
+    cloudwatch: CloudWatch,
     redrive: Redrive,
     tokens: AcceptedTokens,
 }
@@ -59,15 +61,17 @@ impl World {
         ]));
         let (dynamodb_config, queue_config) =
             (aws(&link.url(), redrive::DYNAMODB).await, aws(&sqs_link.url(), redrive::QUEUE).await);
-        let redrive = Redrive::new(config.unwrap(), &dynamodb_config, &queue_config);
-        Self { dynamodb, link, sqs, sqs_link, redrive, tokens }
+        let cloudwatch = CloudWatch::default();
+        let metrics = Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap();
+        let redrive = Redrive::new(config.unwrap(), &dynamodb_config, &queue_config, metrics);
+        Self { dynamodb, link, sqs, sqs_link, cloudwatch, redrive, tokens }
     }
 
     /// One round of the event source mapping; gives how many messages were handed over.
     async fn round(&self) -> usize {
         let taken = self.sqs.take();
         let batch: Batch = serde_json::from_value(sqs::event(&taken)).unwrap();
-        let answer = serde_json::to_value(self.redrive.handle(&batch).await).unwrap();
+        let answer = serde_json::to_value(self.redrive.handle(&batch, noon()).await).unwrap();
         self.sqs.settle(&taken, Some(&answer));
         taken.len()
     }
@@ -145,6 +149,22 @@ async fn of_those_with_a_token_to_check_the_genuine_are_recorded_and_the_forged_
 }
 
 #[tokio::test]
+async fn what_came_while_its_token_was_accepted_is_recorded_however_late() {
+    let world = World::start().await;
+    let token = TokenHash::of("a token that was replaced");
+    world.tokens.accept(&token, noon()).await.unwrap();
+    world.tokens.retire(&token, noon().plus(Duration::from_secs(5))).await.unwrap();
+    for second in [4, 5] {
+        let body = update(second).to_string();
+        world.sqs.send(&queued(second, body.as_bytes(), TokenCheck::Pending(token)).to_message());
+    }
+    world.round().await;
+    let came: Vec<_> = world.history(LINE).await.iter().map(|delivery| delivery.received_at).collect();
+    assert_eq!(came, [noon().plus(Duration::from_secs(4))]);
+    assert_eq!(world.sqs.queued().len(), 0);
+}
+
+#[tokio::test]
 async fn without_dynamodb_everything_stays_and_waits_longer_each_time() {
     let world = World::start().await;
     world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
@@ -207,6 +227,55 @@ async fn an_event_that_was_held_up_does_not_turn_the_state_back() {
     let state = Reader::new(world.dynamodb.client(), "events").state(&Entity::named(LINE)).await.unwrap().unwrap();
     assert_eq!((state.version, state.extra_info().unwrap().as_str()), (3, "5"));
     assert_eq!(world.history(LINE).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_batch_is_counted_once_by_what_became_of_its_messages() {
+    let world = World::start().await;
+    world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
+    let pending = |token| TokenCheck::Pending(TokenHash::of(token));
+    for message in [
+        accepted(0, &update(1)),
+        queued(1, update(2).to_string().as_bytes(), pending("the accepted token")),
+        queued(2, update(3).to_string().as_bytes(), pending("a forged token")),
+        accepted(3, &json!({"event": "voice", "whatsapp_apiKey": "123-456-789"})),
+        queued(4, b"\xff", TokenCheck::Accepted),
+    ] {
+        world.sqs.send(&message.to_message());
+    }
+    world.sqs.send("poison");
+    assert_eq!(world.round().await, 6);
+    world.sqs.send(&accepted(5, &update(2)).to_message());
+    world.round().await;
+
+    let sum = |metric, dimension| world.cloudwatch.sum(metric, dimension).unwrap();
+    assert_eq!((sum("Redriven", None), sum("Forged", None), sum("NotRedriven", None)), (5.0, 1.0, 1.0));
+    let of = |kind| sum("Redriven", Some(("Kind", kind)));
+    assert_eq!((of("whatsapp"), of("other"), of("voice")), (3.0, 2.0, 0.0));
+    assert_eq!((sum("Duplicates", None), sum("Quarantined", None), sum("ColdStart", None)), (1.0, 1.0, 1.0));
+    let data = world.cloudwatch.data().unwrap();
+    assert!(data.iter().all(|datum| datum.timestamp == noon().as_millis() && datum.namespace == "partner-webhook"));
+    // Two kinds are two lines beside the one of the batch; the second batch has one kind.
+    let lines = world.cloudwatch.lines().unwrap();
+    assert_eq!(lines.len(), 3 + 1);
+    assert!(lines.iter().all(|line| !line.contains("voice") && !line.contains("123-456-789")));
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_counted_each_time_it_is_tried() {
+    let world = World::start().await;
+    world.sqs.send(&accepted(0, &update(1)).to_message());
+    world.link.hang();
+    tokio::time::pause();
+    for _ in 0..2 {
+        world.round().await;
+        world.sqs.show_all();
+    }
+    tokio::time::resume();
+    world.link.mend();
+    world.round().await;
+    let sum = |metric| world.cloudwatch.sum(metric, None).unwrap();
+    assert_eq!((sum("NotRedriven"), sum("Redriven")), (2.0, 1.0));
 }
 
 #[test]

@@ -100,8 +100,11 @@ mod tests {
         Timestamp::from_micros(1_795_339_800_000_000).plus(Duration::from_secs(minute * 60))
     }
 
+    /// From when to when, in minutes since the first step.
+    type Window = (u64, u64);
+
     /// What comes of looks and deeds, a minute each: the kinds of the entries, their windows, and the minutes not ours.
-    fn history(steps: &[(&str, Deed)]) -> (Vec<Option<ChangeKind>>, Vec<Option<(u64, u64)>>, u64) {
+    fn history(steps: &[(&str, Deed)]) -> (Vec<Option<ChangeKind>>, Vec<Option<Window>>, u64) {
         let mut state = Registration::default();
         let (mut kinds, mut windows, mut minutes) = (Vec::new(), Vec::new(), 0);
         for ((registered, deed), minute) in steps.iter().zip(0..) {

@@ -46,7 +46,11 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.began_at.plus(self.began.elapsed())
+        self.began_at.plus(self.elapsed())
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 }
 

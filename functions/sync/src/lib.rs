@@ -20,6 +20,7 @@ mod history;
 mod invocation;
 mod kept_access_token;
 mod limits;
+mod metrics;
 mod partner;
 mod report;
 mod run;
@@ -38,12 +39,13 @@ pub use report::{Outcome, Report};
 pub use secrets::SecretId;
 use serde::Serialize;
 use shared::Timestamp;
+use startup::Metrics;
 use store::{AcceptedTokens, RegistrationLedger, UrlBeforeOurs};
 
 use crate::{
+    book::Summary,
     custom_resource::{CustomResource, Wish},
     decide::Intent,
-    guard::guarded,
     invocation::{Clock, Randomness},
     kept_access_token::KeptAccessToken,
     partner::PartnerApi,
@@ -62,6 +64,7 @@ pub struct WebhookSync {
     accepted: AcceptedTokens,
     ledger: RegistrationLedger,
     url_before_ours: UrlBeforeOurs,
+    metrics: Metrics,
 }
 
 /// What the function answers.
@@ -81,6 +84,7 @@ impl WebhookSync {
         limits: Limits,
         secrets: aws_sdk_secretsmanager::Client,
         dynamodb: aws_sdk_dynamodb::Client,
+        metrics: Metrics,
     ) -> Self {
         Self {
             secrets: Secrets::new(secrets, &config),
@@ -91,57 +95,63 @@ impl WebhookSync {
             url_before_ours: UrlBeforeOurs::new(dynamodb, &config.sealed_table),
             config,
             limits,
+            metrics,
         }
     }
 
-    /// Carries out what an event asks for, and logs the outcome as one line.
+    /// Carries out what an event asks for; logs the outcome as one line, and writes the metrics.
     ///
     /// # Errors
     /// One per cause, see [`SyncError`].
     pub async fn handle(&self, invocation: Invocation) -> Result<Answer, SyncError> {
+        let clock = Clock::starting(invocation.now);
+        let mut summary = Summary::default();
         // Boxed: what waits in a run is nested deeper than the compiler follows in one piece.
-        if CustomResource::is_one(&invocation.event) {
-            Box::pin(self.resolve(invocation)).await.map(Answer::Resolved)
+        let result = if CustomResource::is_one(&invocation.event) {
+            Box::pin(self.resolve(&invocation, clock, &mut summary)).await.map(Answer::Resolved)
         } else {
-            Box::pin(self.act(invocation)).await.map(Answer::Report)
+            Box::pin(self.act(&invocation, clock, &mut summary)).await.map(Answer::Report)
+        };
+        match &result {
+            Ok(Answer::Report(report)) => report::log(report),
+            Ok(Answer::Resolved(resolved)) => custom_resource::log(resolved),
+            Err(error) => report::log_failure(error),
         }
+        metrics::write(self.metrics.document(invocation.now), &summary, &result, clock.elapsed());
+        result
     }
 
     /// What a person or the schedule asks for.
-    async fn act(&self, invocation: Invocation) -> Result<Report, SyncError> {
-        let action = match Action::read(&invocation.event) {
-            Ok(action) => action,
-            Err(refused) => return Err(log_failure(refused.into())),
-        };
-        let name = action.name();
+    async fn act(&self, invocation: &Invocation, clock: Clock, summary: &mut Summary) -> Result<Report, SyncError> {
+        let action = Action::read(&invocation.event)?;
+        let run = Pass { sync: self, action: action.name(), invocation, clock };
         match action {
-            Action::Get => guarded(invocation.for_the_run(), self.look(name, Outcome::Reported, invocation.now)).await,
-            Action::Plan => {
-                guarded(invocation.for_the_run(), self.look(name, Outcome::WouldUpdate, invocation.now)).await
-            }
-            Action::Sync => self.run(name, invocation, async |run| run.keep_true(Intent::Sync).await).await,
-            Action::Rotate => self.run(name, invocation, async |run| run.keep_true(Intent::Rotate).await).await,
-            Action::Set(url) => self.run(name, invocation, async |run| run.set(url).await).await,
+            Action::Get => run.guarded(self.look(run.action, Outcome::Reported, clock.now())).await,
+            Action::Plan => run.guarded(self.look(run.action, Outcome::WouldUpdate, clock.now())).await,
+            Action::Sync => run.noted(summary, async |run| run.keep_true(Intent::Sync).await).await,
+            Action::Rotate => run.noted(summary, async |run| run.keep_true(Intent::Rotate).await).await,
+            Action::Set(url) => run.noted(summary, async |run| run.set(url).await).await,
         }
-        .inspect(report::log)
-        .map_err(log_failure)
     }
 
     /// What CloudFormation asks for. It is told how it ended, whatever happens.
-    async fn resolve(&self, invocation: Invocation) -> Result<Resolved, SyncError> {
-        let request = match CustomResource::read(&invocation.event) {
-            Ok(request) => request,
-            Err(refused) => return Err(log_failure(BadRequest::CustomResource(refused).into())),
-        };
+    async fn resolve(
+        &self,
+        invocation: &Invocation,
+        clock: Clock,
+        summary: &mut Summary,
+    ) -> Result<Resolved, SyncError> {
+        let request = CustomResource::read(&invocation.event).map_err(BadRequest::CustomResource)?;
+        let run = |action| Pass { sync: self, action, invocation, clock };
         let result = match request.wish {
             Wish::LeaveAlone => Ok(Resolved::without_asking("left_alone")),
-            Wish::Register => self.run("register", invocation, async |run| run.register_for_stack().await).await,
-            Wish::Restore => self.run("restore", invocation, async |run| run.restore_for_stack().await).await,
+            Wish::Register => run("register").noted(summary, async |run| run.register_for_stack().await).await,
+            Wish::Restore => run("restore").noted(summary, async |run| run.restore_for_stack().await).await,
         };
         if let Err(fault) = request.answer(&result).await {
             tracing::error!(%fault, "the stack waits until its own time is over");
         }
-        result.inspect(custom_resource::log).map_err(log_failure)
+        result
     }
 
     /// Looks at what is registered, and does nothing.
@@ -155,27 +165,36 @@ impl WebhookSync {
         Ok(report)
     }
 
-    /// Carries out a run, within its time and whatever happens, and takes down how it ended.
-    async fn run<T>(
-        &self,
-        action: &'static str,
-        invocation: Invocation,
-        steps: impl AsyncFnOnce(&mut Run<'_>) -> Result<T, SyncError>,
-    ) -> Result<T, SyncError> {
-        let (clock, time) = (Clock::starting(invocation.now), invocation.for_the_run());
-        let mut run = Run::open(self, action, clock, Randomness::new(invocation.random)).await?;
-        let result = guarded(time, steps(&mut run)).await;
-        let _summary = run.close(&result).await;
-        result
-    }
-
     async fn open_session(&self, now: Timestamp) -> Result<Session<'_>, SyncError> {
         let credentials = self.secrets.credentials().await?;
         Session::open(&self.partner, &self.kept, credentials, now).await
     }
 }
 
-fn log_failure(error: SyncError) -> SyncError {
-    report::log_failure(&error);
-    error
+/// What the runs of an invocation have in common.
+struct Pass<'a> {
+    sync: &'a WebhookSync,
+    action: &'static str,
+    invocation: &'a Invocation,
+    clock: Clock,
+}
+
+impl<'a> Pass<'a> {
+    /// Ends within the time of the invocation, and with a result whatever happens.
+    async fn guarded<T>(&self, run: impl Future<Output = Result<T, SyncError>>) -> Result<T, SyncError> {
+        guard::guarded(self.invocation.for_the_run(), run).await
+    }
+
+    /// The same with a run that takes down what it finds and does.
+    async fn noted<T>(
+        &self,
+        summary: &mut Summary,
+        steps: impl AsyncFnOnce(&mut Run<'a>) -> Result<T, SyncError>,
+    ) -> Result<T, SyncError> {
+        let random = Randomness::new(self.invocation.random);
+        let mut run = Run::open(self.sync, self.action, self.clock, random).await?;
+        let result = self.guarded(steps(&mut run)).await;
+        *summary = run.close(&result).await;
+        result
+    }
 }

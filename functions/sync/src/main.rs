@@ -1,13 +1,14 @@
 //! The Lambda function `sync`: keeps the webhook URL that is registered with the provider true.
 
 use std::{
+    io::stdout,
     process::ExitCode,
     time::{Duration, SystemTime},
 };
 
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use startup::Environment;
+use startup::{Environment, Metrics};
 use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,10 +26,11 @@ async fn main() -> ExitCode {
 
 async fn run(environment: &Environment) -> Result<(), Error> {
     let config = Config::read(environment)?;
+    let metrics = Metrics::read(environment, stdout())?;
     let aws = startup::aws_config(sync::AWS).await;
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-    let sync = &WebhookSync::new(config, Limits::DEPLOYED, secrets, dynamodb);
+    let sync = &WebhookSync::new(config, Limits::DEPLOYED, secrets, dynamodb, metrics);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let mut random = [0; RANDOM];
         getrandom::fill(&mut random).map_err(|error| Diagnostic::from(error.to_string()))?;

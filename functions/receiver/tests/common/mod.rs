@@ -1,13 +1,14 @@
 //! A receiver as it runs in Lambda, in front of an embedded DynamoDB.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed step should end the test")]
 
-use std::{collections::HashMap, fs, path::PathBuf, sync::atomic::AtomicU64, time::Duration};
+use std::{collections::HashMap, fs, io::Write, path::PathBuf, sync::atomic::AtomicU64, time::Duration};
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::{Body, Request, Response};
 use local::{
+    cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
     link::Link,
     sqs::{Rules, Sqs},
@@ -15,7 +16,7 @@ use local::{
 use receiver::{Arrival, Config, Receiver};
 use serde_json::Value;
 use shared::{Entity, QueuedDelivery, Timestamp, TokenHash};
-use startup::{Environment, Patience};
+use startup::{Environment, Metrics, Patience};
 use store::{AcceptedTokens, Listing, Order, Reader, State, StoredDelivery};
 
 /// The token in the paths of the samples.
@@ -27,6 +28,7 @@ pub struct World {
     pub link: Link,
     pub sqs: Sqs,
     pub sqs_link: Link,
+    pub cloudwatch: CloudWatch,
     pub receiver: Receiver,
     pub tokens: AcceptedTokens,
     clock: AtomicU64,
@@ -70,10 +72,11 @@ pub async fn aws(url: &str, patience: Patience) -> SdkConfig {
 }
 
 /// A receiver that starts at noon.
-pub async fn receiver(dynamodb: &Link, sqs: &Link) -> Receiver {
+pub async fn receiver(dynamodb: &Link, sqs: &Link, output: impl Write + Send + 'static) -> Receiver {
     let dynamodb = aws(&dynamodb.url(), receiver::DYNAMODB).await;
     let queue = aws(&sqs.url(), receiver::QUEUE).await;
-    Receiver::start(config(), &dynamodb, &queue, noon()).await
+    let metrics = Metrics::read(&Environment::from([]), output).unwrap();
+    Receiver::start(config(), &dynamodb, &queue, metrics, noon()).await
 }
 
 impl World {
@@ -85,8 +88,9 @@ impl World {
         let link = Link::to(&dynamodb.url()).await.unwrap();
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let sqs_link = Link::to(&sqs.url()).await.unwrap();
-        let receiver = receiver(&link, &sqs_link).await;
-        Self { dynamodb, link, sqs, sqs_link, receiver, tokens, clock: AtomicU64::new(0) }
+        let cloudwatch = CloudWatch::default();
+        let receiver = receiver(&link, &sqs_link, cloudwatch.clone()).await;
+        Self { dynamodb, link, sqs, sqs_link, cloudwatch, receiver, tokens, clock: AtomicU64::new(0) }
     }
 
     /// What waits in the fallback queue.

@@ -7,6 +7,7 @@ mod access_token;
 mod broken_partner;
 mod contest;
 mod ledger;
+mod metrics;
 mod observe;
 mod outcomes;
 mod refusals;

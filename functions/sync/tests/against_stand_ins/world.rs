@@ -8,13 +8,14 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use lambda_runtime::Diagnostic;
 use local::{
     cloudformation::CloudFormation,
+    cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
 };
 use serde_json::{Value, json};
 use shared::{Timestamp, TokenHash};
-use startup::Environment;
+use startup::{Environment, Metrics};
 use store::{AcceptedTokens, Change, ChangeKind, Listing, Order, Registration, RegistrationLedger};
 use sync::{Answer, Config, Invocation, Limits, RANDOM, Report, Resolved, SyncError, WebhookSync};
 
@@ -36,6 +37,7 @@ pub struct World {
     pub secrets: SecretsManager,
     pub dynamodb: DynamoDb,
     pub cloudformation: CloudFormation,
+    pub cloudwatch: CloudWatch,
     pub sync: WebhookSync,
     /// When the next run begins, but for the time that the runs before have taken.
     pub now: Timestamp,
@@ -59,11 +61,24 @@ impl World {
         let lines = startup::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
         let logging = tracing::subscriber::set_default(lines);
         let config = config(&partner.url(), &[]);
-        let sync = WebhookSync::new(config, LIMITS, secrets.client(), dynamodb.client());
+        let cloudwatch = CloudWatch::default();
+        let sync = WebhookSync::new(config, LIMITS, secrets.client(), dynamodb.client(), metrics(&cloudwatch));
         let now = SystemTime::now().into();
         let settings = Vec::new();
         let began = Instant::now();
-        Self { partner, secrets, dynamodb, cloudformation, sync, now, began, settings, log, _logging: logging }
+        Self {
+            partner,
+            secrets,
+            dynamodb,
+            cloudformation,
+            cloudwatch,
+            sync,
+            now,
+            began,
+            settings,
+            log,
+            _logging: logging,
+        }
     }
 
     /// The same, with these environment variables beside the usual ones.
@@ -77,13 +92,15 @@ impl World {
     /// Starts the function anew, as Lambda does, with other limits.
     pub fn restart(&mut self, limits: Limits) {
         let config = config(&self.partner.url(), &self.settings);
-        self.sync = WebhookSync::new(config, limits, self.secrets.client(), self.dynamodb.client());
+        self.sync =
+            WebhookSync::new(config, limits, self.secrets.client(), self.dynamodb.client(), metrics(&self.cloudwatch));
     }
 
     /// Starts the function anew, with another base URL of the partner API.
     pub fn restart_with_api_at(&mut self, url: &str) {
         let config = config(url, &self.settings);
-        self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), self.dynamodb.client());
+        self.sync =
+            WebhookSync::new(config, LIMITS, self.secrets.client(), self.dynamodb.client(), metrics(&self.cloudwatch));
     }
 
     /// Starts the function anew, with nobody where DynamoDB should be.
@@ -92,7 +109,7 @@ impl World {
         let nowhere = nowhere.endpoint_url(NOWHERE).retry_config(RetryConfig::disabled()).build();
         let nowhere = aws_sdk_dynamodb::Client::from_conf(nowhere);
         let config = config(&self.partner.url(), &self.settings);
-        self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), nowhere);
+        self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), nowhere, metrics(&self.cloudwatch));
     }
 
     /// Starts the function anew, with nobody where Secrets Manager should be.
@@ -100,7 +117,7 @@ impl World {
         let nowhere = self.secrets.client().config().to_builder();
         let nowhere = aws_sdk_secretsmanager::Client::from_conf(nowhere.endpoint_url(NOWHERE).build());
         let config = config(&self.partner.url(), &self.settings);
-        self.sync = WebhookSync::new(config, LIMITS, nowhere, self.dynamodb.client());
+        self.sync = WebhookSync::new(config, LIMITS, nowhere, self.dynamodb.client(), metrics(&self.cloudwatch));
     }
 
     /// Lets time pass.
@@ -144,7 +161,7 @@ impl World {
         getrandom::fill(&mut random).unwrap();
         let (now, time_left) = (self.now.plus(self.began.elapsed()), Duration::from_secs(120));
         let result = self.sync.handle(Invocation { event, now, time_left, random }).await;
-        let mut shown = format!("{result:?}\n{}\n", self.log().join("\n"));
+        let mut shown = format!("{result:?}\n{}\n{:?}\n", self.log().join("\n"), self.cloudwatch.lines().unwrap());
         match &result {
             Ok(answer) => shown.push_str(&serde_json::to_string(answer).unwrap()),
             Err(error) => shown.push_str(&error.to_string()),
@@ -191,6 +208,12 @@ impl World {
             Some(token) => self.is_accepted(token, self.now).await,
             None => false,
         }
+    }
+
+    /// What a metric adds up to, in all (`Drift`) or by the cause (`SyncFailed WrongCredentials`).
+    pub fn sum(&self, metric: &str) -> f64 {
+        let (name, cause) = metric.split_once(' ').map_or((metric, None), |(name, cause)| (name, Some(cause)));
+        self.cloudwatch.sum(name, cause.map(|cause| ("Cause", cause))).unwrap()
     }
 
     /// What is known of the registration.
@@ -243,6 +266,10 @@ impl io::Write for Log {
 /// An error as Lambda hands it to the caller.
 pub fn as_lambda_error(error: SyncError) -> Value {
     serde_json::to_value(Diagnostic::from(error)).unwrap()
+}
+
+fn metrics(cloudwatch: &CloudWatch) -> Metrics {
+    Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap()
 }
 
 fn config(partner_api: &str, settings: &[(&str, &str)]) -> Config {

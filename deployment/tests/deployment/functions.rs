@@ -1,0 +1,69 @@
+//! The deployed functions: calling them, and what they have logged.
+
+use serde_json::{Value, json};
+
+use crate::{emulator::Emulator, http};
+
+/// Calls a function and waits for its answer.
+///
+/// # Panics
+/// When the function fails.
+pub async fn invoke(emulator: &Emulator, function: &str, event: &Value) -> Value {
+    let url = format!("{}/2015-03-31/functions/{function}/invocations", emulator.url());
+    let answer = http::post(&url, &[], event.to_string()).await;
+    assert!(answer.status == 200 && !answer.failed, "{function} failed: {}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+/// Whether there is a function of that name; it is not run.
+pub async fn exists(emulator: &Emulator, function: &str) -> bool {
+    let url = format!("{}/2015-03-31/functions/{function}/invocations", emulator.url());
+    http::post(&url, &[("X-Amz-Invocation-Type", "DryRun")], "{}").await.status == 204
+}
+
+/// Changes a function in a way that does not matter to it, upon which it is started anew for its next event.
+pub async fn have_started_anew(emulator: &Emulator, function: &str) {
+    let url = format!("{}/2015-03-31/functions/{function}/configuration", emulator.url());
+    let answer = http::put(&url, json!({"Description": "started anew"}).to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// Everything that stands in the log groups, a text for each group.
+pub async fn logs(emulator: &Emulator) -> Vec<(String, String)> {
+    let groups = call_logs(emulator, "DescribeLogGroups", &json!({})).await;
+    let mut logs = Vec::new();
+    for group in groups["logGroups"].as_array().into_iter().flatten() {
+        let name = group["logGroupName"].as_str().unwrap();
+        let mut text = String::new();
+        let mut next = Value::Null;
+        loop {
+            let mut request = json!({"logGroupName": name});
+            if !next.is_null() {
+                request["nextToken"] = next;
+            }
+            let page = call_logs(emulator, "FilterLogEvents", &request).await;
+            for event in page["events"].as_array().into_iter().flatten() {
+                let line = event["message"].as_str().unwrap_or_default().trim_end();
+                // Lambda's own lines say nothing here.
+                if !["START ", "END ", "REPORT "].iter().any(|start| line.starts_with(start)) {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+            next = page["nextToken"].clone();
+            if next.is_null() {
+                break;
+            }
+        }
+        logs.push((name.to_owned(), text));
+    }
+    logs
+}
+
+async fn call_logs(emulator: &Emulator, operation: &str, request: &Value) -> Value {
+    let target = format!("Logs_20140328.{operation}");
+    let headers = [("X-Amz-Target", target.as_str()), ("Content-Type", "application/x-amz-json-1.1")];
+    let answer = http::post(&emulator.url(), &headers, request.to_string()).await;
+    assert_eq!(answer.status, 200, "{operation}: {}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}

@@ -1,0 +1,57 @@
+//! The deployment as a whole, emulated: the real `sam build` and `sam deploy` of the real template against MiniStack, an
+//! emulator of AWS, with the release builds of the functions and the stand-in for the partner API. Everything listens on the
+//! loopback interface; no AWS account is needed, and none is reached.
+//!
+//! `cargo test --workspace --test deployment -- --nocapture`
+//!
+//! It needs Python 3.10 or newer and takes some minutes, most of them for the release builds, so it runs only when it is named.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a failed step should end the test; it tells where it is"
+)]
+
+mod emulator;
+mod functions;
+mod http;
+mod progress;
+mod provider;
+mod queues;
+mod secrets;
+mod stack;
+mod steps;
+mod tables;
+mod tools;
+mod world;
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use futures_util::FutureExt;
+use world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_from_its_first_day_to_its_last() {
+    let mut world = World::start().await;
+    let lived = AssertUnwindSafe(live(&mut world)).catch_unwind().await;
+    if let Err(failure) = lived {
+        world.print_what_happened().await;
+        resume_unwind(failure);
+    }
+}
+
+async fn live(world: &mut World) {
+    steps::deploy::comes_up_with_its_outputs(world).await;
+    steps::registration::the_deployment_has_registered_the_webhook(world).await;
+    let recorded = steps::events::every_sample_is_recorded(world).await;
+    steps::events::a_repetition_is_a_duplicate(world, &recorded).await;
+    steps::events::bytes_that_are_no_text_are_quarantined(world).await;
+    steps::refusals::others_are_refused(world).await;
+    steps::deploy::a_parameter_changes_in_place(world, &recorded).await;
+    steps::registration::the_schedule_repairs_a_changed_url(world).await;
+    steps::registration::a_rotation_refuses_no_event(world).await;
+    steps::outage::what_comes_while_the_table_is_away_is_recorded_later(world).await;
+    steps::outage::what_cannot_be_read_becomes_a_dead_letter(world).await;
+    steps::secrets::no_secret_is_in_a_log(world).await;
+    steps::delete::tables_and_queues_outlive_the_stack(world, &recorded).await;
+}

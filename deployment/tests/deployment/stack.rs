@@ -1,0 +1,93 @@
+//! The stack, by the SAM CLI and the project's own samconfig.toml.
+
+use std::{collections::BTreeMap, path::PathBuf, process::Output};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::{
+    emulator::Emulator,
+    http,
+    tools::{Tools, root, scratch},
+};
+
+const NAME: &str = "partner-webhook-test";
+
+/// The outputs of a stack, by their names.
+pub type Outputs = BTreeMap<String, String>;
+
+/// Builds the functions and the template that can be deployed.
+pub async fn build(tools: &Tools) {
+    let mut sam = sam(tools, "build");
+    sam.arg("--build-dir").arg(build_folder());
+    succeed(&mut sam).await;
+}
+
+/// Creates the stack, or changes it; parameters that are not given stay as they are.
+pub async fn deploy(tools: &Tools, emulator: &Emulator, parameters: &[(&str, &str)]) -> Outputs {
+    let mut deploy = sam(tools, "deploy");
+    emulator.in_place_of_aws(&mut deploy);
+    deploy.arg("--template-file").arg(build_folder().join("template.yaml"));
+    deploy.args(["--stack-name", NAME, "--no-confirm-changeset", "--parameter-overrides"]);
+    deploy.args(parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")));
+    succeed(&mut deploy).await;
+    outputs(tools, emulator).await
+}
+
+/// Deletes the stack, and what SAM has uploaded for it.
+pub async fn delete(tools: &Tools, emulator: &Emulator) {
+    let mut delete = sam(tools, "delete");
+    emulator.in_place_of_aws(&mut delete);
+    succeed(delete.args(["--stack-name", NAME, "--no-prompts"])).await;
+}
+
+/// What went wrong with the stack's resources, one a line.
+pub async fn failures(emulator: &Emulator) -> Vec<String> {
+    let request = format!("Action=DescribeStackEvents&Version=2010-05-15&StackName={NAME}");
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    let answer = http::post(&emulator.url(), &headers, request).await;
+    let failed =
+        |event: &&str| ["FAILED", "ROLLBACK"].iter().any(|mark| element(event, "ResourceStatus").contains(mark));
+    let line = |event: &str| {
+        let parts = ["Timestamp", "LogicalResourceId", "ResourceStatus", "ResourceStatusReason"];
+        parts.map(|part| element(event, part)).join("  ")
+    };
+    answer.body.split("<member>").filter(failed).map(line).collect()
+}
+
+async fn outputs(tools: &Tools, emulator: &Emulator) -> Outputs {
+    let mut list = sam(tools, "list");
+    emulator.in_place_of_aws(&mut list);
+    let output = succeed(list.args(["stack-outputs", "--stack-name", NAME, "--output", "json"])).await;
+    let outputs: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |output: &Value, name: &str| output[name].as_str().unwrap().to_owned();
+    let outputs = outputs.as_array().unwrap().iter();
+    outputs.map(|output| (text(output, "OutputKey"), text(output, "OutputValue"))).collect()
+}
+
+fn sam(tools: &Tools, command: &str) -> Command {
+    let mut sam = tools.command("sam");
+    sam.env("SAM_CLI_TELEMETRY", "0").env("AWS_DEFAULT_REGION", "us-east-1").arg(command);
+    sam
+}
+
+fn build_folder() -> PathBuf {
+    scratch().join("build")
+}
+
+/// Runs it; when it fails, what it has written is shown.
+async fn succeed(command: &mut Command) -> Output {
+    command.arg("--config-file").arg(root().join("samconfig.toml"));
+    let output = command.output().await.unwrap();
+    if !output.status.success() {
+        println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        panic!("sam has failed: {}", output.status);
+    }
+    output
+}
+
+/// The text of the first element of a name in XML.
+fn element<'a>(xml: &'a str, name: &str) -> &'a str {
+    let text = xml.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once(&format!("</{name}>")));
+    text.map_or("", |(text, _)| text)
+}

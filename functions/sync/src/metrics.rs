@@ -1,0 +1,58 @@
+//! What sync counts: one document of metrics for each call.
+
+use std::time::Duration;
+
+use startup::{Count, CountBy, Dimension, Document, Millis};
+use store::ChangeKind;
+
+use crate::{Answer, SyncError, book::Summary};
+
+/// Another URL than ours, or none, was found registered.
+const DRIFT: Count = Count::named("Drift");
+/// Our URL was put back.
+const REPAIRED: Count = Count::named("Repaired");
+/// Our URL has a new token.
+const ROTATED: Count = Count::named("Rotated");
+/// The provider said OK to a URL, and shows another.
+const NOT_VERIFIED: Count = Count::named("NotVerified");
+/// Nothing is repaired any more, because it would not last. Counted in every such run.
+const CONTESTED: Count = Count::named("Contested");
+/// Minutes in which the webhook may have pointed elsewhere, each counted once: whole ones, but at least 1 where there was any.
+const MINUTES_NOT_OURS: Count = Count::named("MinutesNotOurs");
+/// A call ended with an error.
+const FAILED: CountBy<Cause> = CountBy::named("SyncFailed");
+/// How long a call took.
+const DURATION: Millis = Millis::named("SyncDuration");
+
+/// The name of the cause of a [`SyncError`].
+struct Cause(&'static str);
+
+impl Dimension for Cause {
+    const NAME: &'static str = "Cause";
+
+    fn value(&self) -> &'static str {
+        self.0
+    }
+}
+
+/// Writes the metrics of a call.
+pub(crate) fn write(mut document: Document<'_>, summary: &Summary, result: &Result<Answer, SyncError>, took: Duration) {
+    for (metric, kind) in [
+        (DRIFT, ChangeKind::Drift),
+        (REPAIRED, ChangeKind::Repaired),
+        (ROTATED, ChangeKind::Rotated),
+        (NOT_VERIFIED, ChangeKind::NotVerified),
+    ] {
+        let times = summary.changes.iter().filter(|change| **change == kind).count();
+        document.count(metric, u64::try_from(times).unwrap_or(u64::MAX));
+    }
+    if !summary.not_ours_for.is_zero() {
+        document.count(MINUTES_NOT_OURS, (summary.not_ours_for.as_secs() / 60).max(1));
+    }
+    if let Err(error) = result {
+        document.count(CONTESTED, u64::from(matches!(error, SyncError::Contested { .. })));
+        document.count_by(FAILED, &Cause(error.cause()), 1);
+    }
+    document.millis(DURATION, took);
+    document.write();
+}

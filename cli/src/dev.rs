@@ -57,7 +57,8 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 
     let world = World::start(&project, &options).await?;
     let address = Functions::choose_address(options.port)?;
-    let environment = world.environment(&format!("http://{address}/v1/webhook"));
+    let webhook_address = format!("http://{address}/v1/webhook");
+    let environment = world.environment(&webhook_address);
     let mut functions = Functions::start(&project, &cargo_lambda, address, &environment).await?;
     let round_trip = tokio::select! {
         round_trip = world.round_trip(&project, functions.caller(), options.fail) => round_trip,
@@ -66,7 +67,13 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let stay = round_trip.is_ok() && !options.once;
     if stay {
         let webhook = world.partner.registered().unwrap_or_default();
-        let _remembered = project.remember(&Run { webhook: webhook.clone() })?;
+        let _remembered = project.remember(&Run {
+            webhook: webhook.clone(),
+            address: webhook_address,
+            functions: address,
+            dynamodb: world.dynamodb.url(),
+            events_table: world.dynamodb.events_table().to_owned(),
+        })?;
         let _event_source = EventSource::start(Arc::clone(&world.queue), functions.caller());
         next_steps(&webhook, &functions);
         tokio::select! {
@@ -196,7 +203,8 @@ fn next_steps(webhook: &str, functions: &Functions) {
          \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
          \n  cargo hooks send package\
          \n  cargo lambda invoke receiver -A 127.0.0.1 -P {port} --data-file events/receiver/200-online.json\
-         \n  cargo lambda invoke sync -A 127.0.0.1 -P {port} --data-file events/sync/plan.json\
+         \n  cargo hooks webhook status\
+         \n  cargo hooks webhook rotate\
          \n  tail -f {log}\n",
         port = functions.port(),
         log = from_here(functions.log()).display(),

@@ -23,7 +23,7 @@ impl EventSource {
                 }
                 let answer = functions.invoke("redrive", sqs::event(&taken)).await;
                 if let Err(error) = &answer {
-                    eprintln!("redrive: {error:#}");
+                    eprintln!("{error:#}");
                 }
                 queue.settle(&taken, answer.ok().as_ref());
             }

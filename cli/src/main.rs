@@ -1,20 +1,24 @@
-//! `hooks`: runs the whole system on this machine, and sends events to it.
+//! `hooks`: runs the whole system on this machine, sends events to it, and looks after the webhook's registration.
 
 mod build;
 mod cargo_lambda;
 mod dev;
 mod event_source;
 mod functions;
+mod human_time;
 mod project;
 mod samples;
 mod send;
 mod show;
+mod status;
+mod target;
+mod webhook;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// Partner webhook: run it on this machine, look at it, send events to it.
+/// Partner webhook: run it on this machine, look at it, send events to it, look after its registration.
 #[derive(Parser)]
 #[command(name = "hooks", version, arg_required_else_help = true)]
 struct Hooks {
@@ -54,6 +58,11 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
+    /// Looks after the webhook's registration with the provider, on the local run or on a deployed stack.
+    #[command(
+        after_help = "Examples:\n  cargo hooks webhook status                                 the local run\n  cargo hooks webhook status --stack partner-webhook         a deployed stack\n  cargo hooks webhook status --since 7d --output json        for programs\n  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered\n  cargo hooks webhook set                                    our URL\n  cargo hooks webhook set https://other.example/in           another one"
+    )]
+    Webhook(webhook::Webhook),
 }
 
 #[tokio::main]
@@ -62,6 +71,7 @@ async fn main() -> ExitCode {
     let done = match hooks.command {
         Command::Dev { once, persist, fail, port } => dev::run(dev::Options { once, persist, fail, port }).await,
         Command::Send { event, url } => send::run(&event, url).await,
+        Command::Webhook(webhook) => webhook::run(webhook).await,
     };
     match done {
         Ok(code) => code,

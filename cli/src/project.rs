@@ -1,5 +1,9 @@
 use std::{
-    env, fs,
+    env,
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    net::SocketAddr,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +20,14 @@ pub struct Project {
 pub struct Run {
     /// The registered URL.
     pub webhook: String,
+    /// The address of the webhook, which is that URL without its token.
+    pub address: String,
+    /// Where the functions are called.
+    pub functions: SocketAddr,
+    /// Where DynamoDB is.
+    pub dynamodb: String,
+    /// The name of the events table.
+    pub events_table: String,
 }
 
 impl Project {
@@ -44,32 +56,41 @@ impl Project {
     pub fn scratch(&self) -> Result<PathBuf> {
         let folder = self.root.join("target/hooks");
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-        }
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         Ok(folder)
     }
 
-    /// Remembers a local run for the commands beside it, until it is forgotten.
+    /// Remembers a local run for the commands beside it, until it is forgotten. The token is in it: only this user can read
+    /// the file.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn remember(&self, run: &Run) -> Result<Remembered> {
-        let file = self.scratch()?.join("run.json");
-        fs::write(&file, serde_json::to_vec(run)?).with_context(|| format!("{} cannot be written", file.display()))?;
-        Ok(Remembered(file))
+        let path = self.scratch()?.join("run.json");
+        let text = serde_json::to_vec(run)?;
+        let write = || {
+            let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+            // That of an earlier version is there with other permissions.
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+            file.write_all(&text)
+        };
+        write().with_context(|| format!("{} cannot be written", path.display()))?;
+        Ok(Remembered(path))
     }
 
     /// The local run that is up.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn running(&self) -> Result<Run> {
-        let text = fs::read(self.scratch()?.join("run.json"))
-            .context("no local run is up; start one with `cargo hooks dev` in another terminal, or give --url")?;
-        serde_json::from_slice(&text).context("the file of the local run cannot be read")
+    /// When there is none; the message also names the option that does without one.
+    pub fn running(&self, otherwise: &str) -> Result<Run> {
+        let file = self.scratch()?.join("run.json");
+        let text = match fs::read(&file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("no local run is up; start one with `cargo hooks dev` in another terminal, or give {otherwise}")
+            }
+            read => read.with_context(|| format!("{} cannot be read", file.display()))?,
+        };
+        serde_json::from_slice(&text).context("the file of the local run cannot be read; start it anew")
     }
 }
 

@@ -15,7 +15,7 @@ pub async fn run(event: &str, url: Option<String>) -> Result<ExitCode> {
     let body = samples::body(&project, event)?;
     let url = match url {
         Some(url) => url,
-        None => project.running()?.webhook,
+        None => project.running("--url")?.webhook,
     };
     let url = WebhookUrl::parse(&url).context("the URL of the webhook")?;
     let (status, answer) = tokio::task::spawn_blocking(move || post(&url, &body)).await??;

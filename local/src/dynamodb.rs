@@ -125,7 +125,8 @@ fn key_schema(hash: &str, range: &str) -> io::Result<Vec<KeySchemaElement>> {
     Ok(vec![key(hash, KeyType::Hash)?, key(range, KeyType::Range)?])
 }
 
-fn client(url: &str) -> Client {
+/// A client of one that runs at an address.
+pub fn client(url: &str) -> Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))

@@ -1,12 +1,20 @@
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use aws_config::{
-    BehaviorVersion, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
-    environment::EnvironmentVariableRegionProvider, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, SdkConfig,
+    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
+    meta::region::ProvideRegion,
+    retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_types::{
+    origin::Origin,
+    service_config::{LoadServiceConfig, ServiceConfigKey},
 };
 
 /// How long a call to AWS may take. The function that answers within a time chooses these so that their sum is less.
@@ -25,17 +33,38 @@ pub struct Patience {
 /// The SDK's configuration: region, credentials and endpoints from the environment's own `AWS_…` variables, TLS by rustls
 /// with ring.
 ///
-/// Credentials come from the environment alone, where Lambda puts them: looking for them elsewhere would be work in every cold
-/// start.
+/// All of it comes from the environment alone, where Lambda puts it: looking for it elsewhere would be work in every cold
+/// start. Nor is it put together by `aws_config::defaults`, which looks for whatever is not given: the code for that (profiles,
+/// STS, SSO…) would be part of every function.
 pub async fn aws_config(patience: Patience) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .region(EnvironmentVariableRegionProvider::new())
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(EnvironmentVariableRegionProvider::new().region().await)
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .service_config(EnvironmentVariables)
+        .use_fips(is_true("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"))
         .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
         .timeout_config(timeouts(patience))
-        .retry_config(retries(patience))
-        .load()
-        .await
+        .retry_config(retries(patience));
+    // Else a client takes the number of attempts for a default, and puts its own in its place.
+    config.insert_origin("retry_config", Origin::shared_config());
+    config.build()
+}
+
+/// The variables that are about one service, such as `AWS_ENDPOINT_URL_DYNAMODB`, and those for all of them.
+#[derive(Debug)]
+struct EnvironmentVariables;
+
+impl LoadServiceConfig for EnvironmentVariables {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        env::var(format!("{}_{service}", key.env())).or_else(|_| env::var(key.env())).ok()
+    }
+}
+
+fn is_true(variable: &str) -> bool {
+    env::var(variable).is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// The same configuration with another patience, for another service. Both share one HTTP client, and with it the cost of

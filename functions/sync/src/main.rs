@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use startup::{Environment, Metrics};
 use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
@@ -33,10 +33,12 @@ async fn run(environment: &Environment) -> Result<(), Error> {
     let sync = &WebhookSync::new(config, Limits::DEPLOYED, secrets, dynamodb, metrics);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let mut random = [0; RANDOM];
-        getrandom::fill(&mut random).map_err(|error| Error::from(error.to_string()))?;
+        getrandom::fill(&mut random).map_err(|error| Diagnostic::from(error.to_string()))?;
         let now = SystemTime::now();
         let time_left = time_left(&event.context, now);
-        Ok::<_, Error>(sync.handle(Invocation { event: event.payload, now: now.into(), time_left, random }).await?)
+        let done = sync.handle(Invocation { event: event.payload, now: now.into(), time_left, random }).await;
+        // Not by way of `Error`, which would forget the name of the cause.
+        done.map_err(Diagnostic::from)
     }))
     .await
 }

@@ -1,0 +1,89 @@
+//! Times and durations as people write and read them.
+
+use std::time::Duration;
+
+use shared::Timestamp;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Reads a duration such as `90m`, `36h`, `7d` or `2w`.
+///
+/// # Errors
+/// When it is none.
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
+    let fault = "not a whole number with m, h, d or w after it, such as 90m, 36h, 7d or 2w";
+    let (at, unit) = text.char_indices().last().ok_or(fault)?;
+    let unit = match unit {
+        'm' => MINUTE,
+        'h' => HOUR,
+        'd' => DAY,
+        'w' => 7 * DAY,
+        _ => return Err(fault),
+    };
+    let number: u64 = text[..at].parse().map_err(|_| fault)?;
+    number.checked_mul(unit).map(Duration::from_secs).ok_or(fault)
+}
+
+/// A moment in UTC, to the second.
+pub fn to_the_second(time: Timestamp) -> String {
+    let micros = time.to_string();
+    format!("{}Z", micros.split('.').next().unwrap_or(&micros))
+}
+
+/// How long ago a moment is, roughly.
+pub fn ago(time: Timestamp, now: Timestamp) -> String {
+    let seconds = now.since(time).as_secs();
+    let (number, unit) = match seconds {
+        ..MINUTE => (seconds, "s"),
+        MINUTE..HOUR => (seconds / MINUTE, "min"),
+        HOUR..DAY => (seconds / HOUR, "h"),
+        DAY.. => (seconds / DAY, "d"),
+    };
+    format!("{number} {unit} ago")
+}
+
+/// A duration in minutes, to a tenth while that says something.
+pub fn minutes(duration: Duration) -> String {
+    let minutes = duration.as_secs_f64() / 60.0;
+    if minutes < 10.0 && !duration.as_secs().is_multiple_of(60) {
+        format!("{minutes:.1} min")
+    } else {
+        format!("{minutes:.0} min")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_by_their_unit() {
+        for (text, seconds) in [("90m", 5_400), ("36h", 129_600), ("7d", 604_800), ("2w", 1_209_600), ("0d", 0)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "7", "d", "7 d", "-7d", "1.5h", "7é", "99999999999999999999d", "18446744073709551615w"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_shown_to_the_second_and_from_now() {
+        let now: Timestamp = "2026-11-22T12:00:00.900000Z".parse().unwrap();
+        assert_eq!(to_the_second(now), "2026-11-22T12:00:00Z");
+        for (seconds, shown) in
+            [(0, "0 s ago"), (59, "59 s ago"), (60, "1 min ago"), (7_199, "1 h ago"), (172_800, "2 d ago")]
+        {
+            assert_eq!(ago(now.minus(Duration::from_secs(seconds)), now), shown);
+        }
+        assert_eq!(ago(now.plus(Duration::from_secs(5)), now), "0 s ago", "of two clocks, one may be late");
+    }
+
+    #[test]
+    fn minutes_have_a_tenth_while_they_are_few() {
+        for (seconds, shown) in [(0, "0 min"), (30, "0.5 min"), (60, "1 min"), (90, "1.5 min"), (3_630, "60 min")] {
+            assert_eq!(minutes(Duration::from_secs(seconds)), shown);
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What `hooks webhook status` shows: pure, what it is made from is read elsewhere.
+
+use std::{fmt, ops::Range, time::Duration};
+
+use serde_json::{Value, json};
+use shared::Timestamp;
+use store::{Change, ChangeKind, Registration};
+
+use crate::{
+    human_time::{ago, minutes, to_the_second},
+    show,
+};
+
+/// What is known of the registration, and what has happened to it within a time.
+pub struct Status {
+    registration: Registration,
+    /// The last one first; also those before the time that are needed to judge the present.
+    changes: Vec<Change>,
+    times: Range<Timestamp>,
+    /// At most this many changes are shown.
+    limit: usize,
+}
+
+impl Status {
+    /// From what stands in the table: the state, and the changes since [`Status::start`] at the latest, the last one first.
+    /// The end of the times is now.
+    pub fn new(registration: Registration, changes: Vec<Change>, times: Range<Timestamp>, limit: usize) -> Self {
+        Self { registration, changes, times, limit }
+    }
+
+    /// From when on the changes have to be read, to show those since a time.
+    pub fn start(registration: &Registration, since: Timestamp) -> Timestamp {
+        registration.elsewhere_since.map_or(since, |elsewhere| elsewhere.min(since))
+    }
+
+    /// The whole as JSON. What is there once stays there, under the same name.
+    pub fn json(&self) -> Value {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let window =
+            |window: &Range<Timestamp>| json!({ "from": window.start.to_string(), "until": window.end.to_string() });
+        let Registration { registered, failure, rival, .. } = &self.registration;
+        json!({
+            "registered": registered,
+            "whereabouts": self.whereabouts().name(),
+            "since": time(self.since()),
+            "checked_at": time(self.registration.checked_at),
+            "ours_at": time(self.registration.ours_at),
+            "elsewhere_since": time(self.registration.elsewhere_since),
+            "failing_since": time(self.registration.failing_since),
+            "failure": failure,
+            "contested": self.is_contested(),
+            "rival": rival.as_ref().map(|rival| json!({
+                "url": rival.url,
+                "repairs": rival.repairs,
+                "repaired_at": rival.repaired_at.to_string(),
+            })),
+            "times": window(&self.times),
+            "not_ours_seconds": self.not_ours().as_secs(),
+            "changes_in_all": self.in_time().count(),
+            "changes": self.in_time().take(self.limit).map(|change| json!({
+                "id": change.id.to_string(),
+                "at": change.at.to_string(),
+                "change": change.kind.name(),
+                "action": change.action,
+                "registered": change.registered,
+                "not_ours": change.not_ours.as_ref().map(window),
+                "cause": change.cause,
+            })).collect::<Vec<_>>(),
+        })
+    }
+
+    /// How long the webhook may have pointed elsewhere within the time, as far as it was checked.
+    fn not_ours(&self) -> Duration {
+        // A drift that lasts is in the ledger with its first window alone; the state knows how long it has lasted.
+        let Registration { elsewhere_since, ours_at, checked_at, .. } = self.registration;
+        let present = elsewhere_since.and(ours_at).zip(checked_at).map(|(from, until)| from..until);
+        united(self.changes.iter().filter_map(|change| change.not_ours.clone()).chain(present), &self.times)
+    }
+
+    fn in_time(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| self.times.start <= change.at)
+    }
+
+    /// Since when it is known that what is registered is; `None` when that was before the time.
+    fn since(&self) -> Option<Timestamp> {
+        if self.registration.elsewhere_since.is_some() {
+            return self.registration.elsewhere_since;
+        }
+        let seen = self.changes.iter().filter(|change| change.kind != ChangeKind::Failed);
+        let same = seen.take_while(|change| change.registered == self.registration.registered);
+        same.last().map(|change| change.at)
+    }
+
+    /// Whether sync has given up because the same other URL came back after every repair.
+    fn is_contested(&self) -> bool {
+        // Whatever a person sets makes it forget the rival, and try again.
+        let Registration { rival: Some(_), elsewhere_since: Some(since), .. } = self.registration else { return false };
+        self.changes.iter().any(|change| change.kind == ChangeKind::Contested && since <= change.at)
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        match &self.registration {
+            Registration { checked_at: None, .. } => Whereabouts::Unknown,
+            Registration { registered: None, .. } => Whereabouts::Nowhere,
+            Registration { ours_at: Some(_), elsewhere_since: None, .. } => Whereabouts::Ours,
+            _ => Whereabouts::Elsewhere,
+        }
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let Registration { registered, checked_at, ours_at, elsewhere_since, rival, failing_since, failure, .. } =
+            &self.registration;
+        let moment = |time: Timestamp| format!("{} ({})", to_the_second(time), ago(time, self.times.end));
+        let url = registered.as_deref().unwrap_or("nothing");
+        let since = self.since().map(|since| format!(" since {}", moment(since))).unwrap_or_default();
+        let mut facts = vec![(
+            "registered",
+            match self.whereabouts() {
+                Whereabouts::Unknown => "not known: no check has been taken down yet".to_owned(),
+                Whereabouts::Ours => format!("{url}, ours{since}"),
+                Whereabouts::Nowhere | Whereabouts::Elsewhere if ours_at.is_none() => {
+                    format!("{url}; ours was never seen registered")
+                }
+                Whereabouts::Nowhere | Whereabouts::Elsewhere => format!("{url}, not ours{since}"),
+            },
+        )];
+        facts.extend(checked_at.map(|at| ("checked", moment(at))));
+        if elsewhere_since.is_some() {
+            facts.extend(ours_at.map(|at| ("ours until", format!("{} at least", moment(at)))));
+        }
+        if let Some(since) = failing_since {
+            let cause = failure.as_deref().unwrap_or("cause not known");
+            facts.push(("failing", format!("{cause}, since {}", moment(*since))));
+        }
+        if let Some(rival) = rival {
+            let (times, at) = (if rival.repairs == 1 { "time" } else { "times" }, moment(rival.repaired_at));
+            facts.push((
+                "rival",
+                format!("{}, in whose place ours was put {} {times}, last {at}", rival.url, rival.repairs),
+            ));
+        }
+        if self.is_contested() {
+            let end = "end the other registration, then `cargo hooks webhook set`";
+            facts
+                .push(("contested", format!("the rival came back every time, so nothing is repaired any more; {end}")));
+        }
+        facts
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", show::facts(&self.facts()))?;
+        let (start, in_all) = (to_the_second(self.times.start), self.in_time().count());
+        if in_all == 0 {
+            writeln!(f, "\nNothing has happened since {start}.")?;
+        } else {
+            let shown: Vec<&Change> = self.in_time().take(self.limit).collect();
+            writeln!(f, "\n{}", show::changes(&shown))?;
+            if shown.len() < in_all {
+                writeln!(f, "{} of {in_all} changes since {start}; --limit shows more.", shown.len())?;
+            }
+        }
+        writeln!(f, "Not ours since {start}: {}.", minutes(self.not_ours()))
+    }
+}
+
+/// Where the webhook points, as far as is known.
+enum Whereabouts {
+    Unknown,
+    Nowhere,
+    Ours,
+    Elsewhere,
+}
+
+impl Whereabouts {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Nowhere => "nowhere",
+            Self::Ours => "ours",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// For how much of a time at least one of the windows is open.
+fn united(windows: impl Iterator<Item = Range<Timestamp>>, within: &Range<Timestamp>) -> Duration {
+    let mut windows: Vec<_> = windows.collect();
+    windows.sort_by_key(|window| window.start);
+    let mut counted_until = within.start;
+    let mut sum = Duration::ZERO;
+    for window in windows {
+        let until = window.end.min(within.end);
+        sum += until.since(window.start.max(counted_until));
+        counted_until = counted_until.max(until);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shared::EventId;
+    use store::Rival;
+
+    use super::*;
+
+    const OURS: &str = "https://ours.example/***1111";
+    const OTHER: &str = "https://other.example/***2222";
+
+    fn at(minute: u64) -> Timestamp {
+        Timestamp::from_micros(1_795_339_800_000_000).plus(Duration::from_secs(minute * 60))
+    }
+
+    fn change(minute: u64, kind: ChangeKind, registered: &str, not_ours: Option<(u64, u64)>) -> Change {
+        Change {
+            id: EventId::new(at(minute), [0; 8]),
+            at: at(minute),
+            kind,
+            action: "sync".to_owned(),
+            registered: Some(registered.to_owned()),
+            not_ours: not_ours.map(|(from, until)| at(from)..at(until)),
+            cause: (kind == ChangeKind::Failed).then(|| "PartnerUnreachable".to_owned()),
+        }
+    }
+
+    /// The last one first.
+    fn changes() -> Vec<Change> {
+        vec![
+            change(180, ChangeKind::Repaired, OURS, Some((60, 180))),
+            change(120, ChangeKind::Drift, OTHER, Some((60, 120))),
+            change(0, ChangeKind::Registered, OURS, None),
+        ]
+    }
+
+    fn ours() -> Registration {
+        let registered = Some(OURS.to_owned());
+        Registration { checked_at: Some(at(240)), ours_at: Some(at(240)), registered, ..Registration::default() }
+    }
+
+    #[test]
+    fn while_ours_is_registered_it_says_since_when_and_when_it_was_not() {
+        let status = Status::new(ours(), changes(), at(0)..at(270), 2);
+        let expected = "\
+registered  https://ours.example/***1111, ours since 2026-11-22T12:30:00Z (1 h ago)
+checked     2026-11-22T13:30:00Z (30 min ago)
+
+┌──────────────────────┬──────────┬──────┬───────────────────────────────┬───────────────────────────────────────────────────────┐
+│ time                 ┆ what     ┆ by   ┆ registered then               ┆ not ours                                              │
+╞══════════════════════╪══════════╪══════╪═══════════════════════════════╪═══════════════════════════════════════════════════════╡
+│ 2026-11-22T12:30:00Z ┆ repaired ┆ sync ┆ https://ours.example/***1111  ┆ 2026-11-22T10:30:00Z to 2026-11-22T12:30:00Z, 120 min │
+│ 2026-11-22T11:30:00Z ┆ drift    ┆ sync ┆ https://other.example/***2222 ┆ 2026-11-22T10:30:00Z to 2026-11-22T11:30:00Z, 60 min  │
+└──────────────────────┴──────────┴──────┴───────────────────────────────┴───────────────────────────────────────────────────────┘
+2 of 3 changes since 2026-11-22T09:30:00Z; --limit shows more.
+Not ours since 2026-11-22T09:30:00Z: 120 min.
+";
+        assert_eq!(status.to_string(), expected);
+    }
+
+    #[test]
+    fn before_the_first_check_nothing_is_known() {
+        let status = Status::new(Registration::default(), Vec::new(), at(0)..at(60), 20);
+        let expected = "\
+registered  not known: no check has been taken down yet
+
+Nothing has happened since 2026-11-22T09:30:00Z.
+Not ours since 2026-11-22T09:30:00Z: 0 min.
+";
+        assert_eq!(status.to_string(), expected);
+        assert_eq!(status.json()["whereabouts"], "unknown");
+    }
+
+    #[test]
+    fn a_drift_that_lasts_counts_until_the_last_check() {
+        let registration = Registration {
+            checked_at: Some(at(240)),
+            registered: None,
+            ours_at: Some(at(60)),
+            elsewhere_since: Some(at(120)),
+            ..Registration::default()
+        };
+        let changes = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
+        let status = Status::new(registration, changes, at(0)..at(270), 20);
+        assert_eq!(status.not_ours(), Duration::from_secs(180 * 60));
+        let shown = status.to_string();
+        assert!(shown.starts_with("registered  nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)\n"), "{shown}");
+        assert!(shown.contains("\nours until  2026-11-22T10:30:00Z (3 h ago) at least\n"), "{shown}");
+        assert_eq!(status.json()["whereabouts"], "nowhere");
+    }
+
+    #[test]
+    fn a_url_that_was_there_before_ours_is_no_drift() {
+        let registered = Some(OTHER.to_owned());
+        let registration = Registration { checked_at: Some(at(0)), registered, ..Registration::default() };
+        let shown = Status::new(registration, Vec::new(), at(0)..at(60), 20).to_string();
+        assert!(shown.starts_with(&format!("registered  {OTHER}; ours was never seen registered\n")), "{shown}");
+    }
+
+    #[test]
+    fn failures_and_a_rival_have_their_lines() {
+        let rival = Rival { url: OTHER.to_owned(), repairs: 3, repaired_at: at(180) };
+        let registration = Registration {
+            registered: Some(OTHER.to_owned()),
+            elsewhere_since: Some(at(200)),
+            rival: Some(rival),
+            failing_since: Some(at(250)),
+            failure: Some("PartnerUnreachable".to_owned()),
+            ..ours()
+        };
+        let given_up = vec![
+            change(250, ChangeKind::Failed, OTHER, None),
+            change(200, ChangeKind::Contested, OTHER, None),
+            change(200, ChangeKind::Drift, OTHER, Some((180, 200))),
+        ];
+        let status = Status::new(registration.clone(), given_up, at(210)..at(270), 20);
+        let shown = status.to_string();
+        for line in [
+            "\nfailing     PartnerUnreachable, since 2026-11-22T13:40:00Z (20 min ago)\n",
+            "\nrival       https://other.example/***2222, in whose place ours was put 3 times, last 2026-11-22T12:30:00Z (1 h ago)\n",
+            "\ncontested   the rival came back every time, so nothing is repaired any more; ",
+            "│ 2026-11-22T13:40:00Z ┆ failed: PartnerUnreachable ┆ sync ",
+        ] {
+            assert!(shown.contains(line), "{line}\n{shown}");
+        }
+        assert!(!shown.contains("2026-11-22T12:50:00Z ┆"), "what was before the time is not listed");
+        assert_eq!(Status::start(&registration, at(210)), at(200), "but is read, to judge the present");
+
+        let set_since = Registration { rival: None, ..registration };
+        assert!(!Status::new(set_since, Vec::new(), at(0)..at(270), 20).is_contested());
+    }
+
+    proptest! {
+        #[test]
+        fn every_minute_within_a_window_and_the_time_counts_once(
+            windows in proptest::collection::vec((0u64..60, 0u64..60), 0..8),
+            (start, end) in (0u64..60, 0u64..60),
+        ) {
+            let expected = (start..end).filter(|minute| windows.iter().any(|(from, until)| (from..until).contains(&minute)));
+            let sum = united(windows.iter().map(|(from, until)| at(*from)..at(*until)), &(at(start)..at(end)));
+            prop_assert_eq!(sum.as_secs(), expected.count() as u64 * 60);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a command is about: the local run, or a deployed stack.
+
+use std::{error::Error, time::Duration};
+
+use anyhow::{Context, Result, anyhow, bail};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
+    retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_lambda::error::ProvideErrorMetadata;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use clap::{Args, error::ErrorKind};
+use serde_json::Value;
+use shared::Causes;
+use store::RegistrationLedger;
+
+use crate::{functions::Caller, project::Project};
+
+/// Lets the function come to its own end before we stop waiting: its timeout is 120 s.
+const INVOCATION: Duration = Duration::from_secs(130);
+
+/// How a person names it.
+#[derive(Args)]
+pub struct Choice {
+    /// The deployed stack; else the local run that `hooks dev` has up.
+    #[arg(long, global = true, value_name = "NAME")]
+    stack: Option<String>,
+    /// The stack's region; else that of AWS_REGION, or of the profile.
+    #[arg(long, global = true)]
+    region: Option<String>,
+    /// The profile of the AWS CLI with the credentials; else what the environment has, such as AWS_PROFILE.
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
+}
+
+/// What of it these commands need.
+pub struct Target {
+    /// The webhook's address, without the token.
+    pub address: String,
+    /// What stands in its table of the registration.
+    pub ledger: RegistrationLedger,
+    sync: Sync,
+}
+
+/// The function sync.
+enum Sync {
+    Local(Caller),
+    Deployed { lambda: aws_sdk_lambda::Client, name: String },
+}
+
+impl Target {
+    /// Finds it.
+    ///
+    /// # Errors
+    /// When no local run is up, or the stack cannot be found.
+    pub async fn find(choice: Choice) -> Result<Self> {
+        match &choice.stack {
+            // Not by `requires`, for which both would have to be on the same side of the command's name.
+            None if choice.region.is_some() || choice.profile.is_some() => {
+                let message = "--region and --profile are about a deployed stack; name it with --stack\n";
+                clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
+            }
+            None => Self::of_local_run(),
+            Some(stack) => Self::of_stack(stack, &aws(&choice).await?).await,
+        }
+    }
+
+    fn of_local_run() -> Result<Self> {
+        let run = Project::find()?.running("--stack")?;
+        let dynamodb = local::dynamodb::client(&run.dynamodb);
+        Ok(Self {
+            address: run.address,
+            ledger: RegistrationLedger::new(dynamodb, run.events_table),
+            sync: Sync::Local(Caller::at(run.functions)),
+        })
+    }
+
+    async fn of_stack(name: &str, aws: &SdkConfig) -> Result<Self> {
+        let described = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name).send().await;
+        let described = described.map_err(|error| refused(&format!("stack {name}"), &error))?;
+        let outputs = described.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
+        let output = |key: &str| {
+            let output = outputs.iter().find(|output| output.output_key() == Some(key));
+            let value = output.and_then(|output| output.output_value());
+            value.map(str::to_owned).with_context(|| {
+                format!("the stack {name} has no output {key}: it is not of this project, or its deployment has not come to an end")
+            })
+        };
+        // Carried out twice, a rotation would be two.
+        let once = aws.to_builder().retry_config(RetryConfig::disabled());
+        let patient = TimeoutConfig::builder().read_timeout(INVOCATION).operation_timeout(INVOCATION).build();
+        Ok(Self {
+            address: output("WebhookUrl")?,
+            ledger: RegistrationLedger::new(aws_sdk_dynamodb::Client::new(aws), output("EventsTableName")?),
+            sync: Sync::Deployed {
+                lambda: aws_sdk_lambda::Client::new(&once.timeout_config(patient).build()),
+                name: output("SyncFunctionName")?,
+            },
+        })
+    }
+
+    /// Calls sync, and gives its answer as it came; [`crate::functions::read_answer`] reads it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn call_sync(&self, event: &Value) -> Result<String> {
+        let (lambda, name) = match &self.sync {
+            Sync::Local(caller) => return caller.call("sync", event).await,
+            Sync::Deployed { lambda, name } => (lambda, name),
+        };
+        let answer = lambda.invoke().function_name(name).payload(event.to_string().into_bytes().into()).send().await;
+        let answer = answer.map_err(|error| refused(&format!("the function {name}"), &error))?;
+        let payload = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
+        Ok(String::from_utf8(payload)?)
+    }
+}
+
+/// What AWS has said, if it has answered, else what kept it from answering.
+fn refused(what: &str, error: &(impl ProvideErrorMetadata + Error + 'static)) -> anyhow::Error {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => anyhow!("{what}: {code}: {message}"),
+        _ => anyhow!("{what}: {}", Causes(error)),
+    }
+}
+
+/// The SDK as the AWS CLI is configured: by the environment, the files in `~/.aws`, and whatever they lead to.
+#[expect(clippy::disallowed_methods, reason = "a person's credentials can be anywhere")]
+async fn aws(choice: &Choice) -> Result<SdkConfig> {
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
+    if let Some(region) = &choice.region {
+        config = config.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &choice.profile {
+        // A profile that is named counts more than credentials that stand in the environment, as with the AWS CLI.
+        let lookups =
+            ProviderConfig::default().with_http_client(http).with_region(choice.region.clone().map(Region::new));
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&lookups).build();
+        config = config.profile_name(profile).credentials_provider(credentials);
+    }
+    let config = config.load().await;
+    if config.region().is_none() {
+        bail!("the region is not known; give --region, set AWS_REGION, or name a profile that has one");
+    }
+    Ok(config)
+}

@@ -1,0 +1,171 @@
+//! `hooks webhook`: looks after the webhook's registration with the provider.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use shared::Timestamp;
+use store::{Change, Listing, Order, RegistrationLedger};
+
+use crate::{
+    functions::read_answer,
+    human_time, show,
+    status::Status,
+    target::{Choice, Target},
+};
+
+/// What `plan` ends with when something would be set. 1 is a failure, and 2 a command line that cannot be read.
+const WOULD_UPDATE: u8 = 3;
+
+/// How many changes are read at once.
+const PAGE: u16 = 200;
+
+/// What to do, and about what.
+#[derive(Args)]
+pub struct Webhook {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    on: On,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+enum Command {
+    /// Shows which URL is registered.
+    Get,
+    /// Shows what `sync` would do, and does nothing.
+    #[command(
+        after_help = "Exit code: 0 when our URL is registered, 3 when `sync` would register it, 1 when that cannot be told."
+    )]
+    Plan,
+    /// Registers our URL if another one is registered, as the schedule does.
+    Sync,
+    /// Registers a URL, whatever is registered.
+    #[command(
+        after_help = "Without a URL it registers ours, also when sync has given up because somebody else keeps registering another.\nAfter another URL was set, the schedule registers ours again, unless SyncMode is observe."
+    )]
+    Set {
+        /// The URL; else that of this webhook, with its token.
+        url: Option<String>,
+    },
+    /// Gives our URL a new token, and registers it. The old token stays accepted for a time.
+    Rotate,
+    /// Shows what is known of the registration, and what has happened to it. Asks nobody but the table.
+    #[command(
+        after_help = "Times are UTC. \"not ours\" is the time in which the webhook may have pointed elsewhere: from the last check that found our URL to the one that found it again."
+    )]
+    Status {
+        /// At most so many changes.
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        limit: usize,
+        /// How far to look back, such as 90m, 36h, 7d or 2w.
+        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = human_time::duration)]
+        since: Duration,
+    },
+}
+
+/// What it is about, and how to show it.
+#[derive(Args)]
+struct On {
+    #[command(flatten)]
+    target: Choice,
+    /// How to show it. As json it is the function's own answer, on one line; status has an object of its own.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When it fails.
+pub async fn run(Webhook { command, on }: Webhook) -> Result<ExitCode> {
+    match command {
+        Command::Get => act("get", None, on).await,
+        Command::Plan => act("plan", None, on).await,
+        Command::Sync => act("sync", None, on).await,
+        Command::Set { url } => act("set", Some(url), on).await,
+        Command::Rotate => act("rotate", None, on).await,
+        Command::Status { limit, since } => status(limit, since, on).await,
+    }
+}
+
+/// Has sync do it, and shows what it reports.
+async fn act(action: &'static str, url: Option<Option<String>>, On { target, output }: On) -> Result<ExitCode> {
+    let target = Target::find(target).await?;
+    let mut event = json!({ "action": action });
+    if let Some(url) = url {
+        // Our address stands for our URL, whose token is not ours to know.
+        event["url"] = url.unwrap_or_else(|| target.address.clone()).into();
+    }
+    let answer = target.call_sync(&event).await?;
+    let report = read_answer(&answer)?;
+    print(&match output {
+        Output::Json => format!("{}\n", answer.trim_end()),
+        Output::Table => show::report(&report).with_context(|| format!("not a report: {answer}"))?,
+    })?;
+    exit_code(action, &report)
+}
+
+fn exit_code(action: &str, report: &Value) -> Result<ExitCode> {
+    match report["outcome"].as_str() {
+        Some("updated") if report["verified"] != true => {
+            bail!("the provider said OK, but the URL that was set is not the one that is registered")
+        }
+        Some("would_update") if action == "plan" => Ok(ExitCode::from(WOULD_UPDATE)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Shows what stands in the table.
+async fn status(limit: usize, since: Duration, On { target, output }: On) -> Result<ExitCode> {
+    let ledger = Target::find(target).await?.ledger;
+    let now = Timestamp::from(SystemTime::now());
+    let since = now.minus(since);
+    let registration = ledger.read().await?;
+    let changes = changes_since(&ledger, Status::start(&registration, since)).await?;
+    let status = Status::new(registration, changes, since..now, limit);
+    print(&match output {
+        Output::Json => format!("{}\n", status.json()),
+        Output::Table => status.to_string(),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output. Whoever has read enough of it, such as `head`, may close it.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output"),
+    }
+}
+
+/// Everything in the ledger since a time, the last one first.
+async fn changes_since(ledger: &RegistrationLedger, start: Timestamp) -> Result<Vec<Change>> {
+    // Another clock than ours has dated them.
+    let end = Timestamp::from_micros(i64::MAX);
+    let mut listing = Listing { times: start..end, order: Order::NewestFirst, after: None, limit: PAGE };
+    let mut changes = Vec::new();
+    loop {
+        let page = ledger.changes(&listing).await?;
+        changes.extend(page.items);
+        listing.after = page.next;
+        if listing.after.is_none() {
+            return Ok(changes);
+        }
+    }
+}

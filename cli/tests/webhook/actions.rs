@@ -1,0 +1,130 @@
+use local::partner::{Call, Fault};
+use serde_json::{Value, json};
+
+use crate::world::{ADDRESS, FOREIGN, OURS, World, project, webhook_in};
+
+const UP_TO_DATE: &str = "\
+action      plan
+outcome     up_to_date
+registered  https://hooks.example.com/v1/webhook/***2b72
+desired     https://hooks.example.com/v1/webhook/***2b72
+verified    yes
+";
+
+const WOULD_UPDATE: &str = "\
+action      plan
+outcome     would_update
+registered  https://other.example/in/***66aa
+desired     https://hooks.example.com/v1/webhook/***2b72
+verified    no
+";
+
+#[tokio::test]
+async fn our_url_is_registered_and_the_plan_tells_by_its_exit_code_whether_it_still_is() {
+    let world = World::start("plan").await;
+    let synced = world.webhook(&["sync"]).await;
+    assert_eq!((synced.code, synced.stderr.as_str()), (0, ""));
+    assert!(synced.stdout.contains("outcome     updated"), "{}", synced.stdout);
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+
+    let planned = world.webhook(&["plan"]).await;
+    assert_eq!((planned.code, planned.stdout.as_str()), (0, UP_TO_DATE));
+
+    world.partner.register(Some(FOREIGN));
+    let planned = world.webhook(&["plan"]).await;
+    assert_eq!((planned.code, planned.stdout.as_str()), (3, WOULD_UPDATE));
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN), "a plan changes nothing");
+
+    let repaired = world.webhook(&["sync"]).await;
+    assert_eq!(repaired.code, 0);
+    assert!(repaired.stdout.contains("\nnot ours    20"), "{}", repaired.stdout);
+}
+
+#[tokio::test]
+async fn json_is_the_answer_of_the_function_on_one_line() {
+    let world = World::start("json").await;
+    let got = world.webhook(&["get", "--output", "json"]).await;
+    assert_eq!((got.code, got.stdout.lines().count()), (0, 1));
+    let desired = format!("{ADDRESS}/***2b72");
+    let report = json!({
+        "action": "get", "outcome": "reported", "desired": desired, "registered": null, "verified": false,
+    });
+    assert_eq!(serde_json::from_str::<Value>(&got.stdout).unwrap(), report);
+    let got = world.webhook(&["get"]).await;
+    assert!(got.stdout.contains("registered  nothing\n"), "{}", got.stdout);
+}
+
+#[tokio::test]
+async fn another_url_is_set_and_ours_again_when_none_is_given() {
+    let world = World::start("set").await;
+    let set = world.webhook(&["set", FOREIGN]).await;
+    assert_eq!((set.code, set.stderr.as_str()), (0, ""));
+    assert!(set.stdout.contains("registered  https://other.example/in/***66aa\n"), "{}", set.stdout);
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+
+    let set = world.webhook(&["set"]).await;
+    assert_eq!(set.code, 0, "{set:?}");
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+}
+
+#[tokio::test]
+async fn our_url_gets_a_new_token() {
+    let world = World::start("rotate").await;
+    assert_eq!(world.webhook(&["sync"]).await.code, 0);
+    let rotated = world.webhook(&["rotate"]).await;
+    assert_eq!(rotated.code, 0, "{rotated:?}");
+    let registered = world.partner.registered().unwrap();
+    assert!(registered.starts_with(ADDRESS) && registered != OURS);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_by_its_type_on_standard_error() {
+    let world = World::start("errors").await;
+    let bad = world.webhook(&["set", "http://other.example/Foreign-Token-9876543210"]).await;
+    assert_eq!((bad.code, bad.stdout.as_str()), (1, ""));
+    let message = "error: BadRequest: bad request: \"url\" cannot be registered: not https (http is only allowed to a loopback address)\n";
+    assert_eq!(bad.stderr, message);
+
+    world.partner.next(Call::Set, Fault::SetIgnored);
+    let ignored = world.webhook(&["sync"]).await;
+    assert_eq!(ignored.code, 1);
+    assert!(ignored.stdout.contains("verified    no\n"), "{}", ignored.stdout);
+    let message = "error: the provider said OK, but the URL that was set is not the one that is registered\n";
+    assert_eq!(ignored.stderr, message);
+
+    world.secrets.put("partner", &json!({ "client_id": "wrong", "client_secret": "wrong" }).to_string());
+    for arguments in [["plan", "--output", "table"], ["sync", "--output", "json"]] {
+        let failed = world.webhook(&arguments).await;
+        assert_eq!((failed.code, failed.stdout.as_str()), (1, ""));
+        assert!(failed.stderr.starts_with("error: WrongCredentials: the provider refuses"), "{}", failed.stderr);
+    }
+}
+
+#[tokio::test]
+async fn without_a_local_run_and_without_a_stack_there_is_nothing_to_do() {
+    let project = project("nothing-up");
+    for action in ["get", "status"] {
+        let ended = webhook_in(&project, &[action], &[]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+        let message =
+            "error: no local run is up; start one with `cargo hooks dev` in another terminal, or give --stack\n";
+        assert_eq!(ended.stderr, message);
+    }
+}
+
+#[tokio::test]
+async fn a_command_line_that_cannot_be_read_is_refused() {
+    let project = project("usage");
+    for arguments in [
+        &["delete"][..],
+        &["plan", "--region", "eu-west-1"],
+        &["plan", "--profile", "other"],
+        &["get", "--output", "yaml"],
+        &["status", "--since", "yesterday"],
+        &["status", "--limit", "-1"],
+        &["get", FOREIGN],
+    ] {
+        let ended = webhook_in(&project, arguments, &[]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments:?}");
+    }
+}

@@ -1,0 +1,81 @@
+use std::fs;
+
+use crate::world::{FOREIGN, OURS, World, project};
+
+const CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
+
+#[tokio::test]
+async fn a_deployed_stack_is_found_by_its_name() {
+    let world = World::start("stack").await;
+    let hooks = async |action| world.webhook_of_stack(&[action, "--stack", "hooks"], &CREDENTIALS).await;
+    assert_eq!(hooks("sync").await.code, 0);
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+    world.partner.register(Some(FOREIGN));
+    assert_eq!(hooks("plan").await.code, 3);
+    assert_eq!(hooks("set").await.code, 0);
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+    let options_first = ["--stack", "hooks", "--output", "json", "get", "--region", "eu-west-1"];
+    assert_eq!(world.webhook_of_stack(&options_first, &CREDENTIALS[..2]).await.code, 0);
+    let status = hooks("status").await;
+    assert!(status.stdout.starts_with("registered  https://hooks.example.com/v1/webhook/***2b72, ours since "));
+
+    world.secrets.put("partner", "{}");
+    let failed = hooks("get").await;
+    assert_eq!((failed.code, failed.stdout.as_str()), (1, ""));
+    assert!(
+        failed.stderr.starts_with("error: SecretUnusable: the secret partner (PARTNER_SECRET_ID) does not hold"),
+        "{}",
+        failed.stderr
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_stack_of_this_project_is_refused() {
+    let world = World::start("no-stack").await;
+    for (stack, message) in [
+        ("other", "error: stack other: ValidationError: Stack with id other does not exist\n"),
+        (
+            "empty",
+            "error: the stack empty has no output WebhookUrl: it is not of this project, or its deployment has not come to an end\n",
+        ),
+    ] {
+        let ended = world.webhook_of_stack(&["sync", "--stack", stack], &CREDENTIALS).await;
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (1, "", message));
+    }
+    assert_eq!(world.partner.calls(), []);
+}
+
+#[tokio::test]
+async fn region_and_credentials_come_from_where_the_aws_cli_has_them() {
+    let world = World::start("credentials").await;
+    let home = project("home");
+    fs::create_dir_all(home.join(".aws")).unwrap();
+    let process = home.join("credentials.json");
+    fs::write(&process, r#"{"Version":1,"AccessKeyId":"local","SecretAccessKey":"local"}"#).unwrap();
+    let config = format!(
+        "[profile keys]\nregion = eu-west-1\naws_access_key_id = local\naws_secret_access_key = local\n\
+         [profile process]\nregion = eu-west-1\ncredential_process = cat {}\n\
+         [profile sso]\nregion = eu-west-1\nsso_session = here\nsso_account_id = 123456789012\nsso_role_name = operator\n\
+         [sso-session here]\nsso_region = eu-west-1\nsso_start_url = https://here.awsapps.com/start\n",
+        process.display()
+    );
+    fs::write(home.join(".aws/config"), config).unwrap();
+    let home = [("HOME", home.to_str().unwrap()), ("PATH", "/usr/bin:/bin"), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let get = async |arguments: &[&str], environment: &[(&str, &str)]| {
+        let arguments = [&["get", "--stack", "hooks"], arguments].concat();
+        world.webhook_of_stack(&arguments, &[&home, environment].concat()).await
+    };
+    assert_eq!(get(&["--profile", "keys"], &[]).await.code, 0);
+    assert_eq!(get(&[], &[("AWS_PROFILE", "process")]).await.code, 0);
+    assert_eq!(get(&["--region", "eu-west-1"], &CREDENTIALS[..2]).await.code, 0);
+
+    let nowhere = get(&[], &CREDENTIALS[..2]).await;
+    let message = "error: the region is not known; give --region, set AWS_REGION, or name a profile that has one\n";
+    assert_eq!((nowhere.code, nowhere.stderr.as_str()), (1, message));
+    let nobody = get(&[], &CREDENTIALS[2..]).await;
+    assert!(nobody.stderr.contains("no credentials found in chain"), "{}", nobody.stderr);
+    // A profile that is named counts more than the credentials in the environment.
+    let not_logged_in = get(&["--profile", "sso"], &CREDENTIALS).await;
+    assert!(not_logged_in.stderr.contains("failed to load the cached SSO token"), "{}", not_logged_in.stderr);
+}

@@ -1,0 +1,201 @@
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Output,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use lambda_runtime::Diagnostic;
+use local::{
+    dynamodb::DynamoDb,
+    partner::{CLIENT_ID, CLIENT_SECRET, Partner},
+    secrets::SecretsManager,
+};
+use serde_json::{Value, json};
+use startup::{Environment, Metrics};
+use store::RegistrationLedger;
+use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
+use tokio::{
+    net::TcpListener,
+    process::Command,
+    sync::{mpsc, oneshot},
+};
+
+pub const TOKEN: &str = "Webhook-Token-0123456789";
+pub const ADDRESS: &str = "https://hooks.example.com/v1/webhook";
+pub const OURS: &str = "https://hooks.example.com/v1/webhook/Webhook-Token-0123456789";
+pub const FOREIGN: &str = "https://other.example/in/Foreign-Token-9876543210";
+
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10), settle: Duration::ZERO };
+
+/// A local run, as `hooks dev` leaves it for the commands beside it, with the function sync and everything that it needs.
+pub struct World {
+    pub partner: Partner,
+    pub secrets: SecretsManager,
+    pub dynamodb: DynamoDb,
+    /// Where Lambda and CloudFormation are.
+    aws: String,
+    project: PathBuf,
+}
+
+/// How the program ended, and what it has printed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl World {
+    /// A run with nothing registered. Each test has a project folder of its own, by this name.
+    pub async fn start(name: &str) -> Self {
+        let partner = Partner::start().await.unwrap();
+        let secrets = SecretsManager::start().await.unwrap();
+        secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
+        secrets.put("webhook-token", TOKEN);
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let functions = serve_sync(&partner, &secrets, &dynamodb).await;
+        let run = json!({
+            "webhook": OURS,
+            "address": ADDRESS,
+            "functions": functions,
+            "dynamodb": dynamodb.url(),
+            "events_table": dynamodb.events_table(),
+        });
+        let project = project(name);
+        fs::write(project.join("target/hooks/run.json"), run.to_string()).unwrap();
+        Self { partner, secrets, dynamodb, aws: format!("http://{functions}"), project }
+    }
+
+    /// Runs `hooks webhook` with these arguments, and checks that no secret is shown.
+    pub async fn webhook(&self, arguments: &[&str]) -> Ended {
+        let ended = webhook_in(&self.project, arguments, &[]).await;
+        self.assert_no_secret(&ended);
+        ended
+    }
+
+    /// The same away from any checkout, with the world as AWS. The environment is the user's.
+    pub async fn webhook_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+        let dynamodb = self.dynamodb.url();
+        let endpoints = [("AWS_ENDPOINT_URL", self.aws.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str())];
+        let ended = webhook_in(Path::new("/"), arguments, &[&endpoints, environment].concat()).await;
+        self.assert_no_secret(&ended);
+        ended
+    }
+
+    fn assert_no_secret(&self, ended: &Ended) {
+        let mut secrets = self.partner.access_tokens();
+        secrets.extend(self.secrets.values("webhook-token"));
+        secrets.extend([CLIENT_ID, CLIENT_SECRET, "Foreign-Token"].map(str::to_owned));
+        for secret in secrets {
+            assert!(!format!("{ended:?}").contains(&secret), "{secret} is in {ended:?}");
+        }
+    }
+
+    /// What stands in the table.
+    pub fn ledger(&self) -> RegistrationLedger {
+        RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+}
+
+/// An empty checkout.
+pub fn project(name: &str) -> PathBuf {
+    let project = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // That of an earlier run of the test, if there was one.
+    let _ = fs::remove_dir_all(&project);
+    fs::create_dir_all(project.join("functions/receiver")).unwrap();
+    fs::create_dir_all(project.join("target/hooks")).unwrap();
+    fs::write(project.join("template.yaml"), "").unwrap();
+    project
+}
+
+/// Runs `hooks webhook` with these arguments in a folder, and with these variables alone.
+pub async fn webhook_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    let mut hooks = Command::new(env!("CARGO_BIN_EXE_hooks"));
+    hooks.arg("webhook").args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied());
+    let Output { status, stdout, stderr } = hooks.output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+type Call = (Value, oneshot::Sender<Result<Value, Diagnostic>>);
+
+/// Runs the function behind the API of Lambda, which that of a local run is a part of, beside that of CloudFormation.
+async fn serve_sync(partner: &Partner, secrets: &SecretsManager, dynamodb: &DynamoDb) -> SocketAddr {
+    let config = Config::read(&Environment::from([
+        ("PARTNER_API_BASE_URL", partner.url().as_str()),
+        ("PARTNER_SECRET_ID", "partner"),
+        ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
+        ("WEBHOOK_URL", ADDRESS),
+        ("EVENTS_TABLE", dynamodb.events_table()),
+        ("SEALED_TABLE", dynamodb.sealed_table()),
+    ]));
+    let metrics = Metrics::read(&Environment::from([]), io::sink()).unwrap();
+    let sync = WebhookSync::new(config.unwrap(), LIMITS, secrets.client(), dynamodb.client(), metrics);
+    let (calls, mut called) = mpsc::channel::<Call>(1);
+    // On a thread of its own, as in Lambda: what it waits for cannot move to another.
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            while let Some((event, answer)) = called.recv().await {
+                let mut random = [0; RANDOM];
+                getrandom::fill(&mut random).unwrap();
+                let now = SystemTime::now().into();
+                let done = sync.handle(Invocation { event, now, time_left: Duration::from_secs(120), random }).await;
+                let done = done.map(|answer| serde_json::to_value(answer).unwrap()).map_err(Diagnostic::from);
+                answer.send(done).unwrap();
+            }
+        });
+    });
+    let router = Router::new()
+        .route("/2015-03-31/functions/sync/invocations", post(invoke))
+        .route("/", post(describe_stacks))
+        .with_state(calls);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, router).into_future());
+    address
+}
+
+async fn invoke(State(calls): State<mpsc::Sender<Call>>, event: Bytes) -> Response {
+    let (answer, answered) = oneshot::channel();
+    calls.send((serde_json::from_slice(&event).unwrap(), answer)).await.unwrap();
+    match answered.await.unwrap() {
+        Ok(answer) => answer.to_string().into_response(),
+        Err(error) => ([("x-amz-function-error", "Unhandled")], serde_json::to_string(&error).unwrap()).into_response(),
+    }
+}
+
+/// Knows the stack `hooks`, and `empty`, which has no outputs.
+async fn describe_stacks(request: String) -> Response {
+    let stack = |outputs: &str| {
+        format!(
+            "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>a</StackName>\
+             <CreationTime>2026-11-22T09:30:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>\
+             <Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+        )
+    };
+    let outputs = [("WebhookUrl", ADDRESS), ("EventsTableName", "events"), ("SyncFunctionName", "sync")]
+        .map(|(key, value)| format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"));
+    let xml = [("content-type", "text/xml")];
+    if request.contains("StackName=hooks") {
+        (xml, stack(&outputs.concat())).into_response()
+    } else if request.contains("StackName=empty") {
+        (xml, stack("")).into_response()
+    } else {
+        let error = "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>\
+                     <Message>Stack with id other does not exist</Message></Error></ErrorResponse>";
+        (StatusCode::BAD_REQUEST, xml, error).into_response()
+    }
+}

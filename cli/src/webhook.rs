@@ -93,51 +93,43 @@ enum Output {
 ///
 /// # Errors
 /// When it fails.
-pub async fn run(Webhook { command, on }: Webhook) -> Result<ExitCode> {
-    match command {
-        Command::Get => act("get", None, on).await,
-        Command::Plan => act("plan", None, on).await,
-        Command::Sync => act("sync", None, on).await,
-        Command::Set { url } => act("set", Some(url), on).await,
-        Command::Rotate => act("rotate", None, on).await,
-        Command::Status { limit, since } => status(limit, since, on).await,
-    }
+pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Result<ExitCode> {
+    let target = Target::find(target).await?;
+    let event = match command {
+        Command::Get => json!({ "action": "get" }),
+        Command::Plan => json!({ "action": "plan" }),
+        Command::Sync => json!({ "action": "sync" }),
+        // Our address stands for our URL, whose token is not ours to know.
+        Command::Set { url } => json!({ "action": "set", "url": url.as_ref().unwrap_or(&target.address) }),
+        Command::Rotate => json!({ "action": "rotate" }),
+        Command::Status { limit, since } => return status(&target.ledger, limit, since, output).await,
+    };
+    act(&target, &event, output).await
 }
 
 /// Has sync do it, and shows what it reports.
-async fn act(action: &'static str, url: Option<Option<String>>, On { target, output }: On) -> Result<ExitCode> {
-    let target = Target::find(target).await?;
-    let mut event = json!({ "action": action });
-    if let Some(url) = url {
-        // Our address stands for our URL, whose token is not ours to know.
-        event["url"] = url.unwrap_or_else(|| target.address.clone()).into();
-    }
-    let answer = target.call_sync(&event).await?;
+async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode> {
+    let answer = target.call_sync(event).await?;
     let report = read_answer(&answer)?;
     print(&match output {
         Output::Json => format!("{}\n", answer.trim_end()),
         Output::Table => show::report(&report).with_context(|| format!("not a report: {answer}"))?,
     })?;
-    exit_code(action, &report)
-}
-
-fn exit_code(action: &str, report: &Value) -> Result<ExitCode> {
     match report["outcome"].as_str() {
         Some("updated") if report["verified"] != true => {
             bail!("the provider said OK, but the URL that was set is not the one that is registered")
         }
-        Some("would_update") if action == "plan" => Ok(ExitCode::from(WOULD_UPDATE)),
+        Some("would_update") if event["action"] == "plan" => Ok(ExitCode::from(WOULD_UPDATE)),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// Shows what stands in the table.
-async fn status(limit: usize, since: Duration, On { target, output }: On) -> Result<ExitCode> {
-    let ledger = Target::find(target).await?.ledger;
+async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, output: Output) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let since = now.minus(since);
     let registration = ledger.read().await?;
-    let changes = changes_since(&ledger, Status::start(&registration, since)).await?;
+    let changes = changes_since(ledger, Status::start(&registration, since)).await?;
     let status = Status::new(registration, changes, since..now, limit);
     print(&match output {
         Output::Json => format!("{}\n", status.json()),

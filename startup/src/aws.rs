@@ -58,8 +58,12 @@ struct EnvironmentVariables;
 
 impl LoadServiceConfig for EnvironmentVariables {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        if key.env() == "AWS_ENDPOINT_URL" && is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+            return None;
+        }
         let service = key.service_id().to_uppercase().replace(' ', "_");
-        env::var(format!("{}_{service}", key.env())).or_else(|_| env::var(key.env())).ok()
+        let set = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
+        set(&format!("{}_{service}", key.env())).or_else(|| set(key.env()))
     }
 }
 

@@ -211,10 +211,8 @@ impl<'a> Run<'a> {
     }
 
     async fn restore(&mut self) -> Result<Option<Report>, SyncError> {
-        // Without ours ever having been registered, the provider need not be asked: its credentials may be wrong.
-        if self.book.state().ours_at.is_none() {
-            return Ok(None);
-        }
+        // It is kept right before ours is set for the first time. Without it the provider is not asked: ours never was
+        // registered, perhaps because the credentials are wrong, or there is nothing to put back.
         let before = self.sync.url_before_ours.read().await?;
         let before = before.and_then(|url| RegisteredUrl::new(url.expose()));
         let Some(Ok(before)) = before.map(|url| WebhookUrl::of_registered(&url)) else { return Ok(None) };

@@ -27,7 +27,9 @@ pub async fn what_comes_while_the_table_is_away_is_recorded_later(world: &World)
     functions::have_started_anew(&world.emulator, world.output("ReceiverFunctionName")).await;
     queued.push(acknowledged(world, &world.registered(), 4).await);
     let (forged, _) = acknowledged(world, &world.with_another_token(), 5).await;
-    assert_eq!(world.queues().waiting().await, queued.len() + 1);
+    // A message may be sent twice, when the queue's answer comes too late.
+    let waiting = world.queues().waiting().await;
+    assert!(waiting > queued.len(), "only {waiting} of {} events wait", queued.len() + 1);
     say(
         "events are acknowledged and wait in the fallback queue, one of a receiver without tokens and a forged one too",
     );

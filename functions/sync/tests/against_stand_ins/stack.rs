@@ -80,6 +80,31 @@ async fn what_went_wrong_is_told_in_words_and_wrong_credentials_are_tried_exactl
 }
 
 #[tokio::test]
+async fn a_stack_that_is_rolled_back_asks_nobody_when_ours_cannot_have_been_registered() {
+    let world = World::start().await;
+    world.partner.register(Some(FOREIGN));
+    world.partner.next(Call::Get, Fault::Status(500));
+    world.send_request("Create", "true").await.0.unwrap_err();
+    world.partner.take_calls();
+    let (resolved, _) = world.send_request("Delete", "true").await;
+    assert_eq!((resolved.unwrap().outcome, world.partner.calls()), ("left_alone", vec![]));
+}
+
+#[tokio::test]
+async fn a_stack_that_is_rolled_back_puts_back_what_was_there_also_when_it_was_not_told_that_ours_was_taken() {
+    let world = World::start().await;
+    world.partner.register(Some(FOREIGN));
+    let before = json!({ "status": "OK", "url": FOREIGN, "reason": 1 });
+    world.partner.next(Call::Get, Fault::Answer(200, before.to_string()));
+    world.partner.next(Call::Get, Fault::Status(500));
+    world.send_request("Create", "true").await.0.unwrap_err();
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+    let (resolved, _) = world.send_request("Delete", "true").await;
+    assert_eq!(resolved.unwrap().outcome, "updated");
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+}
+
+#[tokio::test]
 async fn every_failure_is_told_within_the_size_that_cloudformation_takes() {
     for (call, fault, cause) in [
         (Call::AccessToken, Fault::Reason(3), "AddressBlocked"),

@@ -43,6 +43,8 @@ struct Secrets(Arc<Mutex<HashMap<String, Secret>>>);
 struct Secret {
     versions: HashMap<String, String>,
     stages: HashMap<String, String>,
+    /// The versions in the order in which they were created, which stands for the time.
+    created: Vec<String>,
 }
 
 impl SecretsManager {
@@ -94,7 +96,7 @@ impl SecretsManager {
         let mut secrets = self.secrets.lock();
         let secret = secrets.entry(id.to_owned()).or_default();
         let version = format!("by-hand-{}", secret.versions.len() + 1);
-        secret.versions.insert(version.clone(), value.to_owned());
+        secret.add(&version, value);
         secret.move_stage(CURRENT, &version);
     }
 
@@ -123,6 +125,11 @@ impl Secrets {
 }
 
 impl Secret {
+    fn add(&mut self, version: &str, value: &str) {
+        self.versions.insert(version.to_owned(), value.to_owned());
+        self.created.push(version.to_owned());
+    }
+
     /// Moves a label to a version, as AWS does: the version that was current before becomes the previous one.
     fn move_stage(&mut self, stage: &str, version: &str) {
         let before = self.stages.insert(stage.to_owned(), version.to_owned());
@@ -192,7 +199,7 @@ fn put_value(secret: &mut Secret, request: &Request) -> Answer {
         Some(_) => return Ok(described(secret, request, version)),
         None => {}
     }
-    secret.versions.insert(version.clone(), value.clone());
+    secret.add(version, value);
     for stage in request.version_stages.as_deref().unwrap_or(&[CURRENT.to_owned()]) {
         secret.move_stage(stage, version);
     }
@@ -226,5 +233,6 @@ fn described(secret: &Secret, request: &Request, version: &str) -> Value {
         "Name": request.secret_id,
         "VersionId": version,
         "VersionStages": secret.stages_of(version),
+        "CreatedDate": secret.created.iter().position(|created| created == version),
     })
 }

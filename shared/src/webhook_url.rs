@@ -44,31 +44,13 @@ impl WebhookUrl {
     /// # Errors
     /// One per rule that it breaks; the first counts.
     pub fn parse(text: &str) -> Result<Self, InvalidWebhookUrl> {
-        Self::read(text, |url| match url.scheme() {
+        let (text, url) = Self::read(text)?;
+        let allowed = match url.scheme() {
             "https" => url.has_host(),
-            "http" => is_loopback(url),
+            "http" => is_loopback(&url),
             _ => false,
-        })
-    }
-
-    /// Reads a URL that was registered before, to register it again: as the provider wrote it, with `https` if it wrote no
-    /// scheme. It may be http to anywhere, which is no worse than it was.
-    ///
-    /// # Errors
-    /// As for [`WebhookUrl::parse`].
-    pub fn of_registered(registered: &RegisteredUrl) -> Result<Self, InvalidWebhookUrl> {
-        Self::read(&registered.with_scheme("https"), |url| matches!(url.scheme(), "http" | "https") && url.has_host())
-    }
-
-    fn read(text: &str, allowed: impl FnOnce(&Url) -> bool) -> Result<Self, InvalidWebhookUrl> {
-        if text.chars().count() > LONGEST {
-            return Err(InvalidWebhookUrl::TooLong);
-        }
-        if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
-            return Err(InvalidWebhookUrl::NotAUrl);
-        }
-        let url = Url::parse(text).map_err(|_| InvalidWebhookUrl::NotAUrl)?;
-        if !allowed(&url) {
+        };
+        if !allowed {
             return Err(InvalidWebhookUrl::NotHttps);
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -77,7 +59,31 @@ impl WebhookUrl {
         if url.fragment().is_some() {
             return Err(InvalidWebhookUrl::HasFragment);
         }
-        Ok(Self { text: text.to_owned(), url })
+        Ok(Self { text, url })
+    }
+
+    /// Reads a URL that was registered before, to register it again: as the provider wrote it, with `https` if it wrote no
+    /// scheme. It may be http to anywhere, and have what else we would not register, which is no worse than it was.
+    ///
+    /// # Errors
+    /// When it is no URL with a host, or longer than the provider takes.
+    pub fn of_registered(registered: &RegisteredUrl) -> Result<Self, InvalidWebhookUrl> {
+        let (text, url) = Self::read(&registered.with_scheme("https"))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(InvalidWebhookUrl::NotAUrl);
+        }
+        Ok(Self { text, url })
+    }
+
+    fn read(text: &str) -> Result<(String, Url), InvalidWebhookUrl> {
+        if text.chars().count() > LONGEST {
+            return Err(InvalidWebhookUrl::TooLong);
+        }
+        if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
+            return Err(InvalidWebhookUrl::NotAUrl);
+        }
+        let url = Url::parse(text).map_err(|_| InvalidWebhookUrl::NotAUrl)?;
+        Ok((text.to_owned(), url))
     }
 
     /// The URL to register: the webhook's address with the token as last part of its path.
@@ -141,9 +147,9 @@ impl RegisteredUrl {
             && url.port_or_known_default() == wanted.url.port_or_known_default()
             && path(&url) == path(&wanted.url)
             && url.query() == wanted.url.query()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none()
+            && url.fragment() == wanted.url.fragment()
+            && url.username() == wanted.url.username()
+            && url.password() == wanted.url.password()
     }
 
     /// What stands where the token should be, if this is that address and one more part of a path.
@@ -321,6 +327,7 @@ mod tests {
             ("https://other.example/in?a=b", "https://other.example/in?a=b"),
             ("http://other.example/in", "http://other.example/in"),
             ("other.example/in", "https://other.example/in"),
+            ("https://user:pass@other.example/in#part", "https://user:pass@other.example/in#part"),
         ] {
             assert_eq!(WebhookUrl::of_registered(&RegisteredUrl::new(text).unwrap()).unwrap().expose(), again);
         }

@@ -15,7 +15,9 @@ pub use delivery::{Content, Delivery, StoredDelivery};
 pub use error::StoreError;
 pub use read::{Cursor, Listing, Order, Page, Reader};
 pub use record::{Recorded, Recorder};
-pub use registration::{Change, ChangeKind, Registration, RegistrationLedger, Rival, UnknownChange, UrlBeforeOurs};
+pub use registration::{
+    Before, Change, ChangeKind, Registration, RegistrationLedger, Rival, UnknownChange, UrlBeforeOurs,
+};
 pub use settings::Settings;
 pub use state::State;
 pub use tokens::{AcceptedToken, AcceptedTokens, REREAD_INTERVAL};

@@ -5,7 +5,7 @@ use std::{fmt, ops::Range, str::FromStr};
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::put_item::PutItemError,
+    operation::transact_write_items::TransactWriteItemsError,
     types::{AttributeValue, Put, TransactWriteItem},
 };
 use shared::{EventId, Secret, Timestamp};
@@ -20,6 +20,8 @@ use crate::{
 /// What is known of the registration. URLs are as they are shown: with their tokens masked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registration {
+    /// How often it was written.
+    pub version: u64,
     /// When the provider was asked last and answered.
     pub checked_at: Option<Timestamp>,
     /// What was registered then; `None` when nothing was.
@@ -173,19 +175,27 @@ impl RegistrationLedger {
         answer.item.as_ref().map_or_else(|| Ok(Registration::default()), Registration::from_item)
     }
 
-    /// Writes the state and what has happened: all of it, or nothing.
+    /// Writes the state and what has happened: all of it, or nothing. The state is one that was read, changed; what is
+    /// written has the next version.
     ///
     /// # Errors
-    /// When DynamoDB does not carry it out.
+    /// [`StoreError::Conflict`] when the state is no longer of the version that was read; else when DynamoDB does not carry it
+    /// out.
     pub async fn write(&self, state: &Registration, changes: &[Change]) -> Result<(), StoreError> {
-        let items = std::iter::once(state.item()).chain(changes.iter().map(Change::item));
-        let puts = items.map(|item| {
-            let put = Put::builder().table_name(&self.events_table).set_item(Some(item)).build();
-            put.map(|put| TransactWriteItem::builder().put(put).build())
-        });
+        let put = |item| Put::builder().table_name(&self.events_table).set_item(Some(item));
+        let next = Registration { version: state.version + 1, ..state.clone() };
+        let state = put(next.item())
+            .condition_expression("attribute_not_exists(pk) OR #version = :read")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":read", AttributeValue::N(state.version.to_string()));
+        let puts = std::iter::once(state).chain(changes.iter().map(|change| put(change.item())));
+        let puts = puts.map(|put| put.build().map(|put| TransactWriteItem::builder().put(put).build()));
         let puts = puts.collect::<Result<Vec<_>, _>>().map_err(|error| StoreError::DynamoDb(error.to_string()))?;
-        let written = self.client.transact_write_items().set_transact_items(Some(puts)).send().await;
-        written.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
+        match self.client.transact_write_items().set_transact_items(Some(puts)).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(is_conflict) => Err(StoreError::Conflict),
+            Err(error) => Err(StoreError::dynamodb(&error)),
+        }
     }
 
     /// What has happened within a time.
@@ -198,6 +208,22 @@ impl RegistrationLedger {
         let changes = page.items.iter().map(Change::from_item).collect::<Result<Vec<_>, _>>()?;
         Ok(Page { items: changes, next: page.next })
     }
+}
+
+/// Whether the state has changed, or somebody is about to change it.
+fn is_conflict(error: &TransactWriteItemsError) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
+    let code = cancelled.cancellation_reasons().first().and_then(|reason| reason.code());
+    matches!(code, Some("ConditionalCheckFailed" | "TransactionConflict"))
+}
+
+/// What was registered before ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// As the provider wrote it.
+    pub url: Secret,
+    /// Of which partner account it was the webhook: a text that is the same for the same account.
+    pub account: String,
 }
 
 /// The URL that was registered before ours. It may have a secret of somebody else in it, so it is in the sealed table.
@@ -213,11 +239,11 @@ impl UrlBeforeOurs {
         Self { client, sealed_table: sealed_table.into() }
     }
 
-    /// Keeps the URL, unless one is kept already.
+    /// Keeps the URL, in place of one that is kept already. `account` says whose webhook it was, see [`Before::account`].
     ///
     /// # Errors
     /// When DynamoDB does not carry it out.
-    pub async fn keep(&self, url: &Secret, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn keep(&self, url: &Secret, account: &str, now: Timestamp) -> Result<(), StoreError> {
         let put = self
             .client
             .put_item()
@@ -225,22 +251,16 @@ impl UrlBeforeOurs {
             .item(keys::PK, text(keys::REGISTRATION))
             .item(keys::SK, text(keys::URL_BEFORE_OURS))
             .item("url", text(url.expose()))
-            .item("kept_at", text(now))
-            .condition_expression("attribute_not_exists(pk)");
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::dynamodb(&error)),
-        }
+            .item("account", text(account))
+            .item("kept_at", text(now));
+        put.send().await.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
     }
 
     /// The URL, if there was one.
     ///
     /// # Errors
     /// When DynamoDB does not answer, or the item cannot be read.
-    pub async fn read(&self) -> Result<Option<Secret>, StoreError> {
+    pub async fn read(&self) -> Result<Option<Before>, StoreError> {
         let get = self
             .client
             .get_item()
@@ -249,7 +269,10 @@ impl UrlBeforeOurs {
             .key(keys::SK, text(keys::URL_BEFORE_OURS))
             .consistent_read(true);
         let answer = get.send().await.map_err(|error| StoreError::dynamodb(&error))?;
-        answer.item.as_ref().map(|item| Attributes(item).text("url").map(Secret::new)).transpose()
+        let Some(item) = &answer.item else { return Ok(None) };
+        let attributes = Attributes(item);
+        let (url, account) = (attributes.text("url")?, attributes.text("account")?);
+        Ok(Some(Before { url: Secret::new(url), account: account.to_owned() }))
     }
 }
 
@@ -257,6 +280,7 @@ impl Registration {
     fn item(&self) -> Item {
         let mut item =
             Item::from([(keys::PK.to_owned(), text(keys::REGISTRATION)), (keys::SK.to_owned(), text(keys::STATE))]);
+        item.insert("version".to_owned(), AttributeValue::N(self.version.to_string()));
         let mut set =
             |name: &str, value: Option<String>| item.extend(value.map(|value| (name.to_owned(), text(value))));
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
@@ -280,6 +304,7 @@ impl Registration {
         let time = |name: &str| attributes.optional(name, |at| at.parse().ok());
         let words = |name: &str| attributes.optional(name, |words| Some(words.to_owned()));
         Ok(Self {
+            version: attributes.number("version")?,
             checked_at: time("checked_at")?,
             registered: words("registered")?,
             ours_at: time("ours_at")?,

@@ -27,6 +27,8 @@ const KEPT_AFTER: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 pub struct AcceptedToken {
     /// The token's SHA-256.
     pub hash: TokenHash,
+    /// Since when it is accepted, as far as that is known.
+    pub since: Option<Timestamp>,
     /// Until when; `None` as long as it has no successor.
     pub until: Option<Timestamp>,
 }
@@ -47,6 +49,7 @@ impl AcceptedToken {
         let attributes = Attributes(item);
         Some(Self {
             hash: keys::read_token(attributes.text(keys::SK).ok()?)?,
+            since: attributes.parsed("accepted_since").ok(),
             until: attributes.optional("accepted_until", |until| until.parse().ok()).ok()?,
         })
     }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, everything, noon, secs};
 use shared::{EventId, Secret, Timestamp};
-use store::{Change, ChangeKind, Registration, RegistrationLedger, Rival, UrlBeforeOurs};
+use store::{Change, ChangeKind, Registration, RegistrationLedger, Rival, StoreError, UrlBeforeOurs};
 
 async fn start() -> (World, RegistrationLedger) {
     let world = World::start().await;
@@ -36,6 +36,7 @@ async fn before_anything_was_written_nothing_is_known() {
 async fn the_state_is_read_as_it_was_written_and_replaces_the_one_before() {
     let (_world, ledger) = start().await;
     let full = Registration {
+        version: 0,
         checked_at: Some(noon()),
         registered: Some("https://example.com/***abcd".to_owned()),
         ours_at: Some(noon().minus(secs(1))),
@@ -45,10 +46,23 @@ async fn the_state_is_read_as_it_was_written_and_replaces_the_one_before() {
         failing_since: Some(noon().minus(secs(4))),
         failure: Some("WrongCredentials".to_owned()),
     };
-    for state in [full, Registration { checked_at: Some(noon()), ..Registration::default() }, Registration::default()] {
-        ledger.write(&state, &[]).await.unwrap();
-        assert_eq!(ledger.read().await.unwrap(), state);
+    let least = Registration { checked_at: Some(noon()), ..Registration::default() };
+    for (state, version) in [full, least, Registration::default()].into_iter().zip(0..) {
+        ledger.write(&Registration { version, ..state.clone() }, &[]).await.unwrap();
+        assert_eq!(ledger.read().await.unwrap(), Registration { version: version + 1, ..state });
     }
+}
+
+#[tokio::test]
+async fn a_state_that_somebody_else_has_written_since_it_was_read_is_not_overwritten() {
+    let (_world, ledger) = start().await;
+    let read = ledger.read().await.unwrap();
+    let theirs = Registration { checked_at: Some(noon()), ..read.clone() };
+    ledger.write(&theirs, &[]).await.unwrap();
+    let drift = change(noon(), ChangeKind::Drift);
+    assert!(matches!(ledger.write(&read, &[drift]).await, Err(StoreError::Conflict)));
+    assert_eq!(ledger.read().await.unwrap().checked_at, Some(noon()));
+    assert!(ledger.changes(&everything()).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]
@@ -60,7 +74,7 @@ async fn changes_are_read_as_they_were_written_in_the_order_of_their_times() {
     written[1].not_ours = Some(noon().minus(secs(3600))..noon());
     written[7].cause = Some("PartnerUnreachable".to_owned());
     for change in written.iter().rev() {
-        ledger.write(&Registration::default(), std::slice::from_ref(change)).await.unwrap();
+        ledger.write(&ledger.read().await.unwrap(), std::slice::from_ref(change)).await.unwrap();
     }
     assert_eq!(ledger.changes(&everything()).await.unwrap().items, written);
 }
@@ -74,17 +88,18 @@ async fn the_state_is_written_together_with_its_changes_or_not_at_all() {
     assert!(ledger.write(&state, &[one.clone(), one.clone()]).await.is_err());
     assert_eq!(ledger.read().await.unwrap(), Registration::default());
     ledger.write(&state, &[one]).await.unwrap();
-    assert_eq!(ledger.read().await.unwrap(), state);
+    assert_eq!(ledger.read().await.unwrap(), Registration { version: 1, ..state });
 }
 
 #[tokio::test]
-async fn the_first_url_before_ours_is_kept_in_the_sealed_table_alone() {
+async fn the_url_before_ours_is_kept_in_the_sealed_table_alone_and_the_last_one_counts() {
     let (world, _ledger) = start().await;
     let before = UrlBeforeOurs::new(world.dynamodb.client(), world.dynamodb.sealed_table());
     assert_eq!(before.read().await.unwrap(), None);
-    for url in ["https://before.example/first-s3cret", "https://before.example/second"] {
-        before.keep(&Secret::new(url), noon()).await.unwrap();
+    for url in ["https://before.example/first", "https://before.example/second-s3cret"] {
+        before.keep(&Secret::new(url), "account", noon()).await.unwrap();
     }
-    assert_eq!(before.read().await.unwrap(), Some(Secret::new("https://before.example/first-s3cret")));
+    let kept = before.read().await.unwrap().unwrap();
+    assert_eq!((kept.url.expose(), kept.account.as_str()), ("https://before.example/second-s3cret", "account"));
     assert!(!format!("{:?}", world.items("events").await).contains("s3cret"));
 }

@@ -1,4 +1,6 @@
-use shared::{Secret, Timestamp};
+use shared::{Secret, Timestamp, TokenHash};
+
+use crate::ApiBaseUrl;
 
 /// What the partner's secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,6 +9,17 @@ pub(crate) enum Credentials {
     Client(ClientCredentials),
     /// An access token that somebody has asked for by other means.
     Fixed(AccessToken),
+}
+
+impl Credentials {
+    /// A text that is the same for the same partner account, as far as that can be told: an access token names none.
+    pub(crate) fn account(&self, api: &ApiBaseUrl) -> String {
+        let client = match self {
+            Self::Client(client) => client.id.expose(),
+            Self::Fixed(_) => "",
+        };
+        TokenHash::of(&format!("{} {client}", api.call(""))).to_string()
+    }
 }
 
 /// The client id and secret from the partner's dashboard.

@@ -135,8 +135,8 @@ impl CustomResource {
     fn reason(&self, error: &SyncError) -> String {
         let way_out = match self.wish {
             Wish::Restore => {
-                "; to delete the stack and leave the registration as it is, deploy it once with RegisterOnDeploy=false, \
-                 or delete it with --retain-resources for this resource"
+                "; to delete the stack and leave the registration as it is: aws cloudformation delete-stack --stack-name … \
+                 --retain-resources Registration"
             }
             Wish::Register => "; to deploy without registering, set RegisterOnDeploy=false",
             Wish::LeaveAlone => "",

@@ -33,6 +33,8 @@ pub(crate) enum Deed {
     Repair,
     /// This run has set it, with a new token.
     Rotation,
+    /// This run has set a URL, and this is another one.
+    NotTaken,
     /// A person wanted it so.
     Person,
     /// It was registered before ours, and this run has put it back.
@@ -49,6 +51,13 @@ pub(crate) struct Step {
 /// Goes on with what was seen at the provider, after a deed or without one.
 pub(crate) fn saw(state: &mut Registration, sight: Sight, deed: Deed) -> Step {
     let Sight { ours, registered, at } = sight;
+    if state.checked_at.is_some_and(|checked_at| checked_at > at) {
+        // Another run has looked since: what it saw counts. What this one has done is noted all the same.
+        return Step {
+            noted: done(deed, ours).map(|kind| Noted { kind, not_ours: None }),
+            not_ours_for: Duration::ZERO,
+        };
+    }
     let ours_at = state.ours_at;
     let elsewhere_before = state.elsewhere_since.is_some();
     let moved = state.registered != registered;
@@ -69,17 +78,27 @@ pub(crate) fn saw(state: &mut Registration, sight: Sight, deed: Deed) -> Step {
         state.elsewhere_since.get_or_insert(at);
         state.counted_until = Some(at);
     }
-    let kind = match (deed, ours) {
-        (Deed::Restoration, _) => Some(ChangeKind::Restored),
-        (Deed::Person, _) => Some(ChangeKind::Set),
-        (Deed::Repair | Deed::Rotation, false) => Some(ChangeKind::NotVerified),
-        (_, true) if ours_at.is_none() => Some(ChangeKind::Registered),
-        (Deed::Rotation, true) => Some(ChangeKind::Rotated),
-        (Deed::Repair, true) => Some(ChangeKind::Repaired),
-        (Deed::None, true) => elsewhere_before.then_some(ChangeKind::Returned),
-        (Deed::None, false) => (ours_at.is_some() && (moved || !elsewhere_before)).then_some(ChangeKind::Drift),
+    let kind = match done(deed, ours) {
+        None | Some(ChangeKind::Repaired | ChangeKind::Rotated) if ours && ours_at.is_none() => {
+            Some(ChangeKind::Registered)
+        }
+        None if ours => elsewhere_before.then_some(ChangeKind::Returned),
+        None => (ours_at.is_some() && (moved || !elsewhere_before)).then_some(ChangeKind::Drift),
+        done => done,
     };
     Step { noted: kind.map(|kind| Noted { kind, not_ours: gap }), not_ours_for }
+}
+
+/// What a deed is called that ended like this.
+fn done(deed: Deed, ours: bool) -> Option<ChangeKind> {
+    match deed {
+        Deed::None => None,
+        Deed::Restoration => Some(ChangeKind::Restored),
+        Deed::Person => Some(ChangeKind::Set),
+        Deed::Repair if ours => Some(ChangeKind::Repaired),
+        Deed::Rotation if ours => Some(ChangeKind::Rotated),
+        Deed::NotTaken | Deed::Repair | Deed::Rotation => Some(ChangeKind::NotVerified),
+    }
 }
 
 /// Goes on without having seen anything.
@@ -162,10 +181,17 @@ mod tests {
     #[test]
     fn a_url_that_was_set_and_is_not_registered_is_noted_as_not_verified_and_counted_on() {
         let (kinds, _, minutes) =
-            history(&[(OURS, Deed::Repair), (OTHER, Deed::None), (OTHER, Deed::Repair), (OTHER, Deed::None)]);
+            history(&[(OURS, Deed::Repair), (OTHER, Deed::None), (OTHER, Deed::NotTaken), (OTHER, Deed::None)]);
         let (drift, not_verified) = (Some(ChangeKind::Drift), Some(ChangeKind::NotVerified));
         assert_eq!(kinds, [Some(ChangeKind::Registered), drift, not_verified, None]);
         assert_eq!(minutes, 3);
+    }
+
+    #[test]
+    fn a_rotation_that_was_not_taken_leaves_no_gap() {
+        let (kinds, windows, minutes) = history(&[(OURS, Deed::Repair), (OURS, Deed::NotTaken), (OURS, Deed::None)]);
+        assert_eq!(kinds, [Some(ChangeKind::Registered), Some(ChangeKind::NotVerified), None]);
+        assert_eq!((windows, minutes), (vec![None; 3], 0));
     }
 
     #[test]
@@ -183,6 +209,19 @@ mod tests {
         let (kinds, windows, minutes) = history(&[(OURS, Deed::Repair), (OURS, Deed::None), (OURS, Deed::Rotation)]);
         assert_eq!(kinds, [Some(ChangeKind::Registered), None, Some(ChangeKind::Rotated)]);
         assert_eq!((windows, minutes), (vec![None; 3], 0));
+    }
+
+    #[test]
+    fn what_was_seen_before_another_run_looked_changes_nothing_and_what_was_done_is_noted() {
+        let mut state = Registration::default();
+        saw(&mut state, Sight { ours: true, registered: Some(OURS.to_owned()), at: at(5) }, Deed::Repair);
+        let before = state.clone();
+        let other = Sight { ours: false, registered: Some(OTHER.to_owned()), at: at(4) };
+        assert!(saw(&mut state, other, Deed::None).noted.is_none());
+        let repair = Sight { ours: true, registered: Some(OURS.to_owned()), at: at(4) };
+        let noted = saw(&mut state, repair, Deed::Repair).noted.unwrap();
+        assert_eq!((noted.kind, noted.not_ours), (ChangeKind::Repaired, None));
+        assert_eq!(state, before);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::limits;
 /// How many random bytes an invocation brings along.
 pub const RANDOM: usize = IDS + TOKEN;
 const IDS: usize = 8;
-const TOKEN: usize = 36;
+pub(crate) const TOKEN: usize = 36;
 
 /// One call of the function, with what it would else have to ask the world for.
 #[derive(Debug)]

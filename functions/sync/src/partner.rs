@@ -75,6 +75,11 @@ impl PartnerApi {
         Self { base, agent: Agent::new_with_config(config) }
     }
 
+    /// Where it is.
+    pub(crate) fn base(&self) -> &ApiBaseUrl {
+        &self.base
+    }
+
     pub(crate) async fn access_token(&self, client: &ClientCredentials) -> Result<Grant, SyncError> {
         let call = Call::AccessToken;
         let body = partner_api::access_token_request(&client.id, &client.secret);

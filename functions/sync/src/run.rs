@@ -1,13 +1,14 @@
 use shared::{RegisteredUrl, Secret, Timestamp, TokenHash, WebhookUrl};
-use store::ChangeKind;
+use store::{AcceptedToken, ChangeKind};
 
 use crate::{
     BadRequest, Outcome, Report, Resolved, SecretFault, SyncError, WebhookSync,
-    book::{Book, Pen, Summary},
+    book::{Book, Summary},
     compare::{OurUrl, OurUrls, Whereabouts},
     decide::{self, Decision, Facts, Intent},
     history::Deed,
-    invocation::{Clock, Randomness},
+    invocation::{Clock, Randomness, TOKEN},
+    limits::FUNCTION_TIMEOUT,
     session::Session,
 };
 
@@ -16,7 +17,8 @@ pub(crate) struct Run<'a> {
     sync: &'a WebhookSync,
     action: &'static str,
     clock: Clock,
-    random: Randomness,
+    /// What the token of a rotation is made of.
+    new_token: [u8; TOKEN],
     book: Book,
 }
 
@@ -43,8 +45,9 @@ impl<'a> Run<'a> {
         clock: Clock,
         random: Randomness,
     ) -> Result<Self, SyncError> {
-        let book = Book::open(&sync.ledger).await?;
-        Ok(Self { sync, action, clock, random, book })
+        let new_token = *random.token();
+        let book = Book::open(&sync.ledger, action, clock, random).await?;
+        Ok(Self { sync, action, clock, new_token, book })
     }
 
     /// Keeps our URL registered, as far as the intent and the mode want it.
@@ -62,7 +65,6 @@ impl<'a> Run<'a> {
             rotating: ours.pending.is_some() || intent == Intent::Rotate,
             rival: self.book.state().rival.as_ref(),
             token_is_old: self.is_old(token_since),
-            now: self.clock.now(),
         };
         match facts.decide() {
             Decision::Leave => self.leave(ours, found).await,
@@ -72,6 +74,7 @@ impl<'a> Run<'a> {
             }
             Decision::Contested => self.give_up(&found).await,
             Decision::Finish => {
+                self.book.rotated();
                 self.book.write().await?;
                 self.finish(&ours).await?;
                 Ok(self.report(Outcome::Updated, &ours.goal().url, found.registered))
@@ -96,8 +99,11 @@ impl<'a> Run<'a> {
 
     /// Ours is registered: nothing is to be done but to let older tokens come to their end.
     async fn leave(&mut self, ours: OurUrls, found: Found) -> Result<Report, SyncError> {
+        if self.book.state().rival.as_ref().is_some_and(|rival| decide::is_over(rival, self.clock.now())) {
+            self.book.rival(None);
+        }
         self.book.write().await?;
-        self.retire_all_but(ours.all()).await?;
+        self.retire_all_but(ours.all(), None).await?;
         Ok(self.report(Outcome::UpToDate, &ours.current.url, found.registered))
     }
 
@@ -105,9 +111,8 @@ impl<'a> Run<'a> {
     async fn give_up(&mut self, found: &Found) -> Result<Report, SyncError> {
         let url = found.registered.as_ref().map(ToString::to_string).unwrap_or_default();
         let repairs = self.book.state().rival.as_ref().map_or(decide::REPAIRS, |rival| rival.repairs);
-        if self.book.summary().changes.contains(&ChangeKind::Drift) {
-            let mut pen = Pen { action: self.action, clock: self.clock, random: &mut self.random };
-            self.book.contested(&mut pen);
+        if self.book.has_noted(ChangeKind::Drift) {
+            self.book.contested();
         }
         self.book.write().await?;
         Err(SyncError::Contested { url, repairs })
@@ -116,7 +121,7 @@ impl<'a> Run<'a> {
     /// Registers our URL with a new token, or goes on where a rotation before has stopped.
     async fn rotate(&mut self, mut ours: OurUrls, found: Found, session: Session<'a>) -> Result<Report, SyncError> {
         if ours.pending.is_none() {
-            ours.pending = Some(self.sync.secrets.begin_rotation(self.random.token()).await?);
+            ours.pending = Some(self.sync.secrets.begin_rotation(&self.new_token).await?);
         }
         self.register(&ours, found, session).await
     }
@@ -126,18 +131,23 @@ impl<'a> Run<'a> {
         let goal = ours.goal();
         tracing::info!(found = %found.whereabouts, "the webhook will be set");
         self.book.write().await?;
-        self.keep_url_before_ours(&found).await?;
+        self.keep_url_before_ours(&found, session.account()).await?;
         let accepted_since = self.accept(&goal.token).await?;
         self.settle(accepted_since).await;
         session.set(&goal.url).await?;
-        if let Whereabouts::Elsewhere(url) = &found.whereabouts {
-            self.count_repair(url);
-        }
         // The provider's OK alone does not show that the URL was taken.
         let registered = session.get().await?;
         let verified = means(registered.as_ref(), &goal.url);
-        let rotated = ours.pending.is_some() && matches!(found.whereabouts, Whereabouts::Current);
-        self.saw(verified, registered.as_ref(), if rotated { Deed::Rotation } else { Deed::Repair });
+        let deed = match found.whereabouts {
+            _ if !verified => Deed::NotTaken,
+            Whereabouts::Current | Whereabouts::OtherToken(_) if found.is_ours => Deed::Rotation,
+            _ => Deed::Repair,
+        };
+        let is_ours = self.reaches_us(&ours.compare(registered.as_ref())).await?;
+        if let (Whereabouts::Elsewhere(url), true) = (&found.whereabouts, verified) {
+            self.count_repair(url);
+        }
+        self.saw(is_ours, registered.as_ref(), deed);
         self.book.write().await?;
         if verified {
             self.finish(ours).await?;
@@ -148,10 +158,13 @@ impl<'a> Run<'a> {
     /// The token of the URL that is registered becomes the one in use, and all others come to their end.
     async fn finish(&mut self, ours: &OurUrls) -> Result<(), SyncError> {
         let goal = ours.goal();
+        // Once more: another run may have ended it, to which it was one of those that nobody uses.
+        self.accept(&goal.token).await?;
         if ours.pending.is_some() {
             self.sync.secrets.finish_rotation(goal, &ours.current).await?;
         }
-        self.retire_all_but(std::iter::once(goal)).await
+        let replaced = ours.pending.is_some().then_some(&ours.current);
+        self.retire_all_but(std::iter::once(goal), replaced).await
     }
 
     /// Registers the URL that a person has chosen.
@@ -164,7 +177,8 @@ impl<'a> Run<'a> {
                 let accepted_since = self.accept(&ours_with_token.token).await?;
                 session = self.sync.open_session(self.clock.now()).await?;
                 let found = self.find(&ours, session.get().await?).await?;
-                self.keep_url_before_ours(&found).await?;
+                self.book.write().await?;
+                self.keep_url_before_ours(&found, session.account()).await?;
                 self.settle(accepted_since).await;
                 &ours_with_token.url
             }
@@ -174,9 +188,9 @@ impl<'a> Run<'a> {
             }
         };
         session.set(url).await?;
-        self.book.state_mut().rival = None;
+        self.book.rival(None);
         let registered = session.get().await?;
-        let deed = if means(registered.as_ref(), url) { Deed::Person } else { Deed::Repair };
+        let deed = if means(registered.as_ref(), url) { Deed::Person } else { Deed::NotTaken };
         let is_ours = self.reaches_us(&ours.compare(registered.as_ref())).await?;
         self.saw(is_ours, registered.as_ref(), deed);
         self.book.write().await?;
@@ -213,21 +227,22 @@ impl<'a> Run<'a> {
     async fn restore(&mut self) -> Result<Option<Report>, SyncError> {
         // It is kept right before ours is set for the first time. Without it the provider is not asked: ours never was
         // registered, perhaps because the credentials are wrong, or there is nothing to put back.
-        let before = self.sync.url_before_ours.read().await?;
-        let before = before.and_then(|url| RegisteredUrl::new(url.expose()));
-        let Some(Ok(before)) = before.map(|url| WebhookUrl::of_registered(&url)) else { return Ok(None) };
+        let Some(before) = self.sync.url_before_ours.read().await? else { return Ok(None) };
+        let url = RegisteredUrl::new(before.url.expose()).map(|url| WebhookUrl::of_registered(&url));
+        let Some(Ok(url)) = url else { return Ok(None) };
         let ours = self.sync.secrets.our_urls().await?;
         let mut session = self.sync.open_session(self.clock.now()).await?;
         let found = self.find(&ours, session.get().await?).await?;
         self.book.write().await?;
-        if !found.is_ours {
+        // The URL of one partner account is of no use in another.
+        if !found.is_ours || before.account != session.account() {
             return Ok(None);
         }
-        session.set(&before).await?;
+        session.set(&url).await?;
         let registered = session.get().await?;
         self.saw(false, registered.as_ref(), Deed::Restoration);
         self.book.write().await?;
-        Ok(Some(self.report(Outcome::Updated, &before, registered)))
+        Ok(Some(self.report(Outcome::Updated, &url, registered)))
     }
 
     /// Takes down what is registered, and makes sure that it stays accepted if it is ours with an older token: nobody knows
@@ -255,11 +270,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn keep_url_before_ours(&self, found: &Found) -> Result<(), SyncError> {
+    async fn keep_url_before_ours(&self, found: &Found, account: &str) -> Result<(), SyncError> {
         match &found.whereabouts {
             Whereabouts::Elsewhere(url) if self.book.state().ours_at.is_none() => {
                 let url = Secret::new(url.expose());
-                Ok(self.sync.url_before_ours.keep(&url, self.clock.now()).await?)
+                Ok(self.sync.url_before_ours.keep(&url, account, self.clock.now()).await?)
             }
             _ => Ok(()),
         }
@@ -270,15 +285,24 @@ impl<'a> Run<'a> {
         if self.book.state().ours_at.is_some() {
             let now = self.clock.now();
             let rival = decide::repaired(self.book.state().rival.as_ref(), of, now);
-            self.book.state_mut().rival = Some(rival);
+            self.book.rival(Some(rival));
         }
     }
 
-    async fn retire_all_but(&self, kept: impl Iterator<Item = &OurUrl>) -> Result<(), SyncError> {
+    async fn retire_all_but(
+        &self,
+        kept: impl Iterator<Item = &OurUrl>,
+        replaced: Option<&OurUrl>,
+    ) -> Result<(), SyncError> {
         let kept: Vec<&TokenHash> = kept.map(|url| &url.token).collect();
-        let until = self.clock.now().plus(self.sync.config.token_overlap);
+        let now = self.clock.now();
+        let until = now.plus(self.sync.config.token_overlap);
+        // One so young may be that of another run, which is about to register it.
+        let young = |token: &AcceptedToken| token.since.is_some_and(|since| now.since(since) < FUNCTION_TIMEOUT);
         for token in self.sync.accepted.read().await? {
-            if token.until.is_none() && !kept.iter().any(|kept| kept.matches(&token.hash)) {
+            let kept = kept.iter().any(|kept| kept.matches(&token.hash));
+            let replaced = replaced.is_some_and(|replaced| replaced.token.matches(&token.hash));
+            if token.until.is_none() && !kept && (replaced || !young(&token)) {
                 self.sync.accepted.retire(&token.hash, until).await?;
             }
         }
@@ -301,13 +325,11 @@ impl<'a> Run<'a> {
     }
 
     fn saw(&mut self, is_ours: bool, registered: Option<&RegisteredUrl>, deed: Deed) {
-        let mut pen = Pen { action: self.action, clock: self.clock, random: &mut self.random };
-        self.book.saw(&mut pen, is_ours, registered.map(ToString::to_string), deed);
+        self.book.saw(is_ours, registered.map(ToString::to_string), deed);
     }
 
     fn report(&self, outcome: Outcome, desired: &WebhookUrl, registered: Option<RegisteredUrl>) -> Report {
-        let not_ours = self.book.summary().not_ours.clone();
-        Report { not_ours, ..Report::new(self.action, outcome, desired.clone(), registered) }
+        Report { not_ours: self.book.not_ours(), ..Report::new(self.action, outcome, desired.clone(), registered) }
     }
 
     /// Takes down that the run has failed, if it has and the tables can be written; answers what it has added to the history.
@@ -315,13 +337,12 @@ impl<'a> Run<'a> {
         if let Err(error) = result
             && !matches!(error, SyncError::Contested { .. } | SyncError::BadRequest(_) | SyncError::StoreFailed(_))
         {
-            let mut pen = Pen { action: self.action, clock: self.clock, random: &mut self.random };
-            self.book.failed(&mut pen, error.cause());
+            self.book.failed(error.cause());
             if let Err(error) = self.book.write().await {
                 tracing::error!(%error, "the failure is not in the ledger");
             }
         }
-        self.book.summary().clone()
+        self.book.into_summary()
     }
 }
 

@@ -52,12 +52,13 @@ impl Secrets {
     /// Our URL, with the token in use and with the one of a rotation that is not finished.
     pub(crate) async fn our_urls(&self) -> Result<OurUrls, SyncError> {
         let current = self.read(&self.webhook_token, CURRENT).await?;
-        let current = self.our_url(current.ok_or_else(|| self.webhook_token.unusable(SecretFault::Missing))?)?;
+        let current = current.ok_or_else(|| self.webhook_token.unusable(SecretFault::Missing))?;
         let pending = self.read(&self.webhook_token, PENDING).await?;
-        // The label stays with a version that has become the current one.
-        let pending = pending.filter(|pending| pending.version != current.version);
+        // The label may stay with a version that has become the current one. A token that a person has put there since is
+        // what that person wants, and not an older one.
+        let pending = pending.filter(|pending| pending.version != current.version && pending.at >= current.at);
         let pending = pending.map(|pending| self.our_url(pending)).transpose()?;
-        Ok(OurUrls { address: self.webhook_address.clone(), current, pending })
+        Ok(OurUrls { address: self.webhook_address.clone(), current: self.our_url(current)?, pending })
     }
 
     /// Begins a rotation: keeps a new token beside the one in use, and answers with our URL with it.
@@ -70,7 +71,7 @@ impl Secrets {
             .secret_string(text.expose())
             .version_stages(PENDING);
         let put = put.send().await.map_err(|error| self.webhook_token.unusable(SecretFault::not_written(&error)))?;
-        self.our_url(Version { text, version: put.version_id.unwrap_or_default() })
+        self.our_url(Version { text, version: put.version_id.unwrap_or_default(), at: None })
     }
 
     /// Ends a rotation: the new token becomes the one in use.
@@ -103,7 +104,8 @@ impl Secrets {
             Err(error) => return Err(secret.unusable(SecretFault::not_read(&error))),
         };
         let text = answer.secret_string.map(Secret::new).ok_or_else(|| secret.unusable(SecretFault::NotText))?;
-        Ok(Some(Version { text, version: answer.version_id.unwrap_or_default() }))
+        let at = answer.created_date.map(|at| at.as_nanos());
+        Ok(Some(Version { text, version: answer.version_id.unwrap_or_default(), at }))
     }
 }
 
@@ -111,6 +113,8 @@ impl Secrets {
 struct Version {
     text: Secret,
     version: String,
+    /// When it was created, in nanoseconds since 1970.
+    at: Option<i128>,
 }
 
 impl SecretId {

@@ -18,6 +18,7 @@ pub(crate) struct Session<'a> {
     token: AccessToken,
     renewed: bool,
     now: Timestamp,
+    account: String,
 }
 
 impl<'a> Session<'a> {
@@ -35,7 +36,13 @@ impl<'a> Session<'a> {
                 None => ask(api, kept, client, now).await?,
             },
         };
-        Ok(Self { api, kept, credentials, token, renewed: false, now })
+        let account = credentials.account(api.base());
+        Ok(Self { api, kept, credentials, token, renewed: false, now, account })
+    }
+
+    /// A text that is the same for the same partner account.
+    pub(crate) fn account(&self) -> &str {
+        &self.account
     }
 
     /// What is registered.

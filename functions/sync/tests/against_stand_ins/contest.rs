@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use local::partner::Call;
+use local::partner::{Call, Fault};
 use serde_json::json;
 use store::ChangeKind;
 use sync::Outcome;
@@ -38,6 +38,41 @@ async fn after_three_repairs_undone_by_the_same_url_nothing_is_repaired_and_the_
     let ledger = world.ledger().await;
     assert_eq!(ledger.iter().filter(|kind| **kind == ChangeKind::Repaired).count(), 3);
     assert_eq!(ledger.iter().filter(|kind| **kind == ChangeKind::Contested).count(), 1, "said once: {ledger:?}");
+}
+
+#[tokio::test]
+async fn it_does_not_end_by_itself() {
+    let mut world = fight().await;
+    for _ in 0..12 {
+        assert_eq!(world.cause("sync").await, "Contested");
+        world.wait(HOUR * 24);
+    }
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+}
+
+#[tokio::test]
+async fn a_url_that_the_provider_does_not_take_is_no_fight() {
+    let mut world = World::start().await;
+    world.run("sync").await.unwrap();
+    world.partner.register(Some(FOREIGN));
+    for _ in 0..5 {
+        world.wait(HOUR);
+        world.partner.next(Call::Set, Fault::SetIgnored);
+        assert!(!world.run("sync").await.unwrap().verified);
+    }
+    world.wait(HOUR);
+    assert!(world.run("sync").await.unwrap().verified);
+}
+
+#[tokio::test]
+async fn a_person_ends_it_also_while_a_scheduled_run_is_on_its_way() {
+    let world = fight().await;
+    // Two runs at once: the scheduled one has read the state before the person's is through, and writes after it.
+    let (scheduled, set) =
+        tokio::join!(world.run("sync"), world.send(json!({ "action": "set", "url": "https://third.example/in" })));
+    assert!(set.unwrap().verified);
+    assert!(scheduled.is_ok() || scheduled.is_err_and(|error| error.cause() == "Contested"));
+    assert!(world.registration().await.rival.is_none_or(|rival| rival.repairs < 3));
 }
 
 #[tokio::test]

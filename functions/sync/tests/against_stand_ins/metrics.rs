@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use local::partner::{Call, Fault};
+use local::{
+    faults::{Fault, Faults},
+    partner::{self, Call},
+};
 
 use crate::world::{FOREIGN, World};
 
@@ -40,6 +43,24 @@ async fn drift_that_is_only_observed_counts_its_minutes_at_every_check() {
 }
 
 #[tokio::test]
+async fn minutes_that_could_not_be_written_down_are_counted_by_the_next_run_and_once() {
+    let mut world = World::start_with(&[("SYNC_MODE", "observe")]).await;
+    world.send_request("Create", "true").await.0.unwrap();
+    world.partner.register(Some(FOREIGN));
+    world.wait(HOUR);
+    let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
+    world.restart_with_dynamodb_at(&faults.url());
+    // Reading the ledger and accepting the token are carried out, writing the ledger is not.
+    faults.times(2, Fault::None);
+    faults.times(usize::MAX, Fault::InternalError);
+    assert_eq!(world.cause("sync").await, "StoreFailed");
+    faults.mend().unwrap();
+    world.wait(HOUR);
+    world.run("sync").await.unwrap();
+    assert_eq!((world.sum("Drift"), world.sum("MinutesNotOurs")), (1.0, 120.0));
+}
+
+#[tokio::test]
 async fn less_than_a_minute_not_ours_is_one() {
     let world = World::start().await;
     world.run("sync").await.unwrap();
@@ -51,9 +72,9 @@ async fn less_than_a_minute_not_ours_is_one() {
 #[tokio::test]
 async fn failures_are_counted_by_their_cause() {
     let world = World::start().await;
-    world.partner.next(Call::AccessToken, Fault::Reason(3));
+    world.partner.next(Call::AccessToken, partner::Fault::Reason(3));
     world.run("sync").await.unwrap_err();
-    world.partner.next(Call::Set, Fault::Reason(13));
+    world.partner.next(Call::Set, partner::Fault::Reason(13));
     world.run("sync").await.unwrap_err();
     world.run("delete").await.unwrap_err();
     assert_eq!(world.sum("SyncFailed"), 3.0);
@@ -66,7 +87,7 @@ async fn failures_are_counted_by_their_cause() {
 async fn rotations_and_urls_that_were_not_taken_are_counted() {
     let world = World::start().await;
     world.run("sync").await.unwrap();
-    world.partner.next(Call::Set, Fault::SetIgnored);
+    world.partner.next(Call::Set, partner::Fault::SetIgnored);
     world.run("rotate").await.unwrap();
     world.run("rotate").await.unwrap();
     assert_eq!((world.sum("NotVerified"), world.sum("Rotated")), (1.0, 1.0));

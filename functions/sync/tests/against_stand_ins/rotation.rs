@@ -143,13 +143,20 @@ async fn a_rotation_that_failed_at_the_provider_leaves_the_old_url_and_the_next_
 
 #[tokio::test]
 async fn a_rotation_whose_url_was_not_taken_is_reported_as_not_verified_and_its_token_not_used() {
-    let world = registered().await;
+    let mut world = registered().await;
     world.partner.next(Call::Set, Fault::SetIgnored);
     let report = world.run("rotate").await.unwrap();
     assert_eq!((report.outcome, report.verified), (Outcome::Updated, false));
     assert_eq!(current(&world), TOKEN);
     assert!(world.is_accepted(TOKEN, world.now.plus(DAY * 365)).await);
-    assert_eq!(world.ledger().await, [ChangeKind::Registered, ChangeKind::NotVerified]);
+    world.wait(HOUR);
+    assert!(world.run("sync").await.unwrap().verified);
+    assert_eq!(world.ledger().await, [ChangeKind::Registered, ChangeKind::NotVerified, ChangeKind::Rotated]);
+    assert!(
+        world.changes().await.iter().all(|change| change.not_ours.is_none()),
+        "events have come to us all the time"
+    );
+    assert_eq!(world.sum("MinutesNotOurs"), 0.0);
 }
 
 #[tokio::test]
@@ -172,6 +179,7 @@ async fn a_rotation_whose_answer_got_lost_is_finished_by_the_next_run_without_an
     assert!(!world.partner.calls().contains(&Call::Set));
     assert_eq!(current(&world), pending);
     assert_eq!(world.changes().await.iter().filter(|change| change.not_ours.is_some()).count(), 0, "it was ours");
+    assert_eq!(world.ledger().await, [ChangeKind::Registered, ChangeKind::Failed, ChangeKind::Rotated]);
 }
 
 #[tokio::test]
@@ -188,6 +196,43 @@ async fn a_token_that_a_person_put_into_the_secret_is_accepted_registered_and_re
 }
 
 #[tokio::test]
+async fn a_token_that_a_person_put_into_the_secret_counts_more_than_any_rotation_before_it() {
+    for unfinished in [false, true] {
+        let mut world = registered().await;
+        if unfinished {
+            world.partner.next(Call::Set, Fault::Status(500));
+        }
+        assert_eq!(world.run("rotate").await.is_err(), unfinished);
+        world.secrets.put("webhook-token", "Chosen-By-Hand-0123456789");
+        world.wait(HOUR);
+        assert!(world.run("sync").await.unwrap().verified);
+        assert_eq!(world.partner.registered(), Some(format!("{ADDRESS}/Chosen-By-Hand-0123456789")), "{unfinished}");
+        assert_eq!(current(&world), "Chosen-By-Hand-0123456789");
+        world.wait(HOUR);
+        assert!(world.run("rotate").await.unwrap().verified);
+        assert_ne!(current(&world), "Chosen-By-Hand-0123456789");
+        assert_eq!(world.secrets.values("webhook-token").len(), 4);
+        assert!(world.registered_url_is_let_in().await);
+    }
+}
+
+#[tokio::test]
+async fn a_pending_token_that_is_registered_is_accepted_whatever_has_become_of_the_table() {
+    let mut world = registered().await;
+    let ours = json!({ "status": "OK", "url": OURS, "reason": 1 });
+    world.partner.next(Call::Get, Fault::Answer(200, ours.to_string()));
+    world.partner.next(Call::Get, Fault::Status(500));
+    world.run("rotate").await.unwrap_err();
+    let pending = world.secrets.staged("webhook-token", "AWSPENDING").unwrap();
+    let accepted = AcceptedTokens::new(world.dynamodb.client(), "events");
+    accepted.retire(&TokenHash::of(&pending), world.now).await.unwrap();
+    assert!(!world.registered_url_is_let_in().await);
+    world.wait(HOUR);
+    world.run("sync").await.unwrap();
+    assert!(world.is_accepted(&pending, world.now.plus(DAY * 3650)).await);
+}
+
+#[tokio::test]
 async fn an_older_token_that_is_registered_again_while_it_is_accepted_stays_accepted_until_it_is_replaced() {
     let mut world = World::start_with(&[("SYNC_MODE", "observe")]).await;
     world.send_request("Create", "true").await.0.unwrap();
@@ -197,6 +242,7 @@ async fn an_older_token_that_is_registered_again_while_it_is_accepted_stays_acce
     assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::WouldUpdate);
     assert!(world.is_accepted(TOKEN, world.now.plus(DAY * 365)).await, "it is registered, for who knows how long");
     world.partner.register(Some(&format!("{ADDRESS}/{}", current(&world))));
+    world.wait(HOUR);
     world.run("sync").await.unwrap();
     assert!(!world.is_accepted(TOKEN, world.now.plus(DAY * 2)).await);
 }
@@ -238,9 +284,12 @@ async fn a_url_of_ours_that_a_person_sets_with_an_older_token_stays_accepted() {
 
 #[tokio::test]
 async fn tokens_of_before_that_nobody_has_ended_are_ended_by_a_run_that_finds_ours() {
-    let world = registered().await;
+    let mut world = registered().await;
     let accepted = AcceptedTokens::new(world.dynamodb.client(), "events");
     accepted.accept(&TokenHash::of("Left-Over-0123456789"), world.now).await.unwrap();
+    world.run("sync").await.unwrap();
+    assert!(world.is_accepted("Left-Over-0123456789", world.now.plus(DAY * 365)).await, "another run may want it");
+    world.wait(Duration::from_secs(180));
     world.run("sync").await.unwrap();
     assert!(world.is_accepted("Left-Over-0123456789", world.now.plus(HOUR * 23)).await);
     assert!(!world.is_accepted("Left-Over-0123456789", world.now.plus(HOUR * 25)).await);

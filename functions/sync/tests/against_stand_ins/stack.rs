@@ -4,7 +4,7 @@ use local::partner::{Call, Fault};
 use serde_json::json;
 use store::ChangeKind;
 
-use crate::world::{FOREIGN, OURS, OURS_MASKED, World};
+use crate::world::{FIXED_ACCESS_TOKEN, FOREIGN, OURS, OURS_MASKED, World};
 
 #[tokio::test]
 async fn a_new_stack_is_registered_and_cloudformation_told() {
@@ -132,7 +132,7 @@ async fn an_answer_that_is_not_taken_at_once_is_sent_again() {
 
 #[tokio::test]
 async fn deleting_puts_back_what_was_registered_before() {
-    for before in [FOREIGN, "http://old.example/in", "old.example/in"] {
+    for before in [FOREIGN, "http://old.example/in", "old.example/in", "https://user:pass@old.example/in#part"] {
         let world = World::start().await;
         world.partner.register(Some(before));
         world.send_request("Create", "true").await.0.unwrap();
@@ -157,6 +157,18 @@ async fn what_was_registered_before_is_what_was_there_first_and_not_what_was_rep
     world.run("rotate").await.unwrap();
     world.send_request("Delete", "true").await.0.unwrap();
     assert_eq!(world.partner.registered().as_deref(), Some("https://first.example/in"));
+}
+
+#[tokio::test]
+async fn deleting_does_not_register_the_url_of_one_partner_account_in_another() {
+    let world = World::start().await;
+    world.partner.register(Some(FOREIGN));
+    world.send_request("Create", "true").await.0.unwrap();
+    world.secrets.put("partner", &json!({ "access_token": FIXED_ACCESS_TOKEN }).to_string());
+    world.partner.take_access_token(FIXED_ACCESS_TOKEN);
+    let (resolved, _) = world.send_request("Delete", "true").await;
+    assert_eq!(resolved.unwrap().outcome, "left_alone");
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
 }
 
 #[tokio::test]

@@ -105,11 +105,16 @@ impl World {
 
     /// Starts the function anew, with nobody where DynamoDB should be.
     pub fn restart_without_dynamodb(&mut self) {
-        let nowhere = self.dynamodb.client().config().to_builder();
-        let nowhere = nowhere.endpoint_url(NOWHERE).retry_config(RetryConfig::disabled()).build();
-        let nowhere = aws_sdk_dynamodb::Client::from_conf(nowhere);
+        self.restart_with_dynamodb_at(NOWHERE);
+    }
+
+    /// Starts the function anew, with DynamoDB at another address.
+    pub fn restart_with_dynamodb_at(&mut self, url: &str) {
+        let there = self.dynamodb.client().config().to_builder();
+        let there = there.endpoint_url(url).retry_config(RetryConfig::disabled()).build();
+        let there = aws_sdk_dynamodb::Client::from_conf(there);
         let config = config(&self.partner.url(), &self.settings);
-        self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), nowhere, metrics(&self.cloudwatch));
+        self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), there, metrics(&self.cloudwatch));
     }
 
     /// Starts the function anew, with nobody where Secrets Manager should be.

@@ -1,6 +1,8 @@
-//! Every permission that template.yaml gives is written down in permissions.txt, and one that is wide has a reason there.
+//! The template: every permission that it gives is written down in permissions.txt, and one that is wide has a reason there; and
+//! the registration is called so that it runs once.
 
 mod permissions;
+mod registration;
 mod template;
 
 use std::collections::BTreeMap;

@@ -198,6 +198,7 @@ async fn check(world: &SyncWorld, scenario: Scenario, crash: Crash) {
     match scenario {
         Scenario::Rotation => {
             assert_eq!(of(ChangeKind::Drift), 0, "{at}: it was ours all the time: {changes:?}");
+            assert_eq!(of(ChangeKind::Rotated), usize::from(current != TOKEN), "{at}: {changes:?}");
             assert!(world.secrets.values("webhook-token").len() <= 2, "{at}: one new token is enough");
             if current != TOKEN {
                 assert!(world.is_accepted(TOKEN, now).await && !world.is_accepted(TOKEN, in_days(2)).await, "{at}");

@@ -35,4 +35,4 @@ pub use queued::{QueuedDelivery, Received, TokenCheck, UnreadableMessage};
 pub use secret::Secret;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use webhook_token::{InvalidTokenHash, TokenHash, WeakWebhookToken, WebhookToken};
-pub use webhook_url::{InvalidWebhookUrl, RegisteredUrl, WebhookUrl};
+pub use webhook_url::{InvalidWebhookUrl, RegisteredUrl, WebhookUrl, is_safe_for_secrets};

@@ -1,5 +1,6 @@
 //! The template: every permission that it gives is written down in permissions.txt, and one that is wide has a reason there; and
 //! the registration is called so that it runs once.
+#![allow(clippy::expect_used, reason = "what a template does not have, the test cannot judge")]
 
 mod permissions;
 mod registration;

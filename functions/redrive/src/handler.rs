@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use futures_util::future::join_all;
 use shared::{Causes, FingerprintKey, Kind, QueueUrl, QueuedDelivery, Timestamp, UnreadableMessage};
 use startup::Metrics;
-use store::{AcceptedTokens, Content, Delivery, Recorded, Recorder};
+use store::{AcceptedTokens, Content, Delivery, Recorder};
 
 use crate::{
     authenticate::{Gate, Verdict},
@@ -13,6 +13,7 @@ use crate::{
     budget,
     config::Config,
     log, metrics,
+    outcome::Outcome,
 };
 
 /// Redrive, ready for batches.
@@ -23,16 +24,6 @@ pub struct Redrive {
     queue: aws_sdk_sqs::Client,
     queue_url: QueueUrl,
     metrics: Metrics,
-}
-
-/// What becomes of a message.
-pub(crate) enum Outcome {
-    /// It is recorded, now or by an earlier try: it leaves the queue.
-    Recorded(Kind, Recorded),
-    /// It came with a token that is none: it is dropped from the queue.
-    Forged,
-    /// It stays in the queue and is tried again after a pause.
-    Again(Duration),
 }
 
 impl Redrive {

@@ -11,6 +11,7 @@ mod config;
 mod handler;
 mod log;
 mod metrics;
+mod outcome;
 
 pub use backoff::MOST_RECEIVES;
 pub use batch::{Batch, Failures};

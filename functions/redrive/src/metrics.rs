@@ -5,7 +5,7 @@ use shared::Kind;
 use startup::{Count, CountBy, Document};
 use store::Recorded;
 
-use crate::handler::Outcome;
+use crate::outcome::Outcome;
 
 /// Recorded, duplicates and quarantined ones included; what is no event is of no known kind.
 const REDRIVEN: CountBy<Kind> = CountBy::named("Redriven");

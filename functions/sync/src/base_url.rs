@@ -1,5 +1,6 @@
+use shared::is_safe_for_secrets;
 use thiserror::Error;
-use url::{Host, Url};
+use url::Url;
 
 /// Where the partner API is: https, or http on this machine's loopback; any path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +30,7 @@ impl ApiBaseUrl {
     /// One per rule that it breaks; the first counts.
     pub fn parse(text: &str) -> Result<Self, InvalidApiBaseUrl> {
         let url = Url::parse(text).map_err(|_| InvalidApiBaseUrl::NotAUrl)?;
-        let loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        if !is_safe_for_secrets(&url) {
             return Err(InvalidApiBaseUrl::NotHttps);
         }
         if !url.username().is_empty() || url.password().is_some() {

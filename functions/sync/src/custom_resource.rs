@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::Secret;
+use shared::{Secret, is_safe_for_secrets};
 use thiserror::Error;
 use ureq::Agent;
-use url::{Host, Url};
+use url::Url;
 
 use crate::{Report, SyncError};
 
@@ -92,7 +92,7 @@ impl CustomResource {
     pub(crate) fn read(event: &Value) -> Result<Self, BadCustomResource> {
         let text = |name| event.get(name).and_then(Value::as_str).ok_or(BadCustomResource::Missing(name));
         let url = text("ResponseURL")?;
-        if !is_safe(url) {
+        if !Url::parse(url).is_ok_and(|url| is_safe_for_secrets(&url)) {
             return Err(BadCustomResource::ResponseUrl);
         }
         let answer_to = AnswerTo {
@@ -179,18 +179,6 @@ impl AnswerTo {
 pub(crate) fn log(resolved: &Resolved) {
     let Resolved { outcome, registered } = resolved;
     tracing::info!(outcome, registered, "the stack's registration was seen to");
-}
-
-/// https, or http on this machine, as in an emulator.
-fn is_safe(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && loopback)
 }
 
 impl Resolved {

@@ -26,6 +26,8 @@ mod report;
 mod run;
 mod secrets;
 mod session;
+mod set;
+mod stack;
 
 pub use action::{Action, BadRequest};
 pub use base_url::{ApiBaseUrl, InvalidApiBaseUrl};

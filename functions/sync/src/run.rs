@@ -2,7 +2,7 @@ use shared::{RegisteredUrl, Secret, Timestamp, TokenHash, WebhookUrl};
 use store::{AcceptedToken, ChangeKind};
 
 use crate::{
-    BadRequest, Outcome, Report, Resolved, SecretFault, SyncError, WebhookSync,
+    Outcome, Report, SyncError, WebhookSync,
     book::{Book, Summary},
     compare::{OurUrl, OurUrls, Whereabouts},
     decide::{self, Decision, Facts, Intent},
@@ -14,28 +14,20 @@ use crate::{
 
 /// One pass of the function that may change something, and takes down what it finds and does.
 pub(crate) struct Run<'a> {
-    sync: &'a WebhookSync,
+    pub(crate) sync: &'a WebhookSync,
     action: &'static str,
-    clock: Clock,
+    pub(crate) clock: Clock,
     /// What the token of a rotation is made of.
     new_token: [u8; TOKEN],
-    book: Book,
+    pub(crate) book: Book,
 }
 
 /// What is registered, and what that means.
-struct Found {
+pub(crate) struct Found {
     registered: Option<RegisteredUrl>,
     whereabouts: Whereabouts,
     /// Whether the events that go there reach us.
-    is_ours: bool,
-}
-
-/// A URL that a person wants to be registered.
-enum Chosen {
-    /// Ours, with a token that is in use or will be.
-    Ours(OurUrl),
-    /// Any other.
-    Another(WebhookUrl),
+    pub(crate) is_ours: bool,
 }
 
 impl<'a> Run<'a> {
@@ -57,6 +49,7 @@ impl<'a> Run<'a> {
         // receiver refuses.
         let token_since = self.accept(&ours.current.token).await?;
         let mut session = self.sync.open_session(self.clock.now()).await?;
+        let known = self.book.state().registered.clone();
         let found = self.find(&ours, session.get().await?).await?;
         let facts = Facts {
             intent,
@@ -74,7 +67,10 @@ impl<'a> Run<'a> {
             }
             Decision::Contested => self.give_up(&found).await,
             Decision::Finish => {
-                self.book.rotated();
+                // The run that has set it may have noted it, and ended after that.
+                if self.book.state().registered != known {
+                    self.book.rotated();
+                }
                 self.book.write().await?;
                 self.finish(&ours).await?;
                 Ok(self.report(Outcome::Updated, &ours.goal().url, found.registered))
@@ -82,18 +78,6 @@ impl<'a> Run<'a> {
             Decision::Register if intent == Intent::Rotate => self.rotate(ours, found, session).await,
             Decision::Register => self.register(&ours, found, session).await,
             Decision::Rotate => self.rotate(ours, found, session).await,
-        }
-    }
-
-    /// Registers our URL because the stack is new or has changed. Without credentials yet, that is left to the schedule.
-    pub(crate) async fn register_for_stack(&mut self) -> Result<Resolved, SyncError> {
-        match self.keep_true(Intent::Register).await {
-            Ok(report) if report.verified => Ok(Resolved::by(&report)),
-            Ok(_) => Err(SyncError::NotVerified),
-            Err(SyncError::SecretUnusable { fault: SecretFault::NoCredentialsYet, .. }) => {
-                Ok(Resolved::without_asking("waiting_for_credentials"))
-            }
-            Err(error) => Err(error),
         }
     }
 
@@ -167,87 +151,9 @@ impl<'a> Run<'a> {
         self.retire_all_but(std::iter::once(goal), replaced).await
     }
 
-    /// Registers the URL that a person has chosen.
-    pub(crate) async fn set(&mut self, url: WebhookUrl) -> Result<Report, SyncError> {
-        let ours = self.sync.secrets.our_urls().await?;
-        let chosen = self.choose(&ours, url).await?;
-        let mut session;
-        let url = match &chosen {
-            Chosen::Ours(ours_with_token) => {
-                let accepted_since = self.accept(&ours_with_token.token).await?;
-                session = self.sync.open_session(self.clock.now()).await?;
-                let found = self.find(&ours, session.get().await?).await?;
-                self.book.write().await?;
-                self.keep_url_before_ours(&found, session.account()).await?;
-                self.settle(accepted_since).await;
-                &ours_with_token.url
-            }
-            Chosen::Another(url) => {
-                session = self.sync.open_session(self.clock.now()).await?;
-                url
-            }
-        };
-        session.set(url).await?;
-        self.book.rival(None);
-        let registered = session.get().await?;
-        let deed = if means(registered.as_ref(), url) { Deed::Person } else { Deed::NotTaken };
-        let is_ours = self.reaches_us(&ours.compare(registered.as_ref())).await?;
-        self.saw(is_ours, registered.as_ref(), deed);
-        self.book.write().await?;
-        Ok(self.report(Outcome::Updated, url, registered))
-    }
-
-    /// What a URL that a person has chosen means. Our address without a token means ours; with one, the receiver must take it.
-    async fn choose(&self, ours: &OurUrls, url: WebhookUrl) -> Result<Chosen, SyncError> {
-        let written = RegisteredUrl::new(url.expose());
-        if means(written.as_ref(), &ours.address) {
-            return Ok(Chosen::Ours(ours.goal().clone()));
-        }
-        match ours.compare(written.as_ref()) {
-            Whereabouts::Current => Ok(Chosen::Ours(ours.current.clone())),
-            Whereabouts::Pending => Ok(Chosen::Ours(ours.goal().clone())),
-            found @ Whereabouts::OtherToken(_) => match self.reaches_us(&found).await? {
-                true => Ok(Chosen::Another(url)),
-                false => Err(BadRequest::UrlNotAccepted.into()),
-            },
-            // Whether the place that a person has chosen lets the provider in is not ours to know.
-            Whereabouts::Elsewhere(_) | Whereabouts::Nowhere => Ok(Chosen::Another(url)),
-        }
-    }
-
-    /// Puts back the URL that was registered before ours because the stack is going away, if ours is still registered.
-    pub(crate) async fn restore_for_stack(&mut self) -> Result<Resolved, SyncError> {
-        match self.restore().await? {
-            Some(report) if report.verified => Ok(Resolved::by(&report)),
-            Some(_) => Err(SyncError::NotVerified),
-            None => Ok(Resolved::without_asking("left_alone")),
-        }
-    }
-
-    async fn restore(&mut self) -> Result<Option<Report>, SyncError> {
-        // It is kept right before ours is set for the first time. Without it the provider is not asked: ours never was
-        // registered, perhaps because the credentials are wrong, or there is nothing to put back.
-        let Some(before) = self.sync.url_before_ours.read().await? else { return Ok(None) };
-        let url = RegisteredUrl::new(before.url.expose()).map(|url| WebhookUrl::of_registered(&url));
-        let Some(Ok(url)) = url else { return Ok(None) };
-        let ours = self.sync.secrets.our_urls().await?;
-        let mut session = self.sync.open_session(self.clock.now()).await?;
-        let found = self.find(&ours, session.get().await?).await?;
-        self.book.write().await?;
-        // The URL of one partner account is of no use in another.
-        if !found.is_ours || before.account != session.account() {
-            return Ok(None);
-        }
-        session.set(&url).await?;
-        let registered = session.get().await?;
-        self.saw(false, registered.as_ref(), Deed::Restoration);
-        self.book.write().await?;
-        Ok(Some(self.report(Outcome::Updated, &url, registered)))
-    }
-
     /// Takes down what is registered, and makes sure that it stays accepted if it is ours with an older token: nobody knows
     /// for how long it will be registered.
-    async fn find(&mut self, ours: &OurUrls, registered: Option<RegisteredUrl>) -> Result<Found, SyncError> {
+    pub(crate) async fn find(&mut self, ours: &OurUrls, registered: Option<RegisteredUrl>) -> Result<Found, SyncError> {
         let whereabouts = ours.compare(registered.as_ref());
         let is_ours = self.reaches_us(&whereabouts).await?;
         self.saw(is_ours, registered.as_ref(), Deed::None);
@@ -255,7 +161,7 @@ impl<'a> Run<'a> {
     }
 
     /// Whether events that go there reach us. A token that does it for the time being does it without an end from now on.
-    async fn reaches_us(&self, whereabouts: &Whereabouts) -> Result<bool, SyncError> {
+    pub(crate) async fn reaches_us(&self, whereabouts: &Whereabouts) -> Result<bool, SyncError> {
         match whereabouts {
             Whereabouts::Current | Whereabouts::Pending => Ok(true),
             Whereabouts::Elsewhere(_) | Whereabouts::Nowhere => Ok(false),
@@ -270,7 +176,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn keep_url_before_ours(&self, found: &Found, account: &str) -> Result<(), SyncError> {
+    pub(crate) async fn keep_url_before_ours(&self, found: &Found, account: &str) -> Result<(), SyncError> {
         match &found.whereabouts {
             Whereabouts::Elsewhere(url) if self.book.state().ours_at.is_none() => {
                 let url = Secret::new(url.expose());
@@ -309,7 +215,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn accept(&self, token: &TokenHash) -> Result<Timestamp, SyncError> {
+    pub(crate) async fn accept(&self, token: &TokenHash) -> Result<Timestamp, SyncError> {
         Ok(self.sync.accepted.accept(token, self.clock.now()).await?)
     }
 
@@ -320,15 +226,15 @@ impl<'a> Run<'a> {
     /// Waits until every receiver takes a token that is accepted since then. One that has read the accepted tokens just
     /// before does not read them again at once: until it does it refuses the new one, and what it refuses the provider does
     /// not send again.
-    async fn settle(&self, accepted_since: Timestamp) {
+    pub(crate) async fn settle(&self, accepted_since: Timestamp) {
         tokio::time::sleep(accepted_since.plus(self.sync.limits.settle).since(self.clock.now())).await;
     }
 
-    fn saw(&mut self, is_ours: bool, registered: Option<&RegisteredUrl>, deed: Deed) {
+    pub(crate) fn saw(&mut self, is_ours: bool, registered: Option<&RegisteredUrl>, deed: Deed) {
         self.book.saw(is_ours, registered.map(ToString::to_string), deed);
     }
 
-    fn report(&self, outcome: Outcome, desired: &WebhookUrl, registered: Option<RegisteredUrl>) -> Report {
+    pub(crate) fn report(&self, outcome: Outcome, desired: &WebhookUrl, registered: Option<RegisteredUrl>) -> Report {
         Report { not_ours: self.book.not_ours(), ..Report::new(self.action, outcome, desired.clone(), registered) }
     }
 
@@ -346,6 +252,6 @@ impl<'a> Run<'a> {
     }
 }
 
-fn means(registered: Option<&RegisteredUrl>, wanted: &WebhookUrl) -> bool {
+pub(crate) fn means(registered: Option<&RegisteredUrl>, wanted: &WebhookUrl) -> bool {
     registered.is_some_and(|registered| registered.means(wanted))
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use local::partner::{Call, Expiration, Fault};
 use serde_json::json;
+use store::ChangeKind;
 
 use crate::world::{FIXED_ACCESS_TOKEN, OURS, World};
 
@@ -67,6 +68,7 @@ async fn an_access_token_that_expires_in_the_middle_of_a_run_is_replaced_and_the
         [Call::AccessToken, Call::Get, Call::Set, Call::AccessToken, Call::Set, Call::Get]
     );
     assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+    assert_eq!(world.ledger().await, [ChangeKind::Registered]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::{
 };
 
 use local::partner::{Call, Fault};
+use store::ChangeKind;
 use sync::{Limits, Outcome, SyncError};
 
 use crate::world::{LIMITS, OURS, World};
@@ -18,6 +19,8 @@ async fn sync_with(limits: Limits, call: Call, fault: Fault) -> SyncError {
     world.partner.next(call, fault);
     let error = world.run("sync").await.unwrap_err();
     assert_eq!(world.partner.calls().into_iter().filter(|made| *made == call).count(), 1, "{call:?}: {error}");
+    let [failed] = world.changes().await.try_into().unwrap();
+    assert_eq!((failed.kind, failed.cause.as_deref()), (ChangeKind::Failed, Some(error.cause())), "{call:?}");
     error
 }
 

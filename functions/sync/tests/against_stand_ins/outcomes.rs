@@ -1,5 +1,6 @@
 use local::partner::{Call, Fault, Writing};
 use serde_json::json;
+use store::ChangeKind;
 use sync::Outcome;
 
 use crate::world::{FOREIGN, OURS, OURS_MASKED, World};
@@ -59,6 +60,7 @@ async fn no_writing_of_our_url_is_drift() {
         let second = world.run("sync").await.unwrap();
         assert_eq!((second.outcome, second.verified), (Outcome::UpToDate, true), "{writing:?}");
         assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+        assert_eq!(world.ledger().await, [ChangeKind::Registered], "{writing:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 use local::partner::{Call, Fault};
 use serde_json::json;
+use store::ChangeKind;
 
 use crate::world::{OURS, World, as_lambda_error};
 
@@ -9,6 +10,8 @@ async fn wrong_credentials_are_tried_exactly_once() {
     world.secrets.put("partner", r#"{"client_id":"wrong","client_secret":"wrong"}"#);
     assert_eq!(world.cause("sync").await, "WrongCredentials");
     assert_eq!(world.partner.calls(), [Call::AccessToken]);
+    assert_eq!(world.ledger().await, [ChangeKind::Failed]);
+    assert_eq!(world.registration().await.failure.as_deref(), Some("WrongCredentials"));
 }
 
 #[tokio::test]
@@ -26,8 +29,9 @@ async fn a_blocked_address_is_the_cause() {
     for _ in 0..5 {
         assert_eq!(world.cause("get").await, "WrongCredentials");
     }
-    assert_eq!(world.cause("get").await, "AddressBlocked");
+    assert_eq!(world.cause("sync").await, "AddressBlocked");
     assert_eq!(world.partner.calls(), [Call::AccessToken; 6]);
+    assert_eq!(world.ledger().await, [ChangeKind::Failed]);
 }
 
 #[tokio::test]
@@ -36,6 +40,7 @@ async fn a_url_that_the_provider_refuses_is_the_cause() {
     world.partner.next(Call::Set, Fault::Reason(13));
     assert_eq!(world.cause("sync").await, "UrlRefused");
     assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Get, Call::Set]);
+    assert_eq!(world.ledger().await, [ChangeKind::Failed]);
 }
 
 #[tokio::test]

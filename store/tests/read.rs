@@ -130,6 +130,7 @@ async fn a_long_number_is_read_as_it_came() {
     world.recorder.record(&event).await.unwrap();
     let found = world.reader.delivery(&event.id).await.unwrap().unwrap();
     assert_eq!(found.extra_info, Integer::parse(digits));
+    assert_eq!(world.state("whatsapp#1").await.extra_info(), Integer::parse(digits).as_ref());
 }
 
 #[tokio::test]

@@ -203,6 +203,8 @@ fn next_steps(webhook: &str, functions: &Functions) {
          \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
          \n  cargo hooks send package\
          \n  cargo lambda invoke receiver -A 127.0.0.1 -P {port} --data-file events/receiver/200-online.json\
+         \n  cargo hooks events --follow\
+         \n  cargo hooks state whatsapp#972501234567\
          \n  cargo hooks webhook status\
          \n  cargo hooks webhook rotate\
          \n  tail -f {log}\n",
@@ -212,7 +214,7 @@ fn next_steps(webhook: &str, functions: &Functions) {
 }
 
 /// Ctrl-C, or being asked to end.
-async fn interrupted() {
+pub async fn interrupted() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::Timestamp;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -24,6 +25,39 @@ pub fn duration(text: &str) -> Result<Duration, &'static str> {
     };
     let number: u64 = text[..at].parse().map_err(|_| fault)?;
     number.checked_mul(unit).map(Duration::from_secs).ok_or(fault)
+}
+
+/// A moment as a person names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// So long ago.
+    Ago(Duration),
+    /// By date and time of day.
+    At(Timestamp),
+}
+
+impl Moment {
+    /// The moment, as seen from now.
+    pub fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(duration) => now.minus(duration),
+            Self::At(time) => time,
+        }
+    }
+}
+
+/// Reads a moment: a duration, which is so long ago, or a time as in RFC 3339, such as `2026-11-22T09:30:00Z`.
+///
+/// # Errors
+/// When it is neither.
+pub fn moment(text: &str) -> Result<Moment, &'static str> {
+    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
+        let micros = i64::try_from(time.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX);
+        return Ok(Moment::At(Timestamp::from_micros(micros)));
+    }
+    duration(text)
+        .map(Moment::Ago)
+        .map_err(|_| "neither a time ago, such as 90m, 36h, 7d or 2w, nor a moment, such as 2026-11-22T09:30:00Z")
 }
 
 /// A moment in UTC, to the second.
@@ -65,6 +99,21 @@ mod tests {
         }
         for text in ["", "7", "d", "7 d", "-7d", "1.5h", "7é", "99999999999999999999d", "18446744073709551615w"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn moments_are_times_ago_or_times_of_any_zone() {
+        let now: Timestamp = "2026-11-22T12:00:00.000000Z".parse().unwrap();
+        for (text, moment_of_day) in [
+            ("90m", "10:30:00.000000"),
+            ("2026-11-22T09:30:00Z", "09:30:00.000000"),
+            ("2026-11-22T11:30:00.25+02:00", "09:30:00.250000"),
+        ] {
+            assert_eq!(moment(text).unwrap().before(now).to_string(), format!("2026-11-22T{moment_of_day}Z"), "{text}");
+        }
+        for text in ["", "yesterday", "2026-11-22", "2026-11-22T09:30:00", "2026-13-22T09:30:00Z"] {
+            assert!(moment(text).is_err(), "{text}");
         }
     }
 

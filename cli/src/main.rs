@@ -4,12 +4,17 @@ mod build;
 mod cargo_lambda;
 mod dev;
 mod event_source;
+mod events;
 mod functions;
 mod human_time;
+mod json;
+mod json_layout;
+mod output;
 mod project;
 mod samples;
 mod send;
 mod show;
+mod states;
 mod status;
 mod target;
 mod webhook;
@@ -58,6 +63,26 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
+    /// Lists the events that were received, the last one first, on the local run or on a deployed stack.
+    #[command(
+        after_help = "Times are UTC. Secrets were taken out before the events were stored, and are not shown.\n\nExamples:\n  cargo hooks events                                         of the last day, on the local run\n  cargo hooks events --stack partner-webhook --since 7d      of a deployed stack\n  cargo hooks events --entity whatsapp#972501234567          of a line\n  cargo hooks events --kind quarantine --since 2026-11-01T00:00:00Z\n  cargo hooks events --follow --limit 0                      what comes from now on\n  cargo hooks events --output json --limit 1000 | jq .body   for programs\n\n--follow shows each event within seconds, but not one that was received before and waited in the fallback queue."
+    )]
+    Events(events::Events),
+    /// Shows everything about one event: when and from where it came, what it repeats, and its body.
+    #[command(
+        after_help = "Exit code: 0, or 1 when there is no such event.\n\nExamples:\n  cargo hooks show 019aaaaa-0000-7000-8000-000000000000\n  cargo hooks show 019aaaaa-0000-7000-8000-000000000000 --output json | jq .body"
+    )]
+    Show(events::Show),
+    /// Shows the state of a line, bot or inbox: the last known value of each of its fields.
+    #[command(
+        after_help = "Fields that the provider does not document have the prefix other.\nExit code: 0, or 1 when no event has named the entity.\n\nExamples:\n  cargo hooks state whatsapp#972501234567\n  cargo hooks state builder#523 --stack partner-webhook --output json"
+    )]
+    State(states::StateOf),
+    /// Lists the states of a kind, in no particular order.
+    #[command(
+        after_help = "Examples:\n  cargo hooks states --kind whatsapp\n  cargo hooks states --kind whatsapp --status 2 --stack partner-webhook --output json"
+    )]
+    States(states::States),
     /// Looks after the webhook's registration with the provider, on the local run or on a deployed stack.
     #[command(
         after_help = "Examples:\n  cargo hooks webhook status                                 the local run\n  cargo hooks webhook status --stack partner-webhook         a deployed stack\n  cargo hooks webhook status --since 7d --output json        for programs\n  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered\n  cargo hooks webhook set                                    our URL\n  cargo hooks webhook set https://other.example/in           another one"
@@ -71,6 +96,10 @@ async fn main() -> ExitCode {
     let done = match hooks.command {
         Command::Dev { once, persist, fail, port } => dev::run(dev::Options { once, persist, fail, port }).await,
         Command::Send { event, url } => send::run(&event, url).await,
+        Command::Events(events) => events::list(events).await,
+        Command::Show(show) => events::show(show).await,
+        Command::State(state) => states::show(state).await,
+        Command::States(states) => states::list(states).await,
         Command::Webhook(webhook) => webhook::run(webhook).await,
     };
     match done {

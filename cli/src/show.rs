@@ -1,7 +1,7 @@
 use anyhow::Result;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
-use shared::Entity;
+use shared::{Entity, EventId};
 use store::{Change, Reader, State, StoredDelivery};
 
 use crate::human_time::{minutes, to_the_second};
@@ -9,30 +9,77 @@ use crate::human_time::{minutes, to_the_second};
 /// The deliveries as a table, one a line.
 pub fn deliveries(deliveries: &[StoredDelivery]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["received", "entity", "id", "duplicate of"]);
+    let header = ["received", "kind", "entity", "id", "duplicate of", "reference", "extra_info"];
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     for delivery in deliveries {
         table.add_row([
-            delivery.received_at.to_string(),
-            delivery.entity.to_string(),
+            to_the_second(delivery.received_at),
+            plain(&delivery.kind),
+            plain(delivery.entity.as_str()),
             delivery.id.to_string(),
-            delivery.duplicate_of.map(|id| id.to_string()).unwrap_or_default(),
+            delivery.duplicate_of.as_ref().map(short).unwrap_or_default(),
+            delivery.reference.as_deref().map(plain).unwrap_or_default(),
+            delivery.extra_info.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]);
     }
     table
 }
 
+/// A delivery on a line of its own, for lists that have no end.
+pub fn delivery_line(delivery: &StoredDelivery) -> String {
+    let entity = plain(delivery.entity.as_str());
+    let mut line = format!("{}  {entity}  {}", to_the_second(delivery.received_at), delivery.id);
+    let duplicate_of = delivery.duplicate_of.as_ref().map(short);
+    let reference = delivery.reference.as_deref().map(plain);
+    let extra_info = delivery.extra_info.as_ref().map(ToString::to_string);
+    for (name, fact) in [("duplicate of", duplicate_of), ("reference", reference), ("extra_info", extra_info)] {
+        line.extend(fact.map(|fact| format!("  {name} {fact}")));
+    }
+    line + "\n"
+}
+
+/// The end of an id: what comes before it is the time, which ids of about the same time have in common.
+fn short(id: &EventId) -> String {
+    format!("…{}", &id.simple()[24..])
+}
+
+/// A text from outside with nothing in it that a terminal would obey.
+pub fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
 /// The states as a table, one a line.
 pub fn states(states: &[State]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["entity", "events", "duplicates", "reference", "extra_info"]);
+    let header = ["entity", "events", "duplicates", "last seen", "reference", "extra_info"];
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     for state in states {
         table.add_row([
-            state.entity.to_string(),
+            plain(state.entity.as_str()),
             state.version.to_string(),
             state.duplicates.to_string(),
-            state.reference().unwrap_or_default().to_owned(),
+            to_the_second(state.last_seen),
+            state.reference().map(plain).unwrap_or_default(),
             state.extra_info().map(ToString::to_string).unwrap_or_default(),
         ]);
+    }
+    table
+}
+
+/// The last known value of each field of a state as a table, one a line.
+pub fn fields(state: &State) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["field", "last value"]);
+    for (name, value) in &state.fields {
+        table.add_row([plain(name), plain(&value.to_string())]);
     }
     table
 }
@@ -93,4 +140,14 @@ pub async fn states_of(reader: &Reader, deliveries: &[StoredDelivery]) -> Result
         states.extend(reader.state(entity).await?);
     }
     Ok(states)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_reaches_the_terminal_as_a_command() {
+        assert_eq!(plain("שלום a\u{1b}[2Jb\n\u{9b}"), "שלום a\\u{1b}[2Jb\\n\\u{9b}");
+    }
 }

@@ -15,7 +15,7 @@ use aws_smithy_http_client::{
 use clap::{Args, error::ErrorKind};
 use serde_json::Value;
 use shared::Causes;
-use store::RegistrationLedger;
+use store::{Reader, RegistrationLedger};
 
 use crate::{functions::Caller, project::Project};
 
@@ -42,6 +42,8 @@ pub struct Target {
     pub address: String,
     /// What stands in its table of the registration.
     pub ledger: RegistrationLedger,
+    /// The deliveries and states in its table, from which the secrets are taken out.
+    pub reader: Reader,
     sync: Sync,
 }
 
@@ -73,7 +75,8 @@ impl Target {
         let dynamodb = local::dynamodb::client(&run.dynamodb);
         Ok(Self {
             address: run.address,
-            ledger: RegistrationLedger::new(dynamodb, run.events_table),
+            ledger: RegistrationLedger::new(dynamodb.clone(), &run.events_table),
+            reader: Reader::new(dynamodb, run.events_table),
             sync: Sync::Local(Caller::at(run.functions)),
         })
     }
@@ -92,9 +95,13 @@ impl Target {
         // Carried out twice, a rotation would be two.
         let once = aws.to_builder().retry_config(RetryConfig::disabled());
         let patient = TimeoutConfig::builder().read_timeout(INVOCATION).operation_timeout(INVOCATION).build();
+        let dynamodb = aws_sdk_dynamodb::Client::new(aws);
+        let address = output("WebhookUrl")?;
+        let events_table = output("EventsTableName")?;
         Ok(Self {
-            address: output("WebhookUrl")?,
-            ledger: RegistrationLedger::new(aws_sdk_dynamodb::Client::new(aws), output("EventsTableName")?),
+            address,
+            ledger: RegistrationLedger::new(dynamodb.clone(), &events_table),
+            reader: Reader::new(dynamodb, events_table),
             sync: Sync::Deployed {
                 lambda: aws_sdk_lambda::Client::new(&once.timeout_config(patient).build()),
                 name: output("SyncFunctionName")?,

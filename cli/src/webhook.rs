@@ -1,20 +1,21 @@
 //! `hooks webhook`: looks after the webhook's registration with the provider.
 
 use std::{
-    io::{self, ErrorKind, Write},
     process::ExitCode,
     time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shared::Timestamp;
 use store::{Change, Listing, Order, RegistrationLedger};
 
 use crate::{
     functions::read_answer,
-    human_time, show,
+    human_time,
+    output::{Output, print},
+    show,
     status::Status,
     target::{Choice, Target},
 };
@@ -80,15 +81,6 @@ struct On {
     output: Output,
 }
 
-/// How an answer is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
-}
-
 /// Does it.
 ///
 /// # Errors
@@ -136,14 +128,6 @@ async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, outp
         Output::Table => status.to_string(),
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes to standard output. Whoever has read enough of it, such as `head`, may close it.
-fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("standard output"),
-    }
 }
 
 /// Everything in the ledger since a time, the last one first.

@@ -28,6 +28,16 @@ impl EventId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
     }
 
+    /// When the delivery was received, to the microsecond.
+    pub fn received_at(&self) -> Timestamp {
+        let number = u128::from_be_bytes(*self.as_bytes());
+        let millis = i64::try_from(number >> 80).unwrap_or(i64::MAX);
+        let fraction = i64::try_from((number >> 64) & 0xfff).unwrap_or_default();
+        // A fraction is rounded down when it is written, so that up is where it came from.
+        let micros = (fraction * 1_000 + 4_095) / 4_096;
+        Timestamp::from_micros(millis.saturating_mul(1_000).saturating_add(micros))
+    }
+
     /// The 16 bytes; they sort as the ids do.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -101,6 +111,7 @@ mod tests {
             prop_assert!(early < late);
             prop_assert!(early.to_string() < late.to_string());
             prop_assert!(early.as_bytes() < late.as_bytes());
+            prop_assert_eq!(early.received_at().as_micros(), at);
         }
     }
 }

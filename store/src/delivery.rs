@@ -1,7 +1,7 @@
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use shared::{Entity, Event, EventId, Fingerprint, FingerprintKey, Received, Timestamp, Undecodable, Value};
+use shared::{Entity, Event, EventId, Fingerprint, FingerprintKey, Integer, Received, Timestamp, Undecodable, Value};
 
 use crate::keys;
 
@@ -167,24 +167,43 @@ pub struct StoredDelivery {
     pub fingerprint: String,
     /// The earlier delivery that this one repeats.
     pub duplicate_of: Option<EventId>,
+    /// The partner's own reference, as this delivery carried it.
+    pub reference: Option<String>,
+    /// The update that it reported (`whatsapp_extra_info` and the like).
+    pub extra_info: Option<Integer>,
     /// The redacted body; `None` when it could not be decoded.
     pub body: Option<String>,
+    /// Why it could not be decoded.
+    pub cause: Option<String>,
+    /// How many bytes the body has that could not be decoded.
+    pub body_bytes: Option<u64>,
 }
 
 impl StoredDelivery {
     pub(crate) fn read(item: &Item) -> Result<Self, crate::StoreError> {
         let reader = Attributes(item);
         let corrupt = || reader.corrupt(keys::SK);
+        let kind = reader.text("kind")?;
+        let extra_info = format!("{kind}_extra_info");
+        // A long number is stored as text.
+        let read_extra_info = |value: &AttributeValue| {
+            let digits = value.as_n().or_else(|_| value.as_s()).ok();
+            digits.and_then(|digits| Integer::parse(digits)).ok_or_else(|| reader.corrupt(&extra_info))
+        };
         Ok(Self {
             id: reader.text(keys::SK).ok().and_then(keys::read_event).ok_or_else(corrupt)?,
             entity: Entity::named(reader.text(keys::PK)?),
-            kind: reader.text("kind")?.to_owned(),
+            kind: kind.to_owned(),
             received_at: reader.parsed("received_at")?,
             source_ip: reader.text("source_ip")?.to_owned(),
             request_id: reader.text("request_id")?.to_owned(),
             fingerprint: reader.text("fingerprint")?.to_owned(),
             duplicate_of: reader.optional("duplicate_of", |of| of.parse().ok())?,
+            reference: reader.optional(keys::REFERENCE, |reference| Some(reference.to_owned()))?,
+            extra_info: item.get(&extra_info).map(read_extra_info).transpose()?,
             body: reader.optional("body", |body| Some(body.to_owned()))?,
+            cause: reader.optional("cause", |cause| Some(cause.to_owned()))?,
+            body_bytes: item.get("body_bytes").map(|_| reader.number("body_bytes")).transpose()?,
         })
     }
 }

@@ -104,6 +104,23 @@ impl Reader {
         answer.item.as_ref().map(State::read).transpose()
     }
 
+    /// The delivery with an id; `None` when there is none, or not yet: it is found through an index, which has a delivery
+    /// some time after it was acknowledged, as a rule within a second.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or the item cannot be read.
+    pub async fn delivery(&self, id: &EventId) -> Result<Option<StoredDelivery>, StoreError> {
+        // The id alone tells the partition, as it has the time of receipt in it.
+        let query = self
+            .query()
+            .index_name(keys::BY_TIME)
+            .key_condition_expression("time_shard = :shard AND sk = :sk")
+            .expression_attribute_values(":shard", text(keys::time_shard(id.received_at(), id)))
+            .expression_attribute_values(":sk", text(keys::event(id)));
+        let (items, _) = run(query).await?;
+        items.first().map(StoredDelivery::read).transpose()
+    }
+
     /// The deliveries of an entity, duplicates included; of `quarantine#<date>`, what could not be decoded on that day.
     ///
     /// # Errors

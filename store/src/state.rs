@@ -24,6 +24,10 @@ pub(crate) fn attribute_name(kind: &str, field: &str, documented: bool) -> Strin
     }
 }
 
+fn extra_info_attribute(kind: &str) -> String {
+    attribute_name(kind, &format!("{kind}_extra_info"), true)
+}
+
 /// In front of the name of an attribute: which delivery has set it, as the 16 bytes of its id.
 pub(crate) const SET_BY: &str = "set_by.";
 /// The value of `previous_event_id` in a state that has seen one event.
@@ -85,6 +89,7 @@ const OWN: [&str; 15] = [
 impl State {
     pub(crate) fn read(item: &Item) -> Result<Self, StoreError> {
         let reader = Attributes(item);
+        let extra_info = extra_info_attribute(reader.text("kind")?);
         let mut fields = BTreeMap::new();
         let mut set_by = BTreeMap::new();
         for (name, attribute) in item.iter().filter(|(name, _)| !OWN.contains(&name.as_str())) {
@@ -93,6 +98,10 @@ impl State {
                 set_by.insert(field.to_owned(), id.ok_or_else(|| reader.corrupt(name))?);
             } else {
                 let value = match attribute {
+                    // A long number is stored as text.
+                    AttributeValue::S(text) if *name == extra_info => {
+                        Some(Integer::parse(text).map_or_else(|| Value::Text(text.clone()), Value::Integer))
+                    }
                     AttributeValue::S(text) => Some(Value::Text(text.clone())),
                     AttributeValue::N(number) => Integer::parse(number).map(Value::Integer),
                     AttributeValue::Bool(flag) => Some(Value::Flag(*flag)),
@@ -124,7 +133,7 @@ impl State {
 
     /// The update that was reported last (`whatsapp_extra_info` and the like).
     pub fn extra_info(&self) -> Option<&Integer> {
-        match self.fields.get(&attribute_name(&self.kind, &format!("{}_extra_info", self.kind), true)) {
+        match self.fields.get(&extra_info_attribute(&self.kind)) {
             Some(Value::Integer(integer)) => Some(integer),
             _ => None,
         }

@@ -101,6 +101,39 @@ async fn the_history_of_an_entity_is_paged_in_both_orders() {
 }
 
 #[tokio::test]
+async fn a_delivery_is_found_by_its_id_with_one_query() {
+    let (world, recorded) = filled().await;
+    world.requests.take();
+    for (n, id) in recorded.iter().rev().enumerate() {
+        let found = world.reader.delivery(id).await.unwrap().unwrap();
+        assert_eq!((&found.id, found.received_at), (id, noon().minus(secs(n as u64 * 36 * 3600))));
+        if n == 20 {
+            assert_eq!((found.kind.as_str(), found.cause.is_some(), found.body_bytes), ("quarantine", true, Some(7)));
+            assert_eq!((found.reference, found.extra_info, found.body), (None, None, None));
+        } else {
+            assert_eq!(found.reference, Some(format!("client-{}", n % 3)));
+            assert_eq!(found.extra_info.unwrap().to_string(), (n % 20 % 4).to_string());
+            assert_eq!((found.cause, found.body_bytes), (None, None));
+        }
+    }
+    assert_eq!(world.requests.take(), recorded.len());
+    let nothing = EventId::new(noon(), [1; 8]);
+    assert_eq!(world.reader.delivery(&nothing).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_long_number_is_read_as_it_came() {
+    let world = World::start().await;
+    let digits = "12345678901234567890123456789012345678";
+    let body = format!(r#"{{"event":"whatsapp","whatsapp":"1","whatsapp_extra_info":{digits}}}"#);
+    let event = raw_delivery(noon(), body.as_bytes());
+    world.recorder.record(&event).await.unwrap();
+    let found = world.reader.delivery(&event.id).await.unwrap().unwrap();
+    assert_eq!(found.extra_info, Integer::parse(digits));
+    assert_eq!(world.state("whatsapp#1").await.extra_info(), Integer::parse(digits).as_ref());
+}
+
+#[tokio::test]
 async fn what_could_not_be_decoded_is_listed_by_its_day() {
     let (world, _) = filled().await;
     let page = world.reader.history(&Entity::named("quarantine#2026-10-23"), &everything()).await.unwrap();

@@ -1,4 +1,10 @@
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
+
+use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
+use store::{Delivery, Recorder, Settings};
 
 use crate::world::{FOREIGN, OURS, World, project};
 
@@ -28,6 +34,37 @@ async fn a_deployed_stack_is_found_by_its_name() {
         "{}",
         failed.stderr
     );
+}
+
+#[tokio::test]
+async fn the_events_of_a_stack_are_read_from_its_table() {
+    let world = World::start("stack-events").await;
+    let hooks = async |arguments: &[&str]| {
+        world.hooks_of_stack(&[arguments, &["--stack", "hooks"]].concat(), &CREDENTIALS).await
+    };
+    let received_at = Timestamp::from(SystemTime::now());
+    let id = EventId::new(received_at, [7; 8]);
+    let received = Received {
+        id,
+        received_at,
+        source_ip: [127, 0, 0, 1].into(),
+        request_id: "request-1".to_owned(),
+        body: br#"{"event":"builder","builderID":523}"#.to_vec(),
+    };
+    let settings = Settings {
+        events_table: world.dynamodb.events_table().to_owned(),
+        sealed_table: world.dynamodb.sealed_table().to_owned(),
+        dedup_window: Duration::from_secs(600),
+        retention: None,
+    };
+    let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
+    Recorder::new(world.dynamodb.client(), settings).record(&Delivery::decode(&received, &key)).await.unwrap();
+    let id = id.to_string();
+    for arguments in [&["events"][..], &["show", &id], &["state", "builder#523"], &["states", "--kind", "builder"]] {
+        let shown = hooks(arguments).await;
+        assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(shown.stdout.contains("builder#523"), "{arguments:?}");
+    }
 }
 
 #[tokio::test]

@@ -87,9 +87,14 @@ impl World {
 
     /// The same away from any checkout, with the world as AWS. The environment is the user's.
     pub async fn webhook_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+        self.hooks_of_stack(&[&["webhook"], arguments].concat(), environment).await
+    }
+
+    /// The same for any command of `hooks`.
+    pub async fn hooks_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
         let dynamodb = self.dynamodb.url();
         let endpoints = [("AWS_ENDPOINT_URL", self.aws.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str())];
-        let ended = webhook_in(Path::new("/"), arguments, &[&endpoints, environment].concat()).await;
+        let ended = hooks_in(Path::new("/"), arguments, &[&endpoints, environment].concat()).await;
         self.assert_no_secret(&ended);
         ended
     }
@@ -122,8 +127,12 @@ pub fn project(name: &str) -> PathBuf {
 
 /// Runs `hooks webhook` with these arguments in a folder, and with these variables alone.
 pub async fn webhook_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    hooks_in(folder, &[&["webhook"], arguments].concat(), environment).await
+}
+
+async fn hooks_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
     let mut hooks = Command::new(env!("CARGO_BIN_EXE_hooks"));
-    hooks.arg("webhook").args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied());
+    hooks.args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied());
     let Output { status, stdout, stderr } = hooks.output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }

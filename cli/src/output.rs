@@ -1,0 +1,28 @@
+//! How an answer is shown, and where it goes.
+
+use std::io::{self, ErrorKind, Write};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Writes to standard output. Whoever has read enough of it, such as `head`, may close it: then the answer is `false`,
+/// and nobody reads on.
+///
+/// # Errors
+/// When it cannot be written for another cause.
+pub fn print(text: &str) -> Result<bool> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).context("standard output"),
+    }
+}

@@ -1,0 +1,130 @@
+//! `hooks state` and `hooks states`: what is known of the entities.
+
+use std::{fmt::Write, process::ExitCode, time::SystemTime};
+
+use anyhow::{Context, Result};
+use clap::{Args, builder::NonEmptyStringValueParser};
+use shared::{Entity, Integer, Kind, Timestamp};
+use store::{Cursor, Reader, State};
+
+use crate::{
+    human_time::{ago, to_the_second},
+    json,
+    output::{Output, print},
+    show,
+    target::{Choice, Target},
+};
+
+/// How many states are read at once.
+const PAGE: u16 = 200;
+
+/// Which state, and how to show it.
+#[derive(Args)]
+pub struct StateOf {
+    /// Whose, such as whatsapp#972501234567, builder#523 or online#<server>#523.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    entity: String,
+    #[command(flatten)]
+    target: Choice,
+    /// How to show it. As json it is an object on one line.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// Which states, and how to show them.
+#[derive(Args)]
+pub struct States {
+    /// Of which kind, such as whatsapp, builder or online.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    kind: String,
+    /// Only those whose last update (`whatsapp_extra_info` and the like) is this one.
+    #[arg(long, value_name = "NUMBER", value_parser = integer, allow_negative_numbers = true)]
+    status: Option<Integer>,
+    /// At most so many.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    limit: usize,
+    #[command(flatten)]
+    target: Choice,
+    /// How to show them. As json each is an object on a line of its own.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+fn integer(text: &str) -> Result<Integer, &'static str> {
+    Integer::parse(text).ok_or("not a whole number of at most 38 digits")
+}
+
+/// Shows the state of an entity.
+///
+/// # Errors
+/// When it has none, or it cannot be read.
+pub async fn show(StateOf { entity, target, output }: StateOf) -> Result<ExitCode> {
+    let reader = Target::find(target).await?.reader;
+    let found = reader.state(&Entity::named(&entity)).await?;
+    let state = found.with_context(|| format!("there is no entity {}: no event has named it", show::plain(&entity)))?;
+    print(&match output {
+        Output::Json => json::state(&state)?,
+        Output::Table => in_full(&state),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the states of a kind.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn list(States { kind, status, limit, target, output }: States) -> Result<ExitCode> {
+    let reader = Target::find(target).await?.reader;
+    let (states, more) = read(&reader, &Kind::of(&kind), status.as_ref(), limit).await?;
+    let mut shown = String::new();
+    match output {
+        Output::Json => {
+            for state in &states {
+                shown += &json::state(state)?;
+            }
+        }
+        Output::Table if states.is_empty() && !more => writeln!(shown, "No such states.")?,
+        Output::Table => {
+            writeln!(shown, "{}", show::states(&states))?;
+            if more {
+                writeln!(shown, "{} of more states; --limit shows more.", states.len())?;
+            }
+        }
+    }
+    print(&shown)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Up to so many states, and whether there are more.
+async fn read(reader: &Reader, kind: &Kind, status: Option<&Integer>, limit: usize) -> Result<(Vec<State>, bool)> {
+    let (mut states, mut after): (Vec<State>, Option<Cursor>) = (Vec::new(), None);
+    loop {
+        // One more, to know whether there are more.
+        let missing = limit.saturating_add(1).saturating_sub(states.len());
+        let size = u16::try_from(missing).unwrap_or(PAGE).min(PAGE);
+        let page = reader.states(kind, status, after.as_ref(), size).await?;
+        states.extend(page.items);
+        after = page.next;
+        let more = states.len() > limit;
+        if more || after.is_none() {
+            states.truncate(limit);
+            return Ok((states, more));
+        }
+    }
+}
+
+/// Everything that is known of an entity, for people.
+fn in_full(state: &State) -> String {
+    let now = Timestamp::from(SystemTime::now());
+    let moment = |time| format!("{} ({})", to_the_second(time), ago(time, now));
+    let facts = [
+        ("entity", show::plain(state.entity.as_str())),
+        ("kind", show::plain(&state.kind)),
+        ("events", state.version.to_string()),
+        ("duplicates", state.duplicates.to_string()),
+        ("first seen", moment(state.first_seen)),
+        ("last seen", moment(state.last_seen)),
+        ("last event", state.last_event_id.to_string()),
+    ];
+    format!("{}\n{}\n", show::facts(&facts), show::fields(state))
+}

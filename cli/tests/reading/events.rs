@@ -1,0 +1,258 @@
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use shared::{EventId, Timestamp};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{ChildStdout, Command},
+    time::timeout,
+};
+
+use crate::world::{LINE, World, objects, update};
+
+const HEADER: &str = "│ received ┆ kind ┆ entity ┆ id ┆ duplicate of ┆ reference ┆ extra_info │";
+
+#[tokio::test]
+async fn events_are_listed_the_last_one_first() {
+    let world = World::start("list").await;
+    world.fill().await;
+    let listed = world.hooks(&["events"]).await;
+    assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
+    let day = format!("quarantine#{}", world.ago(20).day());
+    let expected = [
+        HEADER,
+        &format!("│ -20 ┆ quarantine ┆ {day} ┆ #20 ┆ ┆ ┆ │"),
+        "│ -30 ┆ builder ┆ builder#523 ┆ #30 ┆ ┆ ┆ 3 │",
+        "│ -40 ┆ whatsapp ┆ whatsapp#972501234567 ┆ #40 ┆ ┆ client-7 ┆ 2 │",
+        "│ -45 ┆ whatsapp ┆ whatsapp#972501234567 ┆ #45 ┆ …#50 ┆ client-7 ┆ 1 │",
+        "│ -50 ┆ whatsapp ┆ whatsapp#972501234567 ┆ #50 ┆ ┆ client-7 ┆ 1 │",
+    ];
+    assert_eq!(world.lines(&listed.stdout), expected);
+}
+
+#[tokio::test]
+async fn whose_and_when_can_be_chosen() {
+    let world = World::start("choose").await;
+    world.fill().await;
+    let day = format!("quarantine#{}", world.ago(20).day());
+    let (since, until) = (world.ago(45).to_string(), world.ago(30).to_string());
+    for (arguments, expected) in [
+        (&["--entity", LINE][..], &[40, 45, 50][..]),
+        (&["--entity", LINE, "--since", "4d"], &[40, 45, 50, 4_320]),
+        (&["--entity", &day], &[20]),
+        (&["--reference", "client-7"], &[40, 45, 50]),
+        (&["--kind", "builder"], &[30]),
+        (&["--kind", "quarantine"], &[20]),
+        (&["--kind", "package"], &[]),
+        (&["--duplicates"], &[45]),
+        (&["--duplicates", "--entity", LINE], &[45]),
+        (&["--duplicates", "--kind", "builder"], &[]),
+        (&["--since", "43m"], &[20, 30, 40]),
+        (&["--since", "7d", "--until", "46m"], &[50, 4_320]),
+        (&["--since", &since, "--until", &until], &[40, 45]),
+        (&["--limit", "2"], &[20, 30]),
+        (&["--limit", "2", "--kind", "whatsapp"], &[40, 45]),
+        (&["--limit", "0"], &[]),
+    ] {
+        let listed = world.hooks(&[&["events", "--output", "json"], arguments].concat()).await;
+        assert_eq!((listed.code, listed.stderr.as_str()), (0, ""), "{arguments:?}");
+        let expected: Vec<Value> = expected.iter().map(|minutes| world.id(*minutes).to_string().into()).collect();
+        let ids: Vec<Value> = objects(&listed.stdout).iter().map(|event| event["id"].clone()).collect();
+        assert_eq!(ids, expected, "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_says_when_there_is_more_or_nothing() {
+    let world = World::start("limit").await;
+    world.fill().await;
+    let listed = world.hooks(&["events", "--limit", "2"]).await.stdout;
+    let last = listed.lines().last().unwrap();
+    assert!(last.starts_with("The last 2 since 20") && last.ends_with("; --limit shows more."), "{listed}");
+    let exactly = world.hooks(&["events", "--limit", "5"]).await.stdout;
+    assert!(!exactly.contains("--limit"), "{exactly}");
+    let (since, until) = (world.ago(43), world.ago(41));
+    let nothing = world.hooks(&["events", "--since", &since.to_string(), "--until", &until.to_string()]).await;
+    let second = |time: Timestamp| format!("{}Z", &time.to_string()[..19]);
+    let message = format!("No such events since {} and before {}.\n", second(since), second(until));
+    assert_eq!((nothing.code, nothing.stdout), (0, message));
+}
+
+#[tokio::test]
+async fn more_than_a_page_is_read_page_by_page() {
+    let world = World::start("pages").await;
+    let start = world.ago(60);
+    let mut ids = Vec::new();
+    for n in 0..450_u64 {
+        let at = start.plus(Duration::from_millis(n));
+        let id = EventId::new(at, n.to_be_bytes());
+        let kind = if n.is_multiple_of(2) { "even" } else { "odd" };
+        world.record_at(at, id, &json!({ "event": kind, "n": n }).to_string()).await;
+        ids.push(id.to_string());
+    }
+    ids.reverse();
+    let listed = async |arguments: &[&str]| {
+        let listed = world.hooks(&[&["events", "--output", "json"], arguments].concat()).await;
+        objects(&listed.stdout).iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["--limit", "1000"]).await, ids);
+    assert_eq!(listed(&["--limit", "431"]).await, ids[..431]);
+    let odd: Vec<String> = ids.iter().step_by(2).cloned().collect();
+    assert_eq!(listed(&["--kind", "odd", "--limit", "1000"]).await, odd);
+    assert_eq!(listed(&["--entity", "odd#-", "--limit", "220"]).await, odd[..220]);
+}
+
+#[tokio::test]
+async fn json_has_everything_about_an_event() {
+    let world = World::start("json").await;
+    world.fill().await;
+    let listed = world.hooks(&["events", "--output", "json"]).await;
+    let events = objects(&listed.stdout);
+    assert_eq!(events.len(), 5);
+    let mut duplicate = events[3].clone();
+    assert_eq!(duplicate["fingerprint"].as_str().map(str::len), Some(64));
+    duplicate["fingerprint"] = Value::Null;
+    let expected = json!({
+        "id": world.id(45).to_string(), "received_at": world.ago(45).to_string(), "kind": "whatsapp", "entity": LINE,
+        "reference": "client-7", "extra_info": 1, "duplicate_of": world.id(50).to_string(),
+        "source_ip": "34.165.99.212", "request_id": "request-1", "fingerprint": null,
+        "body": {
+            "status": "OK", "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "client-7",
+            "whatsapp_extra_info": 1, "whatsapp_apiKey": "[sealed]",
+        },
+        "cause": null, "body_bytes": null,
+    });
+    assert_eq!(duplicate, expected);
+    assert!(listed.stdout.contains(r#""new":{"a":1e2}}"#), "a body is as it came: {}", listed.stdout);
+    assert_eq!((&events[0]["body"], &events[0]["body_bytes"]), (&Value::Null, &json!(20)));
+
+    let shown = world.hooks(&["show", &world.id(45).to_string(), "--output", "json"]).await;
+    assert_eq!((shown.code, objects(&shown.stdout)), (0, vec![events[3].clone()]));
+}
+
+#[tokio::test]
+async fn one_event_is_shown_with_its_body() {
+    let world = World::start("show").await;
+    world.fill().await;
+    let shown = world.hooks(&["show", &world.id(45).to_string()]).await;
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    let mut lines = world.lines(&shown.stdout);
+    let fingerprint = lines.iter().position(|line| line.starts_with("fingerprint ")).unwrap();
+    lines.remove(fingerprint);
+    let expected = [
+        "id #45",
+        "received -45 (45 min ago)",
+        "kind whatsapp",
+        "entity whatsapp#972501234567",
+        "reference client-7",
+        "extra_info 1",
+        "duplicate of #50",
+        "source ip 34.165.99.212",
+        "request id request-1",
+        "",
+        "{",
+        "\"event\": \"whatsapp\",",
+        "\"status\": \"OK\",",
+        "\"whatsapp\": \"972501234567\",",
+        "\"whatsapp_apiKey\": \"[sealed]\",",
+        "\"whatsapp_extra_info\": 1,",
+        "\"whatsapp_reference\": \"client-7\"",
+        "}",
+    ];
+    assert_eq!(lines, expected);
+
+    let quarantined = world.hooks(&["show", &world.id(20).to_string()]).await.stdout;
+    let lines = world.lines(&quarantined);
+    assert_eq!(lines[lines.len() - 2..], ["cause the body is not JSON", "body 20 bytes, in the sealed table"]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_an_error() {
+    let world = World::start("not-there").await;
+    world.fill().await;
+    let id = EventId::new(world.ago(10), [7; 8]).to_string();
+    let message = format!("error: there is no event {id}; if it came just now, try again\n");
+    let nothing = world.hooks(&["show", &id]).await;
+    assert_eq!((nothing.code, nothing.stdout.as_str(), nothing.stderr), (1, "", message));
+
+    let nobody = world.hooks(&["events", "--entity", "whatsapp#1"]).await;
+    let message = "error: there is no entity whatsapp#1: no event has named it\n";
+    assert_eq!((nobody.code, nobody.stdout.as_str(), nobody.stderr.as_str()), (1, "", message));
+    let quiet = world.hooks(&["events", "--entity", LINE, "--since", "10m"]).await;
+    assert_eq!(quiet.code, 0, "{quiet:?}");
+    assert!(quiet.stdout.starts_with("No such events since 20"), "{quiet:?}");
+}
+
+#[tokio::test]
+async fn a_command_line_that_cannot_be_read_is_refused() {
+    let world = World::start("usage").await;
+    for arguments in [
+        &["events", "--entity", LINE, "--kind", "whatsapp"][..],
+        &["events", "--entity", ""],
+        &["events", "--since", "yesterday"],
+        &["events", "--since", "1h", "--until", "2h"],
+        &["events", "--follow", "--until", "1h"],
+        &["events", "--region", "eu-west-1"],
+        &["show"],
+        &["show", "42"],
+        &["state"],
+        &["states"],
+        &["states", "--kind", "whatsapp", "--status", "soon"],
+    ] {
+        let ended = world.hooks(arguments).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments:?} {ended:?}");
+    }
+}
+
+/// The next line; that it comes is what is tested, not how soon.
+async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    timeout(Duration::from_secs(60), lines.next_line()).await.expect("a line in time").unwrap().expect("a line")
+}
+
+#[tokio::test]
+async fn what_comes_is_shown_until_ctrl_c() {
+    let world = World::start("follow").await;
+    world.fill().await;
+    let mut hooks = world.start_hooks(&["events", "--follow", "--limit", "2", "--kind", "whatsapp"]);
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    let there = [next(&mut lines).await, next(&mut lines).await];
+    let expected = [
+        format!("-45 {LINE} #45 duplicate of …#50 reference client-7 extra_info 1"),
+        format!("-40 {LINE} #40 reference client-7 extra_info 2"),
+    ];
+    assert_eq!(world.lines(&there.join("\n")), expected);
+
+    let now = Timestamp::from(SystemTime::now());
+    let record = async |at: Timestamp, extra_info: u8| {
+        let id = EventId::new(at, [extra_info; 8]);
+        world.record_at(at, id, &update(extra_info)).await;
+        id.to_string()
+    };
+    world.record_at(now, EventId::new(now, [9; 8]), r#"{"event":"builder","builderID":1}"#).await;
+    let first = record(now, 3).await;
+    let shown = next(&mut lines).await;
+    assert!(shown.contains(&first) && shown.ends_with("  reference client-7  extra_info 3"), "{shown}");
+    // It came before the one that is shown already, and was written after it.
+    let late = record(now.minus(Duration::from_secs(4)), 4).await;
+    let shown = next(&mut lines).await;
+    assert!(shown.contains(&late), "{shown}");
+
+    let process = hooks.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
+    assert_eq!(lines.next_line().await.unwrap(), None, "each was shown once");
+    assert_eq!(hooks.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn only_what_comes_is_shown_as_json() {
+    let world = World::start("follow-json").await;
+    world.fill().await;
+    let mut hooks = world.start_hooks(&["events", "--follow", "--limit", "0", "--output", "json"]);
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    // However long it takes to start: what comes later than it began is shown.
+    let later = Timestamp::from(SystemTime::now()).plus(Duration::from_secs(30));
+    let id = EventId::new(later, [1; 8]);
+    world.record_at(later, id, &update(5)).await;
+    let shown: Value = serde_json::from_str(&next(&mut lines).await).unwrap();
+    assert_eq!((&shown["id"], &shown["extra_info"]), (&json!(id.to_string()), &json!(5)));
+}

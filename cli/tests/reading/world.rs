@@ -1,0 +1,148 @@
+use std::{
+    fs,
+    net::IpAddr,
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use local::dynamodb::DynamoDb;
+use serde_json::{Value, json};
+use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
+use store::{Delivery, Recorder, Settings};
+use tokio::process::{Child, Command};
+
+pub const LINE: &str = "whatsapp#972501234567";
+/// What must never be shown.
+const API_KEY: &str = "123-456-789";
+
+/// A local run, as `hooks dev` leaves it for the commands beside it, with nothing received yet.
+pub struct World {
+    recorder: Recorder,
+    /// When the test began.
+    now: Timestamp,
+    project: PathBuf,
+    _dynamodb: DynamoDb,
+}
+
+/// How the program ended, and what it has printed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl World {
+    /// Each test has a project folder of its own, by this name.
+    pub async fn start(name: &str) -> Self {
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let settings = Settings {
+            events_table: dynamodb.events_table().to_owned(),
+            sealed_table: dynamodb.sealed_table().to_owned(),
+            dedup_window: Duration::from_secs(600),
+            retention: None,
+        };
+        let project = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("reading").join(name);
+        fs::create_dir_all(project.join("functions/receiver")).unwrap();
+        fs::create_dir_all(project.join("target/hooks")).unwrap();
+        fs::write(project.join("template.yaml"), "").unwrap();
+        let run = json!({
+            "webhook": "http://127.0.0.1:9000/v1/webhook/Webhook-Token-0123456789",
+            "address": "http://127.0.0.1:9000/v1/webhook",
+            "functions": "127.0.0.1:9000",
+            "dynamodb": dynamodb.url(),
+            "events_table": dynamodb.events_table(),
+        });
+        fs::write(project.join("target/hooks/run.json"), run.to_string()).unwrap();
+        let recorder = Recorder::new(dynamodb.client(), settings);
+        Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb }
+    }
+
+    /// A moment some minutes before the test. The half minute keeps "2 h ago" from becoming 3 while it runs.
+    pub fn ago(&self, minutes: u64) -> Timestamp {
+        self.now.minus(Duration::from_secs(minutes * 60 + 30))
+    }
+
+    /// The id of what is received then.
+    pub fn id(&self, minutes: u64) -> EventId {
+        EventId::new(self.ago(minutes), minutes.to_be_bytes())
+    }
+
+    /// Records what is received then.
+    pub async fn record(&self, minutes: u64, body: &str) {
+        self.record_at(self.ago(minutes), self.id(minutes), body).await;
+    }
+
+    pub async fn record_at(&self, received_at: Timestamp, id: EventId, body: &str) {
+        let received = Received {
+            id,
+            received_at,
+            source_ip: IpAddr::from([34, 165, 99, 212]),
+            request_id: "request-1".to_owned(),
+            body: body.as_bytes().to_vec(),
+        };
+        let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
+        self.recorder.record(&Delivery::decode(&received, &key)).await.unwrap();
+    }
+
+    /// Two events of a line, the first of them twice, one of a bot, and one that is none; and one of the line three days ago.
+    pub async fn fill(&self) {
+        self.record(4_320, &update(0)).await;
+        self.record(50, &update(1)).await;
+        self.record(45, &update(1)).await;
+        self.record(40, &update(2)).await;
+        self.record(30, r#"{"event":"builder","builderID":523,"builder_extra_info":3,"new":{"a":1e2}}"#).await;
+        self.record(20, &format!("not JSON {API_KEY}")).await;
+    }
+
+    /// Runs `hooks` with these arguments, and checks that no secret is shown.
+    pub async fn hooks(&self, arguments: &[&str]) -> Ended {
+        let Output { status, stdout, stderr } = self.command(arguments).output().await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let ended = Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) };
+        assert!(!format!("{ended:?}").contains(API_KEY), "{ended:?}");
+        ended
+    }
+
+    /// Starts `hooks` with these arguments.
+    pub fn start_hooks(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut hooks = Command::new(env!("CARGO_BIN_EXE_hooks"));
+        hooks.args(arguments).current_dir(&self.project).env_clear();
+        hooks
+    }
+
+    /// What was printed with the minutes ago in place of times and ids, which are others in every run, without frames, and
+    /// with one blank where there are more.
+    pub fn lines(&self, printed: &str) -> Vec<String> {
+        let mut printed = printed.to_owned();
+        for minutes in [4_320, 50, 45, 40, 30, 20] {
+            let (id, time) = (self.id(minutes).to_string(), self.ago(minutes).to_string());
+            printed = printed
+                .replace(&id, &format!("#{minutes}"))
+                .replace(&format!("…{}", &id[28..]), &format!("…#{minutes}"))
+                .replace(&time, &format!("-{minutes}"))
+                .replace(&format!("{}Z", &time[..19]), &format!("-{minutes}"));
+        }
+        let one_blank = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        printed.lines().filter(|line| !line.starts_with(['┌', '╞', '└'])).map(one_blank).collect()
+    }
+}
+
+/// A line's update, with an API key.
+pub fn update(extra_info: u8) -> String {
+    json!({
+        "status": "OK", "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "client-7",
+        "whatsapp_extra_info": extra_info, "whatsapp_apiKey": API_KEY,
+    })
+    .to_string()
+}
+
+/// Each line of what was printed, read as JSON.
+pub fn objects(printed: &str) -> Vec<Value> {
+    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

@@ -67,7 +67,7 @@ pub struct Events {
 #[derive(Args)]
 #[group(multiple = false)]
 struct Of {
-    /// Those of an entity, such as whatsapp#972501234567, builder#523, online#<server>#523 or quarantine#2026-11-22.
+    /// Those of an entity, such as whatsapp#972501234567, builder#523, online#eu1#523 or quarantine#2026-11-22.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     entity: Option<String>,
     /// Those that carry a reference of yours.

@@ -21,7 +21,7 @@ const PAGE: u16 = 200;
 /// Which state, and how to show it.
 #[derive(Args)]
 pub struct StateOf {
-    /// Whose, such as whatsapp#972501234567, builder#523 or online#<server>#523.
+    /// Whose, such as whatsapp#972501234567, builder#523 or online#eu1#523.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     entity: String,
     #[command(flatten)]

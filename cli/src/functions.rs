@@ -53,7 +53,7 @@ impl Caller {
         let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(100)))
+            .timeout_global(Some(Duration::from_secs(130)))
             .build();
         let answer = tokio::task::spawn_blocking(move || {
             let mut response = Agent::new_with_config(config).post(&url).send(event)?;

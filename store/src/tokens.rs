@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::update_item::UpdateItemError,
+    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use shared::{Timestamp, TokenHash};
@@ -75,11 +75,7 @@ impl AcceptedTokens {
     /// When DynamoDB does not carry it out.
     pub async fn accept(&self, token: &TokenHash, now: Timestamp) -> Result<Timestamp, StoreError> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.events_table)
-            .key(keys::PK, text(keys::TOKENS))
-            .key(keys::SK, text(keys::token(token)))
+            .update(token)
             .update_expression("SET accepted_since = :now REMOVE accepted_until, expires_at")
             .condition_expression("attribute_not_exists(accepted_since) OR attribute_exists(accepted_until)")
             .expression_attribute_values(":now", text(now))
@@ -101,11 +97,7 @@ impl AcceptedTokens {
     /// When DynamoDB does not carry it out.
     pub async fn retire(&self, token: &TokenHash, until: Timestamp) -> Result<(), StoreError> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.events_table)
-            .key(keys::PK, text(keys::TOKENS))
-            .key(keys::SK, text(keys::token(token)))
+            .update(token)
             .update_expression("SET accepted_until = :until, expires_at = :expires_at")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(accepted_until)")
             .expression_attribute_values(":until", text(until))
@@ -122,6 +114,11 @@ impl AcceptedTokens {
             }
             Err(error) => Err(StoreError::dynamodb(&error)),
         }
+    }
+
+    fn update(&self, token: &TokenHash) -> UpdateItemFluentBuilder {
+        let update = self.client.update_item().table_name(&self.events_table);
+        update.key(keys::PK, text(keys::TOKENS)).key(keys::SK, text(keys::token(token)))
     }
 
     /// All tokens that are or were accepted, as of now; those that have not been for some weeks are gone.

@@ -35,7 +35,7 @@ pub(crate) enum Decision {
     Finish,
     /// Our URL is to be registered.
     Register,
-    /// The token has served its time: a rotation is to be started.
+    /// Our URL is to be registered with a new token.
     Rotate,
 }
 
@@ -54,17 +54,18 @@ pub(crate) struct Facts<'a> {
 impl Facts<'_> {
     pub(crate) fn decide(&self) -> Decision {
         let observing = self.intent == Intent::Sync && self.mode == SyncMode::Observe;
+        let register = if self.intent == Intent::Rotate { Decision::Rotate } else { Decision::Register };
         match self.found {
             Whereabouts::Pending => Decision::Finish,
             Whereabouts::Current if observing => Decision::Leave,
-            Whereabouts::Current if self.rotating => Decision::Register,
+            Whereabouts::Current if self.rotating || self.intent == Intent::Rotate => register,
             Whereabouts::Current if self.intent == Intent::Sync && self.token_is_old => Decision::Rotate,
             Whereabouts::Current => Decision::Leave,
             _ if observing => Decision::Observe,
             Whereabouts::Elsewhere(url) if self.intent != Intent::Register && contested(self.rival, url) => {
                 Decision::Contested
             }
-            Whereabouts::Elsewhere(_) | Whereabouts::OtherToken(_) | Whereabouts::Nowhere => Decision::Register,
+            Whereabouts::Elsewhere(_) | Whereabouts::OtherToken(_) | Whereabouts::Nowhere => register,
         }
     }
 }
@@ -121,9 +122,8 @@ mod tests {
             assert_eq!(decide(Intent::Sync, SyncMode::Enforce, found), Decision::Register, "{found}");
             assert_eq!(decide(Intent::Sync, SyncMode::Observe, found), Decision::Observe, "{found}");
             for mode in [SyncMode::Enforce, SyncMode::Observe] {
-                for intent in [Intent::Register, Intent::Rotate] {
-                    assert_eq!(decide(intent, mode, found), Decision::Register, "{found} {intent:?} {mode:?}");
-                }
+                assert_eq!(decide(Intent::Register, mode, found), Decision::Register, "{found} {mode:?}");
+                assert_eq!(decide(Intent::Rotate, mode, found), Decision::Rotate, "{found} {mode:?}");
             }
         }
     }
@@ -145,7 +145,14 @@ mod tests {
         };
         assert_eq!(decide(Intent::Sync, SyncMode::Enforce), Decision::Register);
         assert_eq!(decide(Intent::Sync, SyncMode::Observe), Decision::Leave);
-        assert_eq!(decide(Intent::Rotate, SyncMode::Observe), Decision::Register);
+        assert_eq!(decide(Intent::Rotate, SyncMode::Observe), Decision::Rotate);
+    }
+
+    #[test]
+    fn a_rotation_that_is_asked_for_is_started_in_any_mode() {
+        for mode in [SyncMode::Enforce, SyncMode::Observe] {
+            assert_eq!(decide(Intent::Rotate, mode, &Whereabouts::Current), Decision::Rotate);
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ pub const RANDOM: usize = IDS + TOKEN;
 const IDS: usize = 8;
 pub(crate) const TOKEN: usize = 36;
 
-/// One call of the function, with what it would else have to ask the world for.
-#[derive(Debug)]
+/// One call of the function, with what it would else have to ask the world for. There is no `Debug` of it: a URL in the event
+/// may have a token in it, and a token is made of the random bytes.
 pub struct Invocation {
     /// What is asked for.
     pub event: Value,

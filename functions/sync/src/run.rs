@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
             intent,
             mode: self.sync.config.mode,
             found: &found.whereabouts,
-            rotating: ours.pending.is_some() || intent == Intent::Rotate,
+            rotating: ours.pending.is_some(),
             rival: self.book.state().rival.as_ref(),
             token_is_old: self.is_old(token_since),
         };
@@ -75,7 +75,6 @@ impl<'a> Run<'a> {
                 self.finish(&ours).await?;
                 Ok(self.report(Outcome::Updated, &ours.goal().url, found.registered))
             }
-            Decision::Register if intent == Intent::Rotate => self.rotate(ours, found, session).await,
             Decision::Register => self.register(&ours, found, session).await,
             Decision::Rotate => self.rotate(ours, found, session).await,
         }

@@ -32,10 +32,13 @@ impl Run<'_> {
         let Some(Ok(url)) = url else { return Ok(None) };
         let ours = self.sync.secrets.our_urls().await?;
         let mut session = self.sync.open_session(self.clock.now()).await?;
+        // The URL of one partner account is of no use in another.
+        if before.account != session.account() {
+            return Ok(None);
+        }
         let found = self.find(&ours, session.get().await?).await?;
         self.book.write().await?;
-        // The URL of one partner account is of no use in another.
-        if !found.is_ours || before.account != session.account() {
+        if !found.is_ours {
             return Ok(None);
         }
         session.set(&url).await?;

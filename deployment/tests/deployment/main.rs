@@ -51,6 +51,8 @@ async fn live(world: &mut World) {
     steps::deploy::a_parameter_changes_in_place(world, &recorded).await;
     steps::registration::the_schedule_repairs_a_changed_url(world).await;
     steps::registration::a_rotation_refuses_no_event(world).await;
+    steps::commands::the_stack_is_looked_after_from_the_terminal(world, &recorded).await;
+    steps::registration::remember_token(world).await;
     steps::registration::what_goes_wrong_is_told(world).await;
     steps::outage::what_comes_while_the_table_is_away_is_recorded_later(world).await;
     steps::outage::what_cannot_be_read_becomes_a_dead_letter(world).await;

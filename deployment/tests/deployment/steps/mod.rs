@@ -1,5 +1,6 @@
 //! What happens to the deployment, and what must then be so.
 
+pub mod commands;
 pub mod delete;
 pub mod deploy;
 pub mod events;

@@ -115,7 +115,7 @@ pub async fn what_goes_wrong_is_told(world: &World) {
 }
 
 /// The token in the registered URL is the one in the secret.
-async fn remember_token(world: &mut World) {
+pub async fn remember_token(world: &mut World) {
     let registered = world.registered();
     let token = registered.strip_prefix(&format!("{}/", world.output("WebhookUrl")));
     let token = token.expect("what is registered is not the webhook's address and a token").to_owned();

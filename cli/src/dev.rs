@@ -1,3 +1,8 @@
+mod build;
+mod cargo_lambda;
+mod event_source;
+mod functions;
+
 use std::{
     process::ExitCode,
     sync::Arc,
@@ -13,18 +18,17 @@ use local::{
     sqs::{Rules, Sqs},
 };
 use serde_json::{Value, json};
-use shared::Timestamp;
-use store::{Listing, Order, Reader, StoredDelivery};
+use shared::{Entity, Timestamp};
+use store::{Listing, Order, Reader, State, StoredDelivery};
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::{build::build_functions, cargo_lambda::CargoLambda, event_source::EventSource, functions::Functions};
 use crate::{
-    build,
-    cargo_lambda::CargoLambda,
-    event_source::EventSource,
+    call::Caller,
     from_here,
-    functions::{Caller, Functions},
+    output::tables,
     project::{Project, Run},
-    samples, show,
+    samples,
 };
 
 /// How `hooks dev` was asked to run.
@@ -45,6 +49,10 @@ pub enum Fail {
 /// How long redrive may take to record what waited in the queue.
 const REDRIVE: Duration = Duration::from_secs(30);
 
+/// The defaults of the template.
+const DEDUP_WINDOW_SECONDS: &str = "600";
+const RETENTION_DAYS: &str = "365";
+
 /// Runs everything on this machine and takes the main job through it once: register, deliver, look.
 ///
 /// # Errors
@@ -53,7 +61,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let project = Project::find()?;
     let cargo_lambda = CargoLambda::find_or_bring(&project.root().join(".tools/cargo-lambda")).await?;
     println!("Building the functions");
-    build::functions(&project).await?;
+    build_functions(&project).await?;
 
     let world = World::start(&project, &options).await?;
     let address = Functions::choose_address(options.port)?;
@@ -73,6 +81,12 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             functions: address,
             dynamodb: world.dynamodb.url(),
             events_table: world.dynamodb.events_table().to_owned(),
+            sealed_table: world.dynamodb.sealed_table().to_owned(),
+            dedup_window_seconds: DEDUP_WINDOW_SECONDS.to_owned(),
+            retention_days: RETENTION_DAYS.to_owned(),
+            sqs: world.queue.url(),
+            fallback_queue: world.queue.queue_url(),
+            dead_letter_queue: world.queue.dead_letter_queue_url(),
         })?;
         let _event_source = EventSource::start(Arc::clone(&world.queue), functions.caller());
         next_steps(&webhook, &functions);
@@ -120,8 +134,8 @@ impl World {
             ("SEALED_TABLE", self.dynamodb.sealed_table()),
             // The provider's address, for the samples of events/receiver, and this machine.
             ("ALLOWED_SOURCE_IPS", "34.165.99.212/32,127.0.0.1/32"),
-            ("DEDUP_WINDOW_SECONDS", "600"),
-            ("RETENTION_DAYS", "365"),
+            ("DEDUP_WINDOW_SECONDS", DEDUP_WINDOW_SECONDS),
+            ("RETENTION_DAYS", RETENTION_DAYS),
             ("FINGERPRINT_KEY", "fingerprint-key-of-the-local-run"),
             ("PARTNER_API_BASE_URL", &self.partner.url()),
             ("PARTNER_SECRET_ID", "partner"),
@@ -169,8 +183,8 @@ impl World {
             self.wait_until_redriven().await?;
         }
         let stored = stored_since(&reader, started).await?;
-        println!("\n3. what is stored in DynamoDB\n{}", show::deliveries(&stored));
-        println!("\n4. the state of each entity\n{}", show::states(&show::states_of(&reader, &stored).await?));
+        println!("\n3. what is stored in DynamoDB\n{}", tables::deliveries(&stored));
+        println!("\n4. the state of each entity\n{}", tables::states(&states_of(&reader, &stored).await?));
         ensure!(
             stored.len() == samples::DOCUMENTED.len(),
             "{} of {} deliveries are stored",
@@ -195,6 +209,21 @@ async fn stored_since(reader: &Reader, start: Timestamp) -> Result<Vec<StoredDel
     let end = Timestamp::from(SystemTime::now()).plus(Duration::from_secs(1));
     let listing = Listing { times: start..end, order: Order::OldestFirst, after: None, limit: 100 };
     Ok(reader.by_time(&listing).await?.items)
+}
+
+/// The states of the entities that deliveries are about, in their order.
+///
+/// # Errors
+/// When the store does not answer.
+async fn states_of(reader: &Reader, deliveries: &[StoredDelivery]) -> Result<Vec<State>> {
+    let mut entities: Vec<&Entity> = deliveries.iter().map(|delivery| &delivery.entity).collect();
+    entities.sort();
+    entities.dedup();
+    let mut states = Vec::new();
+    for entity in entities {
+        states.extend(reader.state(entity).await?);
+    }
+    Ok(states)
 }
 
 fn next_steps(webhook: &str, functions: &Functions) {

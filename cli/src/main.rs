@@ -1,19 +1,13 @@
 //! `hooks`: runs the whole system on this machine, sends events to it, and looks after the webhook's registration.
 
-mod build;
-mod cargo_lambda;
+mod call;
 mod dev;
-mod event_source;
 mod events;
-mod functions;
-mod human_time;
-mod json;
-mod json_layout;
 mod output;
 mod project;
+mod question;
 mod samples;
 mod send;
-mod show;
 mod states;
 mod status;
 mod target;

@@ -1,5 +1,11 @@
 //! How an answer is shown, and where it goes.
 
+pub mod human_time;
+pub mod json;
+pub mod json_layout;
+pub mod tables;
+pub mod text;
+
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};

@@ -28,6 +28,18 @@ pub struct Run {
     pub dynamodb: String,
     /// The name of the events table.
     pub events_table: String,
+    /// The name of the sealed table.
+    pub sealed_table: String,
+    /// As the functions have it.
+    pub dedup_window_seconds: String,
+    /// As the functions have it.
+    pub retention_days: String,
+    /// Where SQS is.
+    pub sqs: String,
+    /// The address of the fallback queue.
+    pub fallback_queue: String,
+    /// The address of the dead-letter queue.
+    pub dead_letter_queue: String,
 }
 
 impl Project {

@@ -8,10 +8,11 @@ use shared::{Entity, Integer, Kind, Timestamp};
 use store::{Cursor, Reader, State};
 
 use crate::{
-    human_time::{ago, to_the_second},
-    json,
-    output::{Output, print},
-    show,
+    output::{
+        Output,
+        human_time::{ago, to_the_second},
+        json, print, tables, text,
+    },
     target::{Choice, Target},
 };
 
@@ -61,7 +62,7 @@ fn integer(text: &str) -> Result<Integer, &'static str> {
 pub async fn show(StateOf { entity, target, output }: StateOf) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
     let found = reader.state(&Entity::named(&entity)).await?;
-    let state = found.with_context(|| format!("there is no entity {}: no event has named it", show::plain(&entity)))?;
+    let state = found.with_context(|| format!("there is no entity {}: no event has named it", text::plain(&entity)))?;
     print(&match output {
         Output::Json => json::state(&state)?,
         Output::Table => in_full(&state),
@@ -85,7 +86,7 @@ pub async fn list(States { kind, status, limit, target, output }: States) -> Res
         }
         Output::Table if states.is_empty() && !more => writeln!(shown, "No such states.")?,
         Output::Table => {
-            writeln!(shown, "{}", show::states(&states))?;
+            writeln!(shown, "{}", tables::states(&states))?;
             if more {
                 writeln!(shown, "{} of more states; --limit shows more.", states.len())?;
             }
@@ -118,13 +119,13 @@ fn in_full(state: &State) -> String {
     let now = Timestamp::from(SystemTime::now());
     let moment = |time| format!("{} ({})", to_the_second(time), ago(time, now));
     let facts = [
-        ("entity", show::plain(state.entity.as_str())),
-        ("kind", show::plain(&state.kind)),
+        ("entity", text::plain(state.entity.as_str())),
+        ("kind", text::plain(&state.kind)),
         ("events", state.version.to_string()),
         ("duplicates", state.duplicates.to_string()),
         ("first seen", moment(state.first_seen)),
         ("last seen", moment(state.last_seen)),
         ("last event", state.last_event_id.to_string()),
     ];
-    format!("{}\n{}\n", show::facts(&facts), show::fields(state))
+    format!("{}\n{}\n", text::facts(&facts), tables::fields(state))
 }

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use shared::Timestamp;
 use store::{Change, ChangeKind, Registration};
 
-use crate::{
+use crate::output::{
     human_time::{ago, minutes, to_the_second},
-    show,
+    tables, text,
 };
 
 /// What is known of the registration, and what has happened to it within a time.
@@ -150,13 +150,13 @@ impl Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", show::facts(&self.facts()))?;
+        write!(f, "{}", text::facts(&self.facts()))?;
         let (start, in_all) = (to_the_second(self.times.start), self.in_time().count());
         if in_all == 0 {
             writeln!(f, "\nNothing has happened since {start}.")?;
         } else {
             let shown: Vec<&Change> = self.in_time().take(self.limit).collect();
-            writeln!(f, "\n{}", show::changes(&shown))?;
+            writeln!(f, "\n{}", tables::changes(&shown))?;
             if shown.len() < in_all {
                 writeln!(f, "{} of {in_all} changes since {start}; --limit shows more.", shown.len())?;
             }

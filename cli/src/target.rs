@@ -15,9 +15,9 @@ use aws_smithy_http_client::{
 use clap::{Args, error::ErrorKind};
 use serde_json::Value;
 use shared::Causes;
-use store::{Reader, RegistrationLedger};
+use store::{Reader, RegistrationLedger, Settings};
 
-use crate::{functions::Caller, project::Project};
+use crate::{call::Caller, project::Project};
 
 /// Lets the function come to its own end before we stop waiting: its timeout is 120 s.
 const INVOCATION: Duration = Duration::from_secs(130);
@@ -44,7 +44,23 @@ pub struct Target {
     pub ledger: RegistrationLedger,
     /// The deliveries and states in its table, from which the secrets are taken out.
     pub reader: Reader,
+    /// Where its tables are.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Its tables, and how deliveries are recorded there.
+    pub settings: Settings,
+    /// What could not be recorded.
+    pub queues: Queues,
     sync: Sync,
+}
+
+/// Where deliveries wait that could not be recorded.
+pub struct Queues {
+    /// Where they are.
+    pub sqs: aws_sdk_sqs::Client,
+    /// The address of the one from which redrive records them.
+    pub fallback: String,
+    /// The address of the one in which they end that redrive could not record either.
+    pub dead_letter: String,
 }
 
 /// The function sync.
@@ -76,7 +92,14 @@ impl Target {
         Ok(Self {
             address: run.address,
             ledger: RegistrationLedger::new(dynamodb.clone(), &run.events_table),
-            reader: Reader::new(dynamodb, run.events_table),
+            reader: Reader::new(dynamodb.clone(), &run.events_table),
+            dynamodb,
+            settings: settings(run.events_table, run.sealed_table, &run.dedup_window_seconds, &run.retention_days)?,
+            queues: Queues {
+                sqs: local::sqs::client(&run.sqs),
+                fallback: run.fallback_queue,
+                dead_letter: run.dead_letter_queue,
+            },
             sync: Sync::Local(Caller::at(run.functions)),
         })
     }
@@ -84,13 +107,20 @@ impl Target {
     async fn of_stack(name: &str, aws: &SdkConfig) -> Result<Self> {
         let described = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name).send().await;
         let described = described.map_err(|error| refused(&format!("stack {name}"), &error))?;
-        let outputs = described.stacks().first().map(|stack| stack.outputs()).unwrap_or_default();
+        let stack = described.stacks().first();
+        let outputs = stack.map(|stack| stack.outputs()).unwrap_or_default();
+        let parameters = stack.map(|stack| stack.parameters()).unwrap_or_default();
         let output = |key: &str| {
             let output = outputs.iter().find(|output| output.output_key() == Some(key));
             let value = output.and_then(|output| output.output_value());
             value.map(str::to_owned).with_context(|| {
                 format!("the stack {name} has no output {key}: it is not of this project, or its deployment has not come to an end")
             })
+        };
+        let parameter = |key: &str| {
+            let parameter = parameters.iter().find(|parameter| parameter.parameter_key() == Some(key));
+            let value = parameter.and_then(|parameter| parameter.parameter_value());
+            value.with_context(|| format!("the stack {name} has no parameter {key}: it is not of this project"))
         };
         // Carried out twice, a rotation would be two.
         let once = aws.to_builder().retry_config(RetryConfig::disabled());
@@ -101,7 +131,19 @@ impl Target {
         Ok(Self {
             address,
             ledger: RegistrationLedger::new(dynamodb.clone(), &events_table),
-            reader: Reader::new(dynamodb, events_table),
+            reader: Reader::new(dynamodb.clone(), &events_table),
+            dynamodb,
+            settings: settings(
+                events_table,
+                output("SealedTableName")?,
+                parameter("DedupWindowSeconds")?,
+                parameter("RetentionDays")?,
+            )?,
+            queues: Queues {
+                sqs: aws_sdk_sqs::Client::new(aws),
+                fallback: output("FallbackQueueUrl")?,
+                dead_letter: output("DeadLetterQueueUrl")?,
+            },
             sync: Sync::Deployed {
                 lambda: aws_sdk_lambda::Client::new(&once.timeout_config(patient).build()),
                 name: output("SyncFunctionName")?,
@@ -109,7 +151,7 @@ impl Target {
         })
     }
 
-    /// Calls sync, and gives its answer as it came; [`crate::functions::read_answer`] reads it.
+    /// Calls sync, and gives its answer as it came; [`crate::call::read_answer`] reads it.
     ///
     /// # Errors
     /// When it does not answer.
@@ -123,6 +165,12 @@ impl Target {
         let payload = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
         Ok(String::from_utf8(payload)?)
     }
+}
+
+fn settings(events_table: String, sealed_table: String, window: &str, retention: &str) -> Result<Settings> {
+    let dedup_window = Settings::parse_dedup_window(window).map_err(|fault| anyhow!("the window: {fault}"))?;
+    let retention = Settings::parse_retention(retention).map_err(|fault| anyhow!("the retention: {fault}"))?;
+    Ok(Settings { events_table, sealed_table, dedup_window, retention })
 }
 
 /// What AWS has said, if it has answered, else what kept it from answering.

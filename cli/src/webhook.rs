@@ -12,10 +12,8 @@ use shared::Timestamp;
 use store::{Change, Listing, Order, RegistrationLedger};
 
 use crate::{
-    functions::read_answer,
-    human_time,
-    output::{Output, print},
-    show,
+    call::read_answer,
+    output::{Output, human_time, print, text},
     status::Status,
     target::{Choice, Target},
 };
@@ -105,7 +103,7 @@ async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode>
     let report = read_answer(&answer)?;
     print(&match output {
         Output::Json => format!("{}\n", answer.trim_end()),
-        Output::Table => show::report(&report).with_context(|| format!("not a report: {answer}"))?,
+        Output::Table => text::report(&report).with_context(|| format!("not a report: {answer}"))?,
     })?;
     match report["outcome"].as_str() {
         Some("updated") if report["verified"] != true => {

@@ -8,6 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_credential_types::Credentials;
+use aws_sdk_sqs::{
+    Client,
+    config::{BehaviorVersion, Region},
+};
 use axum::{
     Router,
     body::Bytes,
@@ -125,6 +130,11 @@ impl Sqs {
         format!("{}/000000000000/{FALLBACK}", self.url())
     }
 
+    /// The address of the dead-letter queue.
+    pub fn dead_letter_queue_url(&self) -> String {
+        format!("{}/000000000000/{DEAD_LETTER}", self.url())
+    }
+
     /// The bodies of all messages in the fallback queue, hidden ones included, oldest first.
     pub fn queued(&self) -> Vec<String> {
         self.queues.lock().fallback.iter().map(|message| message.body.clone()).collect()
@@ -185,6 +195,18 @@ impl Drop for Sqs {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// A client of one that runs at an address.
+pub fn client(url: &str) -> Client {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .endpoint_url(url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Client::from_conf(config)
 }
 
 /// The event with which Lambda hands messages to a function.

@@ -8,7 +8,7 @@ use serde_json::{
 use shared::Integer;
 use store::{State, StoredDelivery};
 
-use crate::json_layout;
+use super::json_layout;
 
 /// A delivery, with the names of its attributes in the table.
 #[derive(Serialize)]

@@ -1,7 +1,8 @@
 use local::partner::{Call, Fault};
 use serde_json::{Value, json};
 
-use crate::world::{ADDRESS, FOREIGN, OURS, World, project, webhook_in};
+use super::world::{ADDRESS, FOREIGN, OURS, World};
+use crate::program::{hooks, project, run};
 
 const UP_TO_DATE: &str = "\
 action      plan
@@ -104,7 +105,7 @@ async fn what_goes_wrong_is_told_by_its_type_on_standard_error() {
 async fn without_a_local_run_and_without_a_stack_there_is_nothing_to_do() {
     let project = project("nothing-up");
     for action in ["get", "status"] {
-        let ended = webhook_in(&project, &[action], &[]).await;
+        let ended = run(hooks(&project, &["webhook", action], &[])).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
         let message =
             "error: no local run is up; start one with `cargo hooks dev` in another terminal, or give --stack\n";
@@ -124,7 +125,7 @@ async fn a_command_line_that_cannot_be_read_is_refused() {
         &["status", "--limit", "-1"],
         &["get", FOREIGN],
     ] {
-        let ended = webhook_in(&project, arguments, &[]).await;
+        let ended = run(hooks(&project, &[&["webhook"], arguments].concat(), &[])).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments:?}");
     }
 }

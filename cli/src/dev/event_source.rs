@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use local::sqs::{self, Sqs};
 use tokio::task::JoinHandle;
 
-use crate::functions::Caller;
+use crate::call::Caller;
 
 /// How long to wait before an empty queue is looked at again.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -9,14 +9,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::Value;
 use tokio::{
     process::Child,
     time::{Instant, sleep},
 };
-use ureq::Agent;
 
-use crate::{build::forget_cargo_run, cargo_lambda::CargoLambda, project::Project};
+use super::{build::forget_cargo_run, cargo_lambda::CargoLambda};
+use crate::{call::Caller, from_here, project::Project};
 
 /// How long `cargo lambda watch` may take to listen.
 const START: Duration = Duration::from_secs(60);
@@ -29,58 +28,6 @@ pub struct Functions {
     group: Pid,
     address: SocketAddr,
     log: PathBuf,
-}
-
-/// Calls the functions, also while somebody else waits for their end.
-#[derive(Clone, Copy)]
-pub struct Caller {
-    address: SocketAddr,
-}
-
-impl Caller {
-    /// Calls the functions that listen on an address.
-    pub fn at(address: SocketAddr) -> Self {
-        Self { address }
-    }
-
-    /// Calls a function, as `cargo lambda invoke` does, and gives its answer as it came.
-    ///
-    /// # Errors
-    /// When it does not answer. That it answers with an error is for [`read_answer`] to find out.
-    pub async fn call(&self, function: &str, event: &Value) -> Result<String> {
-        let event = event.to_string();
-        let url = format!("http://{}/2015-03-31/functions/{function}/invocations", self.address);
-        let config = Agent::config_builder()
-            .proxy(None)
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(130)))
-            .build();
-        let answer = tokio::task::spawn_blocking(move || {
-            let mut response = Agent::new_with_config(config).post(&url).send(event)?;
-            response.body_mut().read_to_string()
-        });
-        answer.await?.with_context(|| format!("the function {function} does not answer"))
-    }
-
-    /// Calls a function, and reads its answer.
-    ///
-    /// # Errors
-    /// When it does not answer, or answers with an error.
-    pub async fn invoke(&self, function: &str, event: Value) -> Result<Value> {
-        read_answer(&self.call(function, &event).await?).with_context(|| function.to_owned())
-    }
-}
-
-/// Reads what a function has answered.
-///
-/// # Errors
-/// When it is an error of the function, which is then the message, or not JSON.
-pub fn read_answer(answer: &str) -> Result<Value> {
-    let answer: Value = serde_json::from_str(answer).with_context(|| format!("not JSON: {answer}"))?;
-    if let Some(message) = answer.get("errorMessage").and_then(Value::as_str) {
-        bail!("{}: {message}", answer["errorType"].as_str().unwrap_or("no type"));
-    }
-    Ok(answer)
 }
 
 impl Functions {
@@ -169,13 +116,13 @@ impl Functions {
         let deadline = Instant::now() + START;
         while tokio::net::TcpStream::connect(self.address).await.is_err() {
             if let Some(status) = self.watch.try_wait()? {
-                bail!("cargo lambda watch has ended ({status}); see {}", crate::from_here(&self.log).display());
+                bail!("cargo lambda watch has ended ({status}); see {}", from_here(&self.log).display());
             }
             if Instant::now() > deadline {
                 bail!(
                     "cargo lambda watch does not listen after {} s; see {}",
                     START.as_secs(),
-                    crate::from_here(&self.log).display()
+                    from_here(&self.log).display()
                 );
             }
             sleep(Duration::from_millis(50)).await;

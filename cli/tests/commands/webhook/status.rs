@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared::{EventId, Timestamp};
 use store::{Change, ChangeKind, Registration};
 
-use crate::world::{FOREIGN, World};
+use super::world::{FOREIGN, World};
 
 const OURS: &str = "https://hooks.example.com/v1/webhook/***2b72";
 const OTHER: &str = "https://other.example/in/***66aa";

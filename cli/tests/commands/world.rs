@@ -1,16 +1,20 @@
 use std::{
-    fs,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
-    process::{Output, Stdio},
+    process::Stdio,
     time::{Duration, SystemTime},
 };
 
-use local::dynamodb::DynamoDb;
+use local::{
+    dynamodb::DynamoDb,
+    sqs::{Rules, Sqs},
+};
 use serde_json::{Value, json};
 use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
 use store::{Delivery, Recorder, Settings};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
+
+use crate::program::{self, Ended, hooks, project};
 
 pub const LINE: &str = "whatsapp#972501234567";
 /// What must never be shown.
@@ -23,14 +27,7 @@ pub struct World {
     now: Timestamp,
     project: PathBuf,
     _dynamodb: DynamoDb,
-}
-
-/// How the program ended, and what it has printed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+    _sqs: Sqs,
 }
 
 impl World {
@@ -43,20 +40,12 @@ impl World {
             dedup_window: Duration::from_secs(600),
             retention: None,
         };
-        let project = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("reading").join(name);
-        fs::create_dir_all(project.join("functions/receiver")).unwrap();
-        fs::create_dir_all(project.join("target/hooks")).unwrap();
-        fs::write(project.join("template.yaml"), "").unwrap();
-        let run = json!({
-            "webhook": "http://127.0.0.1:9000/v1/webhook/Webhook-Token-0123456789",
-            "address": "http://127.0.0.1:9000/v1/webhook",
-            "functions": "127.0.0.1:9000",
-            "dynamodb": dynamodb.url(),
-            "events_table": dynamodb.events_table(),
-        });
-        fs::write(project.join("target/hooks/run.json"), run.to_string()).unwrap();
+        let sqs = Sqs::start(Rules::default()).await.unwrap();
+        let project = project(&format!("reading/{name}"));
+        let functions = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
+        program::remember(&project, "http://127.0.0.1:9000/v1/webhook", functions, &dynamodb, &sqs);
         let recorder = Recorder::new(dynamodb.client(), settings);
-        Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb }
+        Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb, _sqs: sqs }
     }
 
     /// A moment some minutes before the test. The half minute keeps "2 h ago" from becoming 3 while it runs.
@@ -98,22 +87,14 @@ impl World {
 
     /// Runs `hooks` with these arguments, and checks that no secret is shown.
     pub async fn hooks(&self, arguments: &[&str]) -> Ended {
-        let Output { status, stdout, stderr } = self.command(arguments).output().await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let ended = Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) };
+        let ended = program::run(hooks(&self.project, arguments, &[])).await;
         assert!(!format!("{ended:?}").contains(API_KEY), "{ended:?}");
         ended
     }
 
     /// Starts `hooks` with these arguments.
     pub fn start_hooks(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut hooks = Command::new(env!("CARGO_BIN_EXE_hooks"));
-        hooks.args(arguments).current_dir(&self.project).env_clear();
-        hooks
+        hooks(&self.project, arguments, &[]).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
     /// What was printed with the minutes ago in place of times and ids, which are others in every run, without frames, and

@@ -6,7 +6,8 @@ use std::{
 use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
 use store::{Delivery, Recorder, Settings};
 
-use crate::world::{FOREIGN, OURS, World, project};
+use super::world::{FOREIGN, OURS, World};
+use crate::program::project;
 
 const CREDENTIALS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];

@@ -25,7 +25,7 @@ pub fn forget_cargo_run(command: &mut Command) {
 ///
 /// # Errors
 /// When they do not build; cargo has said why.
-pub async fn functions(project: &Project) -> Result<()> {
+pub async fn build_functions(project: &Project) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.arg("build").current_dir(project.root()).stdin(Stdio::null());
     forget_cargo_run(&mut cargo);

@@ -1,8 +1,7 @@
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Output,
     thread,
     time::{Duration, SystemTime},
 };
@@ -20,6 +19,7 @@ use local::{
     dynamodb::DynamoDb,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
+    sqs::{Rules, Sqs},
 };
 use serde_json::{Value, json};
 use startup::{Environment, Metrics};
@@ -27,9 +27,10 @@ use store::RegistrationLedger;
 use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 use tokio::{
     net::TcpListener,
-    process::Command,
     sync::{mpsc, oneshot},
 };
+
+use crate::program::{self, Ended, hooks, project, run};
 
 pub const TOKEN: &str = "Webhook-Token-0123456789";
 pub const ADDRESS: &str = "https://hooks.example.com/v1/webhook";
@@ -44,17 +45,10 @@ pub struct World {
     pub partner: Partner,
     pub secrets: SecretsManager,
     pub dynamodb: DynamoDb,
+    _sqs: Sqs,
     /// Where Lambda and CloudFormation are.
     aws: String,
     project: PathBuf,
-}
-
-/// How the program ended, and what it has printed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
 }
 
 impl World {
@@ -66,21 +60,15 @@ impl World {
         secrets.put("webhook-token", TOKEN);
         let dynamodb = DynamoDb::start().await.unwrap();
         let functions = serve_sync(&partner, &secrets, &dynamodb).await;
-        let run = json!({
-            "webhook": OURS,
-            "address": ADDRESS,
-            "functions": functions,
-            "dynamodb": dynamodb.url(),
-            "events_table": dynamodb.events_table(),
-        });
+        let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(name);
-        fs::write(project.join("target/hooks/run.json"), run.to_string()).unwrap();
-        Self { partner, secrets, dynamodb, aws: format!("http://{functions}"), project }
+        program::remember(&project, ADDRESS, functions, &dynamodb, &sqs);
+        Self { partner, secrets, dynamodb, _sqs: sqs, aws: format!("http://{functions}"), project }
     }
 
     /// Runs `hooks webhook` with these arguments, and checks that no secret is shown.
     pub async fn webhook(&self, arguments: &[&str]) -> Ended {
-        let ended = webhook_in(&self.project, arguments, &[]).await;
+        let ended = run(hooks(&self.project, &[&["webhook"], arguments].concat(), &[])).await;
         self.assert_no_secret(&ended);
         ended
     }
@@ -94,7 +82,7 @@ impl World {
     pub async fn hooks_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
         let dynamodb = self.dynamodb.url();
         let endpoints = [("AWS_ENDPOINT_URL", self.aws.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str())];
-        let ended = hooks_in(Path::new("/"), arguments, &[&endpoints, environment].concat()).await;
+        let ended = run(hooks(Path::new("/"), arguments, &[&endpoints, environment].concat())).await;
         self.assert_no_secret(&ended);
         ended
     }
@@ -112,30 +100,6 @@ impl World {
     pub fn ledger(&self) -> RegistrationLedger {
         RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
     }
-}
-
-/// An empty checkout.
-pub fn project(name: &str) -> PathBuf {
-    let project = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // That of an earlier run of the test, if there was one.
-    let _ = fs::remove_dir_all(&project);
-    fs::create_dir_all(project.join("functions/receiver")).unwrap();
-    fs::create_dir_all(project.join("target/hooks")).unwrap();
-    fs::write(project.join("template.yaml"), "").unwrap();
-    project
-}
-
-/// Runs `hooks webhook` with these arguments in a folder, and with these variables alone.
-pub async fn webhook_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-    hooks_in(folder, &[&["webhook"], arguments].concat(), environment).await
-}
-
-async fn hooks_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-    let mut hooks = Command::new(env!("CARGO_BIN_EXE_hooks"));
-    hooks.args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied());
-    let Output { status, stdout, stderr } = hooks.output().await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
 }
 
 type Call = (Value, oneshot::Sender<Result<Value, Diagnostic>>);
@@ -188,20 +152,30 @@ async fn invoke(State(calls): State<mpsc::Sender<Call>>, event: Bytes) -> Respon
 
 /// Knows the stack `hooks`, and `empty`, which has no outputs.
 async fn describe_stacks(request: String) -> Response {
-    let stack = |outputs: &str| {
+    let stack = |outputs: &str, parameters: &str| {
         format!(
             "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>a</StackName>\
              <CreationTime>2026-11-22T09:30:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>\
-             <Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
+             <Parameters>{parameters}</Parameters><Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
         )
     };
-    let outputs = [("WebhookUrl", ADDRESS), ("EventsTableName", "events"), ("SyncFunctionName", "sync")]
-        .map(|(key, value)| format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"));
+    let outputs = [
+        ("WebhookUrl", ADDRESS),
+        ("EventsTableName", "events"),
+        ("SealedTableName", "sealed"),
+        ("SyncFunctionName", "sync"),
+        ("FallbackQueueUrl", "http://127.0.0.1/fallback"),
+        ("DeadLetterQueueUrl", "http://127.0.0.1/dead-letter"),
+    ]
+    .map(|(key, value)| format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"));
+    let parameters = [("DedupWindowSeconds", "600"), ("RetentionDays", "365")].map(|(key, value)| {
+        format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
+    });
     let xml = [("content-type", "text/xml")];
     if request.contains("StackName=hooks") {
-        (xml, stack(&outputs.concat())).into_response()
+        (xml, stack(&outputs.concat(), &parameters.concat())).into_response()
     } else if request.contains("StackName=empty") {
-        (xml, stack("")).into_response()
+        (xml, stack("", "")).into_response()
     } else {
         let error = "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>\
                      <Message>Stack with id other does not exist</Message></Error></ErrorResponse>";

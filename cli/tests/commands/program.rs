@@ -1,0 +1,61 @@
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use local::{dynamodb::DynamoDb, sqs::Sqs};
+use serde_json::json;
+use tokio::process::Command;
+
+/// How the program ended, and what it has printed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// An empty checkout.
+pub fn project(name: &str) -> PathBuf {
+    let project = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // That of an earlier run of the test, if there was one.
+    let _ = fs::remove_dir_all(&project);
+    fs::create_dir_all(project.join("functions/receiver")).unwrap();
+    fs::create_dir_all(project.join("target/hooks")).unwrap();
+    fs::write(project.join("template.yaml"), "").unwrap();
+    project
+}
+
+/// Leaves in a checkout what `hooks dev` leaves for the commands beside it.
+pub fn remember(project: &Path, address: &str, functions: SocketAddr, dynamodb: &DynamoDb, sqs: &Sqs) {
+    let run = json!({
+        "webhook": format!("{address}/Webhook-Token-0123456789"),
+        "address": address,
+        "functions": functions,
+        "dynamodb": dynamodb.url(),
+        "events_table": dynamodb.events_table(),
+        "sealed_table": dynamodb.sealed_table(),
+        "dedup_window_seconds": "600",
+        "retention_days": "0",
+        "sqs": sqs.url(),
+        "fallback_queue": sqs.queue_url(),
+        "dead_letter_queue": sqs.dead_letter_queue_url(),
+    });
+    fs::write(project.join("target/hooks/run.json"), run.to_string()).unwrap();
+}
+
+/// The program in a folder, with these arguments, and with these variables alone.
+pub fn hooks(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut hooks = Command::new(env!("CARGO_BIN_EXE_hooks"));
+    hooks.args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied());
+    hooks
+}
+
+/// Runs it to its end.
+pub async fn run(mut hooks: Command) -> Ended {
+    let Output { status, stdout, stderr } = hooks.output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+}

@@ -1,0 +1,6 @@
+//! `hooks webhook`, and a deployed stack.
+
+mod actions;
+mod stack;
+mod status;
+mod world;

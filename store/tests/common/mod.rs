@@ -1,6 +1,8 @@
 //! What the tests of the store share: a world with an embedded DynamoDB, and deliveries.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed step should end the test")]
 
+pub mod units;
+
 use std::{
     collections::HashMap,
     net::IpAddr,

@@ -3,6 +3,7 @@
 mod call;
 mod dev;
 mod events;
+mod export;
 mod output;
 mod project;
 mod question;
@@ -62,6 +63,11 @@ enum Command {
         after_help = "Times are UTC. Secrets were taken out before the events were stored, and are not shown.\n\nExamples:\n  cargo hooks events                                         of the last day, on the local run\n  cargo hooks events --stack partner-webhook --since 7d      of a deployed stack\n  cargo hooks events --entity whatsapp#972501234567          of a line\n  cargo hooks events --kind quarantine --since 2026-11-01T00:00:00Z\n  cargo hooks events --follow --limit 0                      what comes from now on\n  cargo hooks events --output json --limit 1000 | jq .body   for programs\n\n--follow shows each event within seconds, but not one that was received before and waited in the fallback queue."
     )]
     Events(events::Events),
+    /// Writes all events that were received in a time, the first one first, for programs: a JSON object on each line.
+    #[command(
+        after_help = "The objects are those of `hooks events --output json`. How many there were, and how far it is, goes to standard error.\n\nExamples:\n  cargo hooks export --since 30d > events.jsonl\n  cargo hooks export --stack partner-webhook --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z > november.jsonl\n  cargo hooks export --reference client-7 | jq -c .body"
+    )]
+    Export(export::Export),
     /// Shows everything about one event: when and from where it came, what it repeats, and its body.
     #[command(
         after_help = "Exit code: 0, or 1 when there is no such event.\n\nExamples:\n  cargo hooks show 019aaaaa-0000-7000-8000-000000000000\n  cargo hooks show 019aaaaa-0000-7000-8000-000000000000 --output json | jq .body"
@@ -91,6 +97,7 @@ async fn main() -> ExitCode {
         Command::Dev { once, persist, fail, port } => dev::run(dev::Options { once, persist, fail, port }).await,
         Command::Send { event, url } => send::run(&event, url).await,
         Command::Events(events) => events::list(events).await,
+        Command::Export(export) => export::run(export).await,
         Command::Show(show) => events::show(show).await,
         Command::State(state) => states::show(state).await,
         Command::States(states) => states::list(states).await,

@@ -78,6 +78,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         let _remembered = project.remember(&Run {
             webhook: webhook.clone(),
             address: webhook_address,
+            partner_api: world.partner.url(),
             functions: address,
             dynamodb: world.dynamodb.url(),
             events_table: world.dynamodb.events_table().to_owned(),

@@ -7,6 +7,7 @@ mod export;
 mod output;
 mod project;
 mod question;
+mod replay;
 mod samples;
 mod send;
 mod states;
@@ -68,6 +69,11 @@ enum Command {
         after_help = "The objects are those of `hooks events --output json`. How many there were, and how far it is, goes to standard error.\n\nExamples:\n  cargo hooks export --since 30d > events.jsonl\n  cargo hooks export --stack partner-webhook --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z > november.jsonl\n  cargo hooks export --reference client-7 | jq -c .body"
     )]
     Export(export::Export),
+    /// Hands stored events to a consumer of yours once more, one after the other, as they came.
+    #[command(
+        after_help = "Each is a POST with the body as it is stored, in which secrets stand as [sealed], and the headers webhook-id and webhook-received-at. The next one follows when the consumer has answered with a 2xx; what it has not taken within 10 s, or answers with anything else, ends the replay. What could not be decoded has no body, and is skipped.\n\nUntil it has come to its end, a checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks: --resume goes on from there, with the times that were meant at the start.\nExit code: 0 when all were taken, else 1.\n\nExamples:\n  cargo hooks replay --since 2h --to https://example.com/events\n  cargo hooks replay --since 2h --to https://example.com/events --resume\n  cargo hooks replay --stack partner-webhook --since 7d --entity whatsapp#972501234567 --rate 100 --to https://example.com/events\n  cargo hooks replay 019aaaaa-0000-7000-8000-000000000000 --to http://127.0.0.1:8080/events"
+    )]
+    Replay(replay::Replay),
     /// Shows everything about one event: when and from where it came, what it repeats, and its body.
     #[command(
         after_help = "Exit code: 0, or 1 when there is no such event.\n\nExamples:\n  cargo hooks show 019aaaaa-0000-7000-8000-000000000000\n  cargo hooks show 019aaaaa-0000-7000-8000-000000000000 --output json | jq .body"
@@ -98,6 +104,7 @@ async fn main() -> ExitCode {
         Command::Send { event, url } => send::run(&event, url).await,
         Command::Events(events) => events::list(events).await,
         Command::Export(export) => export::run(export).await,
+        Command::Replay(replay) => replay::run(replay).await,
         Command::Show(show) => events::show(show).await,
         Command::State(state) => states::show(state).await,
         Command::States(states) => states::list(states).await,

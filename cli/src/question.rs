@@ -4,6 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::{Args, builder::NonEmptyStringValueParser, error::ErrorKind};
+use serde::Serialize;
 use shared::{Entity, EventId, Timestamp};
 use store::{Cursor, Listing, Order, Page, Reader, StoredDelivery};
 
@@ -32,7 +33,7 @@ pub struct Which {
 }
 
 /// When deliveries came.
-#[derive(Args, Debug)]
+#[derive(Args, Serialize)]
 pub struct Within {
     /// From when on: a time ago, such as 90m, 36h or 7d, or a moment, such as 2026-11-22T09:30:00Z.
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
@@ -43,7 +44,7 @@ pub struct Within {
 }
 
 /// Whose deliveries; else all.
-#[derive(Args, Debug)]
+#[derive(Args, Serialize)]
 #[group(multiple = false)]
 pub struct Of {
     /// Those of an entity, such as whatsapp#972501234567, builder#523, online#eu1#523 or quarantine#2026-11-22.

@@ -40,6 +40,8 @@ pub struct Choice {
 pub struct Target {
     /// The webhook's address, without the token.
     pub address: String,
+    /// Where its partner API is.
+    pub partner_api: String,
     /// What stands in its table of the registration.
     pub ledger: RegistrationLedger,
     /// The deliveries and states in its table, from which the secrets are taken out.
@@ -91,6 +93,7 @@ impl Target {
         let dynamodb = local::dynamodb::client(&run.dynamodb);
         Ok(Self {
             address: run.address,
+            partner_api: run.partner_api,
             ledger: RegistrationLedger::new(dynamodb.clone(), &run.events_table),
             reader: Reader::new(dynamodb.clone(), &run.events_table),
             dynamodb,
@@ -130,6 +133,7 @@ impl Target {
         let events_table = output("EventsTableName")?;
         Ok(Self {
             address,
+            partner_api: parameter("PartnerApiBaseUrl")?.to_owned(),
             ledger: RegistrationLedger::new(dynamodb.clone(), &events_table),
             reader: Reader::new(dynamodb.clone(), &events_table),
             dynamodb,

@@ -43,7 +43,13 @@ impl World {
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(&format!("reading/{name}"));
         let functions = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
-        program::remember(&project, "http://127.0.0.1:9000/v1/webhook", functions, &dynamodb, &sqs);
+        program::remember(
+            &project,
+            ("http://127.0.0.1:9000/v1/webhook", "http://127.0.0.1:9001/api"),
+            functions,
+            &dynamodb,
+            &sqs,
+        );
         let recorder = Recorder::new(dynamodb.client(), settings);
         Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb, _sqs: sqs }
     }

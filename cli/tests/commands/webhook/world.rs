@@ -62,7 +62,7 @@ impl World {
         let functions = serve_sync(&partner, &secrets, &dynamodb).await;
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(name);
-        program::remember(&project, ADDRESS, functions, &dynamodb, &sqs);
+        program::remember(&project, (ADDRESS, &partner.url()), functions, &dynamodb, &sqs);
         Self { partner, secrets, dynamodb, _sqs: sqs, aws: format!("http://{functions}"), project }
     }
 
@@ -168,7 +168,12 @@ async fn describe_stacks(request: String) -> Response {
         ("DeadLetterQueueUrl", "http://127.0.0.1/dead-letter"),
     ]
     .map(|(key, value)| format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"));
-    let parameters = [("DedupWindowSeconds", "600"), ("RetentionDays", "365")].map(|(key, value)| {
+    let parameters = [
+        ("DedupWindowSeconds", "600"),
+        ("RetentionDays", "365"),
+        ("PartnerApiBaseUrl", "https://partners.example.net/api"),
+    ]
+    .map(|(key, value)| {
         format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
     });
     let xml = [("content-type", "text/xml")];

@@ -1,5 +1,5 @@
 mod build;
-mod cargo_lambda;
+pub mod cargo_lambda;
 mod event_source;
 mod functions;
 

@@ -2,6 +2,7 @@
 
 mod call;
 mod dev;
+mod doctor;
 mod events;
 mod export;
 mod output;
@@ -59,6 +60,11 @@ enum Command {
         #[arg(long)]
         url: Option<String>,
     },
+    /// Checks that everything is there and works, on this machine or on a deployed stack, and says what mends what does not.
+    #[command(
+        after_help = "Locally it looks for the tools and for the run that `hooks dev` has up, and sends that an event of kind doctor, which stays in its table. On a stack it changes nothing, unless --send is given: then it calls the receiver with such an event, as the gateway would, with the token from Secrets Manager.\nExit code: 0, or 1 when a check fails.\n\nExamples:\n  cargo hooks doctor\n  cargo hooks doctor --stack partner-webhook\n  cargo hooks doctor --stack partner-webhook --send --output json"
+    )]
+    Doctor(doctor::Doctor),
     /// Lists the events that were received, the last one first, on the local run or on a deployed stack.
     #[command(
         after_help = "Times are UTC. Secrets were taken out before the events were stored, and are not shown.\n\nExamples:\n  cargo hooks events                                         of the last day, on the local run\n  cargo hooks events --stack partner-webhook --since 7d      of a deployed stack\n  cargo hooks events --entity whatsapp#972501234567          of a line\n  cargo hooks events --kind quarantine --since 2026-11-01T00:00:00Z\n  cargo hooks events --follow --limit 0                      what comes from now on\n  cargo hooks events --output json --limit 1000 | jq .body   for programs\n\n--follow shows each event within seconds, but not one that was received before and waited in the fallback queue."
@@ -103,6 +109,7 @@ async fn main() -> ExitCode {
         Command::Dev { once, persist, fail, port } => dev::run(dev::Options { once, persist, fail, port }).await,
         Command::Send { event, url } => send::run(&event, url).await,
         Command::Events(events) => events::list(events).await,
+        Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Export(export) => export::run(export).await,
         Command::Replay(replay) => replay::run(replay).await,
         Command::Show(show) => events::show(show).await,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step should end the test")]
 
 mod consumer;
+mod doctor;
 mod events;
 mod export;
 mod program;

@@ -45,10 +45,10 @@ pub struct World {
     pub partner: Partner,
     pub secrets: SecretsManager,
     pub dynamodb: DynamoDb,
-    _sqs: Sqs,
+    pub sqs: Sqs,
     /// Where Lambda and CloudFormation are.
-    aws: String,
-    project: PathBuf,
+    pub aws: String,
+    pub project: PathBuf,
 }
 
 impl World {
@@ -63,7 +63,7 @@ impl World {
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(name);
         program::remember(&project, (ADDRESS, &partner.url()), functions, &dynamodb, &sqs);
-        Self { partner, secrets, dynamodb, _sqs: sqs, aws: format!("http://{functions}"), project }
+        Self { partner, secrets, dynamodb, sqs, aws: format!("http://{functions}"), project }
     }
 
     /// Runs `hooks webhook` with these arguments, and checks that no secret is shown.
@@ -87,7 +87,8 @@ impl World {
         ended
     }
 
-    fn assert_no_secret(&self, ended: &Ended) {
+    /// Checks that no secret is shown.
+    pub fn assert_no_secret(&self, ended: &Ended) {
         let mut secrets = self.partner.access_tokens();
         secrets.extend(self.secrets.values("webhook-token"));
         secrets.extend([CLIENT_ID, CLIENT_SECRET, "Foreign-Token"].map(str::to_owned));

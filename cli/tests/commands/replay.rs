@@ -252,7 +252,6 @@ async fn a_replay_that_was_killed_goes_on_where_it_was() {
             taken.push(arrival.id());
         }
     }
-    // What is meant by 2 hours ago has not moved on, and what came since then is not part of it.
     let (ended, rest) = replay.all_taken(&mut consumer, &["--since", "2h", "--resume"]).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (0, "12 events handed over\n"));
     taken.extend(rest);
@@ -339,10 +338,6 @@ async fn no_more_than_the_rate_are_handed_over() {
     record_some(&world, 4).await;
     let mut consumer = Consumer::start().await;
     let replay = Replay::new(&world, &consumer);
-    let mut command = replay.command(&["--since", "2h"]);
-    command.arg("--rate=2");
-    // The last --rate would be refused as the second.
-    drop(command);
     let arguments = ["replay", "--since", "2h", "--rate", "4", "--to", &replay.url];
     let state = replay.state();
     let started = Instant::now();

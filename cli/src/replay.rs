@@ -34,7 +34,11 @@ use crate::{
 
 /// Which events, and where to.
 #[derive(Args)]
-#[command(group(ArgGroup::new("which").required(true).args(["ids", "since"])))]
+#[command(
+    group(ArgGroup::new("which").required(true).args(["ids", "since"])),
+    // It has to be given.
+    mut_arg("since", |since| since.hide_default_value(true)),
+)]
 pub struct Replay {
     /// The events' ids. They are handed over as they came, in whatever order they are given.
     #[arg(value_name = "ID", conflicts_with_all = ["until", "Of"])]
@@ -222,7 +226,11 @@ impl Course {
                 self.place.write(&self.checkpoint)?;
                 number += 1;
                 let rate = f64::from(number) / began.elapsed().as_secs_f64();
-                let message = format!("{}, {rate:.1}/s, last {id}", text::events(self.checkpoint.tally.handed_over));
+                let message = format!(
+                    "{}, {rate:.1}/s, last {}",
+                    text::events(self.checkpoint.tally.handed_over),
+                    text::short(&id)
+                );
                 progress.reached(micros(received_at), message);
             }
         }

@@ -306,6 +306,9 @@ async fn restart_begins_anew_and_only_one_runs_at_a_time() {
     // Other events, or another consumer, are another replay.
     let (other, taken) = replay.all_taken(&mut consumer, &["--since", "2h", "--until", "1m"]).await;
     assert_eq!((other.code, taken), (0, recorded.clone()));
+    let mut elsewhere = Consumer::start().await;
+    let (other, taken) = Replay::new(&world, &elsewhere).all_taken(&mut elsewhere, &["--since", "2h"]).await;
+    assert_eq!((other.code, taken), (0, recorded.clone()));
     let (ended, taken) = replay.all_taken(&mut consumer, &["--since", "2h", "--restart"]).await;
     assert_eq!((ended.code, ended.stdout.as_str()), (0, "3 events handed over\n"));
     assert_eq!(taken, recorded);

@@ -114,9 +114,10 @@ impl Target {
     /// When it is not of this project, or its deployment has not come to an end.
     pub fn of_stack(stack: &Stack) -> Result<Self> {
         let dynamodb = aws_sdk_dynamodb::Client::new(&stack.aws);
+        let address = stack.output("WebhookUrl")?.to_owned();
         let events_table = stack.output("EventsTableName")?;
         Ok(Self {
-            address: stack.output("WebhookUrl")?.to_owned(),
+            address,
             partner_api: stack.parameter("PartnerApiBaseUrl")?.to_owned(),
             ledger: RegistrationLedger::new(dynamodb.clone(), events_table),
             reader: Reader::new(dynamodb.clone(), events_table),

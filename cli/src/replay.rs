@@ -131,18 +131,14 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
         checkpoint,
     };
     let done = course.take(pages).await;
-    let Checkpoint { last, tally, .. } = course.checkpoint;
-    print(&match replay.output {
-        Output::Json => json(&tally, last, done.is_ok()),
-        Output::Table if done.is_ok() => sentence(&tally),
-        Output::Table => String::new(),
-    })?;
-    done.map_err(|stop| {
-        let before = text::events(tally.handed_over);
+    if done.is_ok() {
+        course.place.clear()?;
+    }
+    print(&course.told(done.is_ok(), replay.output))?;
+    let before = text::events(course.checkpoint.tally.handed_over);
+    done.map(|()| ExitCode::SUCCESS).map_err(|stop| {
         anyhow!("{stop:#}. {before} handed over to {to} before; go on with: {}", go_on(env::args_os().skip(1)))
-    })?;
-    course.place.clear()?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 impl Start {
@@ -235,6 +231,16 @@ impl Course {
             }
         }
         Ok(())
+    }
+
+    /// What was done; for people the cause says that of what has not come to its end.
+    fn told(&self, complete: bool, output: Output) -> String {
+        let Checkpoint { last, tally, .. } = &self.checkpoint;
+        match output {
+            Output::Json => json(tally, *last, complete),
+            Output::Table if complete => sentence(tally),
+            Output::Table => String::new(),
+        }
     }
 
     /// Waits until the next one may be handed over.

@@ -1,5 +1,5 @@
 mod build;
-mod cargo_lambda;
+pub mod cargo_lambda;
 mod event_source;
 mod functions;
 
@@ -78,6 +78,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         let _remembered = project.remember(&Run {
             webhook: webhook.clone(),
             address: webhook_address,
+            partner_api: world.partner.url(),
             functions: address,
             dynamodb: world.dynamodb.url(),
             events_table: world.dynamodb.events_table().to_owned(),

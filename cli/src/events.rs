@@ -67,8 +67,8 @@ pub struct Show {
 /// When they cannot be read, or an entity never had one.
 pub async fn list(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
-    let until_now = events.which.until.is_none();
-    let times = events.which.times(now);
+    let until_now = events.which.within.until.is_none();
+    let times = events.which.within.times(now);
     let question = Question::new(Target::find(events.target).await?.reader, events.which, times);
     let mut found = question.newest(events.limit).await?;
     if events.follow {

@@ -23,7 +23,11 @@ pub async fn run(event: &str, url: Option<String>) -> Result<ExitCode> {
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn post(url: &WebhookUrl, body: &[u8]) -> Result<(u16, String)> {
+/// Posts a body to the webhook, and gives status and text of the answer.
+///
+/// # Errors
+/// When there is no answer within 5 seconds.
+pub fn post(url: &WebhookUrl, body: &[u8]) -> Result<(u16, String)> {
     let config = Agent::config_builder()
         .proxy(None)
         .http_status_as_error(false)

@@ -17,6 +17,11 @@ pub fn delivery_line(delivery: &StoredDelivery) -> String {
     line + "\n"
 }
 
+/// So many events.
+pub fn events(number: u64) -> String {
+    if number == 1 { "1 event".to_owned() } else { format!("{number} events") }
+}
+
 /// The end of an id: what comes before it is the time, which ids of about the same time have in common.
 pub fn short(id: &EventId) -> String {
     format!("…{}", &id.simple()[24..])

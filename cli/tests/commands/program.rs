@@ -29,10 +29,17 @@ pub fn project(name: &str) -> PathBuf {
 }
 
 /// Leaves in a checkout what `hooks dev` leaves for the commands beside it.
-pub fn remember(project: &Path, address: &str, functions: SocketAddr, dynamodb: &DynamoDb, sqs: &Sqs) {
+pub fn remember(
+    project: &Path,
+    (address, partner_api): (&str, &str),
+    functions: SocketAddr,
+    dynamodb: &DynamoDb,
+    sqs: &Sqs,
+) {
     let run = json!({
         "webhook": format!("{address}/Webhook-Token-0123456789"),
         "address": address,
+        "partner_api": partner_api,
         "functions": functions,
         "dynamodb": dynamodb.url(),
         "events_table": dynamodb.events_table(),

@@ -1,6 +1,6 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, SystemTime},
 };
@@ -43,9 +43,20 @@ impl World {
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(&format!("reading/{name}"));
         let functions = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
-        program::remember(&project, "http://127.0.0.1:9000/v1/webhook", functions, &dynamodb, &sqs);
+        program::remember(
+            &project,
+            ("http://127.0.0.1:9000/v1/webhook", "http://127.0.0.1:9001/api"),
+            functions,
+            &dynamodb,
+            &sqs,
+        );
         let recorder = Recorder::new(dynamodb.client(), settings);
         Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb, _sqs: sqs }
+    }
+
+    /// Its checkout.
+    pub fn project(&self) -> &Path {
+        &self.project
     }
 
     /// A moment some minutes before the test. The half minute keeps "2 h ago" from becoming 3 while it runs.

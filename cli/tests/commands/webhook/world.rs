@@ -45,10 +45,10 @@ pub struct World {
     pub partner: Partner,
     pub secrets: SecretsManager,
     pub dynamodb: DynamoDb,
-    _sqs: Sqs,
+    pub sqs: Sqs,
     /// Where Lambda and CloudFormation are.
-    aws: String,
-    project: PathBuf,
+    pub aws: String,
+    pub project: PathBuf,
 }
 
 impl World {
@@ -62,8 +62,8 @@ impl World {
         let functions = serve_sync(&partner, &secrets, &dynamodb).await;
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(name);
-        program::remember(&project, ADDRESS, functions, &dynamodb, &sqs);
-        Self { partner, secrets, dynamodb, _sqs: sqs, aws: format!("http://{functions}"), project }
+        program::remember(&project, (ADDRESS, &partner.url()), functions, &dynamodb, &sqs);
+        Self { partner, secrets, dynamodb, sqs, aws: format!("http://{functions}"), project }
     }
 
     /// Runs `hooks webhook` with these arguments, and checks that no secret is shown.
@@ -87,7 +87,8 @@ impl World {
         ended
     }
 
-    fn assert_no_secret(&self, ended: &Ended) {
+    /// Checks that no secret is shown.
+    pub fn assert_no_secret(&self, ended: &Ended) {
         let mut secrets = self.partner.access_tokens();
         secrets.extend(self.secrets.values("webhook-token"));
         secrets.extend([CLIENT_ID, CLIENT_SECRET, "Foreign-Token"].map(str::to_owned));
@@ -168,7 +169,12 @@ async fn describe_stacks(request: String) -> Response {
         ("DeadLetterQueueUrl", "http://127.0.0.1/dead-letter"),
     ]
     .map(|(key, value)| format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"));
-    let parameters = [("DedupWindowSeconds", "600"), ("RetentionDays", "365")].map(|(key, value)| {
+    let parameters = [
+        ("DedupWindowSeconds", "600"),
+        ("RetentionDays", "365"),
+        ("PartnerApiBaseUrl", "https://partners.example.net/api"),
+    ]
+    .map(|(key, value)| {
         format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
     });
     let xml = [("content-type", "text/xml")];

@@ -96,7 +96,11 @@ impl Quarantine {
     /// [`StoreError::Conflict`] when the delivery expires at this moment.
     pub async fn retry(&self, id: &EventId) -> Result<Retried, StoreError> {
         let Some(stored) = self.find(id).await? else { return Ok(Retried::NotQuarantined) };
-        let Some(bytes) = self.sealed.quarantined(id).await? else { return Ok(Retried::BytesGone) };
+        let Some(bytes) = self.sealed.quarantined(id).await? else {
+            // Another retry may have been quicker.
+            let still_there = self.find(id).await?.is_some();
+            return Ok(if still_there { Retried::BytesGone } else { Retried::NotQuarantined });
+        };
         let event = match Event::decode(&bytes) {
             Ok(event) => event,
             Err(cause) => return Ok(Retried::Undecodable(cause)),

@@ -165,7 +165,7 @@ async fn many_at_once_record_it_once() {
     }
     while let Some(retried) = retries.join_next().await {
         match retried.unwrap().unwrap() {
-            Retried::Recorded { recorded: Recorded::Event, .. } | Retried::NotQuarantined | Retried::BytesGone => {}
+            Retried::Recorded { recorded: Recorded::Event, .. } | Retried::NotQuarantined => {}
             other => panic!("{other:?}"),
         }
     }

@@ -174,7 +174,7 @@ fn settings(events_table: String, sealed_table: String, window: &str, retention:
 }
 
 /// What AWS has said, if it has answered, else what kept it from answering.
-fn refused(what: &str, error: &(impl ProvideErrorMetadata + Error + 'static)) -> anyhow::Error {
+pub fn refused(what: &str, error: &(impl ProvideErrorMetadata + Error + 'static)) -> anyhow::Error {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => anyhow!("{what}: {code}: {message}"),
         _ => anyhow!("{what}: {}", Causes(error)),

@@ -45,7 +45,7 @@ pub struct World {
     pub partner: Partner,
     pub secrets: SecretsManager,
     pub dynamodb: DynamoDb,
-    _sqs: Sqs,
+    pub sqs: Sqs,
     /// Where Lambda and CloudFormation are.
     aws: String,
     project: PathBuf,
@@ -63,7 +63,7 @@ impl World {
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(name);
         program::remember(&project, ADDRESS, functions, &dynamodb, &sqs);
-        Self { partner, secrets, dynamodb, _sqs: sqs, aws: format!("http://{functions}"), project }
+        Self { partner, secrets, dynamodb, sqs, aws: format!("http://{functions}"), project }
     }
 
     /// Runs `hooks webhook` with these arguments, and checks that no secret is shown.
@@ -80,8 +80,12 @@ impl World {
 
     /// The same for any command of `hooks`.
     pub async fn hooks_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-        let dynamodb = self.dynamodb.url();
-        let endpoints = [("AWS_ENDPOINT_URL", self.aws.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str())];
+        let (dynamodb, sqs) = (self.dynamodb.url(), self.sqs.url());
+        let endpoints = [
+            ("AWS_ENDPOINT_URL", self.aws.as_str()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str()),
+            ("AWS_ENDPOINT_URL_SQS", sqs.as_str()),
+        ];
         let ended = run(hooks(Path::new("/"), arguments, &[&endpoints, environment].concat())).await;
         self.assert_no_secret(&ended);
         ended

@@ -1,4 +1,8 @@
-use std::{collections::HashMap, io, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 use aws_sdk_sqs::{
@@ -34,7 +38,7 @@ pub struct Walk<'a> {
     url: &'a str,
     /// The last receipt of each message that was seen and is still there.
     hidden: HashMap<String, String>,
-    deleted: Vec<String>,
+    deleted: HashSet<String>,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -46,7 +50,7 @@ impl<'a> Walk<'a> {
     /// When signals cannot be listened to.
     pub fn begin(sqs: &'a Client, url: &'a str) -> io::Result<Self> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { sqs, url, hidden: HashMap::new(), deleted: Vec::new(), interrupt, terminate })
+        Ok(Self { sqs, url, hidden: HashMap::new(), deleted: HashSet::new(), interrupt, terminate })
     }
 
     /// Some of the messages that were not seen before, at most so many; `None` when there are no more.
@@ -110,7 +114,7 @@ impl<'a> Walk<'a> {
         let delete = self.sqs.delete_message().queue_url(self.url).receipt_handle(&letter.receipt_handle);
         delete.send().await.map_err(|error| refused("the dead-letter queue", &error))?;
         self.hidden.remove(&letter.message_id);
-        self.deleted.push(letter.message_id.clone());
+        self.deleted.insert(letter.message_id.clone());
         Ok(())
     }
 

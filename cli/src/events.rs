@@ -123,7 +123,7 @@ pub async fn show(Show { id, target, output }: Show) -> Result<ExitCode> {
 }
 
 /// Everything about a delivery, for people.
-fn in_full(delivery: &StoredDelivery) -> String {
+pub fn in_full(delivery: &StoredDelivery) -> String {
     let now = Timestamp::from(SystemTime::now());
     let mut facts = vec![
         ("id", delivery.id.to_string()),

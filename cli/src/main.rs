@@ -1,12 +1,17 @@
 //! `hooks`: runs the whole system on this machine, sends events to it, and looks after the webhook's registration.
 
 mod call;
+mod completions;
+mod consent;
+mod dead_letters;
 mod dev;
 mod doctor;
 mod events;
 mod export;
+mod key;
 mod output;
 mod project;
+mod quarantine;
 mod question;
 mod replay;
 mod samples;
@@ -18,7 +23,7 @@ mod webhook;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Partner webhook: run it on this machine, look at it, send events to it, look after its registration.
 #[derive(Parser)]
@@ -95,11 +100,31 @@ enum Command {
         after_help = "Examples:\n  cargo hooks states --kind whatsapp\n  cargo hooks states --kind whatsapp --status 2 --stack partner-webhook --output json"
     )]
     States(states::States),
+    /// Shows the API key of a line: the last one that an event has brought. Asks first.
+    #[command(
+        after_help = "Whoever has the key can send messages as the client. It goes to standard output, and nowhere else.\nExit code: 0, or 1 when no event has brought one, or the answer is not yes.\n\nExamples:\n  cargo hooks key whatsapp#972501234567\n  cargo hooks key whatsapp#972501234567 --stack partner-webhook --yes | wl-copy"
+    )]
+    Key(key::Key),
+    /// Looks at what could not be decoded when it came, and tries it again.
+    #[command(
+        after_help = "Examples:\n  cargo hooks quarantine list --stack partner-webhook --since 30d\n  cargo hooks quarantine show 019aaaaa-0000-7000-8000-000000000000\n  cargo hooks quarantine show 019aaaaa-0000-7000-8000-000000000000 --raw | xxd\n  cargo hooks quarantine retry 019aaaaa-0000-7000-8000-000000000000\n  cargo hooks quarantine retry --since 30d                       all that came since"
+    )]
+    Quarantine(quarantine::Quarantined),
+    /// Looks at the dead-letter queue, in which ends what redrive could not record, and sends it through redrive again.
+    #[command(
+        after_help = "A message that is looked at is hidden from others for a moment, and counts as received once more.\n\nExamples:\n  cargo hooks dlq list --stack partner-webhook\n  cargo hooks dlq show 3f2b7c1e-0000-4000-8000-000000000000\n  cargo hooks dlq redrive 3f2b7c1e-0000-4000-8000-000000000000\n  cargo hooks dlq redrive --all --stack partner-webhook"
+    )]
+    Dlq(dead_letters::DeadLetters),
     /// Looks after the webhook's registration with the provider, on the local run or on a deployed stack.
     #[command(
         after_help = "Examples:\n  cargo hooks webhook status                                 the local run\n  cargo hooks webhook status --stack partner-webhook         a deployed stack\n  cargo hooks webhook status --since 7d --output json        for programs\n  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered\n  cargo hooks webhook set                                    our URL\n  cargo hooks webhook set https://other.example/in           another one"
     )]
     Webhook(webhook::Webhook),
+    /// Writes what a shell needs to complete the command lines of hooks to standard output.
+    #[command(
+        after_help = "They complete the program hooks, once it is installed (cargo install --path cli).\n\nWhere to put them:\n  bash   hooks completions bash > ~/.local/share/bash-completion/completions/hooks\n  zsh    hooks completions zsh > ~/.zfunc/_hooks      with fpath+=~/.zfunc before compinit in ~/.zshrc\n  fish   hooks completions fish > ~/.config/fish/completions/hooks.fish"
+    )]
+    Completions(completions::Completions),
 }
 
 #[tokio::main]
@@ -115,7 +140,11 @@ async fn main() -> ExitCode {
         Command::Show(show) => events::show(show).await,
         Command::State(state) => states::show(state).await,
         Command::States(states) => states::list(states).await,
+        Command::Key(key) => key::show(key).await,
+        Command::Quarantine(quarantined) => quarantine::run(quarantined).await,
+        Command::Dlq(dead_letters) => dead_letters::run(dead_letters).await,
         Command::Webhook(webhook) => webhook::run(webhook).await,
+        Command::Completions(completions) => completions::write(Hooks::command(), &completions),
     };
     match done {
         Ok(code) => code,

@@ -61,13 +61,18 @@ pub struct Of {
 impl Within {
     /// The times that are meant, as seen from now; the program ends when there are none.
     pub fn times(&self, now: Timestamp) -> Range<Timestamp> {
-        let start = self.since.before(now);
-        let end = self.until.map_or(now.plus(AHEAD), |until| until.before(now));
-        if end <= start {
-            clap::Error::raw(ErrorKind::ValueValidation, "--since is not before --until\n").exit()
-        }
-        start..end
+        span(self.since, self.until, now)
     }
+}
+
+/// From when until when, as seen from now; the program ends when that is no time at all.
+pub fn span(since: Moment, until: Option<Moment>, now: Timestamp) -> Range<Timestamp> {
+    let start = since.before(now);
+    let end = until.map_or(now.plus(AHEAD), |until| until.before(now));
+    if end <= start {
+        clap::Error::raw(ErrorKind::ValueValidation, "--since is not before --until\n").exit()
+    }
+    start..end
 }
 
 /// Which deliveries are asked for, and where.

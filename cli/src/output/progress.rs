@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{task::JoinHandle, time::sleep};
+
+use super::print;
 
 /// What is done sooner needs no progress.
 const SOON: Duration = Duration::from_secs(1);
@@ -47,6 +50,14 @@ impl Progress {
     pub fn reached(&self, position: u64, message: String) {
         self.bar.set_position(position);
         self.bar.set_message(message);
+    }
+
+    /// Writes to standard output, with this out of the way.
+    ///
+    /// # Errors
+    /// As for [`print`].
+    pub fn print(&self, text: &str) -> Result<bool> {
+        self.bar.suspend(|| print(text))
     }
 }
 

@@ -2,7 +2,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Output, Stdio},
 };
 
 use local::{dynamodb::DynamoDb, sqs::Sqs};
@@ -56,7 +56,7 @@ pub fn remember(
 /// The program in a folder, with these arguments, and with these variables alone.
 pub fn hooks(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut hooks = Command::new(env!("CARGO_BIN_EXE_hooks"));
-    hooks.args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied());
+    hooks.args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied()).stdin(Stdio::null());
     hooks
 }
 

@@ -10,24 +10,24 @@ use local::{
     sqs::{Rules, Sqs},
 };
 use serde_json::{Value, json};
-use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
-use store::{Delivery, Recorder, Settings};
+use shared::{EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
+use store::{Content, Delivery, Recorder, Settings};
 use tokio::process::Child;
 
 use crate::program::{self, Ended, hooks, project};
 
 pub const LINE: &str = "whatsapp#972501234567";
 /// What must never be shown.
-const API_KEY: &str = "123-456-789";
+pub const API_KEY: &str = "123-456-789";
 
 /// A local run, as `hooks dev` leaves it for the commands beside it, with nothing received yet.
 pub struct World {
     recorder: Recorder,
     /// When the test began.
     now: Timestamp,
-    project: PathBuf,
+    pub project: PathBuf,
     _dynamodb: DynamoDb,
-    _sqs: Sqs,
+    pub sqs: Sqs,
 }
 
 impl World {
@@ -51,7 +51,7 @@ impl World {
             &sqs,
         );
         let recorder = Recorder::new(dynamodb.client(), settings);
-        Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb, _sqs: sqs }
+        Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb, sqs }
     }
 
     /// Its checkout.
@@ -75,15 +75,14 @@ impl World {
     }
 
     pub async fn record_at(&self, received_at: Timestamp, id: EventId, body: &str) {
-        let received = Received {
-            id,
-            received_at,
-            source_ip: IpAddr::from([34, 165, 99, 212]),
-            request_id: "request-1".to_owned(),
-            body: body.as_bytes().to_vec(),
-        };
-        let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
-        self.recorder.record(&Delivery::decode(&received, &key)).await.unwrap();
+        self.recorder.record(&decoded(&received(received_at, id, body.as_bytes()))).await.unwrap();
+    }
+
+    /// Records what is received then as a program does that cannot decode it.
+    pub async fn quarantine(&self, minutes: u64, body: &[u8]) {
+        let received = received(self.ago(minutes), self.id(minutes), body);
+        let content = Content::Undecodable { bytes: body.to_vec(), cause: Undecodable::NotJson };
+        self.recorder.record(&Delivery { content, ..decoded(&received) }).await.unwrap();
     }
 
     /// Two events of a line, the first of them twice, one of a bot, and one that is none; and one of the line three days ago.
@@ -123,6 +122,16 @@ impl World {
         let one_blank = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         printed.lines().filter(|line| !line.starts_with(['┌', '╞', '└'])).map(one_blank).collect()
     }
+}
+
+/// A call with a body.
+pub fn received(received_at: Timestamp, id: EventId, body: &[u8]) -> Received {
+    let (source_ip, request_id) = (IpAddr::from([34, 165, 99, 212]), "request-1".to_owned());
+    Received { id, received_at, source_ip, request_id, body: body.to_vec() }
+}
+
+fn decoded(received: &Received) -> Delivery {
+    Delivery::decode(received, &FingerprintKey::new(Secret::new("a key for tests only")).unwrap())
 }
 
 /// A line's update, with an API key.

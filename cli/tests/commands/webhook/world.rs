@@ -80,8 +80,12 @@ impl World {
 
     /// The same for any command of `hooks`.
     pub async fn hooks_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-        let dynamodb = self.dynamodb.url();
-        let endpoints = [("AWS_ENDPOINT_URL", self.aws.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str())];
+        let (dynamodb, sqs) = (self.dynamodb.url(), self.sqs.url());
+        let endpoints = [
+            ("AWS_ENDPOINT_URL", self.aws.as_str()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str()),
+            ("AWS_ENDPOINT_URL_SQS", sqs.as_str()),
+        ];
         let ended = run(hooks(Path::new("/"), arguments, &[&endpoints, environment].concat())).await;
         self.assert_no_secret(&ended);
         ended

@@ -32,7 +32,7 @@ impl Progress {
     /// Writes to standard output, with the bar out of the way.
     ///
     /// # Errors
-    /// As for [`print`].
+    /// As for [`print()`].
     pub fn print(&self, text: &str) -> Result<bool> {
         self.bar.suspend(|| print(text))
     }

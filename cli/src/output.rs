@@ -33,7 +33,7 @@ pub fn print(text: &str) -> Result<bool> {
 /// The same with bytes that need not be text.
 ///
 /// # Errors
-/// As for [`print`].
+/// As for [`print()`].
 pub fn print_bytes(bytes: &[u8]) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {

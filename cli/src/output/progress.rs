@@ -55,7 +55,7 @@ impl Progress {
     /// Writes to standard output, with this out of the way.
     ///
     /// # Errors
-    /// As for [`print`].
+    /// As for [`print()`].
     pub fn print(&self, text: &str) -> Result<bool> {
         self.bar.suspend(|| print(text))
     }

@@ -47,7 +47,7 @@ pub async fn what_was_received_is_looked_at(world: &World, recorded: &Recorded) 
     assert!(key["api_key"] == Secrets::api_key().as_str(), "hooks key shows another key");
     say("hooks events, show, state, states, key: what was received is seen, and the API key when it is asked for");
 
-    let exported = objects(world, &["export"]).await;
+    let exported = hooks(world, &["export"]).await;
     let all = objects(world, &["events", "--limit", "10000"]).await;
     assert!(all.iter().rev().eq(&exported), "{} of {} events are exported", exported.len(), all.len());
     let (consumer, taken) = consumer().await;

@@ -3,6 +3,9 @@
 mod call;
 mod dev;
 mod events;
+mod follow;
+mod inspect;
+mod inspector;
 mod output;
 mod project;
 mod question;
@@ -77,6 +80,12 @@ enum Command {
         after_help = "Examples:\n  cargo hooks states --kind whatsapp\n  cargo hooks states --kind whatsapp --status 2 --stack partner-webhook --output json"
     )]
     States(states::States),
+    /// Shows what arrives on a page in the browser, for the local run or a deployed stack: the deliveries as they come, the state
+    /// and history of every entity, and the registration with its ledger.
+    #[command(
+        after_help = "It listens on 127.0.0.1 alone, and shows nothing without the token in its address. Secrets were taken out before the events were stored.\n\nExamples:\n  cargo hooks inspect                              the local run\n  cargo hooks inspect --stack partner-webhook      a deployed stack"
+    )]
+    Inspect(inspect::Inspect),
     /// Looks after the webhook's registration with the provider, on the local run or on a deployed stack.
     #[command(
         after_help = "Examples:\n  cargo hooks webhook status                                 the local run\n  cargo hooks webhook status --stack partner-webhook         a deployed stack\n  cargo hooks webhook status --since 7d --output json        for programs\n  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered\n  cargo hooks webhook set                                    our URL\n  cargo hooks webhook set https://other.example/in           another one"
@@ -94,6 +103,7 @@ async fn main() -> ExitCode {
         Command::Show(show) => events::show(show).await,
         Command::State(state) => states::show(state).await,
         Command::States(states) => states::list(states).await,
+        Command::Inspect(inspect) => inspect::run(inspect).await,
         Command::Webhook(webhook) => webhook::run(webhook).await,
     };
     match done {

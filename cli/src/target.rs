@@ -14,16 +14,19 @@ use aws_smithy_http_client::{
 };
 use clap::{Args, error::ErrorKind};
 use serde_json::Value;
-use shared::Causes;
+use shared::{Causes, WebhookUrl};
 use store::{Reader, RegistrationLedger, Settings};
 
-use crate::{call::Caller, project::Project};
+use crate::{
+    call::Caller,
+    project::{Project, Run},
+};
 
 /// Lets the function come to its own end before we stop waiting: its timeout is 120 s.
 const INVOCATION: Duration = Duration::from_secs(130);
 
 /// How a person names it.
-#[derive(Args)]
+#[derive(Args, Clone, Default)]
 pub struct Choice {
     /// The deployed stack; else the local run that `hooks dev` has up.
     #[arg(long, global = true, value_name = "NAME")]
@@ -36,8 +39,26 @@ pub struct Choice {
     profile: Option<String>,
 }
 
+impl Choice {
+    /// The stack's name; `None` for the local run.
+    pub fn stack(&self) -> Option<&str> {
+        self.stack.as_deref()
+    }
+
+    /// The options by which another command is about the same, each with a blank in front.
+    pub fn options(&self) -> String {
+        let options = [("--stack", &self.stack), ("--region", &self.region), ("--profile", &self.profile)];
+        let given = options.iter().filter_map(|(option, value)| Some((option, value.as_ref()?)));
+        given.map(|(option, value)| format!(" {option} {value}")).collect()
+    }
+}
+
 /// What of it these commands need.
 pub struct Target {
+    /// How it was named.
+    pub choice: Choice,
+    /// The webhook with its token, of the local run alone: the token of a stack is not ours to know.
+    pub webhook: Option<WebhookUrl>,
     /// The webhook's address, without the token.
     pub address: String,
     /// What stands in its table of the registration.
@@ -81,15 +102,20 @@ impl Target {
                 let message = "--region and --profile are about a deployed stack; name it with --stack\n";
                 clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
             }
-            None => Self::of_local_run(),
-            Some(stack) => Self::of_stack(stack, &aws(&choice).await?).await,
+            None => Self::of_run(Project::find()?.running("--stack")?),
+            Some(stack) => Self::of_stack(stack, &choice).await,
         }
     }
 
-    fn of_local_run() -> Result<Self> {
-        let run = Project::find()?.running("--stack")?;
+    /// A local run.
+    ///
+    /// # Errors
+    /// When what it says of itself cannot be read.
+    pub fn of_run(run: Run) -> Result<Self> {
         let dynamodb = local::dynamodb::client(&run.dynamodb);
         Ok(Self {
+            choice: Choice::default(),
+            webhook: Some(WebhookUrl::parse(&run.webhook).context("the URL of the webhook")?),
             address: run.address,
             ledger: RegistrationLedger::new(dynamodb.clone(), &run.events_table),
             reader: Reader::new(dynamodb.clone(), &run.events_table),
@@ -104,7 +130,8 @@ impl Target {
         })
     }
 
-    async fn of_stack(name: &str, aws: &SdkConfig) -> Result<Self> {
+    async fn of_stack(name: &str, choice: &Choice) -> Result<Self> {
+        let aws = &aws(choice).await?;
         let described = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name).send().await;
         let described = described.map_err(|error| refused(&format!("stack {name}"), &error))?;
         let stack = described.stacks().first();
@@ -129,6 +156,8 @@ impl Target {
         let address = output("WebhookUrl")?;
         let events_table = output("EventsTableName")?;
         Ok(Self {
+            choice: choice.clone(),
+            webhook: None,
             address,
             ledger: RegistrationLedger::new(dynamodb.clone(), &events_table),
             reader: Reader::new(dynamodb.clone(), &events_table),

@@ -1,0 +1,138 @@
+//! How many deliveries came when, as bars: pure.
+
+use std::{collections::BTreeMap, ops::Range, time::Duration};
+
+use shared::Timestamp;
+use store::StoredDelivery;
+
+use super::layout::Moment;
+
+/// How long a bar can be, in seconds: what people count in.
+const STEPS: [(i64, &str); 9] = [
+    (10, "10 s"),
+    (60, "minute"),
+    (5 * 60, "5 min"),
+    (15 * 60, "15 min"),
+    (3_600, "hour"),
+    (3 * 3_600, "3 h"),
+    (12 * 3_600, "12 h"),
+    (24 * 3_600, "day"),
+    (7 * 24 * 3_600, "week"),
+];
+
+/// The most bars.
+const BARS: i64 = 48;
+
+/// The width of a bar with the gap beside it, and the height of the highest, in units of the drawing.
+const BAR: i64 = 10;
+const GAP: i64 = 2;
+const HEIGHT: u64 = 56;
+
+/// The drawing.
+pub struct Chart {
+    /// What it shows, in words.
+    pub label: String,
+    pub description: String,
+    pub width: i64,
+    pub height: u64,
+    pub bars: Vec<Bar>,
+    /// What the ends of the axis are.
+    pub first: String,
+    pub last: String,
+    pub step: &'static str,
+    pub most: u64,
+}
+
+/// Those of one step.
+pub struct Bar {
+    pub x: i64,
+    pub width: i64,
+    pub events: Part,
+    pub duplicates: Part,
+    pub title: String,
+}
+
+/// A part of a bar.
+pub struct Part {
+    pub y: u64,
+    pub height: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    events: u64,
+    duplicates: u64,
+}
+
+impl Chart {
+    /// The chart of these deliveries; `None` when there are none.
+    pub fn of(deliveries: &[StoredDelivery], now: Timestamp) -> Option<Self> {
+        let seconds = || deliveries.iter().map(|delivery| delivery.received_at.as_secs());
+        let (first, last) = (seconds().min()?, seconds().max()?);
+        let (step, step_name) = step(first..last);
+        let mut counts: BTreeMap<i64, Count> = BTreeMap::new();
+        for delivery in deliveries {
+            let count = counts.entry(delivery.received_at.as_secs() / step).or_default();
+            match delivery.duplicate_of {
+                None => count.events += 1,
+                Some(_) => count.duplicates += 1,
+            }
+        }
+        let most = counts.values().map(|count| count.events + count.duplicates).max()?;
+        let (first_bar, last_bar) = (first / step, last / step);
+        // Few bars would be as broad as a page.
+        let end = last_bar.max(first_bar + BARS / 2 - 1);
+        let moment = |bar: i64| Moment::new(Timestamp::from_micros(bar.saturating_mul(step * 1_000_000)), now);
+        let bars = counts.iter().map(|(bar, count)| count.bar(bar - first_bar, most, &moment(*bar))).collect();
+        let (from, until) = (moment(first_bar), moment(end + 1));
+        let label = match deliveries.len() {
+            1 => "1 delivery".to_owned(),
+            number => format!("{number} deliveries"),
+        };
+        let (newest, oldest) = (moment_of(last, now), moment_of(first, now));
+        Some(Self {
+            description: format!("By {step_name}, from {oldest} to {newest}; at most {most} in one."),
+            label,
+            width: (end - first_bar + 1) * BAR,
+            height: HEIGHT,
+            bars,
+            first: format!("{} {}", from.day, &from.clock[..5]),
+            last: format!("{} {}", until.day, &until.clock[..5]),
+            step: step_name,
+            most,
+        })
+    }
+}
+
+fn moment_of(second: i64, now: Timestamp) -> String {
+    Moment::new(Timestamp::from_micros(second.saturating_mul(1_000_000)), now).second
+}
+
+/// The shortest step with which a time has few enough bars.
+fn step(seconds: Range<i64>) -> (i64, &'static str) {
+    let fits = |(step, _): &&(i64, _)| seconds.end / step - seconds.start / step < BARS;
+    STEPS.iter().find(fits).copied().unwrap_or_else(|| {
+        let weeks = Duration::from_secs(7 * 24 * 3_600).as_secs() as i64;
+        ((seconds.end - seconds.start) / (BARS - 1) / weeks * weeks + weeks, "some weeks")
+    })
+}
+
+impl Count {
+    fn bar(self, place: i64, most: u64, from: &Moment) -> Bar {
+        // What is there is seen, however little it is.
+        let high = |count: u64| if count == 0 { 0 } else { (count * HEIGHT / most.max(1)).max(3) };
+        let (events, duplicates) = (high(self.events), high(self.duplicates));
+        let events_y = HEIGHT.saturating_sub(events);
+        let mut title = format!("{} {}: {}", from.day, from.clock, self.events);
+        if self.duplicates > 0 {
+            title = format!("{title}, and {} duplicates", self.duplicates);
+        }
+        Bar {
+            x: place * BAR,
+            width: BAR - GAP,
+            events: Part { y: events_y, height: events },
+            duplicates: Part { y: events_y.saturating_sub(duplicates), height: duplicates },
+            title,
+        }
+    }
+}

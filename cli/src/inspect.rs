@@ -8,6 +8,7 @@ use clap::Args;
 use crate::{
     dev::interrupted,
     inspector::Inspector,
+    output::print,
     target::{Choice, Target},
 };
 
@@ -30,8 +31,10 @@ pub struct Inspect {
 /// When what it is about cannot be found, or no port is free.
 pub async fn run(Inspect { target, port }: Inspect) -> Result<ExitCode> {
     let inspector = Inspector::start(Target::find(target).await?, port).await?;
-    println!("{}", inspector.url());
-    println!("Open it in a browser on this machine. Whoever has this address can read along; it ends with Ctrl-C.");
+    print(&format!(
+        "{}\n\nOpen it in a browser on this machine. Whoever has the address can read along. It ends with Ctrl-C.\n",
+        inspector.url()
+    ))?;
     interrupted().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -79,21 +79,21 @@ impl Chart {
             }
         }
         let most = counts.values().map(|count| count.events + count.duplicates).max()?;
-        let (first_bar, last_bar) = (first / step, last / step);
+        let last_bar = last / step;
         // Few bars would be as broad as a page.
-        let end = last_bar.max(first_bar + BARS / 2 - 1);
+        let first_bar = (first / step).min(last_bar - BARS / 2 + 1);
         let moment = |bar: i64| Moment::new(Timestamp::from_micros(bar.saturating_mul(step * 1_000_000)), now);
         let bars = counts.iter().map(|(bar, count)| count.bar(bar - first_bar, most, &moment(*bar))).collect();
-        let (from, until) = (moment(first_bar), moment(end + 1));
+        let (from, until) = (moment(first_bar), moment(last_bar + 1));
         let label = match deliveries.len() {
             1 => "1 delivery".to_owned(),
             number => format!("{number} deliveries"),
         };
         let (newest, oldest) = (moment_of(last, now), moment_of(first, now));
         Some(Self {
-            description: format!("By {step_name}, from {oldest} to {newest}; at most {most} in one."),
+            description: format!("Per {step_name}, from {oldest} to {newest}; at most {most} in one."),
             label,
-            width: (end - first_bar + 1) * BAR,
+            width: (last_bar - first_bar + 1) * BAR,
             height: HEIGHT,
             bars,
             first: format!("{} {}", from.day, &from.clock[..5]),

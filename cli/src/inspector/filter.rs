@@ -118,25 +118,27 @@ impl Filter {
         let Of { entity, reference, kind } = &self.of;
         // An index has all others by themselves.
         let picks = self.text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
-        let limit = if picks { READ_AT_ONCE } else { PAGE };
+        // One more, to know whether there are more.
+        let limit = if picks { READ_AT_ONCE } else { PAGE + 1 };
         let (order, after) = (Order::NewestFirst, self.after.clone());
         let mut listing = Listing { times: question.times.clone(), order, after, limit };
-        let (mut deliveries, mut read) = (Vec::new(), 0);
+        let (mut deliveries, mut read, mut searched) = (Vec::<StoredDelivery>::new(), 0, 0);
         loop {
             let page = question.page(&listing).await?;
             for delivery in page.items {
                 read += 1;
-                let id = delivery.id;
-                if self.is_about(question, &delivery) {
-                    deliveries.push(delivery);
+                if !self.is_about(question, &delivery) {
+                    continue;
                 }
-                if deliveries.len() == usize::from(PAGE) && picks {
-                    return Ok(Found { deliveries, next: Some(after_id(&id)), searched: Some(read) });
+                if deliveries.len() == usize::from(PAGE) {
+                    let next = deliveries.last().map(|last| after_id(&last.id));
+                    return Ok(Found { deliveries, next, searched: picks.then_some(searched) });
                 }
+                deliveries.push(delivery);
+                searched = read;
             }
             listing.after = page.next;
-            let is_full = if picks { read >= MOST_READ } else { !deliveries.is_empty() };
-            if is_full || listing.after.is_none() {
+            if listing.after.is_none() || (picks && read >= MOST_READ) {
                 return Ok(Found { deliveries, next: listing.after, searched: picks.then_some(read) });
             }
         }

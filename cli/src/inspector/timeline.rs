@@ -17,14 +17,28 @@ pub enum Change {
     Changed { name: String, from: String, to: String },
     /// The event before did not have it.
     Added { name: String, to: String },
-    /// Only the event before had it. The state keeps its value.
-    Missing { name: String },
+}
+
+/// What an event has that the event before did not have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Updates first.
+    pub values: Vec<Change>,
+    /// The names that only the event before had. The state keeps their values.
+    pub missing: String,
+}
+
+impl Changes {
+    /// Whether the two say the same.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.missing.is_empty()
+    }
 }
 
 impl Change {
     /// Whether it is the update that the provider reports.
     pub fn is_update(&self) -> bool {
-        let (Self::Changed { name, .. } | Self::Added { name, .. } | Self::Missing { name }) = self;
+        let (Self::Changed { name, .. } | Self::Added { name, .. }) = self;
         name.ends_with("_extra_info")
     }
 }
@@ -36,8 +50,8 @@ pub enum Step {
     Duplicate,
     /// There is no event before it.
     First,
-    /// What it has that the event before did not have; updates first.
-    Changes(Vec<Change>),
+    /// What it has that the event before did not have.
+    Changes(Changes),
     /// The event before is not known, or one of the two has no members.
     Unknown,
 }
@@ -71,10 +85,10 @@ fn compare(before: &StoredDelivery, after: &StoredDelivery) -> Step {
             Some(_) => {}
         }
     }
-    let missing = before.keys().filter(|name| !after.contains_key(*name));
-    changes.extend(missing.map(|name| Change::Missing { name: plain(name) }));
     changes.sort_by_key(|change| !change.is_update());
-    Step::Changes(changes)
+    let missing: Vec<String> =
+        before.keys().filter(|name| !after.contains_key(*name)).map(|name| plain(name)).collect();
+    Step::Changes(Changes { values: changes, missing: missing.join(", ") })
 }
 
 /// The values as they came: a number keeps its digits.
@@ -128,11 +142,11 @@ mod tests {
             delivery(2, r#"{"a":"same","builder_extra_info":1,"gone":true}"#, Some(1)),
             delivery(1, r#"{"a":"same","builder_extra_info":1,"gone":true}"#, None),
         ];
-        let changes = vec![
+        let values = vec![
             Change::Changed { name: "builder_extra_info".to_owned(), from: "1".to_owned(), to: "2".to_owned() },
             Change::Added { name: "long".to_owned(), to: "12345678901234567890123".to_owned() },
-            Change::Missing { name: "gone".to_owned() },
         ];
+        let changes = Changes { values, missing: "gone".to_owned() };
         assert_eq!(steps(&history, 3, true), [Step::Changes(changes), Step::Duplicate, Step::First]);
         assert_eq!(steps(&history, 3, false)[2], Step::Unknown, "an older one may be on the next page");
         assert_eq!(steps(&history, 1, true).len(), 1);
@@ -147,6 +161,7 @@ mod tests {
         ];
         let Step::Changes(changes) = &steps(&history, 1, true)[0] else { panic!("compared") };
         let cut = format!("{}…", "x".repeat(80));
-        assert_eq!(changes, &[Change::Changed { name: "b".to_owned(), from: "\\u{1b}[2J".to_owned(), to: cut }]);
+        let values = vec![Change::Changed { name: "b".to_owned(), from: "\\u{1b}[2J".to_owned(), to: cut }];
+        assert_eq!(changes, &Changes { values, missing: String::new() });
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step should end the test")]
 
 mod events;
+mod inspector;
 mod program;
 mod states;
 mod webhook;

@@ -1,4 +1,5 @@
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Stdio,
@@ -11,14 +12,14 @@ use local::{
 };
 use serde_json::{Value, json};
 use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
-use store::{Delivery, Recorder, Settings};
+use store::{Delivery, Recorder, RegistrationLedger, Settings};
 use tokio::process::Child;
 
 use crate::program::{self, Ended, hooks, project};
 
 pub const LINE: &str = "whatsapp#972501234567";
 /// What must never be shown.
-const API_KEY: &str = "123-456-789";
+pub const API_KEY: &str = "123-456-789";
 
 /// A local run, as `hooks dev` leaves it for the commands beside it, with nothing received yet.
 pub struct World {
@@ -26,7 +27,7 @@ pub struct World {
     /// When the test began.
     now: Timestamp,
     project: PathBuf,
-    _dynamodb: DynamoDb,
+    dynamodb: DynamoDb,
     _sqs: Sqs,
 }
 
@@ -45,7 +46,7 @@ impl World {
         let functions = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
         program::remember(&project, "http://127.0.0.1:9000/v1/webhook", functions, &dynamodb, &sqs);
         let recorder = Recorder::new(dynamodb.client(), settings);
-        Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb, _sqs: sqs }
+        Self { recorder, now: SystemTime::now().into(), project, dynamodb, _sqs: sqs }
     }
 
     /// A moment some minutes before the test. The half minute keeps "2 h ago" from becoming 3 while it runs.
@@ -83,6 +84,23 @@ impl World {
         self.record(40, &update(2)).await;
         self.record(30, r#"{"event":"builder","builderID":523,"builder_extra_info":3,"new":{"a":1e2}}"#).await;
         self.record(20, &format!("not JSON {API_KEY}")).await;
+    }
+
+    /// What stands in the table of the registration.
+    pub fn ledger(&self) -> RegistrationLedger {
+        RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+
+    /// Puts something between the table and the commands.
+    pub fn reach_dynamodb_by(&self, url: &str) {
+        let file = self.project.join("target/hooks/run.json");
+        let run = fs::read_to_string(&file).unwrap();
+        fs::write(file, run.replace(&self.dynamodb.url(), url)).unwrap();
+    }
+
+    /// Where the table is.
+    pub fn dynamodb_url(&self) -> String {
+        self.dynamodb.url()
     }
 
     /// Runs `hooks` with these arguments, and checks that no secret is shown.

@@ -1,6 +1,6 @@
 //! How many deliveries came when, as bars: pure.
 
-use std::{collections::BTreeMap, ops::Range, time::Duration};
+use std::{collections::BTreeMap, ops::Range};
 
 use shared::Timestamp;
 use store::StoredDelivery;
@@ -111,10 +111,8 @@ fn moment_of(second: i64, now: Timestamp) -> String {
 /// The shortest step with which a time has few enough bars.
 fn step(seconds: Range<i64>) -> (i64, &'static str) {
     let fits = |(step, _): &&(i64, _)| seconds.end / step - seconds.start / step < BARS;
-    STEPS.iter().find(fits).copied().unwrap_or_else(|| {
-        let weeks = Duration::from_secs(7 * 24 * 3_600).as_secs() as i64;
-        ((seconds.end - seconds.start) / (BARS - 1) / weeks * weeks + weeks, "some weeks")
-    })
+    let whole = seconds.end - seconds.start;
+    STEPS.iter().find(fits).copied().unwrap_or((whole / (BARS - 1) + 1, "step"))
 }
 
 impl Count {
@@ -124,8 +122,10 @@ impl Count {
         let (events, duplicates) = (high(self.events), high(self.duplicates));
         let events_y = HEIGHT.saturating_sub(events);
         let mut title = format!("{} {}: {}", from.day, from.clock, self.events);
-        if self.duplicates > 0 {
-            title = format!("{title}, and {} duplicates", self.duplicates);
+        match self.duplicates {
+            0 => {}
+            1 => title += ", and 1 duplicate",
+            number => title = format!("{title}, and {number} duplicates"),
         }
         Bar {
             x: place * BAR,
@@ -133,6 +133,63 @@ impl Count {
             events: Part { y: events_y, height: events },
             duplicates: Part { y: events_y.saturating_sub(duplicates), height: duplicates },
             title,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shared::{Entity, EventId};
+
+    use super::*;
+
+    fn delivery(second: i64, is_duplicate: bool) -> StoredDelivery {
+        let received_at = Timestamp::from_micros(second * 1_000_000);
+        let id = EventId::new(received_at, [0; 8]);
+        StoredDelivery {
+            id,
+            entity: Entity::named("builder#1"),
+            kind: "builder".to_owned(),
+            received_at,
+            source_ip: String::new(),
+            request_id: String::new(),
+            fingerprint: String::new(),
+            duplicate_of: is_duplicate.then_some(id),
+            reference: None,
+            extra_info: None,
+            body: None,
+            cause: None,
+            body_bytes: None,
+        }
+    }
+
+    #[test]
+    fn the_bars_say_how_many_came_when() {
+        let at = |minute: i64, is_duplicate| delivery(1_795_339_800 + minute * 60, is_duplicate);
+        let deliveries = [at(40, false), at(3, true), at(3, false), at(0, false)];
+        let chart = Chart::of(&deliveries, deliveries[0].received_at).unwrap();
+        assert_eq!((chart.label.as_str(), chart.step, chart.most), ("4 deliveries", "minute", 2));
+        let titles: Vec<&str> = chart.bars.iter().map(|bar| bar.title.as_str()).collect();
+        let expected = ["11-22 09:30:00: 1", "11-22 09:33:00: 1, and 1 duplicate", "11-22 10:10:00: 1"];
+        assert_eq!(titles, expected);
+        assert_eq!(Chart::of(&[], deliveries[0].received_at).map(|chart| chart.label), None);
+    }
+
+    proptest! {
+        #[test]
+        fn bars_stand_inside_the_drawing_and_are_not_too_many(
+            seconds in proptest::collection::vec((0i64..4_000_000_000, any::<bool>()), 1..60),
+        ) {
+            let deliveries: Vec<_> = seconds.into_iter().map(|(second, is_duplicate)| delivery(second, is_duplicate)).collect();
+            let chart = Chart::of(&deliveries, deliveries[0].received_at).unwrap();
+            prop_assert!(chart.bars.len() <= BARS as usize + 1 && chart.width <= (BARS + 1) * BAR);
+            for bar in &chart.bars {
+                prop_assert!(bar.x >= 0 && bar.x + bar.width <= chart.width);
+                prop_assert!(bar.duplicates.y + bar.duplicates.height <= HEIGHT);
+                prop_assert!(bar.events.y + bar.events.height == HEIGHT);
+                prop_assert!(bar.events.height + bar.duplicates.height > 0);
+            }
         }
     }
 }

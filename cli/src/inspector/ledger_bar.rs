@@ -37,13 +37,18 @@ pub fn stretches(segments: &[Segment], now: Timestamp) -> Vec<Stretch> {
             Held::Unknown => ("unknown", "unknown"),
         };
         let (x, end) = (place(segment.times.start), place(segment.times.end));
-        let least = if segment.held == Held::NotOurs { LEAST } else { 0 };
+        let width = match segment.held {
+            Held::NotOurs => (end - x).max(LEAST),
+            // A line as narrow as that looks like a fault of the drawing.
+            Held::Ours | Held::Unknown if end - x < LEAST / 2 => 0,
+            Held::Ours | Held::Unknown => end - x,
+        };
         let (from, until) = (Moment::new(segment.times.start, now), Moment::new(segment.times.end, now));
         let lasted = roughly(segment.times.end.since(segment.times.start));
         Stretch {
             title: format!("{held}, {} to {}, {lasted}", from.second, until.second),
-            x: x.min(LENGTH - least),
-            width: (end - x).max(least),
+            x: x.min(LENGTH - width),
+            width,
             held,
             class,
             from,

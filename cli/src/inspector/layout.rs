@@ -32,15 +32,6 @@ impl Layout {
         let notice = shown.notice.lock().ok().and_then(|mut notice| notice.take());
         Self { part, stack: shown.target.choice.stack().map(plain), notice }
     }
-
-    /// For the navigation's `aria-current`.
-    pub fn current(&self, part: &str) -> bool {
-        part == match self.part {
-            Part::Deliveries => "deliveries",
-            Part::States => "states",
-            Part::Registration => "registration",
-        }
-    }
 }
 
 /// A moment as the pages show it, in UTC.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     output::{human_time::minutes, text::plain},
-    status::Status,
+    status::{Status, Whereabouts},
     webhook::changes_since,
 };
 
@@ -88,7 +88,7 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
         layout: Layout::of(&shown, Part::Registration),
         is_local: shown.target.webhook.is_some(),
         whereabouts: status.whereabouts().name(),
-        headline: headline(status.whereabouts().name()),
+        headline: headline(&status.whereabouts()),
         facts: status.facts().into_iter().map(|(name, fact)| (name, plain(&fact))).collect(),
         times: TIMES.into_iter().map(tab).collect(),
         time_name,
@@ -100,12 +100,12 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
     }))
 }
 
-fn headline(whereabouts: &str) -> &'static str {
+fn headline(whereabouts: &Whereabouts) -> &'static str {
     match whereabouts {
-        "ours" => "Ours is registered",
-        "elsewhere" => "Another URL is registered",
-        "nowhere" => "Nothing is registered",
-        _ => "Not checked yet",
+        Whereabouts::Ours => "Ours is registered",
+        Whereabouts::Elsewhere => "Another URL is registered",
+        Whereabouts::Nowhere => "Nothing is registered",
+        Whereabouts::Unknown => "Not checked yet",
     }
 }
 

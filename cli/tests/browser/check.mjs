@@ -15,7 +15,7 @@ await mkdir(pictures, { recursive: true });
 const results = { passed: 0, failed: 0 };
 
 const run = await start();
-const browser = await launch();
+let browser = await launch();
 console.log(`Chromium ${browser.version()}`);
 
 // What a page complains about: refusals of the content security policy are among it.
@@ -38,12 +38,19 @@ async function open(at, options = {}) {
   return page;
 }
 
-async function check(name, steps) {
+// A browser that crashes has told nothing of the page: the check is done once more, with another. What it has found out counts.
+async function check(name, steps, isAgain = false) {
   try {
     await steps();
     results.passed += 1;
     console.log(`ok      ${name}`);
   } catch (error) {
+    if (!browser.isConnected() && !isAgain) {
+      console.log(`again   ${name}: the browser has crashed`);
+      browser = await launch();
+      await check(name, steps, true);
+      return;
+    }
     results.failed += 1;
     console.log(`FAILED  ${name}\n${error.stack}`);
   }

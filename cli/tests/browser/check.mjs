@@ -45,7 +45,8 @@ async function check(name, steps, isAgain = false) {
     results.passed += 1;
     console.log(`ok      ${name}`);
   } catch (error) {
-    if (!browser.isConnected() && !isAgain) {
+    const hasCrashed = !browser.isConnected() || error.message.includes('browser has been closed');
+    if (hasCrashed && !isAgain) {
       console.log(`again   ${name}: the browser has crashed`);
       browser = await launch();
       await check(name, steps, true);

@@ -113,7 +113,7 @@ async fn deployed(sheet: &mut Sheet, name: &str, choice: &Choice, send: bool) ->
     let Some(stack) = stack::reach(sheet, name, choice).await? else { return Ok(None) };
     let patient = || -> Result<Patient> {
         Ok(Patient {
-            target: Target::of_stack(&stack)?,
+            target: Target::of_stack(&stack, choice)?,
             functions: Functions::of_stack(&stack)?,
             entrance: send.then(|| Entrance::of_stack(&stack)).transpose()?,
             mend: "sam build && sam deploy",

@@ -8,6 +8,9 @@ mod dev;
 mod doctor;
 mod events;
 mod export;
+mod follow;
+mod inspect;
+mod inspector;
 mod key;
 mod output;
 mod project;
@@ -115,6 +118,12 @@ enum Command {
         after_help = "A message that is looked at is hidden from others for a moment, and counts as received once more.\n\nExamples:\n  cargo hooks dlq list --stack partner-webhook\n  cargo hooks dlq show 3f2b7c1e-0000-4000-8000-000000000000\n  cargo hooks dlq redrive 3f2b7c1e-0000-4000-8000-000000000000\n  cargo hooks dlq redrive --all --stack partner-webhook"
     )]
     Dlq(dead_letters::DeadLetters),
+    /// Shows what arrives on a page in the browser, for the local run or a deployed stack: the deliveries as they come, the state
+    /// and history of every entity, and the registration with its ledger.
+    #[command(
+        after_help = "It listens on 127.0.0.1 alone, and shows nothing without the token in its address. Secrets were taken out before the events were stored.\n\nExamples:\n  cargo hooks inspect                              the local run\n  cargo hooks inspect --stack partner-webhook      a deployed stack"
+    )]
+    Inspect(inspect::Inspect),
     /// Looks after the webhook's registration with the provider, on the local run or on a deployed stack.
     #[command(
         after_help = "Examples:\n  cargo hooks webhook status                                 the local run\n  cargo hooks webhook status --stack partner-webhook         a deployed stack\n  cargo hooks webhook status --since 7d --output json        for programs\n  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered\n  cargo hooks webhook set                                    our URL\n  cargo hooks webhook set https://other.example/in           another one"
@@ -143,6 +152,7 @@ async fn main() -> ExitCode {
         Command::Key(key) => key::show(key).await,
         Command::Quarantine(quarantined) => quarantine::run(quarantined).await,
         Command::Dlq(dead_letters) => dead_letters::run(dead_letters).await,
+        Command::Inspect(inspect) => inspect::run(inspect).await,
         Command::Webhook(webhook) => webhook::run(webhook).await,
         Command::Completions(completions) => completions::write(Hooks::command(), &completions),
     };

@@ -44,18 +44,18 @@ pub struct Within {
 }
 
 /// Whose deliveries; else all.
-#[derive(Args, Serialize)]
+#[derive(Args, Clone, Default, Serialize)]
 #[group(multiple = false)]
 pub struct Of {
     /// Those of an entity, such as whatsapp#972501234567, builder#523, online#eu1#523 or quarantine#2026-11-22.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    entity: Option<String>,
+    pub entity: Option<String>,
     /// Those that carry a reference of yours.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    reference: Option<String>,
+    pub reference: Option<String>,
     /// Those of a kind, such as whatsapp or quarantine. They are picked from all that came in the time, which are read for it.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    kind: Option<String>,
+    pub kind: Option<String>,
 }
 
 impl Within {
@@ -149,7 +149,10 @@ impl Question {
 
     /// Whether one of those is asked for.
     pub fn is_about(&self, delivery: &StoredDelivery) -> bool {
-        self.of.kind.as_ref().is_none_or(|kind| *kind == delivery.kind)
+        let Of { entity, reference, kind } = &self.of;
+        entity.as_ref().is_none_or(|entity| *entity == delivery.entity.as_str())
+            && (reference.is_none() || *reference == delivery.reference)
+            && kind.as_ref().is_none_or(|kind| *kind == delivery.kind)
             && (!self.duplicates || delivery.duplicate_of.is_some())
     }
 

@@ -14,7 +14,7 @@ use aws_smithy_http_client::{
 };
 use clap::{Args, error::ErrorKind};
 use serde_json::Value;
-use shared::Causes;
+use shared::{Causes, WebhookUrl};
 use store::{Reader, RegistrationLedger, Settings};
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 const INVOCATION: Duration = Duration::from_secs(130);
 
 /// How a person names it.
-#[derive(Args)]
+#[derive(Args, Clone, Default)]
 pub struct Choice {
     /// The deployed stack; else the local run that `hooks dev` has up.
     #[arg(long, global = true, value_name = "NAME")]
@@ -41,6 +41,10 @@ pub struct Choice {
 
 /// What of it these commands need.
 pub struct Target {
+    /// How it was named.
+    pub choice: Choice,
+    /// The webhook with its token, of the local run alone: the token of a stack is not ours to know.
+    pub webhook: Option<WebhookUrl>,
     /// The webhook's address, without the token.
     pub address: String,
     /// Where its partner API is.
@@ -82,7 +86,7 @@ impl Target {
     pub async fn find(choice: Choice) -> Result<Self> {
         match choice.stack() {
             None => Self::of_local_run(Project::find()?.running("--stack")?),
-            Some(stack) => Self::of_stack(&Stack::describe(stack, &aws(&choice).await?).await?),
+            Some(stack) => Self::of_stack(&Stack::describe(stack, &aws(&choice).await?).await?, &choice),
         }
     }
 
@@ -93,6 +97,8 @@ impl Target {
     pub fn of_local_run(run: Run) -> Result<Self> {
         let dynamodb = local::dynamodb::client(&run.dynamodb);
         Ok(Self {
+            choice: Choice::default(),
+            webhook: Some(WebhookUrl::parse(&run.webhook).context("the URL of the webhook")?),
             address: run.address,
             partner_api: run.partner_api,
             ledger: RegistrationLedger::new(dynamodb.clone(), &run.events_table),
@@ -112,11 +118,13 @@ impl Target {
     ///
     /// # Errors
     /// When it is not of this project, or its deployment has not come to an end.
-    pub fn of_stack(stack: &Stack) -> Result<Self> {
+    pub fn of_stack(stack: &Stack, choice: &Choice) -> Result<Self> {
         let dynamodb = aws_sdk_dynamodb::Client::new(&stack.aws);
         let address = stack.output("WebhookUrl")?.to_owned();
         let events_table = stack.output("EventsTableName")?;
         Ok(Self {
+            choice: choice.clone(),
+            webhook: None,
             address,
             partner_api: stack.parameter("PartnerApiBaseUrl")?.to_owned(),
             ledger: RegistrationLedger::new(dynamodb.clone(), events_table),

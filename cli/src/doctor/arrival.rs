@@ -58,7 +58,7 @@ impl Entrance {
         match self {
             Self::Local { webhook } => {
                 let url = WebhookUrl::parse(webhook).context("the URL of the webhook")?;
-                tokio::task::spawn_blocking(move || send::post(&url, body.as_bytes())).await?
+                send::post(url, body.into_bytes()).await
             }
             Self::Deployed { lambda, receiver, secrets, token_secret, source_ip } => {
                 let token = token(secrets, token_secret).await?;

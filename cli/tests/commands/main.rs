@@ -7,6 +7,7 @@ mod dead_letters;
 mod doctor;
 mod events;
 mod export;
+mod inspector;
 mod key;
 mod program;
 mod quarantine;

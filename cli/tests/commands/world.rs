@@ -1,4 +1,5 @@
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
@@ -11,7 +12,7 @@ use local::{
 };
 use serde_json::{Value, json};
 use shared::{EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
-use store::{Content, Delivery, Recorder, Settings};
+use store::{Content, Delivery, Recorder, RegistrationLedger, Settings};
 use tokio::process::Child;
 
 use crate::program::{self, Ended, hooks, project};
@@ -26,7 +27,7 @@ pub struct World {
     /// When the test began.
     now: Timestamp,
     pub project: PathBuf,
-    _dynamodb: DynamoDb,
+    dynamodb: DynamoDb,
     pub sqs: Sqs,
 }
 
@@ -51,7 +52,7 @@ impl World {
             &sqs,
         );
         let recorder = Recorder::new(dynamodb.client(), settings);
-        Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb, sqs }
+        Self { recorder, now: SystemTime::now().into(), project, dynamodb, sqs }
     }
 
     /// Its checkout.
@@ -93,6 +94,23 @@ impl World {
         self.record(40, &update(2)).await;
         self.record(30, r#"{"event":"builder","builderID":523,"builder_extra_info":3,"new":{"a":1e2}}"#).await;
         self.record(20, &format!("not JSON {API_KEY}")).await;
+    }
+
+    /// What stands in the table of the registration.
+    pub fn ledger(&self) -> RegistrationLedger {
+        RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+
+    /// Puts something between the table and the commands.
+    pub fn reach_dynamodb_by(&self, url: &str) {
+        let file = self.project.join("target/hooks/run.json");
+        let run = fs::read_to_string(&file).unwrap();
+        fs::write(file, run.replace(&self.dynamodb.url(), url)).unwrap();
+    }
+
+    /// Where the table is.
+    pub fn dynamodb_url(&self) -> String {
+        self.dynamodb.url()
     }
 
     /// Runs `hooks` with these arguments, and checks that no secret is shown.

@@ -2,6 +2,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Stdio,
     thread,
     time::{Duration, SystemTime},
 };
@@ -27,6 +28,7 @@ use store::RegistrationLedger;
 use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 use tokio::{
     net::TcpListener,
+    process::Child,
     sync::{mpsc, oneshot},
 };
 
@@ -89,6 +91,14 @@ impl World {
         let ended = run(hooks(Path::new("/"), arguments, &[&endpoints, environment].concat())).await;
         self.assert_no_secret(&ended);
         ended
+    }
+
+    /// The same, started and left running.
+    pub fn start_hooks_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+        let dynamodb = self.dynamodb.url();
+        let endpoints = [("AWS_ENDPOINT_URL", self.aws.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str())];
+        let mut hooks = hooks(Path::new("/"), arguments, &[&endpoints, environment].concat());
+        hooks.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
     /// Checks that no secret is shown.

@@ -3,7 +3,7 @@
 use std::{io::stdout, process::ExitCode, time::SystemTime};
 
 use lambda_http::{Error, Request, service_fn};
-use receiver::{Arrival, Config, Receiver};
+use receiver::{Answer, Arrival, Config, Receiver};
 use startup::{Environment, Metrics};
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,7 +29,7 @@ async fn run(environment: &Environment) -> Result<(), Error> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| Error::from(error.to_string()))?;
         let arrival = Arrival { received_at: SystemTime::now().into(), random };
-        Ok::<_, Error>(receiver.handle(request, arrival).await)
+        Ok::<_, Error>(Answer(receiver.handle(request, arrival).await))
     }))
     .await
 }

@@ -55,6 +55,7 @@ async fn live(world: &mut World) {
     steps::registration::remember_token(world).await;
     steps::commands::what_was_received_is_looked_at(world, &recorded).await;
     steps::commands::the_quarantine_is_tried_again(world).await;
+    steps::commands::the_inspector_shows_it(world, &recorded).await;
     steps::commands::the_doctor_finds_nothing(world).await;
     steps::registration::what_goes_wrong_is_told(world).await;
     steps::outage::what_comes_while_the_table_is_away_is_recorded_later(world).await;

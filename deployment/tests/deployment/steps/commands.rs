@@ -1,7 +1,7 @@
 //! `hooks --stack`, as the stack's operator runs it.
 
 use std::{
-    process::Output,
+    process::{Output, Stdio},
     sync::{Arc, Mutex},
     time::SystemTime,
 };
@@ -10,7 +10,12 @@ use axum::{Router, extract::State, http::HeaderMap, routing::post};
 use serde_json::{Value, json};
 use shared::{EventId, Fingerprint, Timestamp, Undecodable};
 use store::{Content, Delivery};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    process::Command,
+    task::spawn_blocking,
+};
 
 use super::events::Recorded;
 use crate::{progress::say, secrets::Secrets, stack, world::World};
@@ -47,7 +52,7 @@ pub async fn what_was_received_is_looked_at(world: &World, recorded: &Recorded) 
     assert!(key["api_key"] == Secrets::api_key().as_str(), "hooks key shows another key");
     say("hooks events, show, state, states, key: what was received is seen, and the API key when it is asked for");
 
-    let exported = hooks(world, &["export"]).await;
+    let exported = objects(world, &["export"]).await;
     let all = objects(world, &["events", "--limit", "10000"]).await;
     assert!(all.iter().rev().eq(&exported), "{} of {} events are exported", exported.len(), all.len());
     let (consumer, taken) = consumer().await;
@@ -109,6 +114,22 @@ pub async fn the_dead_letter_is_redriven(world: &World) {
     say("hooks dlq: the dead letter is seen, and put back into the fallback queue");
 }
 
+/// The page has what the stack has received.
+pub async fn the_inspector_shows_it(world: &World, recorded: &Recorded) {
+    let mut inspector =
+        command(world, &["inspect", "--port", "0"]).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(inspector.stdout.take().unwrap()).lines();
+    let page = lines.next_line().await.unwrap().expect("no address is printed");
+    for (path, shown) in [("", recorded.entity.as_str()), ("registration", "Ours is registered")] {
+        let page = format!("{page}{path}");
+        let html = spawn_blocking(move || ureq::get(&page).call().unwrap().body_mut().read_to_string().unwrap());
+        let html = html.await.unwrap();
+        assert!(html.contains(shown), "{shown} is not on the page");
+        assert!(!world.secrets.are_in(&html), "a secret is on the page");
+    }
+    say("hooks inspect: the page shows the deliveries and the registration");
+}
+
 /// A consumer, by its URL, and the ids of the events that it has taken.
 async fn consumer() -> (String, Arc<Mutex<Vec<String>>>) {
     let taken = Arc::<Mutex<Vec<String>>>::default();
@@ -135,12 +156,17 @@ async fn objects(world: &World, arguments: &[&str]) -> Vec<Value> {
     printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What it prints as JSON; it has to succeed.
-async fn hooks(world: &World, arguments: &[&str]) -> String {
+fn command(world: &World, arguments: &[&str]) -> Command {
     let mut hooks = world.tools.command("cargo");
     world.emulator.in_place_of_aws(&mut hooks);
-    hooks.args(["hooks"]).args(arguments).args(["--stack", stack::NAME, "--region", "us-east-1", "--output", "json"]);
-    let Output { status, stdout, stderr } = hooks.output().await.unwrap();
+    hooks.args(["hooks"]).args(arguments).args(["--stack", stack::NAME, "--region", "us-east-1"]);
+    hooks
+}
+
+/// What it prints as JSON; it has to succeed.
+async fn hooks(world: &World, arguments: &[&str]) -> String {
+    let output: &[&str] = if arguments == ["export"] { &[] } else { &["--output", "json"] };
+    let Output { status, stdout, stderr } = command(world, &[arguments, output].concat()).output().await.unwrap();
     let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     let told = || world.secrets.masked(&format!("{stderr}{stdout}"));
     assert!(status.success(), "hooks {arguments:?}: {}", told());

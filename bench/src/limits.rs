@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn each_limit_that_is_exceeded_is_named() {
-        let exceed: [(fn(&mut Measured), &str); 4] = [
+        type Exceed = fn(&mut Measured);
+        let exceed: [(Exceed, &str); 4] = [
             (|receiver| receiver.counts.start += 1, "requests until it is ready: 2, and the limit is 1"),
             (|receiver| receiver.counts.duplicate.requests += 1, "requests of a duplicate: 3"),
             (|receiver| receiver.counts.with_key.units += 2.0, "write units of an event with an API key: 13"),

@@ -46,7 +46,7 @@ struct Options {
     /// Leave out how things grow with the number of events, lines and processes
     #[arg(long)]
     no_scale: bool,
-    /// Look at a million lines as well, which takes some minutes more
+    /// Look at a million lines as well, which takes some minutes more and 8 GB of memory
     #[arg(long)]
     million: bool,
     /// Take what was built before

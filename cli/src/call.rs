@@ -16,6 +16,15 @@ impl Caller {
         Self { address }
     }
 
+    /// Whether somebody listens there.
+    ///
+    /// # Errors
+    /// When nobody does.
+    pub async fn is_up(&self) -> Result<()> {
+        let connected = tokio::net::TcpStream::connect(self.address).await;
+        connected.map(drop).with_context(|| format!("nobody listens on {}", self.address))
+    }
+
     /// Calls a function, as `cargo lambda invoke` does, and gives its answer as it came.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 mod build;
-mod cargo_lambda;
+pub mod cargo_lambda;
 mod event_source;
 mod functions;
 
@@ -25,10 +25,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::{build::build_functions, cargo_lambda::CargoLambda, event_source::EventSource, functions::Functions};
 use crate::{
     call::Caller,
-    from_here,
+    from_here, inspect,
+    inspector::Inspector,
     output::tables,
     project::{Project, Run},
     samples,
+    target::Target,
 };
 
 /// How `hooks dev` was asked to run.
@@ -75,9 +77,10 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let stay = round_trip.is_ok() && !options.once;
     if stay {
         let webhook = world.partner.registered().unwrap_or_default();
-        let _remembered = project.remember(&Run {
+        let run = Run {
             webhook: webhook.clone(),
             address: webhook_address,
+            partner_api: world.partner.url(),
             functions: address,
             dynamodb: world.dynamodb.url(),
             events_table: world.dynamodb.events_table().to_owned(),
@@ -87,9 +90,11 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             sqs: world.queue.url(),
             fallback_queue: world.queue.queue_url(),
             dead_letter_queue: world.queue.dead_letter_queue_url(),
-        })?;
+        };
+        let _remembered = project.remember(&run)?;
+        let inspector = Inspector::start(Target::of_local_run(run)?, inspect::PORT).await?;
         let _event_source = EventSource::start(Arc::clone(&world.queue), functions.caller());
-        next_steps(&webhook, &functions);
+        next_steps(inspector.url(), &webhook, &functions);
         tokio::select! {
             () = interrupted() => println!("\nEnding"),
             ended = functions.ended() => println!("cargo lambda watch has ended: {}", ended?),
@@ -226,9 +231,11 @@ async fn states_of(reader: &Reader, deliveries: &[StoredDelivery]) -> Result<Vec
     Ok(states)
 }
 
-fn next_steps(webhook: &str, functions: &Functions) {
+fn next_steps(inspector: &str, webhook: &str, functions: &Functions) {
     println!(
-        "\nIt stays up until Ctrl-C. Next, in another terminal:\n\
+        "\nIt stays up until Ctrl-C. Look at it in the browser:\n\
+         \n  {inspector}\n\
+         \nNext, in another terminal:\n\
          \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
          \n  cargo hooks send package\
          \n  cargo lambda invoke receiver -A 127.0.0.1 -P {port} --data-file events/receiver/200-online.json\

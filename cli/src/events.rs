@@ -1,7 +1,6 @@
 //! `hooks events` and `hooks show`: the deliveries, as they stand in the events table.
 
 use std::{
-    collections::BTreeSet,
     fmt::Write,
     process::ExitCode,
     time::{Duration, SystemTime},
@@ -10,26 +9,23 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 use shared::{EventId, Timestamp};
-use store::{Listing, Order, StoredDelivery};
+use store::StoredDelivery;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     dev::interrupted,
+    follow::Follow,
     output::{
         Output,
         human_time::{ago, to_the_second},
         json, json_layout, print, tables, text,
     },
-    question::{AHEAD, Found, PAGE, Question, Which},
+    question::{Found, Question, Which},
     target::{Choice, Target},
 };
 
 /// How often `--follow` asks for what is new.
 const POLL: Duration = Duration::from_secs(1);
-
-/// How far behind the newest delivery `--follow` still looks for others: they are written in another order than they come,
-/// and the index has them a little later.
-const OVERLAP: Duration = Duration::from_secs(15);
 
 /// Which deliveries, and how to show them.
 #[derive(Args)]
@@ -67,8 +63,8 @@ pub struct Show {
 /// When they cannot be read, or an entity never had one.
 pub async fn list(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
-    let until_now = events.which.until.is_none();
-    let times = events.which.times(now);
+    let until_now = events.which.within.until.is_none();
+    let times = events.which.within.times(now);
     let question = Question::new(Target::find(events.target).await?.reader, events.which, times);
     let mut found = question.newest(events.limit).await?;
     if events.follow {
@@ -123,7 +119,7 @@ pub async fn show(Show { id, target, output }: Show) -> Result<ExitCode> {
 }
 
 /// Everything about a delivery, for people.
-fn in_full(delivery: &StoredDelivery) -> String {
+pub fn in_full(delivery: &StoredDelivery) -> String {
     let now = Timestamp::from(SystemTime::now());
     let mut facts = vec![
         ("id", delivery.id.to_string()),
@@ -159,29 +155,15 @@ async fn follow(question: &Question, found: &Found, now: Timestamp, output: Outp
     // What is older than those that are shown was left out by the limit.
     let oldest = found.deliveries.first().map_or(now, |delivery| delivery.received_at);
     let start = if found.more { oldest } else { question.times.start };
-    let mut newest = found.newest.unwrap_or(start).max(start);
-    let mut seen: BTreeSet<EventId> = found.deliveries.iter().map(|delivery| delivery.id).collect();
+    let seen = found.deliveries.iter().map(|delivery| delivery.id).collect();
+    let mut follow = Follow::new(start, found.newest.unwrap_or(start), seen);
     let mut polls = interval(POLL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         polls.tick().await;
-        let from = newest.minus(OVERLAP).max(start);
-        let end = Timestamp::from(SystemTime::now()).plus(AHEAD);
-        let mut listing = Listing { times: from..end, order: Order::OldestFirst, after: None, limit: PAGE };
-        loop {
-            let page = question.page(&listing).await?;
-            for delivery in &page.items {
-                newest = newest.max(delivery.received_at);
-                let is_new = seen.insert(delivery.id);
-                if is_new && question.is_about(delivery) && !print(&line(delivery)?)? {
-                    return Ok(ExitCode::SUCCESS);
-                }
-            }
-            listing.after = page.next;
-            if listing.after.is_none() {
-                break;
-            }
+        let show = |delivery| Ok(!question.is_about(&delivery) || print(&line(&delivery)?)?);
+        if !follow.look(question, SystemTime::now().into(), show).await? {
+            return Ok(ExitCode::SUCCESS);
         }
-        seen.retain(|id| id.received_at() >= from);
     }
 }

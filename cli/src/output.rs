@@ -3,6 +3,7 @@
 pub mod human_time;
 pub mod json;
 pub mod json_layout;
+pub mod progress;
 pub mod tables;
 pub mod text;
 
@@ -26,8 +27,16 @@ pub enum Output {
 /// # Errors
 /// When it cannot be written for another cause.
 pub fn print(text: &str) -> Result<bool> {
+    print_bytes(text.as_bytes())
+}
+
+/// The same with bytes that need not be text.
+///
+/// # Errors
+/// As for [`print()`].
+pub fn print_bytes(bytes: &[u8]) -> Result<bool> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         written => written.map(|()| true).context("standard output"),
     }

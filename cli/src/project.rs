@@ -22,6 +22,8 @@ pub struct Run {
     pub webhook: String,
     /// The address of the webhook, which is that URL without its token.
     pub address: String,
+    /// Where the stand-in for the partner API is.
+    pub partner_api: String,
     /// Where the functions are called.
     pub functions: SocketAddr,
     /// Where DynamoDB is.

@@ -4,6 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::{Args, builder::NonEmptyStringValueParser, error::ErrorKind};
+use serde::Serialize;
 use shared::{Entity, EventId, Timestamp};
 use store::{Cursor, Listing, Order, Page, Reader, StoredDelivery};
 
@@ -23,42 +24,55 @@ pub const AHEAD: Duration = Duration::from_secs(60);
 pub struct Which {
     #[command(flatten)]
     of: Of,
+    /// When they came.
+    #[command(flatten)]
+    pub within: Within,
+    /// Only those that repeat an earlier one; else they are listed among the others.
+    #[arg(long)]
+    duplicates: bool,
+}
+
+/// When deliveries came.
+#[derive(Args, Serialize)]
+pub struct Within {
     /// From when on: a time ago, such as 90m, 36h or 7d, or a moment, such as 2026-11-22T09:30:00Z.
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
     since: Moment,
     /// Until when, not included; else until now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: Option<Moment>,
-    /// Only those that repeat an earlier one; else they are listed among the others.
-    #[arg(long)]
-    duplicates: bool,
 }
 
 /// Whose deliveries; else all.
-#[derive(Args)]
+#[derive(Args, Clone, Default, Serialize)]
 #[group(multiple = false)]
 pub struct Of {
     /// Those of an entity, such as whatsapp#972501234567, builder#523, online#eu1#523 or quarantine#2026-11-22.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    entity: Option<String>,
+    pub entity: Option<String>,
     /// Those that carry a reference of yours.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    reference: Option<String>,
+    pub reference: Option<String>,
     /// Those of a kind, such as whatsapp or quarantine. They are picked from all that came in the time, which are read for it.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    kind: Option<String>,
+    pub kind: Option<String>,
 }
 
-impl Which {
+impl Within {
     /// The times that are meant, as seen from now; the program ends when there are none.
     pub fn times(&self, now: Timestamp) -> Range<Timestamp> {
-        let start = self.since.before(now);
-        let end = self.until.map_or(now.plus(AHEAD), |until| until.before(now));
-        if end <= start {
-            clap::Error::raw(ErrorKind::ValueValidation, "--since is not before --until\n").exit()
-        }
-        start..end
+        span(self.since, self.until, now)
     }
+}
+
+/// From when until when, as seen from now; the program ends when that is no time at all.
+pub fn span(since: Moment, until: Option<Moment>, now: Timestamp) -> Range<Timestamp> {
+    let start = since.before(now);
+    let end = until.map_or(now.plus(AHEAD), |until| until.before(now));
+    if end <= start {
+        clap::Error::raw(ErrorKind::ValueValidation, "--since is not before --until\n").exit()
+    }
+    start..end
 }
 
 /// Which deliveries are asked for, and where.
@@ -106,7 +120,12 @@ impl Walk<'_> {
 impl Question {
     /// The question for what came in those times.
     pub fn new(reader: Reader, which: Which, times: Range<Timestamp>) -> Self {
-        Self { reader, of: which.of, duplicates: which.duplicates, times }
+        Self { duplicates: which.duplicates, ..Self::about(reader, which.of, times) }
+    }
+
+    /// The question for what of those came in those times.
+    pub fn about(reader: Reader, of: Of, times: Range<Timestamp>) -> Self {
+        Self { reader, of, duplicates: false, times }
     }
 
     /// All of them as they came, or those that came after one of them.
@@ -130,7 +149,10 @@ impl Question {
 
     /// Whether one of those is asked for.
     pub fn is_about(&self, delivery: &StoredDelivery) -> bool {
-        self.of.kind.as_ref().is_none_or(|kind| *kind == delivery.kind)
+        let Of { entity, reference, kind } = &self.of;
+        entity.as_ref().is_none_or(|entity| *entity == delivery.entity.as_str())
+            && (reference.is_none() || *reference == delivery.reference)
+            && kind.as_ref().is_none_or(|kind| *kind == delivery.kind)
             && (!self.duplicates || delivery.duplicate_of.is_some())
     }
 

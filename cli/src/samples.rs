@@ -19,7 +19,7 @@ pub fn body(project: &Project, event: &str) -> Result<Vec<u8>> {
     let sample = folder.join(format!("{event}.json"));
     let file = if sample.is_file() { sample } else { PathBuf::from(event) };
     let body = fs::read(&file)
-        .with_context(|| format!("{event} is neither a file nor one of the samples: {}", names(&folder).join(", ")))?;
+        .with_context(|| format!("{event} is neither a file nor one of the samples: {}", names(project).join(", ")))?;
     if serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|json| json.get("requestContext").is_some()) {
         let file = from_here(&file);
         bail!(
@@ -30,8 +30,9 @@ pub fn body(project: &Project, event: &str) -> Result<Vec<u8>> {
     Ok(body)
 }
 
-fn names(folder: &PathBuf) -> Vec<String> {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+/// The names of the samples in events/bodies.
+pub fn names(project: &Project) -> Vec<String> {
+    let files = fs::read_dir(project.root().join("events/bodies")).into_iter().flatten().flatten();
     let mut names: Vec<String> = files.filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned())).collect();
     names.sort();
     names

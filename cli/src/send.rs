@@ -18,12 +18,20 @@ pub async fn run(event: &str, url: Option<String>) -> Result<ExitCode> {
         None => project.running("--url")?.webhook,
     };
     let url = WebhookUrl::parse(&url).context("the URL of the webhook")?;
-    let (status, answer) = tokio::task::spawn_blocking(move || post(&url, &body)).await??;
+    let (status, answer) = post(url, body).await?;
     println!("{status} {answer}");
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn post(url: &WebhookUrl, body: &[u8]) -> Result<(u16, String)> {
+/// Posts a body as the provider would, and gives the answer: its status and its body.
+///
+/// # Errors
+/// When there is none within 5 seconds.
+pub async fn post(url: WebhookUrl, body: Vec<u8>) -> Result<(u16, String)> {
+    tokio::task::spawn_blocking(move || post_and_wait(&url, &body)).await?
+}
+
+fn post_and_wait(url: &WebhookUrl, body: &[u8]) -> Result<(u16, String)> {
     let config = Agent::config_builder()
         .proxy(None)
         .http_status_as_error(false)

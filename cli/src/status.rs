@@ -70,14 +70,36 @@ impl Status {
     }
 
     /// How long the webhook may have pointed elsewhere within the time, as far as it was checked.
-    fn not_ours(&self) -> Duration {
+    pub fn not_ours(&self) -> Duration {
+        united(self.windows(), &self.times)
+    }
+
+    /// The times in which the webhook may have pointed elsewhere.
+    fn windows(&self) -> impl Iterator<Item = Range<Timestamp>> {
         // A drift that lasts is in the ledger with its first window alone; the state knows how long it has lasted.
         let Registration { elsewhere_since, ours_at, checked_at, .. } = self.registration;
         let present = elsewhere_since.and(ours_at).zip(checked_at).map(|(from, until)| from..until);
-        united(self.changes.iter().filter_map(|change| change.not_ours.clone()).chain(present), &self.times)
+        self.changes.iter().filter_map(|change| change.not_ours.clone()).chain(present)
     }
 
-    fn in_time(&self) -> impl Iterator<Item = &Change> {
+    /// The time in pieces, by whose the webhook was.
+    pub fn segments(&self) -> Vec<Segment> {
+        // From the first sign of ours until it was last seen it was ours, but for the windows. Of what came before, and of
+        // what has come since the last check, nothing is known.
+        let signs = self.changes.iter().filter_map(|change| match (&change.not_ours, change.kind) {
+            (Some(window), _) => Some(window.start),
+            (None, ChangeKind::Registered | ChangeKind::Returned | ChangeKind::Repaired | ChangeKind::Rotated) => {
+                Some(change.at)
+            }
+            (None, _) => None,
+        });
+        let ours = signs.chain(self.registration.ours_at).min().zip(self.registration.ours_at);
+        let ours = ours.map(|(from, until)| from..until);
+        divided(&self.times, ours.as_ref(), &self.windows().collect::<Vec<_>>())
+    }
+
+    /// What has happened within the time.
+    pub fn in_time(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| self.times.start <= change.at)
     }
 
@@ -98,7 +120,8 @@ impl Status {
         self.changes.iter().any(|change| change.kind == ChangeKind::Contested && since <= change.at)
     }
 
-    fn whereabouts(&self) -> Whereabouts {
+    /// Where the webhook points now.
+    pub fn whereabouts(&self) -> Whereabouts {
         match &self.registration {
             Registration { checked_at: None, .. } => Whereabouts::Unknown,
             Registration { registered: None, .. } => Whereabouts::Nowhere,
@@ -107,7 +130,8 @@ impl Status {
         }
     }
 
-    fn facts(&self) -> Vec<(&'static str, String)> {
+    /// What is known of the present, by name.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
         let Registration { registered, checked_at, ours_at, elsewhere_since, rival, failing_since, failure, .. } =
             &self.registration;
         let moment = |time: Timestamp| format!("{} ({})", to_the_second(time), ago(time, self.times.end));
@@ -165,8 +189,23 @@ impl fmt::Display for Status {
     }
 }
 
+/// Whose the webhook was, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    Ours,
+    NotOurs,
+    Unknown,
+}
+
+/// A piece of time in which that did not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub times: Range<Timestamp>,
+    pub held: Held,
+}
+
 /// Where the webhook points, as far as is known.
-enum Whereabouts {
+pub enum Whereabouts {
     Unknown,
     Nowhere,
     Ours,
@@ -174,7 +213,8 @@ enum Whereabouts {
 }
 
 impl Whereabouts {
-    fn name(&self) -> &'static str {
+    /// Its name for programs.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
             Self::Nowhere => "nowhere",
@@ -196,6 +236,31 @@ fn united(windows: impl Iterator<Item = Range<Timestamp>>, within: &Range<Timest
         counted_until = counted_until.max(until);
     }
     sum
+}
+
+/// A time in pieces: not ours within the windows, ours where it was that, unknown elsewhere. They cover the time without a
+/// gap, and no two of them that follow each other are of one kind.
+fn divided(times: &Range<Timestamp>, ours: Option<&Range<Timestamp>>, windows: &[Range<Timestamp>]) -> Vec<Segment> {
+    let mut cuts: Vec<Timestamp> = windows.iter().chain(ours).flat_map(|range| [range.start, range.end]).collect();
+    cuts.retain(|cut| times.contains(cut));
+    cuts.extend([times.start, times.end]);
+    cuts.sort();
+    cuts.dedup();
+    let mut segments: Vec<Segment> = Vec::new();
+    for (&start, &end) in cuts.iter().zip(cuts.iter().skip(1)) {
+        let held = if windows.iter().any(|window| window.contains(&start)) {
+            Held::NotOurs
+        } else if ours.is_some_and(|ours| ours.contains(&start)) {
+            Held::Ours
+        } else {
+            Held::Unknown
+        };
+        match segments.last_mut().filter(|last| last.held == held) {
+            Some(last) => last.times.end = end,
+            None => segments.push(Segment { times: start..end, held }),
+        }
+    }
+    segments
 }
 
 #[cfg(test)]
@@ -330,7 +395,59 @@ Not ours since 2026-11-22T09:30:00Z: 0 min.
         assert!(!Status::new(set_since, Vec::new(), at(0)..at(270), 20).is_contested());
     }
 
+    /// Until which minute each piece lasts, and what it is.
+    fn pieces(status: &Status) -> Vec<(u64, Held)> {
+        let minute = |time: Timestamp| time.since(at(0)).as_secs() / 60;
+        status.segments().iter().map(|segment| (minute(segment.times.end), segment.held)).collect()
+    }
+
+    #[test]
+    fn the_time_is_divided_by_whose_the_webhook_was() {
+        let status = Status::new(ours(), changes(), at(0)..at(270), 20);
+        let expected = [(60, Held::Ours), (180, Held::NotOurs), (240, Held::Ours), (270, Held::Unknown)];
+        assert_eq!(pieces(&status), expected, "it was last checked at 240");
+        let later = Status::new(ours(), changes(), at(100)..at(240), 20);
+        assert_eq!(pieces(&later), [(180, Held::NotOurs), (240, Held::Ours)]);
+
+        let lasting = Registration { ours_at: Some(at(60)), elsewhere_since: Some(at(120)), ..ours() };
+        let drift = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
+        let status = Status::new(lasting, drift, at(0)..at(270), 20);
+        let expected = [(60, Held::Unknown), (240, Held::NotOurs), (270, Held::Unknown)];
+        assert_eq!(pieces(&status), expected, "what was before the first sign of ours is not known");
+
+        let never = Status::new(Registration::default(), Vec::new(), at(0)..at(60), 20);
+        assert_eq!(pieces(&never), [(60, Held::Unknown)]);
+    }
+
     proptest! {
+        #[test]
+        fn the_pieces_of_a_time_cover_it_once_and_say_what_holds(
+            windows in proptest::collection::vec((0u64..60, 0u64..60), 0..8),
+            ours in proptest::option::of((0u64..60, 0u64..60)),
+            (start, length) in (0u64..60, 1u64..60),
+        ) {
+            let range = |(from, until): &(u64, u64)| at(*from)..at(*until);
+            let (times, ours) = (at(start)..at(start + length), ours.as_ref().map(range));
+            let windows: Vec<_> = windows.iter().map(range).collect();
+            let segments = divided(&times, ours.as_ref(), &windows);
+            prop_assert_eq!(segments[0].times.start, times.start);
+            prop_assert_eq!(segments[segments.len() - 1].times.end, times.end);
+            for (one, next) in segments.iter().zip(segments.iter().skip(1)) {
+                prop_assert_eq!(one.times.end, next.times.start);
+                prop_assert_ne!(one.held, next.held);
+            }
+            for minute in start..start + length {
+                let held: Vec<Held> =
+                    segments.iter().filter(|one| one.times.contains(&at(minute))).map(|one| one.held).collect();
+                let expected = match () {
+                    () if windows.iter().any(|window| window.contains(&at(minute))) => Held::NotOurs,
+                    () if ours.as_ref().is_some_and(|ours| ours.contains(&at(minute))) => Held::Ours,
+                    () => Held::Unknown,
+                };
+                prop_assert_eq!(held, vec![expected]);
+            }
+        }
+
         #[test]
         fn every_minute_within_a_window_and_the_time_counts_once(
             windows in proptest::collection::vec((0u64..60, 0u64..60), 0..8),

@@ -1,6 +1,6 @@
 //! What a command is about: the local run, or a deployed stack.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aws_config::{
@@ -14,16 +14,19 @@ use aws_smithy_http_client::{
 };
 use clap::{Args, error::ErrorKind};
 use serde_json::Value;
-use shared::Causes;
+use shared::{Causes, WebhookUrl};
 use store::{Reader, RegistrationLedger, Settings};
 
-use crate::{call::Caller, project::Project};
+use crate::{
+    call::Caller,
+    project::{Project, Run},
+};
 
 /// Lets the function come to its own end before we stop waiting: its timeout is 120 s.
 const INVOCATION: Duration = Duration::from_secs(130);
 
 /// How a person names it.
-#[derive(Args)]
+#[derive(Args, Clone, Default)]
 pub struct Choice {
     /// The deployed stack; else the local run that `hooks dev` has up.
     #[arg(long, global = true, value_name = "NAME")]
@@ -38,8 +41,14 @@ pub struct Choice {
 
 /// What of it these commands need.
 pub struct Target {
+    /// How it was named.
+    pub choice: Choice,
+    /// The webhook with its token, of the local run alone: the token of a stack is not ours to know.
+    pub webhook: Option<WebhookUrl>,
     /// The webhook's address, without the token.
     pub address: String,
+    /// Where its partner API is.
+    pub partner_api: String,
     /// What stands in its table of the registration.
     pub ledger: RegistrationLedger,
     /// The deliveries and states in its table, from which the secrets are taken out.
@@ -75,22 +84,23 @@ impl Target {
     /// # Errors
     /// When no local run is up, or the stack cannot be found.
     pub async fn find(choice: Choice) -> Result<Self> {
-        match &choice.stack {
-            // Not by `requires`, for which both would have to be on the same side of the command's name.
-            None if choice.region.is_some() || choice.profile.is_some() => {
-                let message = "--region and --profile are about a deployed stack; name it with --stack\n";
-                clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
-            }
-            None => Self::of_local_run(),
-            Some(stack) => Self::of_stack(stack, &aws(&choice).await?).await,
+        match choice.stack() {
+            None => Self::of_local_run(Project::find()?.running("--stack")?),
+            Some(stack) => Self::of_stack(&Stack::describe(stack, &aws(&choice).await?).await?, &choice),
         }
     }
 
-    fn of_local_run() -> Result<Self> {
-        let run = Project::find()?.running("--stack")?;
+    /// A local run.
+    ///
+    /// # Errors
+    /// When what it says of itself cannot be read.
+    pub fn of_local_run(run: Run) -> Result<Self> {
         let dynamodb = local::dynamodb::client(&run.dynamodb);
         Ok(Self {
+            choice: Choice::default(),
+            webhook: Some(WebhookUrl::parse(&run.webhook).context("the URL of the webhook")?),
             address: run.address,
+            partner_api: run.partner_api,
             ledger: RegistrationLedger::new(dynamodb.clone(), &run.events_table),
             reader: Reader::new(dynamodb.clone(), &run.events_table),
             dynamodb,
@@ -104,50 +114,34 @@ impl Target {
         })
     }
 
-    async fn of_stack(name: &str, aws: &SdkConfig) -> Result<Self> {
-        let described = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name).send().await;
-        let described = described.map_err(|error| refused(&format!("stack {name}"), &error))?;
-        let stack = described.stacks().first();
-        let outputs = stack.map(|stack| stack.outputs()).unwrap_or_default();
-        let parameters = stack.map(|stack| stack.parameters()).unwrap_or_default();
-        let output = |key: &str| {
-            let output = outputs.iter().find(|output| output.output_key() == Some(key));
-            let value = output.and_then(|output| output.output_value());
-            value.map(str::to_owned).with_context(|| {
-                format!("the stack {name} has no output {key}: it is not of this project, or its deployment has not come to an end")
-            })
-        };
-        let parameter = |key: &str| {
-            let parameter = parameters.iter().find(|parameter| parameter.parameter_key() == Some(key));
-            let value = parameter.and_then(|parameter| parameter.parameter_value());
-            value.with_context(|| format!("the stack {name} has no parameter {key}: it is not of this project"))
-        };
-        // Carried out twice, a rotation would be two.
-        let once = aws.to_builder().retry_config(RetryConfig::disabled());
-        let patient = TimeoutConfig::builder().read_timeout(INVOCATION).operation_timeout(INVOCATION).build();
-        let dynamodb = aws_sdk_dynamodb::Client::new(aws);
-        let address = output("WebhookUrl")?;
-        let events_table = output("EventsTableName")?;
+    /// A deployed stack.
+    ///
+    /// # Errors
+    /// When it is not of this project, or its deployment has not come to an end.
+    pub fn of_stack(stack: &Stack, choice: &Choice) -> Result<Self> {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&stack.aws);
+        let address = stack.output("WebhookUrl")?.to_owned();
+        let events_table = stack.output("EventsTableName")?;
         Ok(Self {
+            choice: choice.clone(),
+            webhook: None,
             address,
-            ledger: RegistrationLedger::new(dynamodb.clone(), &events_table),
-            reader: Reader::new(dynamodb.clone(), &events_table),
+            partner_api: stack.parameter("PartnerApiBaseUrl")?.to_owned(),
+            ledger: RegistrationLedger::new(dynamodb.clone(), events_table),
+            reader: Reader::new(dynamodb.clone(), events_table),
             dynamodb,
             settings: settings(
-                events_table,
-                output("SealedTableName")?,
-                parameter("DedupWindowSeconds")?,
-                parameter("RetentionDays")?,
+                events_table.to_owned(),
+                stack.output("SealedTableName")?.to_owned(),
+                stack.parameter("DedupWindowSeconds")?,
+                stack.parameter("RetentionDays")?,
             )?,
             queues: Queues {
-                sqs: aws_sdk_sqs::Client::new(aws),
-                fallback: output("FallbackQueueUrl")?,
-                dead_letter: output("DeadLetterQueueUrl")?,
+                sqs: aws_sdk_sqs::Client::new(&stack.aws),
+                fallback: stack.output("FallbackQueueUrl")?.to_owned(),
+                dead_letter: stack.output("DeadLetterQueueUrl")?.to_owned(),
             },
-            sync: Sync::Deployed {
-                lambda: aws_sdk_lambda::Client::new(&once.timeout_config(patient).build()),
-                name: output("SyncFunctionName")?,
-            },
+            sync: Sync::Deployed { lambda: stack.lambda(), name: stack.output("SyncFunctionName")?.to_owned() },
         })
     }
 
@@ -160,11 +154,95 @@ impl Target {
             Sync::Local(caller) => return caller.call("sync", event).await,
             Sync::Deployed { lambda, name } => (lambda, name),
         };
-        let answer = lambda.invoke().function_name(name).payload(event.to_string().into_bytes().into()).send().await;
-        let answer = answer.map_err(|error| refused(&format!("the function {name}"), &error))?;
-        let payload = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
-        Ok(String::from_utf8(payload)?)
+        invoke(lambda, name, event).await
     }
+}
+
+impl Choice {
+    /// The stack that is named; `None` is the local run. The program ends when only what goes with a stack is named.
+    pub fn stack(&self) -> Option<&str> {
+        // Not by `requires`, for which both would have to be on the same side of the command's name.
+        if self.stack.is_none() && (self.region.is_some() || self.profile.is_some()) {
+            let message = "--region and --profile are about a deployed stack; name it with --stack\n";
+            clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
+        }
+        self.stack.as_deref()
+    }
+
+    /// The arguments that make the same choice, each with a blank in front.
+    pub fn arguments(&self) -> String {
+        let arguments = [("stack", &self.stack), ("region", &self.region), ("profile", &self.profile)];
+        let named = arguments.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value.as_ref()?)));
+        named.collect()
+    }
+}
+
+/// A deployed stack, as CloudFormation describes it.
+pub struct Stack {
+    name: String,
+    described: aws_sdk_cloudformation::types::Stack,
+    /// How it is reached.
+    pub aws: SdkConfig,
+}
+
+impl Stack {
+    /// Has it described.
+    ///
+    /// # Errors
+    /// When there is none of that name, or AWS does not answer: a [`Refusal`].
+    pub async fn describe(name: &str, aws: &SdkConfig) -> Result<Self> {
+        let described = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name).send().await;
+        let described = described.map_err(|error| Refusal::of(&format!("stack {name}"), &error))?;
+        let described = described.stacks.unwrap_or_default().into_iter().next();
+        let described = described.with_context(|| format!("there is no stack {name}"))?;
+        Ok(Self { name: name.to_owned(), described, aws: aws.clone() })
+    }
+
+    /// In which state it is, such as `CREATE_COMPLETE`.
+    pub fn status(&self) -> &str {
+        self.described.stack_status().map_or("not known", |status| status.as_str())
+    }
+
+    /// One of its outputs.
+    ///
+    /// # Errors
+    /// When it has none of that name.
+    pub fn output(&self, key: &str) -> Result<&str> {
+        let output = self.described.outputs().iter().find(|output| output.output_key() == Some(key));
+        output.and_then(|output| output.output_value()).with_context(|| {
+            let name = &self.name;
+            format!("the stack {name} has no output {key}: it is not of this project, or its deployment has not come to an end")
+        })
+    }
+
+    /// The value of one of its parameters.
+    ///
+    /// # Errors
+    /// When it has none of that name.
+    pub fn parameter(&self, key: &str) -> Result<&str> {
+        let parameter = self.described.parameters().iter().find(|parameter| parameter.parameter_key() == Some(key));
+        let value = parameter.and_then(|parameter| parameter.parameter_value());
+        value.with_context(|| format!("the stack {} has no parameter {key}: it is not of this project", self.name))
+    }
+
+    /// Calls its functions, once each.
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        // Carried out twice, a rotation would be two.
+        let once = self.aws.to_builder().retry_config(RetryConfig::disabled());
+        let patient = TimeoutConfig::builder().read_timeout(INVOCATION).operation_timeout(INVOCATION).build();
+        aws_sdk_lambda::Client::new(&once.timeout_config(patient).build())
+    }
+}
+
+/// Calls a deployed function, and gives its answer as it came.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn invoke(lambda: &aws_sdk_lambda::Client, name: &str, event: &Value) -> Result<String> {
+    let answer = lambda.invoke().function_name(name).payload(event.to_string().into_bytes().into()).send().await;
+    let answer = answer.map_err(|error| Refusal::of(&format!("the function {name}"), &error))?;
+    let payload = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
+    Ok(String::from_utf8(payload)?)
 }
 
 fn settings(events_table: String, sealed_table: String, window: &str, retention: &str) -> Result<Settings> {
@@ -174,16 +252,43 @@ fn settings(events_table: String, sealed_table: String, window: &str, retention:
 }
 
 /// What AWS has said, if it has answered, else what kept it from answering.
-fn refused(what: &str, error: &(impl ProvideErrorMetadata + Error + 'static)) -> anyhow::Error {
-    match (error.code(), error.message()) {
-        (Some(code), Some(message)) => anyhow!("{what}: {code}: {message}"),
-        _ => anyhow!("{what}: {}", Causes(error)),
+#[derive(Debug)]
+pub struct Refusal {
+    what: String,
+    /// The name of the error, if it has answered.
+    pub code: Option<String>,
+    message: String,
+}
+
+impl Refusal {
+    /// From the error of a call about something.
+    pub fn of(what: &str, error: &(impl ProvideErrorMetadata + Error + 'static)) -> Self {
+        let (code, message) = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => (Some(code.to_owned()), message.to_owned()),
+            _ => (None, Causes(error).to_string()),
+        };
+        Self { what: what.to_owned(), code, message }
     }
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, code, message } = self;
+        match code {
+            Some(code) => write!(f, "{what}: {code}: {message}"),
+            None => write!(f, "{what}: {message}"),
+        }
+    }
+}
+
+impl Error for Refusal {}
+
 /// The SDK as the AWS CLI is configured: by the environment, the files in `~/.aws`, and whatever they lead to.
+///
+/// # Errors
+/// When no region is named anywhere.
 #[expect(clippy::disallowed_methods, reason = "a person's credentials can be anywhere")]
-async fn aws(choice: &Choice) -> Result<SdkConfig> {
+pub async fn aws(choice: &Choice) -> Result<SdkConfig> {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
     if let Some(region) = &choice.region {

@@ -129,7 +129,10 @@ async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, outp
 }
 
 /// Everything in the ledger since a time, the last one first.
-async fn changes_since(ledger: &RegistrationLedger, start: Timestamp) -> Result<Vec<Change>> {
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn changes_since(ledger: &RegistrationLedger, start: Timestamp) -> Result<Vec<Change>> {
     // Another clock than ours has dated them.
     let end = Timestamp::from_micros(i64::MAX);
     let mut listing = Listing { times: start..end, order: Order::NewestFirst, after: None, limit: PAGE };

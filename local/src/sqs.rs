@@ -310,6 +310,17 @@ struct Request {
     receipt_handle: String,
     visibility_timeout: Option<u64>,
     max_number_of_messages: Option<usize>,
+    #[serde(default)]
+    entries: Vec<Entry>,
+}
+
+/// One of several messages in a request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    id: String,
+    receipt_handle: String,
+    visibility_timeout: Option<u64>,
 }
 
 async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -> Response {
@@ -321,7 +332,8 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
         Some(name @ (FALLBACK | DEAD_LETTER)) => name,
         _ => return refuse("QueueDoesNotExist", "there is no such queue"),
     };
-    let visibility = request.visibility_timeout.map(|seconds| Duration::from_secs(seconds.min(LONGEST_VISIBILITY)));
+    let hidden_for = |seconds: u64| Duration::from_secs(seconds.min(LONGEST_VISIBILITY));
+    let visibility = request.visibility_timeout.map(hidden_for);
     match action.strip_prefix("AmazonSQS.").unwrap_or_default() {
         "SendMessage" if request.message_body.is_empty() || request.message_body.len() > LARGEST_MESSAGE => {
             refuse("InvalidParameterValue", "a message must have from 1 to 1048576 bytes")
@@ -347,6 +359,20 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
             } else {
                 refuse("ReceiptHandleIsInvalid", "there is no message with this receipt handle")
             }
+        }
+        "ChangeMessageVisibilityBatch" if request.entries.is_empty() || request.entries.len() > LARGEST_BATCH => {
+            refuse("TooManyEntriesInBatchRequest", "a request must have from 1 to 10 entries")
+        }
+        "ChangeMessageVisibilityBatch" => {
+            let (mut successful, mut failed) = (Vec::new(), Vec::new());
+            for Entry { id, receipt_handle, visibility_timeout } in request.entries {
+                if queues.hide(queue, &receipt_handle, visibility_timeout.map(hidden_for).unwrap_or_default()) {
+                    successful.push(json!({"Id": id}));
+                } else {
+                    failed.push(json!({"Id": id, "SenderFault": true, "Code": "ReceiptHandleIsInvalid"}));
+                }
+            }
+            carried_out(&json!({"Successful": successful, "Failed": failed}))
         }
         "GetQueueAttributes" => {
             let now = Instant::now();

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -53,6 +53,28 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+/// The text is not a [`Fingerprint`].
+#[derive(Debug, Error)]
+#[error("not a fingerprint: expected 64 lower-case hexadecimal digits")]
+pub struct InvalidFingerprint;
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(InvalidFingerprint);
+        }
+        let mut fingerprint = [0; 32];
+        for (byte, pair) in fingerprint.iter_mut().zip(digits.chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| InvalidFingerprint)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidFingerprint)?;
+        }
+        Ok(Self(fingerprint))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +100,15 @@ mod tests {
     fn a_short_key_is_refused_without_being_shown() {
         let error = FingerprintKey::new(Secret::new("hunter2")).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_back_as_it_was_written() {
+        let key = FingerprintKey::new(Secret::new("0123456789abcdef")).unwrap();
+        let fingerprint = key.fingerprint(b"{}");
+        assert_eq!(fingerprint.to_string().parse::<Fingerprint>().unwrap(), fingerprint);
+        for text in ["", "00", &"g".repeat(64), &"A".repeat(64), &"é".repeat(32)] {
+            assert!(text.parse::<Fingerprint>().is_err(), "{text}");
+        }
     }
 }

@@ -28,7 +28,7 @@ pub use entity::Entity;
 pub use event::{Event, Sealed, Undecodable};
 pub use event_id::{EventId, InvalidEventId};
 pub use fields::{Fields, Integer, Value};
-pub use fingerprint::{Fingerprint, FingerprintKey, WeakFingerprintKey};
+pub use fingerprint::{Fingerprint, FingerprintKey, InvalidFingerprint, WeakFingerprintKey};
 pub use kind::Kind;
 pub use queue_url::{InvalidQueueUrl, QueueUrl};
 pub use queued::{QueuedDelivery, Received, TokenCheck, UnreadableMessage};

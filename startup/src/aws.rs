@@ -10,12 +10,15 @@ use aws_config::{
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::{
     Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
+    tls::{Provider, TlsContext, rustls_provider::CryptoMode},
 };
 use aws_types::{
     origin::Origin,
     service_config::{LoadServiceConfig, ServiceConfigKey},
 };
+use lambda_runtime::Error;
+
+use crate::{Environment, trust::trusted};
 
 /// How long a call to AWS may take. The function that answers within a time chooses these so that their sum is less.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +39,12 @@ pub struct Patience {
 /// All of it comes from the environment alone, where Lambda puts it: looking for it elsewhere would be work in every cold
 /// start. Nor is it put together by `aws_config::defaults`, which looks for whatever is not given: the code for that (profiles,
 /// STS, SSO…) would be part of every function.
-pub async fn aws_config(patience: Patience) -> SdkConfig {
+///
+/// # Errors
+/// When `AWS_CA_BUNDLE` names no file with certificates.
+pub async fn aws_config(environment: &Environment, patience: Patience) -> Result<SdkConfig, Error> {
+    let trust = TlsContext::builder().with_trust_store(trusted(environment)?).build()?;
+    let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(trust);
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new().region().await)
@@ -44,12 +52,12 @@ pub async fn aws_config(patience: Patience) -> SdkConfig {
         .service_config(EnvironmentVariables)
         .use_fips(is_true("AWS_USE_FIPS_ENDPOINT"))
         .use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"))
-        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+        .http_client(https.build_https())
         .timeout_config(timeouts(patience))
         .retry_config(retries(patience));
     // Else a client takes the number of attempts for a default, and puts its own in its place.
     config.insert_origin("retry_config", Origin::shared_config());
-    config.build()
+    Ok(config.build())
 }
 
 /// The variables that are about one service, such as `AWS_ENDPOINT_URL_DYNAMODB`, and those for all of them.

@@ -4,6 +4,7 @@ mod aws;
 mod environment;
 mod logging;
 mod metrics;
+mod trust;
 
 pub use aws::{Patience, aws_config, with_patience};
 pub use environment::{Environment, InvalidVariable};

@@ -122,7 +122,7 @@ impl Delivery {
         Some(item)
     }
 
-    fn key(&self) -> Item {
+    pub(crate) fn key(&self) -> Item {
         HashMap::from([(keys::PK.into(), text(self.partition())), (keys::SK.into(), text(keys::event(&self.id)))])
     }
 

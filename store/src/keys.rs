@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use shared::{Entity, EventId, Kind, Timestamp, TokenHash};
 
+use crate::delivery::{Item, text};
+
 /// Partition key of both tables.
 pub(crate) const PK: &str = "pk";
 /// Sort key of both tables.
@@ -33,7 +35,8 @@ pub(crate) const NO_EXTRA_INFO: &str = "-";
 /// Over how many partitions an index spreads what would else be one: a partition takes 1,000 writes a second.
 pub(crate) const SHARDS: u8 = 8;
 
-const EVENT: &str = "event#";
+/// In front of the id in the sort key of a delivery.
+pub(crate) const EVENT: &str = "event#";
 const TOKEN: &str = "sha256#";
 
 /// Sort key of a delivery.
@@ -82,7 +85,17 @@ pub(crate) fn read_token(sort_key: &str) -> Option<TokenHash> {
 
 /// Partition key of the deliveries of a day that could not be decoded.
 pub(crate) fn quarantine(received_at: Timestamp) -> String {
-    format!("quarantine#{}", received_at.day())
+    quarantine_of(&received_at.day())
+}
+
+/// The same, for reading.
+pub(crate) fn quarantine_of(day: &str) -> String {
+    format!("quarantine#{day}")
+}
+
+/// The key of a delivery that could not be decoded, in both tables: the id tells the day.
+pub(crate) fn quarantined(id: &EventId) -> Item {
+    Item::from([(PK.to_owned(), text(quarantine(id.received_at()))), (SK.to_owned(), text(event(id)))])
 }
 
 /// The partition of [`BY_TIME`] that a delivery is in: its month and one of [`SHARDS`].

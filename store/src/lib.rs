@@ -3,9 +3,11 @@
 mod delivery;
 mod error;
 mod keys;
+mod quarantine;
 mod read;
 mod record;
 mod registration;
+mod sealed;
 mod settings;
 mod state;
 mod state_update;
@@ -13,11 +15,13 @@ mod tokens;
 
 pub use delivery::{Content, Delivery, StoredDelivery};
 pub use error::StoreError;
+pub use quarantine::{Quarantine, Retried};
 pub use read::{Cursor, Listing, Order, Page, Reader};
 pub use record::{Recorded, Recorder};
 pub use registration::{
     Before, Change, ChangeKind, Registration, RegistrationLedger, Rival, UnknownChange, UrlBeforeOurs,
 };
+pub use sealed::{SealedKey, SealedReader};
 pub use settings::Settings;
 pub use state::State;
 pub use tokens::{AcceptedToken, AcceptedTokens, REREAD_INTERVAL};

@@ -227,11 +227,13 @@ impl Reader {
         if listing.order == Order::NewestFirst {
             months.reverse();
         }
-        for month in months {
+        let mut months = months.into_iter();
+        while let Some(month) = months.next() {
             let page = self.month(&month, (&first, &last), listing).await?;
             if !page.items.is_empty() || page.next.is_some() {
-                // Later months have the rest; the next call finds this one empty and goes on.
-                let last = page.items.last().map(|delivery| Cursor(delivery.id.to_string()));
+                // The months that are left have the rest; the next call finds this one empty and goes on.
+                let last = page.items.last().filter(|_| months.len() > 0);
+                let last = last.map(|delivery| Cursor(delivery.id.to_string()));
                 return Ok(Page { items: page.items, next: page.next.or(last) });
             }
         }

@@ -5,14 +5,15 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, ProvideErrorMetadata},
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+    operation::transact_write_items::{TransactWriteItemsError, builders::TransactWriteItemsFluentBuilder},
+    types::{CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 use shared::{Event, EventId};
 
 use crate::{
     Settings, StoreError,
-    delivery::{Content, Delivery, Item, StoredDelivery},
+    delivery::{Content, Delivery, Item, StoredDelivery, text},
+    quarantine,
     state::{Judgement, State, judge},
     state_update::{self, Scope},
 };
@@ -43,6 +44,14 @@ pub enum Recorded {
     Quarantined,
 }
 
+/// How a delivery came to stand in the tables.
+enum Written {
+    /// By this write.
+    Now(Recorded),
+    /// By another one before it; this is what stands there.
+    Before(Box<Item>),
+}
+
 /// What became of one attempt to write.
 enum Attempt {
     Written,
@@ -50,6 +59,8 @@ enum Attempt {
     AlreadyThere(Box<Item>),
     /// The state is not what the condition says; this is what it is.
     StateDiffers(Box<Item>),
+    /// The quarantined delivery that is to be replaced is not there any more.
+    NothingToReplace,
     /// Another write has the items, or the table takes no more writes just now.
     Contended,
     /// An earlier attempt used the same idempotency token with other content.
@@ -72,6 +83,53 @@ impl Recorder {
     /// When DynamoDB refuses, cannot be reached or does not answer in the client's time. The write may have been carried
     /// out all the same; repeating it is safe.
     pub async fn record(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
+        match self.write(delivery, None).await? {
+            Written::Now(recorded) => Ok(recorded),
+            Written::Before(item) => already_recorded(delivery, &item),
+        }
+    }
+
+    /// Records what was quarantined and decodes now, in the place of its quarantined delivery: one transaction writes the one
+    /// and deletes the other.
+    ///
+    /// Where a delivery with this id is an event already, it was recorded twice, by programs that read it in two ways: the
+    /// receiver's write was carried out unnoticed, and redrive with another decoder came after it. Then the event stays as
+    /// it is, and only the quarantined delivery goes.
+    ///
+    /// # Errors
+    /// As for [`Recorder::record`], and [`StoreError::Conflict`] when the quarantined delivery is gone and no event there.
+    pub(crate) async fn release(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
+        let settings = &self.settings;
+        match self.write(delivery, Some(&quarantine::deletes(settings, &delivery.id, true).map_err(malformed)?)).await?
+        {
+            Written::Now(recorded) => Ok(recorded),
+            Written::Before(item) => {
+                let stands = self.stands(delivery).map_err(malformed)?;
+                let deletes = quarantine::deletes(settings, &delivery.id, false).map_err(malformed)?;
+                let write = self.client.transact_write_items().transact_items(stands);
+                let write = deletes.into_iter().fold(write, TransactWriteItemsFluentBuilder::transact_items);
+                write.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+                already_recorded(delivery, &item)
+            }
+        }
+    }
+
+    /// The condition that a delivery with this id and body is recorded as an event.
+    fn stands(&self, delivery: &Delivery) -> Result<TransactWriteItem, BuildError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.settings.events_table)
+            .set_key(Some(delivery.key()))
+            .condition_expression("fingerprint = :fingerprint")
+            .expression_attribute_values(":fingerprint", text(delivery.fingerprint))
+            .build()?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    async fn write(
+        &self,
+        delivery: &Delivery,
+        replaced: Option<&[TransactWriteItem; 2]>,
+    ) -> Result<Written, StoreError> {
         let mut pause = FIRST_PAUSE;
         let mut scope = Scope::All;
         let mut judged: Option<(State, Judgement)> = None;
@@ -83,9 +141,10 @@ impl Recorder {
                 Recorded::Duplicate { of } => Some(of),
                 Recorded::Event | Recorded::Quarantined => None,
             };
-            match self.attempt(delivery, duplicate_of, step, version).await? {
-                Attempt::Written => return Ok(recorded),
-                Attempt::AlreadyThere(item) => return already_recorded(delivery, &item),
+            match self.attempt(delivery, duplicate_of, step, version, replaced).await? {
+                Attempt::Written => return Ok(Written::Now(recorded)),
+                Attempt::AlreadyThere(item) => return Ok(Written::Before(item)),
+                Attempt::NothingToReplace => return Err(StoreError::Conflict),
                 Attempt::StateDiffers(item) => {
                     let state = State::read(&item)?;
                     let judgement = self.judge(&state, delivery);
@@ -146,6 +205,7 @@ impl Recorder {
         duplicate_of: Option<&EventId>,
         step: Option<Update>,
         version: u16,
+        replaced: Option<&[TransactWriteItem; 2]>,
     ) -> Result<Attempt, StoreError> {
         let put = Put::builder()
             .table_name(&self.settings.events_table)
@@ -161,12 +221,12 @@ impl Recorder {
 
         let mut items = vec![TransactWriteItem::builder().put(put).build()];
         items.extend(step.map(|update| TransactWriteItem::builder().update(update).build()));
+        items.extend(replaced.into_iter().flatten().cloned());
         items.extend(sealed.transpose().map_err(malformed)?.map(|put| TransactWriteItem::builder().put(put).build()));
-        let write = self
-            .client
-            .transact_write_items()
-            .client_request_token(format!("{}{version:04x}", delivery.id.simple()))
-            .set_transact_items(Some(items));
+        // What is replaced may have come back since, by a redrive of the same id: under the token of the write that has replaced
+        // it before, DynamoDB would answer that all is done. Without one of ours, the SDK makes one for each call.
+        let token = replaced.is_none().then(|| format!("{}{version:04x}", delivery.id.simple()));
+        let write = self.client.transact_write_items().set_client_request_token(token).set_transact_items(Some(items));
         match write.send().await {
             Ok(_) => Ok(Attempt::Written),
             Err(error) => match error.as_service_error().and_then(refusal) {
@@ -192,7 +252,7 @@ fn refusal(error: &TransactWriteItemsError) -> Option<Attempt> {
     }
 }
 
-/// Reads the reasons, one an item in the order of the write: delivery, state, sealed.
+/// Reads the reasons, one an item in the order of the write: delivery, state, what is replaced, sealed.
 fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
     let failed_condition = |at: usize| {
         let reason = reasons.get(at).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
@@ -203,6 +263,10 @@ fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
     }
     if let Some(state) = failed_condition(1) {
         return Some(Attempt::StateDiffers(state));
+    }
+    // Without something to replace this is the sealed item, which has no condition.
+    if failed_condition(2).is_some() {
+        return Some(Attempt::NothingToReplace);
     }
     let is = |codes: &[&str]| reasons.iter().any(|reason| reason.code().is_some_and(|code| codes.contains(&code)));
     if is(&["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"]) {
@@ -260,6 +324,8 @@ mod tests {
         assert!(matches!(refusal(&both), Some(Attempt::AlreadyThere(item)) if !item.is_empty()));
         let state = cancelled(&[("None", ""), ("ConditionalCheckFailed", "")]);
         assert!(matches!(refusal(&state), Some(Attempt::StateDiffers(item)) if !item.is_empty()));
+        let gone = cancelled(&[("None", ""), ("None", ""), ("ConditionalCheckFailed", ""), ("None", "")]);
+        assert!(matches!(refusal(&gone), Some(Attempt::NothingToReplace)));
     }
 
     #[test]

@@ -139,6 +139,11 @@ impl State {
         }
     }
 
+    /// The newest delivery that brought a field, by the name that the field has in [`State::fields`].
+    pub fn set_by(&self, field: &str) -> Option<&EventId> {
+        self.set_by.get(field)
+    }
+
     /// The partner's own reference.
     pub fn reference(&self) -> Option<&str> {
         match self.fields.get(&attribute_name(&self.kind, &format!("{}_reference", self.kind), true)) {

@@ -18,9 +18,10 @@ use crate::{
 /// read the tokens before can refuse it.
 pub const REREAD_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long the item of a token stays after the token is no longer accepted: longer than the fallback queue keeps a message
-/// (14 days), because what came in time is recorded however late redrive gets to it.
-const KEPT_AFTER: Duration = Duration::from_secs(15 * 24 * 60 * 60);
+/// How long the item of a token stays after the token is no longer accepted, because what came in time is recorded however
+/// late redrive gets to it: the fallback queue keeps a message for 14 days, the dead-letter queue for the rest of them, and
+/// each redrive of a dead letter begins them anew. It is a hundred bytes for each rotation.
+const KEPT_AFTER: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// A webhook token with which the receiver lets a caller in, as its hash.
 #[derive(Clone, Copy, Debug)]

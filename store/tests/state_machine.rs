@@ -1,16 +1,17 @@
 //! Random lives of two lines, against the rules of recording said simply: deliveries on a clock that also steps back,
-//! repetitions inside and outside the window, and deliveries that come from the queue out of order, some more than once.
+//! repetitions inside and outside the window, and deliveries that come from the queue out of order, some more than once, or out
+//! of quarantine.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use common::{WINDOW, World, delivery, noon};
+use common::{WINDOW, World, delivery, noon, undecodable};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::{EventId, Timestamp};
-use store::{Delivery, Recorded};
+use store::{Delivery, Recorded, Retried};
 
 /// One step of a life.
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ enum Step {
     Queue(Body),
     /// One of those in the queue is recorded and leaves it.
     Redrive(prop::sample::Index),
+    /// A body comes in and is quarantined by a program that cannot decode it.
+    Quarantine(Body),
+    /// One of those in quarantine is tried again, by a program that can.
+    Retry(prop::sample::Index),
     /// One that was recorded already is recorded again: its message was handed out twice.
     Again(prop::sample::Index),
 }
@@ -80,6 +85,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => any_body().prop_map(Step::Deliver),
         3 => any_body().prop_map(Step::Queue),
         3 => any::<prop::sample::Index>().prop_map(Step::Redrive),
+        1 => any_body().prop_map(Step::Quarantine),
+        1 => any::<prop::sample::Index>().prop_map(Step::Retry),
         1 => any::<prop::sample::Index>().prop_map(Step::Again),
     ]
 }
@@ -147,6 +154,7 @@ async fn live(steps: Vec<Step>) {
     let mut models = [Model::default(), Model::default()];
     let mut clock = noon();
     let mut queue: Vec<(Delivery, Body)> = Vec::new();
+    let mut quarantined: Vec<(Delivery, Body)> = Vec::new();
     let mut known: Vec<(Delivery, Body)> = Vec::new();
     for step in steps {
         let (delivery, body) = match step {
@@ -160,6 +168,24 @@ async fn live(steps: Vec<Step>) {
                 queue.push((delivery(clock, &body.json()), body));
                 continue;
             }
+            Step::Quarantine(body) => {
+                let event = delivery(clock, &body.json());
+                let undecodable = undecodable(&event, body.json().to_string().as_bytes());
+                assert_eq!(world.recorder.record(&undecodable).await.unwrap(), Recorded::Quarantined);
+                quarantined.push((event, body));
+                continue;
+            }
+            Step::Retry(_) if quarantined.is_empty() => continue,
+            Step::Retry(which) => {
+                let (event, body) = quarantined.swap_remove(which.index(quarantined.len()));
+                let expected = models[usize::from(body.line)].record(&event, &body.json());
+                let Retried::Recorded { recorded, .. } = world.quarantine.retry(&event.id).await.unwrap() else {
+                    panic!("it decodes by now")
+                };
+                assert_eq!(recorded, expected);
+                known.push((event, body));
+                continue;
+            }
             Step::Redrive(_) if queue.is_empty() => continue,
             Step::Redrive(which) => queue.swap_remove(which.index(queue.len())),
             Step::Again(_) if known.is_empty() => continue,
@@ -169,6 +195,7 @@ async fn live(steps: Vec<Step>) {
         assert_eq!(world.recorder.record(&delivery).await.unwrap(), expected);
         known.push((delivery, body));
     }
+    assert_eq!(world.items("sealed").await.len(), quarantined.len());
     for (line, model) in models.iter().enumerate().filter(|(_, model)| !model.deliveries.is_empty()) {
         let entity = format!("whatsapp#97250000000{line}");
         let history = world.history(&entity).await;

@@ -7,51 +7,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-
-use common::{World, noon, raw_delivery, secs, update};
-use local::dynamodb::DynamoDb;
-use serde_json::{Value, json};
-use store::Delivery;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+use common::{
+    World, noon, raw_delivery, secs,
+    units::{Units, consumed},
+    update,
 };
-
-/// Units by table or index.
-type Units = BTreeMap<String, f64>;
-
-/// Sends a request once more to another DynamoDB, and asks it what it takes.
-async fn consumed(dynamodb: &DynamoDb, mut request: Value) -> (Units, bool) {
-    request["ReturnConsumedCapacity"] = "INDEXES".into();
-    let body = request.to_string();
-    let address = dynamodb.url().trim_start_matches("http://").to_owned();
-    let head = format!(
-        "POST / HTTP/1.1\r\nhost: {address}\r\nx-amz-target: DynamoDB_20120810.TransactWriteItems\r\n\
-         content-type: application/x-amz-json-1.0\r\nconnection: close\r\ncontent-length: {}\r\n\
-         authorization: AWS4-HMAC-SHA256 Credential=local/20261122/us-east-1/dynamodb/aws4_request, SignedHeaders=host, \
-         Signature=0\r\nx-amz-date: 20261122T120000Z\r\n\r\n",
-        body.len()
-    );
-    let mut connection = TcpStream::connect(&address).await.unwrap();
-    connection.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let answer: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{head}\n{body}"));
-    let mut units = Units::new();
-    for table in answer["ConsumedCapacity"].as_array().into_iter().flatten() {
-        let mut count = |name: &str, capacity: &Value| {
-            let taken = capacity["WriteCapacityUnits"].as_f64().or(capacity["CapacityUnits"].as_f64()).unwrap_or(0.0);
-            *units.entry(name.to_owned()).or_default() += taken;
-        };
-        count(table["TableName"].as_str().unwrap(), &table["Table"]);
-        for (index, capacity) in table["GlobalSecondaryIndexes"].as_object().into_iter().flatten() {
-            count(index, capacity);
-        }
-    }
-    (units, head.contains(" 200 "))
-}
+use local::dynamodb::DynamoDb;
+use serde_json::json;
+use store::Delivery;
 
 /// Records a delivery: how many requests that takes, and what the one takes that is carried out. What a refused one takes the
 /// embedded DynamoDB does not say.
@@ -62,7 +25,7 @@ async fn record(world: &World, twin: &DynamoDb, delivery: &Delivery) -> (usize, 
     let count = requests.len();
     let mut carried_out = Units::new();
     for request in requests {
-        let (units, done) = consumed(twin, request).await;
+        let (units, done) = consumed(twin, "TransactWriteItems", request).await;
         if done {
             carried_out = units;
         }

@@ -17,18 +17,26 @@ const VERSION: &str = "1.9.2";
 pub struct CargoLambda(OsString);
 
 impl CargoLambda {
+    /// Finds the installed one, or the one that was brought into a folder.
+    pub async fn find(folder: &Path) -> Option<Self> {
+        let candidates =
+            [PathBuf::from("cargo-lambda"), folder.join("venv/bin/cargo-lambda"), folder.join("bin/cargo-lambda")];
+        for candidate in candidates {
+            if let Some(found) = answers(candidate.as_os_str()).await {
+                return Some(found);
+            }
+        }
+        None
+    }
+
     /// Finds the installed one, or brings one into a folder of its own: from PyPI if there is a Python, which takes
     /// seconds, else built by cargo, which takes minutes.
     ///
     /// # Errors
     /// When it is not there and cannot be brought.
     pub async fn find_or_bring(folder: &Path) -> Result<Self> {
-        let candidates =
-            [PathBuf::from("cargo-lambda"), folder.join("venv/bin/cargo-lambda"), folder.join("bin/cargo-lambda")];
-        for candidate in candidates {
-            if let Some(found) = answers(candidate.as_os_str()).await {
-                return Ok(found);
-            }
+        if let Some(found) = Self::find(folder).await {
+            return Ok(found);
         }
         println!("cargo-lambda is not installed; bringing it into {}", crate::from_here(folder).display());
         fs::create_dir_all(folder)?;

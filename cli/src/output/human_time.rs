@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use shared::Timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -42,6 +43,16 @@ impl Moment {
         match self {
             Self::Ago(duration) => now.minus(duration),
             Self::At(time) => time,
+        }
+    }
+}
+
+/// As it is named, not as it is seen from now.
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Ago(duration) => serializer.collect_str(&format_args!("{} s ago", duration.as_secs())),
+            Self::At(time) => serializer.collect_str(time),
         }
     }
 }

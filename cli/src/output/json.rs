@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use serde_json::{
-    Map, Value,
+    Map, Value, json,
     value::{RawValue, to_raw_value},
 };
 use shared::Integer;
-use store::{State, StoredDelivery};
+use store::{SealedKey, State, StoredDelivery};
 
 use super::json_layout;
 
@@ -93,7 +93,24 @@ pub fn state(state: &State) -> serde_json::Result<String> {
     })
 }
 
-fn line(object: &impl Serialize) -> serde_json::Result<String> {
+/// An API key on a line, with the event that brought it: the one place besides its plain form in which it is shown.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn key(entity: &str, key: &SealedKey) -> serde_json::Result<String> {
+    line(&json!({
+        "entity": entity,
+        "api_key": key.api_key.expose(),
+        "event_id": key.id.to_string(),
+        "received_at": key.received_at.to_string(),
+    }))
+}
+
+/// An object on a line.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn line(object: &impl Serialize) -> serde_json::Result<String> {
     serde_json::to_string(object).map(|json| json + "\n")
 }
 
@@ -102,7 +119,11 @@ fn number(integer: &Integer) -> Value {
     integer.as_str().parse::<i64>().map_or_else(|_| Value::from(integer.as_str()), Value::from)
 }
 
-fn body(body: &str) -> serde_json::Result<Box<RawValue>> {
+/// A redacted body as the JSON that it is.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn body(body: &str) -> serde_json::Result<Box<RawValue>> {
     // One that is no JSON is not ours, and shown as the text that it is.
     RawValue::from_string(json_layout::compact(body)).or_else(|_| to_raw_value(body))
 }

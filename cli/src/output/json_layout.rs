@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::text::is_command;
+
 /// Deeper levels are not indented any further, or a body of brackets alone would fill the memory.
 const DEEPEST: usize = 32;
 
@@ -29,8 +31,8 @@ fn lay_out(json: &str, on_lines: bool) -> String {
         if in_text {
             in_text = escaped || character != '"';
             escaped = !escaped && character == '\\';
-            if character.is_control() {
-                // JSON allows some of them as they are; a terminal would obey them. Writing to a text cannot fail.
+            if is_command(character) {
+                // JSON allows them as they are; a terminal would obey them. Writing to a text cannot fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(character));
             } else {
                 out.push(character);

@@ -25,6 +25,21 @@ pub fn deliveries(deliveries: &[StoredDelivery]) -> Table {
     table
 }
 
+/// Quarantined deliveries as a table, one a line.
+pub fn quarantined(deliveries: &[StoredDelivery]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["received", "id", "bytes", "cause"]);
+    for delivery in deliveries {
+        table.add_row([
+            to_the_second(delivery.received_at),
+            delivery.id.to_string(),
+            delivery.body_bytes.map(|bytes| bytes.to_string()).unwrap_or_default(),
+            delivery.cause.as_deref().map(plain).unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
 /// The states as a table, one a line.
 pub fn states(states: &[State]) -> Table {
     let mut table = Table::new();

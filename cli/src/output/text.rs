@@ -17,16 +17,27 @@ pub fn delivery_line(delivery: &StoredDelivery) -> String {
     line + "\n"
 }
 
+/// So many events.
+pub fn events(number: u64) -> String {
+    if number == 1 { "1 event".to_owned() } else { format!("{number} events") }
+}
+
 /// The end of an id: what comes before it is the time, which ids of about the same time have in common.
 pub fn short(id: &EventId) -> String {
     format!("…{}", &id.simple()[24..])
+}
+
+/// Whether a terminal or a browser would obey a character, rather than show it: a control character, or one that turns the
+/// direction of what follows, so that it reads as something else.
+pub fn is_command(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text from outside with nothing in it that a terminal would obey.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if is_command(character) {
             plain.extend(character.escape_default());
         } else {
             plain.push(character);
@@ -64,5 +75,6 @@ mod tests {
     #[test]
     fn nothing_from_outside_reaches_the_terminal_as_a_command() {
         assert_eq!(plain("שלום a\u{1b}[2Jb\n\u{9b}"), "שלום a\\u{1b}[2Jb\\n\\u{9b}");
+        assert_eq!(plain("gpj.\u{202e}exe"), "gpj.\\u{202e}exe");
     }
 }

@@ -1,8 +1,17 @@
 //! The program `hooks` as a user runs it: the built one, against real tables and the function sync.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step should end the test")]
 
+mod completions;
+mod consumer;
+mod dead_letters;
+mod doctor;
 mod events;
+mod export;
+mod inspector;
+mod key;
 mod program;
+mod quarantine;
+mod replay;
 mod states;
 mod webhook;
 mod world;

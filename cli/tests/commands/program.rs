@@ -2,7 +2,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Output, Stdio},
 };
 
 use local::{dynamodb::DynamoDb, sqs::Sqs};
@@ -29,10 +29,17 @@ pub fn project(name: &str) -> PathBuf {
 }
 
 /// Leaves in a checkout what `hooks dev` leaves for the commands beside it.
-pub fn remember(project: &Path, address: &str, functions: SocketAddr, dynamodb: &DynamoDb, sqs: &Sqs) {
+pub fn remember(
+    project: &Path,
+    (address, partner_api): (&str, &str),
+    functions: SocketAddr,
+    dynamodb: &DynamoDb,
+    sqs: &Sqs,
+) {
     let run = json!({
         "webhook": format!("{address}/Webhook-Token-0123456789"),
         "address": address,
+        "partner_api": partner_api,
         "functions": functions,
         "dynamodb": dynamodb.url(),
         "events_table": dynamodb.events_table(),
@@ -49,7 +56,7 @@ pub fn remember(project: &Path, address: &str, functions: SocketAddr, dynamodb: 
 /// The program in a folder, with these arguments, and with these variables alone.
 pub fn hooks(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut hooks = Command::new(env!("CARGO_BIN_EXE_hooks"));
-    hooks.args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied());
+    hooks.args(arguments).current_dir(folder).env_clear().envs(environment.iter().copied()).stdin(Stdio::null());
     hooks
 }
 

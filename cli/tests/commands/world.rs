@@ -1,6 +1,7 @@
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, SystemTime},
 };
@@ -10,24 +11,24 @@ use local::{
     sqs::{Rules, Sqs},
 };
 use serde_json::{Value, json};
-use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
-use store::{Delivery, Recorder, Settings};
+use shared::{EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
+use store::{Content, Delivery, Recorder, RegistrationLedger, Settings};
 use tokio::process::Child;
 
 use crate::program::{self, Ended, hooks, project};
 
 pub const LINE: &str = "whatsapp#972501234567";
 /// What must never be shown.
-const API_KEY: &str = "123-456-789";
+pub const API_KEY: &str = "123-456-789";
 
 /// A local run, as `hooks dev` leaves it for the commands beside it, with nothing received yet.
 pub struct World {
     recorder: Recorder,
     /// When the test began.
     now: Timestamp,
-    project: PathBuf,
-    _dynamodb: DynamoDb,
-    _sqs: Sqs,
+    pub project: PathBuf,
+    dynamodb: DynamoDb,
+    pub sqs: Sqs,
 }
 
 impl World {
@@ -43,9 +44,20 @@ impl World {
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(&format!("reading/{name}"));
         let functions = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
-        program::remember(&project, "http://127.0.0.1:9000/v1/webhook", functions, &dynamodb, &sqs);
+        program::remember(
+            &project,
+            ("http://127.0.0.1:9000/v1/webhook", "http://127.0.0.1:9001/api"),
+            functions,
+            &dynamodb,
+            &sqs,
+        );
         let recorder = Recorder::new(dynamodb.client(), settings);
-        Self { recorder, now: SystemTime::now().into(), project, _dynamodb: dynamodb, _sqs: sqs }
+        Self { recorder, now: SystemTime::now().into(), project, dynamodb, sqs }
+    }
+
+    /// Its checkout.
+    pub fn project(&self) -> &Path {
+        &self.project
     }
 
     /// A moment some minutes before the test. The half minute keeps "2 h ago" from becoming 3 while it runs.
@@ -64,15 +76,14 @@ impl World {
     }
 
     pub async fn record_at(&self, received_at: Timestamp, id: EventId, body: &str) {
-        let received = Received {
-            id,
-            received_at,
-            source_ip: IpAddr::from([34, 165, 99, 212]),
-            request_id: "request-1".to_owned(),
-            body: body.as_bytes().to_vec(),
-        };
-        let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
-        self.recorder.record(&Delivery::decode(&received, &key)).await.unwrap();
+        self.recorder.record(&decoded(&received(received_at, id, body.as_bytes()))).await.unwrap();
+    }
+
+    /// Records what is received then as a program does that cannot decode it.
+    pub async fn quarantine(&self, minutes: u64, body: &[u8]) {
+        let received = received(self.ago(minutes), self.id(minutes), body);
+        let content = Content::Undecodable { bytes: body.to_vec(), cause: Undecodable::NotJson };
+        self.recorder.record(&Delivery { content, ..decoded(&received) }).await.unwrap();
     }
 
     /// Two events of a line, the first of them twice, one of a bot, and one that is none; and one of the line three days ago.
@@ -83,6 +94,23 @@ impl World {
         self.record(40, &update(2)).await;
         self.record(30, r#"{"event":"builder","builderID":523,"builder_extra_info":3,"new":{"a":1e2}}"#).await;
         self.record(20, &format!("not JSON {API_KEY}")).await;
+    }
+
+    /// What stands in the table of the registration.
+    pub fn ledger(&self) -> RegistrationLedger {
+        RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+
+    /// Puts something between the table and the commands.
+    pub fn reach_dynamodb_by(&self, url: &str) {
+        let file = self.project.join("target/hooks/run.json");
+        let run = fs::read_to_string(&file).unwrap();
+        fs::write(file, run.replace(&self.dynamodb.url(), url)).unwrap();
+    }
+
+    /// Where the table is.
+    pub fn dynamodb_url(&self) -> String {
+        self.dynamodb.url()
     }
 
     /// Runs `hooks` with these arguments, and checks that no secret is shown.
@@ -112,6 +140,16 @@ impl World {
         let one_blank = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         printed.lines().filter(|line| !line.starts_with(['┌', '╞', '└'])).map(one_blank).collect()
     }
+}
+
+/// A call with a body.
+pub fn received(received_at: Timestamp, id: EventId, body: &[u8]) -> Received {
+    let (source_ip, request_id) = (IpAddr::from([34, 165, 99, 212]), "request-1".to_owned());
+    Received { id, received_at, source_ip, request_id, body: body.to_vec() }
+}
+
+fn decoded(received: &Received) -> Delivery {
+    Delivery::decode(received, &FingerprintKey::new(Secret::new("a key for tests only")).unwrap())
 }
 
 /// A line's update, with an API key.

@@ -51,11 +51,16 @@ async fn live(world: &mut World) {
     steps::deploy::a_parameter_changes_in_place(world, &recorded).await;
     steps::registration::the_schedule_repairs_a_changed_url(world).await;
     steps::registration::a_rotation_refuses_no_event(world).await;
-    steps::commands::the_stack_is_looked_after_from_the_terminal(world, &recorded).await;
+    steps::commands::the_registration_is_looked_after(world).await;
     steps::registration::remember_token(world).await;
+    steps::commands::what_was_received_is_looked_at(world, &recorded).await;
+    steps::commands::the_quarantine_is_tried_again(world).await;
+    steps::commands::the_inspector_shows_it(world, &recorded).await;
+    steps::commands::the_doctor_finds_nothing(world).await;
     steps::registration::what_goes_wrong_is_told(world).await;
     steps::outage::what_comes_while_the_table_is_away_is_recorded_later(world).await;
     steps::outage::what_cannot_be_read_becomes_a_dead_letter(world).await;
+    steps::commands::the_dead_letter_is_redriven(world).await;
     steps::signals::every_metric_that_is_watched_has_been_written(world).await;
     steps::signals::every_alarm_rings_and_is_in_the_runbook(world).await;
     steps::secrets::no_secret_is_in_a_log(world).await;

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, GlobalSecondaryIndex, TableDescription},
 };
 use shared::{Entity, EventId, Timestamp};
-use store::{Listing, Order, Reader, State, StoredDelivery};
+use store::{Delivery, Listing, Order, Reader, Recorder, Settings, State, StoredDelivery};
 
 use crate::progress::wait_for;
 
@@ -47,6 +47,17 @@ impl Tables {
         };
         let history = self.reader().history(&entity, &everything()).await.unwrap().items;
         history.into_iter().find(|delivery| delivery.id == id)
+    }
+
+    /// Records a delivery.
+    pub async fn record(&self, delivery: &Delivery) {
+        let settings = Settings {
+            events_table: self.events.clone(),
+            sealed_table: self.sealed.clone(),
+            dedup_window: Duration::from_secs(600),
+            retention: None,
+        };
+        Recorder::new(self.client.clone(), settings).record(delivery).await.unwrap();
     }
 
     /// The state of an entity that has had an event.

@@ -16,6 +16,7 @@ mod metrics;
 mod route;
 mod source_ips;
 
+pub use answer::Answer;
 pub use arrive::Arrival;
 pub use budget::{DYNAMODB, QUEUE};
 pub use config::Config;

@@ -1,18 +1,28 @@
 //! The Lambda function `redrive`.
 
-use std::{io::stdout, time::SystemTime};
+use std::{io::stdout, process::ExitCode, time::SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use redrive::{Batch, Config, Redrive};
 use startup::{Environment, Metrics};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
     let environment = Environment::of_this_process();
     startup::init_logging(&environment);
-    let read = Config::read(&environment).and_then(|config| Ok((config, Metrics::read(&environment, stdout())?)));
-    let (config, metrics) = read.inspect_err(|error| tracing::error!(%error, "redrive cannot start"))?;
-    let dynamodb = startup::aws_config(redrive::DYNAMODB).await;
+    match run(&environment).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "redrive cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(environment: &Environment) -> Result<(), Error> {
+    let config = Config::read(environment)?;
+    let metrics = Metrics::read(environment, stdout())?;
+    let dynamodb = startup::aws_config(environment, redrive::DYNAMODB).await?;
     let queue = startup::with_patience(&dynamodb, redrive::QUEUE);
     let redrive = &Redrive::new(config, &dynamodb, &queue, metrics);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {

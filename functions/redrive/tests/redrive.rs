@@ -35,8 +35,9 @@ fn noon() -> Timestamp {
 
 async fn aws(url: &str, patience: Patience) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
-    startup::aws_config(patience)
+    startup::aws_config(&Environment::from([]), patience)
         .await
+        .unwrap()
         .into_builder()
         .endpoint_url(url)
         .region(Region::new("us-east-1"))

@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     match run(&environment).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "sync cannot run");
+            tracing::error!(%error, "sync cannot start");
             ExitCode::FAILURE
         }
     }
@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
 async fn run(environment: &Environment) -> Result<(), Error> {
     let config = Config::read(environment)?;
     let metrics = Metrics::read(environment, stdout())?;
-    let aws = startup::aws_config(sync::AWS).await;
+    let aws = startup::aws_config(environment, sync::AWS).await?;
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let sync = &WebhookSync::new(config, Limits::DEPLOYED, secrets, dynamodb, metrics);

@@ -1,8 +1,10 @@
 //! What the tests of the store share: a world with an embedded DynamoDB, and deliveries.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed step should end the test")]
 
+pub mod units;
+
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -16,8 +18,10 @@ use aws_sdk_dynamodb::{
 };
 use local::dynamodb::DynamoDb;
 use serde_json::{Value, json};
-use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp};
-use store::{Delivery, Listing, Order, Reader, Recorder, Settings, State, StoredDelivery};
+use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
+use store::{
+    Content, Delivery, Listing, Order, Quarantine, Reader, Recorder, SealedReader, Settings, State, StoredDelivery,
+};
 
 pub const WINDOW: Duration = Duration::from_secs(600);
 pub const LINE: &str = "whatsapp#972501234567";
@@ -68,6 +72,9 @@ pub struct World {
     pub dynamodb: DynamoDb,
     pub recorder: Recorder,
     pub reader: Reader,
+    pub quarantine: Quarantine,
+    pub sealed: SealedReader,
+    pub settings: Settings,
     pub requests: Requests,
 }
 
@@ -84,7 +91,10 @@ impl World {
             retention: Some(Duration::from_secs(365 * 24 * 60 * 60)),
         };
         let reader = Reader::new(client.clone(), dynamodb.events_table());
-        Self { recorder: Recorder::new(client, settings), reader, dynamodb, requests }
+        let sealed = SealedReader::new(client.clone(), dynamodb.sealed_table());
+        let quarantine = Quarantine::new(client.clone(), settings.clone());
+        let recorder = Recorder::new(client, settings.clone());
+        Self { recorder, reader, quarantine, sealed, settings, dynamodb, requests }
     }
 
     pub async fn state(&self, entity: &str) -> State {
@@ -95,6 +105,17 @@ impl World {
         let page = self.reader.history(&Entity::named(entity), &everything()).await.unwrap();
         assert_eq!(page.next, None);
         page.items
+    }
+
+    /// Every item of both tables, in an order that is always the same.
+    pub async fn all_items(&self) -> Vec<String> {
+        let mut items = Vec::new();
+        for table in ["events", "sealed"] {
+            let sorted = |item: HashMap<String, AttributeValue>| item.into_iter().collect::<BTreeMap<_, _>>();
+            items.extend(self.items(table).await.into_iter().map(|item| format!("{table} {:?}", sorted(item))));
+        }
+        items.sort();
+        items
     }
 
     pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
@@ -122,6 +143,12 @@ pub fn raw_delivery(at: Timestamp, body: &[u8]) -> Delivery {
         body: body.to_vec(),
     };
     Delivery::decode(&received, &key)
+}
+
+/// The same delivery as a program would have recorded it that could not decode the body.
+pub fn undecodable(delivery: &Delivery, body: &[u8]) -> Delivery {
+    let content = Content::Undecodable { bytes: body.to_vec(), cause: Undecodable::NotJson };
+    Delivery { content, ..delivery.clone() }
 }
 
 /// A line's update.

@@ -3,4 +3,4 @@
 mod actions;
 mod stack;
 mod status;
-mod world;
+pub mod world;

@@ -3,11 +3,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
+use shared::{EventId, FingerprintKey, QueuedDelivery, Received, Secret, Timestamp, TokenCheck};
 use store::{Delivery, Recorder, Settings};
 
 use super::world::{FOREIGN, OURS, World};
-use crate::program::project;
+use crate::{
+    program::project,
+    world::{API_KEY, LINE, received, update},
+};
 
 const CREDENTIALS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
@@ -37,21 +40,10 @@ async fn a_deployed_stack_is_found_by_its_name() {
     );
 }
 
-#[tokio::test]
-async fn the_events_of_a_stack_are_read_from_its_table() {
-    let world = World::start("stack-events").await;
-    let hooks = async |arguments: &[&str]| {
-        world.hooks_of_stack(&[arguments, &["--stack", "hooks"]].concat(), &CREDENTIALS).await
-    };
+/// Records what comes now; gives it.
+async fn record(world: &World, body: &[u8]) -> Received {
     let received_at = Timestamp::from(SystemTime::now());
-    let id = EventId::new(received_at, [7; 8]);
-    let received = Received {
-        id,
-        received_at,
-        source_ip: [127, 0, 0, 1].into(),
-        request_id: "request-1".to_owned(),
-        body: br#"{"event":"builder","builderID":523}"#.to_vec(),
-    };
+    let received = received(received_at, EventId::new(received_at, [7; 8]), body);
     let settings = Settings {
         events_table: world.dynamodb.events_table().to_owned(),
         sealed_table: world.dynamodb.sealed_table().to_owned(),
@@ -60,12 +52,45 @@ async fn the_events_of_a_stack_are_read_from_its_table() {
     };
     let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
     Recorder::new(world.dynamodb.client(), settings).record(&Delivery::decode(&received, &key)).await.unwrap();
-    let id = id.to_string();
+    received
+}
+
+#[tokio::test]
+async fn the_events_of_a_stack_are_read_from_its_table() {
+    let world = World::start("stack-events").await;
+    let hooks = async |arguments: &[&str]| {
+        world.hooks_of_stack(&[arguments, &["--stack", "hooks"]].concat(), &CREDENTIALS).await
+    };
+    let id = record(&world, br#"{"event":"builder","builderID":523}"#).await.id.to_string();
     for arguments in [&["events"][..], &["show", &id], &["state", "builder#523"], &["states", "--kind", "builder"]] {
         let shown = hooks(arguments).await;
         assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{arguments:?}");
         assert!(shown.stdout.contains("builder#523"), "{arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn the_sealed_table_and_the_queues_of_a_stack_are_its_own() {
+    let world = World::start("stack-sealed").await;
+    let hooks = async |arguments: &[&str]| {
+        let ended = world.hooks_of_stack(&[arguments, &["--stack", "hooks"]].concat(), &CREDENTIALS).await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{arguments:?}");
+        ended.stdout
+    };
+    record(&world, update(1).as_bytes()).await;
+    assert_eq!(hooks(&["key", LINE, "--yes"]).await, format!("{API_KEY}\n"));
+    let quarantined = record(&world, b"not JSON").await;
+    let id = quarantined.id.to_string();
+    for arguments in [&["quarantine", "list"][..], &["quarantine", "show", &id], &["quarantine", "retry", &id]] {
+        assert!(hooks(arguments).await.contains(&id), "{arguments:?}");
+    }
+    let message = QueuedDelivery { received: quarantined, token: TokenCheck::Accepted }.to_message();
+    let send = local::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
+    let message_id = send.message_body(&message).send().await.unwrap().message_id.unwrap();
+    for arguments in [&["dlq", "list"][..], &["dlq", "show", &message_id], &["dlq", "redrive", &message_id]] {
+        assert!(hooks(arguments).await.contains(&id), "{arguments:?}");
+    }
+    assert_eq!(world.sqs.queued(), [message]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Stdio,
     thread,
     time::{Duration, SystemTime},
 };
@@ -27,6 +28,7 @@ use store::RegistrationLedger;
 use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 use tokio::{
     net::TcpListener,
+    process::Child,
     sync::{mpsc, oneshot},
 };
 
@@ -45,10 +47,10 @@ pub struct World {
     pub partner: Partner,
     pub secrets: SecretsManager,
     pub dynamodb: DynamoDb,
-    _sqs: Sqs,
+    pub sqs: Sqs,
     /// Where Lambda and CloudFormation are.
-    aws: String,
-    project: PathBuf,
+    pub aws: String,
+    pub project: PathBuf,
 }
 
 impl World {
@@ -62,8 +64,8 @@ impl World {
         let functions = serve_sync(&partner, &secrets, &dynamodb).await;
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(name);
-        program::remember(&project, ADDRESS, functions, &dynamodb, &sqs);
-        Self { partner, secrets, dynamodb, _sqs: sqs, aws: format!("http://{functions}"), project }
+        program::remember(&project, (ADDRESS, &partner.url()), functions, &dynamodb, &sqs);
+        Self { partner, secrets, dynamodb, sqs, aws: format!("http://{functions}"), project }
     }
 
     /// Runs `hooks webhook` with these arguments, and checks that no secret is shown.
@@ -80,14 +82,27 @@ impl World {
 
     /// The same for any command of `hooks`.
     pub async fn hooks_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
-        let dynamodb = self.dynamodb.url();
-        let endpoints = [("AWS_ENDPOINT_URL", self.aws.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str())];
+        let (dynamodb, sqs) = (self.dynamodb.url(), self.sqs.url());
+        let endpoints = [
+            ("AWS_ENDPOINT_URL", self.aws.as_str()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str()),
+            ("AWS_ENDPOINT_URL_SQS", sqs.as_str()),
+        ];
         let ended = run(hooks(Path::new("/"), arguments, &[&endpoints, environment].concat())).await;
         self.assert_no_secret(&ended);
         ended
     }
 
-    fn assert_no_secret(&self, ended: &Ended) {
+    /// The same, started and left running.
+    pub fn start_hooks_of_stack(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+        let dynamodb = self.dynamodb.url();
+        let endpoints = [("AWS_ENDPOINT_URL", self.aws.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str())];
+        let mut hooks = hooks(Path::new("/"), arguments, &[&endpoints, environment].concat());
+        hooks.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+    }
+
+    /// Checks that no secret is shown.
+    pub fn assert_no_secret(&self, ended: &Ended) {
         let mut secrets = self.partner.access_tokens();
         secrets.extend(self.secrets.values("webhook-token"));
         secrets.extend([CLIENT_ID, CLIENT_SECRET, "Foreign-Token"].map(str::to_owned));
@@ -168,7 +183,12 @@ async fn describe_stacks(request: String) -> Response {
         ("DeadLetterQueueUrl", "http://127.0.0.1/dead-letter"),
     ]
     .map(|(key, value)| format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"));
-    let parameters = [("DedupWindowSeconds", "600"), ("RetentionDays", "365")].map(|(key, value)| {
+    let parameters = [
+        ("DedupWindowSeconds", "600"),
+        ("RetentionDays", "365"),
+        ("PartnerApiBaseUrl", "https://partners.example.net/api"),
+    ]
+    .map(|(key, value)| {
         format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
     });
     let xml = [("content-type", "text/xml")];

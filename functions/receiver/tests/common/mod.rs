@@ -62,8 +62,9 @@ pub fn config() -> Config {
 /// The SDK as the function configures it, but for where it connects to.
 pub async fn aws(url: &str, patience: Patience) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
-    startup::aws_config(patience)
+    startup::aws_config(&Environment::from([]), patience)
         .await
+        .unwrap()
         .into_builder()
         .endpoint_url(url)
         .region(Region::new("us-east-1"))

@@ -1,0 +1,54 @@
+//! Asks the person before something is shown that may be secret.
+
+use std::io::{IsTerminal, Write, stderr, stdin};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+/// Whether the person has agreed already.
+#[derive(Args)]
+pub struct Consent {
+    /// Show it without asking, for scripts.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Consent {
+    /// Asks on the terminal, and comes back when the answer is yes.
+    ///
+    /// # Errors
+    /// When it is not, or there is nobody to ask.
+    pub fn ask(&self, question: &str) -> Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        if !stdin().is_terminal() {
+            bail!("{question} Nobody can be asked, as standard input is no terminal; give --yes to have it shown");
+        }
+        write!(stderr(), "{question} [y/N] ").and_then(|()| stderr().flush()).context("standard error")?;
+        let mut answer = String::new();
+        stdin().read_line(&mut answer).context("standard input")?;
+        ensure!(is_yes(&answer), "nothing is shown, as the answer was not yes");
+        Ok(())
+    }
+}
+
+fn is_yes(answer: &str) -> bool {
+    let answer = answer.trim();
+    ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_y_and_yes_go_on() {
+        for answer in ["y\n", "Y\r\n", "yes\n", " YES "] {
+            assert!(is_yes(answer), "{answer:?}");
+        }
+        for answer in ["", "\n", "n\n", "no\n", "ye\n", "yy\n", "y n\n", "ｙ\n"] {
+            assert!(!is_yes(answer), "{answer:?}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `hooks dlq`: what redrive could not record, in the dead-letter queue.
+
+mod letter;
+mod show;
+mod walk;
+
+use std::{collections::BTreeSet, fmt::Write, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
+use serde_json::json;
+
+use self::{letter::Letter, walk::Walk};
+use crate::{
+    output::{Output, json, print, text::plain},
+    target::{Choice, Queues, Refusal, Target},
+};
+
+/// How many messages are asked for when all are wanted.
+const ALL: usize = usize::MAX;
+
+/// What to do, and how to show it.
+#[derive(Args)]
+pub struct DeadLetters {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    target: Choice,
+    /// How to show it. As json each message is an object on a line of its own.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the messages, in no particular order.
+    List {
+        /// At most so many.
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Shows everything about one message, its body without secrets.
+    #[command(after_help = "Exit code: 0, or 1 when there is no such message.")]
+    Show {
+        /// Its id, as `list` shows it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        message_id: String,
+    },
+    /// Puts messages into the fallback queue, from which redrive records them.
+    #[command(
+        after_help = "With --all a message that cannot be read stays where it is, as redrive could not read it either; named by its id it goes as well.\nExit code: 0, or 1 when there is no message with one of the ids."
+    )]
+    Redrive {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Which messages.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Their ids, as `list` shows them.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    message_ids: Vec<String>,
+    /// All of them.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When it fails, and on Ctrl-C. In either case the messages that were looked at are made visible again.
+pub async fn run(DeadLetters { command, target, output }: DeadLetters) -> Result<ExitCode> {
+    let queues = Target::find(target).await?.queues;
+    let mut walk = Walk::begin(&queues.sqs, &queues.dead_letter).context("signals cannot be listened to")?;
+    let done = match command {
+        Command::List { limit } => list(&mut walk, limit, output).await,
+        Command::Show { message_id } => show(&mut walk, &message_id, output).await,
+        Command::Redrive { which: Which { message_ids, .. } } => {
+            redrive(&queues, &mut walk, message_ids.into_iter().collect(), output).await
+        }
+    };
+    walk.end().await;
+    done
+}
+
+async fn list(walk: &mut Walk<'_>, limit: usize, output: Output) -> Result<ExitCode> {
+    let mut letters: Vec<Letter> = Vec::new();
+    // One more, to know whether there are more.
+    while letters.len() <= limit
+        && let Some(more) = walk.next((limit - letters.len()).saturating_add(1)).await?
+    {
+        letters.extend(more);
+    }
+    let more = letters.len() > limit;
+    letters.truncate(limit);
+    let mut shown = String::new();
+    match output {
+        Output::Json => {
+            for letter in &letters {
+                shown += &show::json(letter)?;
+            }
+        }
+        Output::Table if letters.is_empty() && !more => writeln!(shown, "No messages are in the dead-letter queue.")?,
+        Output::Table => {
+            writeln!(shown, "{}", show::table(&letters))?;
+            if more {
+                writeln!(shown, "{} of more messages; --limit shows more.", letters.len())?;
+            }
+        }
+    }
+    print(&shown)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(walk: &mut Walk<'_>, message_id: &str, output: Output) -> Result<ExitCode> {
+    while let Some(letters) = walk.next(ALL).await? {
+        if let Some(letter) = letters.iter().find(|letter| letter.message_id == message_id) {
+            print(&match output {
+                Output::Json => show::json(letter)?,
+                Output::Table => show::in_full(letter),
+            })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    bail!(not_found(message_id))
+}
+
+fn not_found(message_id: &str) -> String {
+    format!(
+        "there is no message {} in the dead-letter queue; if somebody else looks at it, try again in a minute",
+        plain(message_id)
+    )
+}
+
+/// Moves the messages with these ids; without any, all that can be read.
+async fn redrive(
+    queues: &Queues,
+    walk: &mut Walk<'_>,
+    mut wanted: BTreeSet<String>,
+    output: Output,
+) -> Result<ExitCode> {
+    let all = wanted.is_empty();
+    let (mut redriven, mut left) = (0_usize, 0_usize);
+    while (all || !wanted.is_empty())
+        && let Some(letters) = walk.next(ALL).await?
+    {
+        for letter in letters {
+            if !all && !wanted.remove(&letter.message_id) {
+                continue;
+            }
+            let moves = !all || letter.content.is_ok();
+            if moves {
+                move_to_fallback(queues, walk, &letter).await?;
+                redriven += 1;
+            } else {
+                left += 1;
+            }
+            print(&moved(&letter, moves, output)?)?;
+        }
+    }
+    if output == Output::Table {
+        let left = if left > 0 { format!(", {left} left") } else { String::new() };
+        print(&format!("{redriven} put into the fallback queue{left}.\n"))?;
+    }
+    wanted.iter().for_each(|message_id| eprintln!("error: {}", not_found(message_id)));
+    Ok(if wanted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One by one, and not by SQS itself (`StartMessageMoveTask`), which moves all or nothing.
+///
+/// The message is deleted only when it is in the other queue. A crash in between leaves it in both, which does no harm:
+/// what is recorded a second time with the same id changes nothing.
+async fn move_to_fallback(queues: &Queues, walk: &mut Walk<'_>, letter: &Letter) -> Result<()> {
+    let send = queues.sqs.send_message().queue_url(&queues.fallback).message_body(letter.message.expose());
+    send.send().await.map_err(|error| Refusal::of("the fallback queue", &error))?;
+    walk.delete(letter)
+        .await
+        .with_context(|| format!("the message {} is in both queues now, which does no harm", plain(&letter.message_id)))
+}
+
+fn moved(letter: &Letter, moved: bool, output: Output) -> Result<String> {
+    let event_id = letter.content.as_ref().ok().map(|call| call.received.id.to_string());
+    let cause = letter.content.as_ref().err().map(ToString::to_string);
+    Ok(match output {
+        Output::Json => json::line(&json!({
+            "message_id": letter.message_id, "redriven": moved, "event_id": event_id, "cause": cause,
+        }))?,
+        Output::Table => {
+            let what = event_id.or(cause).unwrap_or_default();
+            let outcome = if moved { "put into the fallback queue" } else { "left" };
+            format!("{}  {outcome}: {what}\n", plain(&letter.message_id))
+        }
+    })
+}

@@ -1,0 +1,143 @@
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use aws_sdk_sqs::{
+    Client,
+    operation::receive_message::ReceiveMessageOutput,
+    types::{ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName},
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+
+use super::letter::Letter;
+use crate::target::Refusal;
+
+/// For how long a message that was received is hidden from others, in seconds: what is left hidden by a crash is back after that.
+const HIDDEN: i32 = 30;
+/// How long a receive waits for messages, in seconds. Only one that waits asks all servers that hold the queue.
+const WAIT: i32 = 1;
+/// The most messages that SQS gives, or takes word of, at once.
+const BATCH: usize = 10;
+/// After so many receives in a row that brought nothing new, all is taken to have been seen.
+const MOST_REPEATS: usize = 20;
+/// How long a receive that is under way may take to end after Ctrl-C: what it has hidden is to be shown again.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long it may take to make everything visible again.
+const SHOWING: Duration = Duration::from_secs(10);
+
+/// A walk through the dead-letter queue. Looking at a message is receiving it, which hides it: [`Walk::end`] makes all of them
+/// visible again.
+pub struct Walk<'a> {
+    sqs: &'a Client,
+    url: &'a str,
+    /// The last receipt of each message that was seen and is still there.
+    hidden: HashMap<String, String>,
+    deleted: HashSet<String>,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk through the queue at this address, which from now on is what Ctrl-C ends.
+    ///
+    /// # Errors
+    /// When signals cannot be listened to.
+    pub fn begin(sqs: &'a Client, url: &'a str) -> io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { sqs, url, hidden: HashMap::new(), deleted: HashSet::new(), interrupt, terminate })
+    }
+
+    /// Some of the messages that were not seen before, at most so many; `None` when there are no more.
+    ///
+    /// # Errors
+    /// When they cannot be received, and on Ctrl-C.
+    pub async fn next(&mut self, most: usize) -> Result<Option<Vec<Letter>>> {
+        // Messages come back when the walk takes longer than they are hidden, and then there may always be some to receive.
+        for _ in 0..MOST_REPEATS {
+            let received = self.receive(most).await?;
+            if received.messages().is_empty() {
+                return Ok(None);
+            }
+            let unseen = self.unseen(received);
+            if !unseen.is_empty() {
+                return Ok(Some(unseen));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn receive(&mut self, most: usize) -> Result<ReceiveMessageOutput> {
+        let receive = self
+            .sqs
+            .receive_message()
+            .queue_url(self.url)
+            .max_number_of_messages(i32::try_from(most.clamp(1, BATCH)).unwrap_or(1))
+            .visibility_timeout(HIDDEN)
+            .wait_time_seconds(WAIT)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let mut receive = std::pin::pin!(receive.send());
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            received = &mut receive => return Ok(received.map_err(|error| Refusal::of("the dead-letter queue", &error))?),
+        }
+        if let Ok(Ok(received)) = timeout(GRACE, receive).await {
+            self.unseen(received);
+        }
+        bail!("interrupted")
+    }
+
+    fn unseen(&mut self, received: ReceiveMessageOutput) -> Vec<Letter> {
+        let letters = received.messages.unwrap_or_default().into_iter().filter_map(Letter::read);
+        let mut unseen = Vec::new();
+        for letter in letters.filter(|letter| !self.deleted.contains(&letter.message_id)) {
+            // Only the last receipt can make a message visible.
+            if self.hidden.insert(letter.message_id.clone(), letter.receipt_handle.clone()).is_none() {
+                unseen.push(letter);
+            }
+        }
+        unseen
+    }
+
+    /// Deletes a message from the queue.
+    ///
+    /// # Errors
+    /// When SQS refuses, or does not answer.
+    pub async fn delete(&mut self, letter: &Letter) -> Result<()> {
+        let delete = self.sqs.delete_message().queue_url(self.url).receipt_handle(&letter.receipt_handle);
+        delete.send().await.map_err(|error| Refusal::of("the dead-letter queue", &error))?;
+        self.hidden.remove(&letter.message_id);
+        self.deleted.insert(letter.message_id.clone());
+        Ok(())
+    }
+
+    /// Makes visible what was seen and not deleted. What that fails for is visible again in half a minute, and said.
+    pub async fn end(self) {
+        let handles: Vec<String> = self.hidden.into_values().collect();
+        let show = async {
+            for handles in handles.chunks(BATCH) {
+                let entries = handles.iter().enumerate().map(|(n, handle)| {
+                    let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(n.to_string());
+                    entry.receipt_handle(handle).visibility_timeout(0).build()
+                });
+                let entries = entries.collect::<Result<Vec<_>, _>>()?;
+                let show = self.sqs.change_message_visibility_batch().queue_url(self.url).set_entries(Some(entries));
+                show.send().await.map_err(|error| Refusal::of("the dead-letter queue", &error))?;
+            }
+            anyhow::Ok(())
+        };
+        let fault = match timeout(SHOWING, show).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", SHOWING.as_secs()),
+        };
+        eprintln!("The messages that were looked at stay hidden for up to {HIDDEN} s: {fault}");
+    }
+}

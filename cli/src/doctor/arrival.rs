@@ -1,0 +1,156 @@
+//! Whether an event that is sent to the receiver arrives in the table.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use shared::{EventId, Secret, WebhookToken, WebhookUrl};
+use store::Reader;
+use tokio::time::sleep;
+
+use super::finding::Finding;
+use crate::{
+    call::read_answer,
+    send,
+    target::{Refusal, Stack, invoke},
+};
+
+/// How long an acknowledged event may take until it can be read: it may have gone through the fallback queue.
+const ARRIVAL: Duration = Duration::from_secs(30);
+
+/// How often it is looked for.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Where events come in.
+pub enum Entrance {
+    /// The URL that the local run has registered.
+    Local { webhook: String },
+    /// The function itself, as the gateway lets in nobody but the provider.
+    Deployed {
+        lambda: aws_sdk_lambda::Client,
+        receiver: String,
+        secrets: aws_sdk_secretsmanager::Client,
+        token_secret: String,
+        /// The first of the addresses that are let in.
+        source_ip: String,
+    },
+}
+
+impl Entrance {
+    /// That of a stack.
+    ///
+    /// # Errors
+    /// When it does not say where that is.
+    pub fn of_stack(stack: &Stack) -> Result<Self> {
+        let allowed = stack.parameter("AllowedSourceIps")?;
+        let first = allowed.split(',').next().unwrap_or_default().trim();
+        Ok(Self::Deployed {
+            lambda: stack.lambda(),
+            receiver: stack.output("ReceiverFunctionName")?.to_owned(),
+            secrets: aws_sdk_secretsmanager::Client::new(&stack.aws),
+            token_secret: stack.output("WebhookTokenSecretId")?.to_owned(),
+            source_ip: first.split('/').next().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Sends a body, and gives status and text of the answer.
+    async fn send(&self, body: String) -> Result<(u16, String)> {
+        match self {
+            Self::Local { webhook } => {
+                let url = WebhookUrl::parse(webhook).context("the URL of the webhook")?;
+                send::post(url, body.into_bytes()).await
+            }
+            Self::Deployed { lambda, receiver, secrets, token_secret, source_ip } => {
+                let token = token(secrets, token_secret).await?;
+                let event = as_the_gateway(&token, source_ip, &body);
+                let answer = read_answer(&invoke(lambda, receiver, &event).await?)?;
+                let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+                let status =
+                    status.with_context(|| format!("the function {receiver} has not answered as one for a gateway"))?;
+                Ok((status, answer["body"].as_str().unwrap_or_default().to_owned()))
+            }
+        }
+    }
+}
+
+/// The token that is accepted now.
+async fn token(secrets: &aws_sdk_secretsmanager::Client, secret: &str) -> Result<WebhookToken> {
+    let answer = secrets.get_secret_value().secret_id(secret).send().await;
+    let answer = answer.map_err(|error| Refusal::of("the webhook's token", &error))?;
+    let token = answer.secret_string().context("the secret of the webhook's token holds no text")?;
+    WebhookToken::new(Secret::new(token)).context("the secret of the webhook's token")
+}
+
+/// A call of the webhook as API Gateway hands it to the function: what of it the receiver reads, and what is needed to read it.
+fn as_the_gateway(token: &WebhookToken, source_ip: &str, body: &str) -> Value {
+    let path = format!("/webhook/{}", token.expose());
+    json!({
+        "resource": "/webhook/{token}",
+        "path": path,
+        "httpMethod": "POST",
+        "headers": { "Content-Type": "application/json" },
+        "multiValueHeaders": { "Content-Type": ["application/json"] },
+        "queryStringParameters": null,
+        "multiValueQueryStringParameters": null,
+        "pathParameters": { "token": token.expose() },
+        "stageVariables": null,
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "doctor",
+            "httpMethod": "POST",
+            "identity": { "sourceIp": source_ip },
+            "path": format!("/v1{path}"),
+            "protocol": "HTTP/1.1",
+            "requestId": "doctor",
+            "requestTimeEpoch": 0,
+            "resourceId": "doctor",
+            "resourcePath": "/webhook/{token}",
+            "stage": "v1",
+        },
+        "body": body,
+        "isBase64Encoded": false,
+    })
+}
+
+/// Sends a harmless event, and reads it back. `on` are the arguments that name the stack.
+pub async fn check(entrance: &Entrance, reader: &Reader, on: &str) -> Finding {
+    let log = match entrance {
+        Entrance::Local { .. } => "tail target/hooks/functions.log, to see the cause".to_owned(),
+        Entrance::Deployed { receiver, .. } => format!("aws logs tail /aws/lambda/{receiver}, to see the cause"),
+    };
+    let id = match acknowledged(entrance).await {
+        Ok(id) => id,
+        Err(error) => return Finding::fail(format!("{error:#}"), log),
+    };
+    let sent = Instant::now();
+    loop {
+        match reader.delivery(&id).await {
+            Ok(Some(_)) => return Finding::ok(format!("event {id} of kind doctor came into the table")),
+            Ok(None) if sent.elapsed() < ARRIVAL => sleep(POLL).await,
+            Ok(None) => {
+                let detail =
+                    format!("event {id} was acknowledged, and is not in the table after {} s", ARRIVAL.as_secs());
+                return Finding::fail(
+                    detail,
+                    format!("cargo hooks doctor{on}, to see whether the fallback queue is empty"),
+                );
+            }
+            Err(error) => {
+                return Finding::fail(format!("event {id} was acknowledged, and cannot be read: {error}"), log);
+            }
+        }
+    }
+}
+
+async fn acknowledged(entrance: &Entrance) -> Result<EventId> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).context("no random bytes")?;
+    // It makes the body another one each time, so that it is no duplicate.
+    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (status, answer) = entrance.send(json!({ "event": "doctor", "random": random }).to_string()).await?;
+    if status != 200 {
+        bail!("the receiver has answered {status} {answer}");
+    }
+    let id = serde_json::from_str::<Value>(&answer).ok().and_then(|answer| answer["id"].as_str()?.parse().ok());
+    id.with_context(|| format!("the receiver has answered 200 without an id: {answer}"))
+}

@@ -1,0 +1,118 @@
+//! The parts, each by itself: tables, functions, queues.
+
+use anyhow::Result;
+use aws_sdk_dynamodb::types::TableStatus;
+use aws_sdk_lambda::types::{LastUpdateStatus, State};
+use aws_sdk_sqs::types::QueueAttributeName;
+
+use super::finding::Finding;
+use crate::{
+    call::Caller,
+    target::{Queues, Refusal, Stack, Target},
+};
+
+/// Where the functions are.
+pub enum Functions {
+    Local(Caller),
+    Deployed { lambda: aws_sdk_lambda::Client, names: [String; 3] },
+}
+
+impl Functions {
+    /// Those of a stack.
+    ///
+    /// # Errors
+    /// When it has no outputs with their names.
+    pub fn of_stack(stack: &Stack) -> Result<Self> {
+        let output = |key| stack.output(key).map(str::to_owned);
+        let names = [output("ReceiverFunctionName")?, output("RedriveFunctionName")?, output("SyncFunctionName")?];
+        Ok(Self::Deployed { lambda: aws_sdk_lambda::Client::new(&stack.aws), names })
+    }
+}
+
+/// Whether DynamoDB answers, and both tables can be used.
+pub async fn tables(target: &Target, mend: &str) -> Finding {
+    let tables = [&target.settings.events_table, &target.settings.sealed_table];
+    for name in tables {
+        let described = match target.dynamodb.describe_table().table_name(name).send().await {
+            Ok(described) => described,
+            Err(error) => return Finding::fail(Refusal::of(&format!("the table {name}"), &error).to_string(), mend),
+        };
+        let status = described.table().and_then(|table| table.table_status());
+        // While it is updated, it can be used.
+        if !matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {
+            return Finding::fail(
+                format!("the table {name} is {}", status.map_or("not known", TableStatus::as_str)),
+                mend,
+            );
+        }
+    }
+    Finding::ok(tables.map(String::as_str).join(", "))
+}
+
+/// Whether the functions can be called.
+pub async fn functions(functions: &Functions, mend: &str) -> Finding {
+    match functions {
+        Functions::Local(caller) => match caller.is_up().await {
+            Ok(()) => Finding::ok("they can be called"),
+            Err(error) => Finding::fail(format!("{error:#}"), mend),
+        },
+        Functions::Deployed { lambda, names } => {
+            for name in names {
+                if let Some(fault) = fault_of(lambda, name).await {
+                    return Finding::fail(format!("the function {name}: {fault}"), mend);
+                }
+            }
+            Finding::ok(names.join(", "))
+        }
+    }
+}
+
+async fn fault_of(lambda: &aws_sdk_lambda::Client, name: &str) -> Option<String> {
+    let configuration = match lambda.get_function_configuration().function_name(name).send().await {
+        Ok(configuration) => configuration,
+        Err(error) => return Some(Refusal::of("its configuration", &error).to_string()),
+    };
+    // Lambda puts a function to sleep that is not called for weeks, and wakes it with the next call.
+    let state = configuration.state().filter(|state| !matches!(state, State::Active | State::Inactive));
+    let update = configuration.last_update_status().filter(|update| **update != LastUpdateStatus::Successful);
+    let state = state.map(|state| format!("is {}", state.as_str()));
+    state.or_else(|| update.map(|update| format!("its last update is {}", update.as_str())))
+}
+
+/// Whether something waits to be recorded. It will be, but while DynamoDB can be used the queue should be empty.
+pub async fn fallback_queue(queues: &Queues, mend: &str) -> Finding {
+    match waiting(queues, &queues.fallback).await {
+        Ok(0) => Finding::ok("empty"),
+        Ok(number) => Finding::warn(
+            format!("{} to be recorded", messages(number)),
+            "wait until redrive has recorded them; when they get no fewer, see docs/runbook.md",
+        ),
+        Err(refusal) => Finding::fail(refusal.to_string(), mend),
+    }
+}
+
+/// Whether something could not be recorded. `on` are the arguments that name the stack.
+pub async fn dead_letter_queue(queues: &Queues, on: &str, mend: &str) -> Finding {
+    match waiting(queues, &queues.dead_letter).await {
+        Ok(0) => Finding::ok("empty"),
+        Ok(number) => Finding::warn(
+            format!("{} that could not be recorded", messages(number)),
+            format!("cargo hooks dlq list{on}"),
+        ),
+        Err(refusal) => Finding::fail(refusal.to_string(), mend),
+    }
+}
+
+fn messages(number: u64) -> String {
+    if number == 1 { "about 1 message".to_owned() } else { format!("about {number} messages") }
+}
+
+/// How many messages are in a queue, those in work included.
+async fn waiting(queues: &Queues, queue: &str) -> Result<u64, Refusal> {
+    let counts =
+        [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
+    let asked = queues.sqs.get_queue_attributes().queue_url(queue).set_attribute_names(Some(counts.to_vec()));
+    let answer = asked.send().await.map_err(|error| Refusal::of("the queue", &error))?;
+    let count = |name| answer.attributes().and_then(|attributes| attributes.get(name)?.parse::<u64>().ok());
+    Ok(counts.iter().filter_map(count).sum())
+}

@@ -1,0 +1,47 @@
+//! Whether our URL is the registered one.
+
+use std::time::SystemTime;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use shared::Timestamp;
+
+use super::finding::Finding;
+use crate::{
+    call::read_answer,
+    output::human_time::{ago, to_the_second},
+    target::Target,
+};
+
+/// Has sync compare what is registered with our URL. `on` are the arguments that name the stack.
+pub async fn check(target: &Target, on: &str) -> Finding {
+    let status = format!("cargo hooks webhook status{on}");
+    let report = match plan(target).await {
+        Ok(report) => report,
+        Err(error) => return Finding::fail(format!("{error:#}"), status),
+    };
+    let registered = report["registered"].as_str().unwrap_or("nothing");
+    if report["outcome"] != "up_to_date" {
+        return Finding::fail(
+            format!("{registered} is registered, which is not ours"),
+            format!("cargo hooks webhook sync{on}"),
+        );
+    }
+    let registration = match target.ledger.read().await {
+        Ok(registration) => registration,
+        Err(error) => return Finding::fail(format!("ours, but what is known of it cannot be read: {error}"), status),
+    };
+    let now = Timestamp::from(SystemTime::now());
+    let checked = registration.checked_at.map(|at| format!("last checked {}", ago(at, now)));
+    let checked = checked.unwrap_or_else(|| "never checked by the schedule".to_owned());
+    match (registration.failing_since, registration.failure) {
+        (Some(since), Some(failure)) => {
+            Finding::warn(format!("ours, but the schedule fails since {}: {failure}", to_the_second(since)), status)
+        }
+        _ => Finding::ok(format!("ours ({registered}), {checked}")),
+    }
+}
+
+async fn plan(target: &Target) -> Result<Value> {
+    read_answer(&target.call_sync(&json!({ "action": "plan" })).await?)
+}

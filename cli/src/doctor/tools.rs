@@ -1,0 +1,60 @@
+//! The programs that are needed beside this one.
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::finding::Finding;
+use crate::{dev::cargo_lambda::CargoLambda, project::Project};
+
+/// Cargo, which builds the functions.
+pub async fn cargo() -> Finding {
+    match version(Command::new("cargo").arg("--version")).await {
+        Some(version) => Finding::ok(version),
+        None => Finding::fail(
+            "not found; it builds the functions",
+            "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh",
+        ),
+    }
+}
+
+/// cargo-lambda, which runs them on this machine and builds them for AWS.
+pub async fn cargo_lambda(project: &Project) -> Finding {
+    let found = CargoLambda::find(&project.root().join(".tools/cargo-lambda")).await;
+    let version = match found {
+        Some(found) => version(found.command().arg("--version")).await,
+        None => None,
+    };
+    match version {
+        Some(version) => Finding::ok(version),
+        None => Finding::warn(
+            "not found; `cargo hooks dev` brings it for local runs, and `sam build` needs it installed",
+            "pip3 install cargo-lambda ziglang",
+        ),
+    }
+}
+
+/// The SAM CLI, which deploys.
+pub async fn sam() -> Finding {
+    match version(Command::new("sam").arg("--version")).await {
+        Some(version) => Finding::ok(version),
+        None => Finding::warn("not found; only to deploy is it needed", "pip3 install aws-sam-cli"),
+    }
+}
+
+/// The AWS CLI 2, which puts the credentials into their secret.
+pub async fn aws() -> Finding {
+    const MEND: &str = "see https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html";
+    match version(Command::new("aws").arg("--version")).await {
+        Some(version) if version.starts_with("aws-cli/2.") => Finding::ok(version),
+        Some(version) => Finding::warn(format!("{version}; to deploy, version 2 is needed"), MEND),
+        None => Finding::warn("not found; only to deploy is it needed", MEND),
+    }
+}
+
+/// The first line of what a program says of itself; `None` when it is not there, or does not work.
+async fn version(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| said.lines().next().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,64 @@
+//! `hooks export`: all deliveries, as they came, for programs.
+
+use std::{
+    io::{IsTerminal, stdout},
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use anyhow::Result;
+use clap::Args;
+use shared::Timestamp;
+
+use crate::{
+    output::{human_time::to_the_second, json, print, progress::Progress, text},
+    question::{Question, Which},
+    target::{Choice, Target},
+};
+
+/// Which deliveries.
+#[derive(Args)]
+pub struct Export {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    target: Choice,
+}
+
+/// Writes them to standard output, page by page as they are read, until nobody reads them any more.
+///
+/// # Errors
+/// When they cannot be read, or an entity never had one.
+pub async fn run(Export { which, target }: Export) -> Result<ExitCode> {
+    let times = which.within.times(Timestamp::from(SystemTime::now()));
+    let question = Question::new(Target::find(target).await?.reader, which, times);
+    // On a terminal the lines themselves tell how far it is.
+    let progress = (!stdout().is_terminal()).then(|| Progress::to(micros(&question, question.times.end)));
+    let mut number = 0_u64;
+    let mut pages = question.walk(None);
+    while let Some(page) = pages.next_page().await? {
+        let mut lines = String::new();
+        for delivery in &page {
+            lines += &json::delivery(delivery)?;
+        }
+        if !print(&lines)? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        number += page.len() as u64;
+        if let (Some(progress), Some(last)) = (&progress, page.last()) {
+            let message = format!("{}, {}", text::events(number), to_the_second(last.received_at));
+            progress.reached(micros(&question, last.received_at), message);
+        }
+    }
+    drop(progress);
+    if number == 0 {
+        question.check_entity().await?;
+    }
+    eprintln!("{}", text::events(number));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How far a moment is from the start of the time that is asked for.
+fn micros(question: &Question, at: Timestamp) -> u64 {
+    u64::try_from(at.since(question.times.start).as_micros()).unwrap_or(u64::MAX)
+}

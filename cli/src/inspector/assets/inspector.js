@@ -1,0 +1,167 @@
+'use strict';
+
+// Everything here is an addition: without it the pages are read, filtered and turned by links and forms.
+
+const byId = (id) => document.getElementById(id);
+
+const colours = {
+  kept() {
+    try {
+      return localStorage.getItem('colours');
+    } catch {
+      return null;
+    }
+  },
+  keep(name) {
+    try {
+      localStorage.setItem('colours', name);
+    } catch {
+      // Then they last as long as the page.
+    }
+  },
+  show(name) {
+    document.documentElement.dataset.colours = name;
+  },
+  isDark() {
+    const chosen = document.documentElement.dataset.colours;
+    return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  },
+};
+
+// Before anything is drawn.
+if (['dark', 'light'].includes(colours.kept())) colours.show(colours.kept());
+
+function setUpColours() {
+  const button = byId('theme');
+  const press = () => button.setAttribute('aria-pressed', String(colours.isDark()));
+  press();
+  button.addEventListener('click', () => {
+    const name = colours.isDark() ? 'light' : 'dark';
+    colours.show(name);
+    colours.keep(name);
+    press();
+  });
+}
+
+function setUpKeys() {
+  const help = byId('help');
+  const open = () => help.showModal();
+  byId('keys').addEventListener('click', open);
+  const move = (step) => {
+    const lines = [...document.querySelectorAll('.lines .open')];
+    const at = lines.indexOf(document.activeElement);
+    const next = at < 0 ? (step > 0 ? 0 : lines.length - 1) : Math.min(Math.max(at + step, 0), lines.length - 1);
+    lines[next]?.focus();
+  };
+  const keys = {
+    '/': () => document.querySelector('.filter input')?.focus(),
+    '?': open,
+    j: () => move(1),
+    k: () => move(-1),
+  };
+  document.addEventListener('keydown', (event) => {
+    const isTyping = event.target.closest?.('input, select, textarea, dialog');
+    if (event.key === 'Escape' && isTyping) event.target.blur();
+    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(keys, event.key)) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+}
+
+function setUpCopying() {
+  for (const button of document.querySelectorAll('.copy')) {
+    button.hidden = false;
+    const name = button.textContent;
+    button.addEventListener('click', async () => {
+      try {
+        await navigator.clipboard.writeText(byId(button.dataset.copy).textContent);
+        button.textContent = 'Copied';
+      } catch {
+        button.textContent = 'Not copied';
+      }
+      setTimeout(() => { button.textContent = name; }, 1500);
+    });
+  }
+}
+
+// As many as a page has.
+const MOST_ROWS = 50;
+
+// Rows are told no more often than this, so that nobody is read a number every second.
+const NEWS_EVERY = 5000;
+
+function setUpLive() {
+  const state = byId('live');
+  if (!state) return;
+  const rows = byId('rows');
+  let untold = 0;
+  const say = (text, name) => {
+    byId('live-text').textContent = text;
+    state.dataset.state = name;
+  };
+  const complain = (text) => {
+    byId('trouble').textContent = text;
+    byId('trouble').hidden = text === '';
+  };
+  const tell = () => {
+    if (untold === 0) return;
+    byId('news').textContent = untold === 1 ? '1 new delivery' : `${untold} new deliveries`;
+    untold = 0;
+  };
+  const turnOver = () => {
+    while (rows.children.length > MOST_ROWS) rows.lastElementChild.remove();
+    const older = byId('older');
+    const link = new URL(older.href);
+    link.searchParams.set('after', rows.lastElementChild.dataset.id);
+    older.href = link;
+    older.hidden = false;
+  };
+  const add = (html) => {
+    const template = document.createElement('template');
+    template.innerHTML = html;
+    const row = template.content.querySelector('tr');
+    // Ids sort by the time.
+    const next = [...rows.children].find((other) => other.dataset.id <= row.dataset.id) ?? null;
+    if (next?.dataset.id === row.dataset.id) return;
+    row.classList.add('new');
+    rows.insertBefore(row, next);
+    byId('list').hidden = false;
+    byId('empty')?.remove();
+    if (rows.children.length > MOST_ROWS) turnOver();
+    untold += 1;
+  };
+
+  const listen = () => {
+    const link = new URL(state.dataset.stream, location.href);
+    if (rows.firstElementChild) link.searchParams.set('after', rows.firstElementChild.dataset.id);
+    const source = new EventSource(link);
+    source.addEventListener('open', () => say('live', 'live'));
+    source.addEventListener('error', () => {
+      const isOver = source.readyState === EventSource.CLOSED;
+      say(isOver ? 'not live, reload the page' : 'not live, connecting', 'off');
+    });
+    source.addEventListener('row', (event) => add(event.data));
+    source.addEventListener('chart', (event) => { byId('chart').innerHTML = event.data; });
+    source.addEventListener('missed', () => complain('More came than is shown here. Reload the page to see all of it.'));
+    source.addEventListener('trouble', (event) => complain(`What comes cannot be read now: ${event.data}`));
+    source.addEventListener('recovered', () => complain(''));
+    return source;
+  };
+
+  state.hidden = false;
+  setInterval(tell, NEWS_EVERY);
+  let source = listen();
+  // While nobody sees the page nothing is read for it, and it takes none of the few connections that a browser makes.
+  document.addEventListener('visibilitychange', () => {
+    source.close();
+    if (!document.hidden) source = listen();
+  });
+}
+
+document.addEventListener('DOMContentLoaded', () => {
+  byId('tools').hidden = false;
+  setUpColours();
+  setUpKeys();
+  setUpCopying();
+  setUpLive();
+});

@@ -1,0 +1,133 @@
+//! The start page: the deliveries, the last one first.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+
+use super::{
+    App, Shown,
+    chart::Chart,
+    filter::{Asked, Found, SINCE},
+    layout::{Layout, Moment, Part},
+    now,
+    problem::{Problem, render},
+    row::Row,
+};
+use crate::{output::text::plain, project::Project, samples};
+
+/// The times that can be chosen, and what they are called.
+const TIMES: [(&str, &str); 6] = [
+    ("1h", "Last hour"),
+    ("24h", "Last 24 hours"),
+    ("7d", "Last 7 days"),
+    ("30d", "Last 30 days"),
+    ("90d", "Last 90 days"),
+    ("365d", "Last year"),
+];
+
+/// The kinds that can be chosen by their names.
+const KINDS: [&str; 6] = ["whatsapp", "builder", "online", "partners", "package", "quarantine"];
+
+#[derive(Template)]
+#[template(path = "deliveries.html")]
+struct Page {
+    layout: Layout,
+    asked: Asked,
+    is_narrowed: bool,
+    times: Vec<Choice>,
+    kinds: Vec<Choice>,
+    chart: Option<Chart>,
+    rows: Vec<Row>,
+    /// What was searched, if something was.
+    searched: Option<String>,
+    /// Where the older ones are, and how the link to them is called.
+    older: Option<(String, &'static str)>,
+    is_first: bool,
+    /// Where what comes is told, on pages to which it belongs.
+    live: Option<String>,
+    /// All of a longer time, when there is nothing.
+    wider: Option<String>,
+    /// What can be sent, on the local run.
+    samples: Vec<String>,
+}
+
+/// One of several to choose from.
+struct Choice {
+    value: String,
+    name: String,
+    is_chosen: bool,
+}
+
+/// The page.
+pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+    let now = now();
+    let filter = asked.read()?;
+    let question = filter.question(shown.target.reader.clone(), now);
+    let found = filter.page(&question).await?;
+    let is_live = filter.is_live();
+    let newest = found.deliveries.first().map(|delivery| delivery.id.to_string()).unwrap_or_default();
+    Ok(render(&Page {
+        layout: Layout::of(&shown, Part::Deliveries),
+        is_narrowed: asked.is_narrowed(),
+        times: times(&asked.since),
+        kinds: kinds(&asked.kind),
+        chart: Chart::of(&found.deliveries, now),
+        rows: found.deliveries.iter().map(|delivery| Row::of(delivery, now)).collect(),
+        searched: found.searched.map(|read| searched(&found, read, now)),
+        older: older(&asked, &found),
+        is_first: asked.after.is_empty(),
+        live: is_live.then(|| asked.link("live", &newest)),
+        wider: (asked.since != "30d").then(|| Asked { since: "30d".to_owned(), ..asked.clone() }.link("./", "")),
+        samples: samples(&shown),
+        asked,
+    }))
+}
+
+fn older(asked: &Asked, found: &Found) -> Option<(String, &'static str)> {
+    let name = if found.searched.is_some() { "Search on" } else { "Older" };
+    found.next.as_ref().map(|next| (asked.link("./", next.as_str()), name))
+}
+
+/// How far a search has come.
+fn searched(found: &Found, read: usize, now: shared::Timestamp) -> String {
+    let deliveries = if read == 1 { "1 delivery".to_owned() } else { format!("{read} deliveries") };
+    let back_to = found.next.as_ref().and_then(|next| next.as_str().parse::<shared::EventId>().ok());
+    match back_to {
+        Some(id) => format!("Searched {deliveries}, back to {}.", Moment::new(id.received_at(), now).second),
+        None => format!("Searched {deliveries}: all of this time."),
+    }
+}
+
+fn times(since: &str) -> Vec<Choice> {
+    let since = if since.is_empty() { SINCE } else { since };
+    let choice = |(value, name): (&str, &str)| Choice {
+        value: value.to_owned(),
+        name: name.to_owned(),
+        is_chosen: value == since,
+    };
+    let mut times: Vec<Choice> = TIMES.into_iter().map(choice).collect();
+    if times.iter().all(|time| !time.is_chosen) {
+        times.push(choice((since, &format!("Since {}", plain(since)))));
+    }
+    times
+}
+
+fn kinds(kind: &str) -> Vec<Choice> {
+    let choice = |value: &str| Choice { value: value.to_owned(), name: plain(value), is_chosen: value == kind };
+    let mut kinds: Vec<Choice> = KINDS.into_iter().map(choice).collect();
+    if !kind.is_empty() && kinds.iter().all(|kind| !kind.is_chosen) {
+        kinds.push(choice(kind));
+    }
+    kinds
+}
+
+fn samples(shown: &Arc<Shown>) -> Vec<String> {
+    match (&shown.target.webhook, Project::find()) {
+        (Some(_), Ok(project)) => samples::names(&project),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Everything about one delivery.
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use serde::Deserialize;
+use shared::{EventId, Timestamp};
+use store::{Listing, Order, StoredDelivery};
+
+use super::{
+    App, Shown,
+    body::{Piece, pieces},
+    layout::{Layout, Moment, Part, link, roughly},
+    now,
+    problem::{Problem, render},
+    row::Row,
+};
+use crate::output::{
+    json_layout,
+    text::{is_command, plain, short},
+};
+
+/// How many deliveries of the entity are looked through for those that repeat this one.
+const LOOKED_THROUGH: u16 = 200;
+
+/// Which one.
+#[derive(Deserialize)]
+pub struct Which {
+    id: String,
+}
+
+#[derive(Template)]
+#[template(path = "delivery.html")]
+struct Page {
+    layout: Layout,
+    row: Row,
+    source_ip: String,
+    request_id: String,
+    fingerprint: String,
+    duplicate_of: Option<Other>,
+    repeats: Vec<Other>,
+    /// Whether there may be more than those.
+    more_repeats: bool,
+    /// How long a repetition is told by its body, in minutes.
+    window: String,
+    cause: Option<String>,
+    body_bytes: Option<u64>,
+    body: Vec<Piece>,
+    /// On one line, as it can be copied.
+    raw: Option<String>,
+    has_sealed: bool,
+    curl: Option<String>,
+    show: String,
+}
+
+/// Another delivery of the same body.
+struct Other {
+    id: String,
+    short: String,
+    link: String,
+    time: Moment,
+    /// How long before or after this one it came.
+    apart: String,
+}
+
+impl Other {
+    fn of(id: &EventId, this: &StoredDelivery, now: Timestamp) -> Self {
+        let time = id.received_at();
+        let apart = if time > this.received_at { time.since(this.received_at) } else { this.received_at.since(time) };
+        let (id, short) = (id.to_string(), short(id));
+        Self { link: link("delivery", &[("id", &id)]), time: Moment::new(time, now), apart: roughly(apart), id, short }
+    }
+}
+
+/// The page.
+pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Result<Response, Problem> {
+    let id: EventId = id.trim().parse().map_err(|error| Problem::Unclear(format!("{:?} is {error}.", plain(&id))))?;
+    let Some(delivery) = shown.target.reader.delivery(&id).await? else {
+        return Err(Problem::NotFound(format!("There is no delivery {id}. If it came just now, reload.")));
+    };
+    let (repeats, more_repeats) = repeats(&shown, &delivery).await?;
+    let now = now();
+    let other = |id: &EventId| Other::of(id, &delivery, now);
+    let body = delivery.body.as_deref().map(pieces).unwrap_or_default();
+    let raw = delivery.body.as_deref().map(json_layout::compact);
+    Ok(render(&Page {
+        layout: Layout::of(&shown, Part::Deliveries),
+        row: Row::of(&delivery, now),
+        source_ip: plain(&delivery.source_ip),
+        request_id: plain(&delivery.request_id),
+        duplicate_of: delivery.duplicate_of.as_ref().map(other),
+        repeats: repeats.iter().map(other).collect(),
+        more_repeats,
+        window: roughly(shown.target.settings.dedup_window),
+        cause: delivery.cause.as_deref().map(plain),
+        body_bytes: delivery.body_bytes,
+        has_sealed: body.iter().any(Piece::is_sealed),
+        body,
+        curl: raw.as_deref().map(curl),
+        raw,
+        show: format!("cargo hooks show {id}{}", shown.target.choice.arguments()),
+        fingerprint: delivery.fingerprint,
+    }))
+}
+
+/// The deliveries that repeat one, in the order in which they came, and whether there may be more.
+async fn repeats(shown: &Shown, delivery: &StoredDelivery) -> Result<(Vec<EventId>, bool), Problem> {
+    if delivery.duplicate_of.is_some() || delivery.body.is_none() {
+        return Ok((Vec::new(), false));
+    }
+    let (at, window) = (delivery.received_at, shown.target.settings.dedup_window);
+    // One that was held up on its way can have come before the one that it repeats.
+    let times = at.minus(window)..at.plus(window).plus(std::time::Duration::from_micros(1));
+    let listing = Listing { times, order: Order::OldestFirst, after: None, limit: LOOKED_THROUGH };
+    let page = shown.target.reader.history(&delivery.entity, &listing).await?;
+    let of_this = page.items.iter().filter(|other| other.duplicate_of == Some(delivery.id));
+    Ok((of_this.map(|other| other.id).collect(), page.next.is_some()))
+}
+
+/// The body as a request, for a shell. The address has a token in it, so it is not given.
+fn curl(body: &str) -> String {
+    let quoted: String = body.chars().filter(|character| !is_command(*character)).collect();
+    format!("curl --json '{}' \"$WEBHOOK_URL\"", quoted.replace('\'', r"'\''"))
+}

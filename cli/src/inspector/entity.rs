@@ -1,0 +1,140 @@
+//! One line, bot or inbox: its state, and what happened to it.
+
+use askama::Template;
+use axum::{
+    extract::{Query, State as Extract},
+    response::Response,
+};
+use serde::Deserialize;
+use shared::{Entity, Timestamp};
+use store::{Cursor, Listing, Order, State, StoredDelivery};
+
+use super::{
+    App, PAGE, Shown,
+    layout::{Layout, Moment, Part, kind_class, link},
+    now,
+    problem::{Problem, render},
+    row::Row,
+    timeline::{Change, Step, steps},
+};
+use crate::{output::text::plain, question::AHEAD};
+
+/// How many older deliveries are read to compare the last ones of a page with.
+const COMPARED_WITH: u16 = 10;
+
+/// Which one, and from where on.
+#[derive(Deserialize)]
+pub struct Which {
+    name: String,
+    #[serde(default)]
+    after: String,
+}
+
+#[derive(Template)]
+#[template(path = "entity.html")]
+struct Page {
+    layout: Layout,
+    name: String,
+    /// What could not be decoded has none.
+    state: Option<StateView>,
+    entries: Vec<Entry>,
+    newest: String,
+    older: Option<String>,
+    is_first: bool,
+    show: String,
+}
+
+struct StateView {
+    kind_class: &'static str,
+    version: u64,
+    duplicates: u64,
+    first_seen: Moment,
+    last_seen: Moment,
+    extra_info: Option<String>,
+    reference: Option<String>,
+    reference_link: String,
+    fields: Vec<Field>,
+}
+
+/// A field with its last value.
+struct Field {
+    name: String,
+    is_update: bool,
+    is_undocumented: bool,
+    value: String,
+    /// The delivery that brought it.
+    set_by: Option<(String, Moment)>,
+}
+
+/// A delivery in the history.
+struct Entry {
+    row: Row,
+    step: Step,
+}
+
+/// The page.
+pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Response, Problem> {
+    let now = now();
+    let entity = Entity::named(which.name);
+    let state = shown.target.reader.state(&entity).await?;
+    let (history, next) = history(&shown, &entity, &which.after, now).await?;
+    if state.is_none() && history.is_empty() {
+        let name = plain(entity.as_str());
+        return Err(Problem::NotFound(format!("There is no entity {name}: no event has named it.")));
+    }
+    let steps = steps(&history, usize::from(PAGE), next.is_none());
+    let entries = history.iter().zip(steps).map(|(delivery, step)| Entry { row: Row::of(delivery, now), step });
+    let quoted = entity.as_str().replace('\'', r"'\''");
+    Ok(render(&Page {
+        layout: Layout::of(&shown, Part::States),
+        name: plain(entity.as_str()),
+        state: state.map(|state| StateView::of(&state, now)),
+        entries: entries.collect(),
+        newest: link("entity", &[("name", entity.as_str())]),
+        older: next.map(|next| link("entity", &[("name", entity.as_str()), ("after", next.as_str())])),
+        is_first: which.after.is_empty(),
+        show: format!("cargo hooks state '{}'{}", plain(&quoted), shown.target.choice.arguments()),
+    }))
+}
+
+/// A page of the history with some more to compare with, and where the next page begins.
+async fn history(
+    shown: &Shown,
+    entity: &Entity,
+    after: &str,
+    now: Timestamp,
+) -> Result<(Vec<StoredDelivery>, Option<Cursor>), Problem> {
+    let times = Timestamp::from_micros(0)..now.plus(AHEAD);
+    let after = Some(after).filter(|after| !after.is_empty()).map(Cursor::from_text);
+    let listing = Listing { times, order: Order::NewestFirst, after, limit: PAGE + COMPARED_WITH };
+    let page = shown.target.reader.history(entity, &listing).await?;
+    let is_more = page.items.len() > usize::from(PAGE) || page.next.is_some();
+    let last = page.items.iter().take(usize::from(PAGE)).next_back();
+    let next = last.filter(|_| is_more).map(|last| Cursor::from_text(last.id.to_string()));
+    Ok((page.items, next.or(page.next)))
+}
+
+impl StateView {
+    fn of(state: &State, now: Timestamp) -> Self {
+        let field = |(name, value): (&String, &shared::Value)| Field {
+            is_update: name.ends_with("_extra_info"),
+            is_undocumented: name.starts_with("other."),
+            value: plain(&value.to_string()),
+            set_by: state
+                .set_by(name)
+                .map(|id| (link("delivery", &[("id", &id.to_string())]), Moment::new(id.received_at(), now))),
+            name: plain(name),
+        };
+        Self {
+            kind_class: kind_class(&state.kind),
+            version: state.version,
+            duplicates: state.duplicates,
+            first_seen: Moment::new(state.first_seen, now),
+            last_seen: Moment::new(state.last_seen, now),
+            extra_info: state.extra_info().map(ToString::to_string),
+            reference: state.reference().map(plain),
+            reference_link: link("./", &[("reference", state.reference().unwrap_or_default()), ("since", "30d")]),
+            fields: state.fields.iter().map(field).collect(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Which deliveries a page asks for, and how it finds them without reading everything.
+
+use serde::Deserialize;
+use shared::{EventId, Timestamp};
+use store::{Cursor, Listing, Order, Reader, StoredDelivery};
+
+use super::{PAGE, layout::link, problem::Problem};
+use crate::{
+    output::human_time::{Moment, moment},
+    question::{AHEAD, Of, Question},
+};
+
+/// How many deliveries are read at once to pick from.
+const READ_AT_ONCE: u16 = 200;
+
+/// How many deliveries a page reads at most to pick from.
+const MOST_READ: usize = 1_000;
+
+/// From when on deliveries are shown, unless another time is asked for.
+pub const SINCE: &str = "24h";
+
+/// What the form has, as it came.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    pub kind: String,
+    pub entity: String,
+    pub reference: String,
+    pub text: String,
+    pub since: String,
+    pub until: String,
+    pub after: String,
+}
+
+/// The same, understood.
+pub struct Filter {
+    of: Of,
+    /// In lower case.
+    text: Option<String>,
+    since: Moment,
+    until: Option<Moment>,
+    after: Option<Cursor>,
+}
+
+/// What a page has found.
+pub struct Found {
+    /// The last one first.
+    pub deliveries: Vec<StoredDelivery>,
+    /// Where the next page begins.
+    pub next: Option<Cursor>,
+    /// How many were read, if they had to be picked from others.
+    pub searched: Option<usize>,
+}
+
+impl Asked {
+    /// Understands it.
+    ///
+    /// # Errors
+    /// When a time is none.
+    pub fn read(&self) -> Result<Filter, Problem> {
+        let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+        let time = |text: String| moment(&text).map_err(|fault| Problem::Unclear(format!("{text:?} is {fault}.")));
+        let of = Of { entity: given(&self.entity), reference: given(&self.reference), kind: given(&self.kind) };
+        Ok(Filter {
+            of,
+            text: given(&self.text).map(|text| text.to_lowercase()),
+            since: time(given(&self.since).unwrap_or_else(|| SINCE.to_owned()))?,
+            until: given(&self.until).map(time).transpose()?,
+            after: given(&self.after).map(Cursor::from_text),
+        })
+    }
+
+    /// A link to the same question on another page, or from another place on.
+    pub fn link(&self, page: &str, after: &str) -> String {
+        let Self { kind, entity, reference, text, since, until, .. } = self;
+        link(
+            page,
+            &[
+                ("kind", kind),
+                ("entity", entity),
+                ("reference", reference),
+                ("text", text),
+                ("since", since),
+                ("until", until),
+                ("after", after),
+            ],
+        )
+    }
+
+    /// Whether anything but the time is asked for.
+    pub fn is_narrowed(&self) -> bool {
+        [&self.kind, &self.entity, &self.reference, &self.text].iter().any(|field| !field.trim().is_empty())
+    }
+}
+
+impl Filter {
+    /// Whether what comes now belongs on the page.
+    pub fn is_live(&self) -> bool {
+        self.until.is_none() && self.after.is_none()
+    }
+
+    /// The question that the store can answer.
+    pub fn question(&self, reader: Reader, now: Timestamp) -> Question {
+        let end = self.until.map_or(now.plus(AHEAD), |until| until.before(now));
+        Question::about(reader, self.of.clone(), self.since.before(now)..end)
+    }
+
+    /// Whether a delivery is asked for.
+    pub fn is_about(&self, question: &Question, delivery: &StoredDelivery) -> bool {
+        question.is_about(delivery) && self.text.as_ref().is_none_or(|text| has(delivery, text))
+    }
+
+    /// A page of them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn page(&self, question: &Question) -> Result<Found, Problem> {
+        let Of { entity, reference, kind } = &self.of;
+        // An index has all others by themselves.
+        let picks = self.text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
+        // One more, to know whether there are more.
+        let limit = if picks { READ_AT_ONCE } else { PAGE + 1 };
+        let (order, after) = (Order::NewestFirst, self.after.clone());
+        let mut listing = Listing { times: question.times.clone(), order, after, limit };
+        let (mut deliveries, mut read, mut searched) = (Vec::<StoredDelivery>::new(), 0, 0);
+        loop {
+            let page = question.page(&listing).await?;
+            for delivery in page.items {
+                read += 1;
+                if !self.is_about(question, &delivery) {
+                    continue;
+                }
+                if deliveries.len() == usize::from(PAGE) {
+                    let next = deliveries.last().map(|last| after_id(&last.id));
+                    return Ok(Found { deliveries, next, searched: picks.then_some(searched) });
+                }
+                deliveries.push(delivery);
+                searched = read;
+            }
+            listing.after = page.next;
+            if listing.after.is_none() || (picks && read >= MOST_READ) {
+                return Ok(Found { deliveries, next: listing.after, searched: picks.then_some(read) });
+            }
+        }
+    }
+}
+
+/// The place right after a delivery: cursors of deliveries are their ids.
+fn after_id(id: &EventId) -> Cursor {
+    Cursor::from_text(id.to_string())
+}
+
+/// Whether a text is anywhere in what is shown of a delivery.
+fn has(delivery: &StoredDelivery, text: &str) -> bool {
+    let places = [
+        Some(delivery.entity.as_str()),
+        delivery.reference.as_deref(),
+        delivery.body.as_deref(),
+        delivery.cause.as_deref(),
+        Some(&delivery.request_id),
+        Some(&delivery.source_ip),
+    ];
+    delivery.id.to_string().contains(text)
+        || places.into_iter().flatten().any(|place| place.to_lowercase().contains(text))
+}

@@ -1,0 +1,92 @@
+//! What all pages have in common.
+
+use std::time::Duration;
+
+use shared::Timestamp;
+
+use super::{Shown, actions::Notice};
+use crate::{
+    output::human_time::{ago, to_the_second},
+    output::text::plain,
+};
+
+/// Which part of the inspector a page is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Deliveries,
+    States,
+    Registration,
+}
+
+/// The frame of a page.
+pub struct Layout {
+    pub part: Part,
+    /// The stack's name; `None` of the local run.
+    pub stack: Option<String>,
+    pub notice: Option<Notice>,
+}
+
+impl Layout {
+    /// The frame of a page, with the notice that nobody has seen yet.
+    pub fn of(shown: &Shown, part: Part) -> Self {
+        let notice = shown.notice.lock().ok().and_then(|mut notice| notice.take());
+        Self { part, stack: shown.target.choice.stack().map(plain), notice }
+    }
+}
+
+/// A moment as the pages show it, in UTC.
+pub struct Moment {
+    /// In full, to the microsecond.
+    pub exact: String,
+    /// To the second.
+    pub second: String,
+    /// `11-22`
+    pub day: String,
+    /// `09:30:00`
+    pub clock: String,
+    pub ago: String,
+}
+
+impl Moment {
+    /// As seen from now.
+    pub fn new(time: Timestamp, now: Timestamp) -> Self {
+        let exact = time.to_string();
+        let (day, clock) = (exact[5..10].to_owned(), exact[11..19].to_owned());
+        Self { second: to_the_second(time), day, clock, ago: ago(time, now), exact }
+    }
+}
+
+/// A duration, roughly.
+pub fn roughly(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        1..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// A relative link with what it asks for; what has no value is left out.
+pub fn link(page: &str, query: &[(&str, &str)]) -> String {
+    let mut written = url::form_urlencoded::Serializer::new(String::new());
+    written.extend_pairs(query.iter().filter(|(_, value)| !value.is_empty()));
+    match written.finish().as_str() {
+        "" => page.to_owned(),
+        query => format!("{page}?{query}"),
+    }
+}
+
+/// The class that gives a kind its colour.
+pub fn kind_class(kind: &str) -> &'static str {
+    match kind {
+        "whatsapp" => "whatsapp",
+        "builder" => "builder",
+        "online" => "online",
+        "partners" => "partners",
+        "package" => "package",
+        "quarantine" => "quarantine",
+        _ => "other",
+    }
+}

@@ -1,0 +1,60 @@
+//! The ledger as a bar over time: pure.
+
+use shared::Timestamp;
+
+use super::layout::{Moment, roughly};
+use crate::status::{Held, Segment};
+
+/// The length of the bar, in units of the drawing.
+const LENGTH: u64 = 1_000;
+
+/// The least that is seen of a time in which it was not ours.
+const LEAST: u64 = 4;
+
+/// A stretch of the bar, and a line of the table below it.
+pub struct Stretch {
+    pub held: &'static str,
+    pub class: &'static str,
+    pub from: Moment,
+    pub until: Moment,
+    pub lasted: String,
+    /// Where it is drawn.
+    pub x: u64,
+    pub width: u64,
+    pub title: String,
+}
+
+/// The stretches of a bar, in their order in time.
+pub fn stretches(segments: &[Segment], now: Timestamp) -> Vec<Stretch> {
+    let (Some(first), Some(last)) = (segments.first(), segments.last()) else { return Vec::new() };
+    let (start, whole) = (first.times.start, last.times.end.since(first.times.start).as_micros().max(1));
+    let place =
+        |time: Timestamp| u64::try_from(time.since(start).as_micros() * u128::from(LENGTH) / whole).unwrap_or(LENGTH);
+    let stretch = |segment: &Segment| {
+        let (held, class) = match segment.held {
+            Held::Ours => ("ours", "ours"),
+            Held::NotOurs => ("not ours", "not-ours"),
+            Held::Unknown => ("unknown", "unknown"),
+        };
+        let (x, end) = (place(segment.times.start), place(segment.times.end));
+        let width = match segment.held {
+            Held::NotOurs => (end - x).max(LEAST),
+            // A line as narrow as that looks like a fault of the drawing.
+            Held::Ours | Held::Unknown if end - x < LEAST / 2 => 0,
+            Held::Ours | Held::Unknown => end - x,
+        };
+        let (from, until) = (Moment::new(segment.times.start, now), Moment::new(segment.times.end, now));
+        let lasted = roughly(segment.times.end.since(segment.times.start));
+        Stretch {
+            title: format!("{held}, {} to {}, {lasted}", from.second, until.second),
+            x: x.min(LENGTH - width),
+            width,
+            held,
+            class,
+            from,
+            until,
+            lasted,
+        }
+    };
+    segments.iter().map(stretch).collect()
+}

@@ -1,0 +1,215 @@
+//! What comes while a page is open: one look at the table for all who listen, and none while nobody does.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    http::HeaderMap,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::stream;
+use store::{Reader, StoredDelivery};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    App, PAGE,
+    chart::Chart,
+    filter::{Asked, Filter},
+    now,
+    problem::Problem,
+    row::Row,
+};
+use crate::{
+    follow::{Follow, OVERLAP},
+    question::{Of, Question},
+};
+
+/// How often the table is looked at: each look costs read units on AWS.
+const ON_LOCAL_RUN: Duration = Duration::from_millis(500);
+const ON_STACK: Duration = Duration::from_secs(2);
+
+/// How many updates wait for a listener that does not keep up.
+const WAITING: usize = 1_024;
+
+/// Tells all who listen what comes.
+pub struct Live {
+    reader: Reader,
+    every: Duration,
+    updates: broadcast::Sender<Update>,
+    is_looking: Mutex<bool>,
+}
+
+/// What all who listen are told.
+#[derive(Clone)]
+enum Update {
+    /// A delivery has come.
+    Came(Arc<StoredDelivery>),
+    /// The table cannot be read, and why.
+    Trouble(Arc<str>),
+    /// It can be read again.
+    Recovered,
+}
+
+impl Live {
+    /// Looks at a table, when somebody listens.
+    pub fn new(reader: Reader, is_local: bool) -> Self {
+        let every = if is_local { ON_LOCAL_RUN } else { ON_STACK };
+        Self { reader, every, updates: broadcast::Sender::new(WAITING), is_looking: Mutex::new(false) }
+    }
+
+    fn listen(self: &Arc<Self>) -> broadcast::Receiver<Update> {
+        let mut is_looking = self.is_looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let updates = self.updates.subscribe();
+        if !*is_looking {
+            *is_looking = true;
+            tokio::spawn(Arc::clone(self).look());
+        }
+        updates
+    }
+
+    /// Looks until nobody listens any more.
+    async fn look(self: Arc<Self>) {
+        let start = now().minus(OVERLAP);
+        let mut follow = Follow::new(start, start, BTreeSet::new());
+        let question = Question::about(self.reader.clone(), Of::default(), start..start);
+        let mut looks = interval(self.every);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut in_trouble = false;
+        loop {
+            looks.tick().await;
+            if self.is_left() {
+                return;
+            }
+            // Whoever no longer listens misses nothing.
+            let tell = |update| drop(self.updates.send(update));
+            let came = |delivery| {
+                tell(Update::Came(Arc::new(delivery)));
+                Ok(true)
+            };
+            let looked = follow.look(&question, now(), came).await;
+            match &looked {
+                Err(error) => tell(Update::Trouble(format!("{error:#}").into())),
+                Ok(_) if in_trouble => tell(Update::Recovered),
+                Ok(_) => {}
+            }
+            in_trouble = looked.is_err();
+        }
+    }
+
+    /// Whether nobody listens; then the next who does begins anew.
+    fn is_left(&self) -> bool {
+        let mut is_looking = self.is_looking.lock().unwrap_or_else(PoisonError::into_inner);
+        *is_looking = self.updates.receiver_count() > 0;
+        !*is_looking
+    }
+}
+
+/// One page that is open.
+struct Listener {
+    filter: Filter,
+    question: Question,
+    updates: broadcast::Receiver<Update>,
+    /// What its page shows, the last one first.
+    shown: Vec<StoredDelivery>,
+    waiting: VecDeque<Event>,
+    /// Whether the chart is another than the page has.
+    chart_is_old: bool,
+}
+
+/// The stream of what comes: rows, and the chart of what the page shows with them.
+pub async fn stream(State(shown): App, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+    // A browser that comes back says what it has seen last.
+    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).to_owned();
+    let filter = Asked { after: String::new(), ..asked }.read()?;
+    let updates = shown.live.listen();
+    let question = filter.question(shown.target.reader.clone(), now());
+    let there = filter.page(&question).await?.deliveries;
+    let mut listener =
+        Listener { filter, question, updates, shown: Vec::new(), waiting: VecDeque::new(), chart_is_old: false };
+    listener.catch_up(there, &seen);
+    let events = stream::unfold(listener, async |mut listener| {
+        let event = listener.next().await?;
+        Some((Ok::<_, Infallible>(event), listener))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+impl Listener {
+    /// What came between the page and now.
+    fn catch_up(&mut self, there: Vec<StoredDelivery>, seen: &str) {
+        let is_new = |delivery: &&StoredDelivery| delivery.id.to_string().as_str() > seen;
+        let missed = there.len() == usize::from(PAGE) && !seen.is_empty() && there.iter().all(|one| is_new(&one));
+        let rows: Vec<Event> = there.iter().take_while(is_new).map(row).collect();
+        self.waiting.extend(missed.then(|| Event::default().event("missed").data("")));
+        self.chart_is_old = !rows.is_empty();
+        self.waiting.extend(rows.into_iter().rev());
+        self.shown = there;
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            if self.chart_is_old && self.updates.is_empty() {
+                self.chart_is_old = false;
+                self.waiting.extend(self.chart());
+                continue;
+            }
+            match self.updates.recv().await {
+                Ok(Update::Came(delivery)) => self.came(&delivery),
+                Ok(Update::Trouble(cause)) => return Some(Event::default().event("trouble").data(&*cause)),
+                Ok(Update::Recovered) => return Some(Event::default().event("recovered").data("")),
+                Err(RecvError::Lagged(_)) => return Some(Event::default().event("missed").data("")),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    fn came(&mut self, delivery: &StoredDelivery) {
+        let place = self.shown.partition_point(|shown| shown.id > delivery.id);
+        let is_there = self.shown.get(place).is_some_and(|shown| shown.id == delivery.id);
+        let is_older = place == usize::from(PAGE);
+        if is_there || is_older || !self.filter.is_about(&self.question, delivery) {
+            return;
+        }
+        self.shown.insert(place, delivery.clone());
+        self.shown.truncate(usize::from(PAGE));
+        self.waiting.push_back(row(delivery));
+        self.chart_is_old = true;
+    }
+
+    fn chart(&self) -> Option<Event> {
+        let chart = Drawing { chart: Chart::of(&self.shown, now())? }.render().ok()?;
+        Some(Event::default().event("chart").data(chart))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "chart.html")]
+struct Drawing {
+    chart: Chart,
+}
+
+#[derive(Template)]
+#[template(path = "row.html")]
+struct Came {
+    row: Row,
+}
+
+fn row(delivery: &StoredDelivery) -> Event {
+    let html = Came { row: Row::of(delivery, now()) }.render().unwrap_or_default();
+    Event::default().event("row").id(delivery.id.to_string()).data(html)
+}

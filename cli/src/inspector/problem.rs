@@ -1,0 +1,60 @@
+//! What is shown in place of a page.
+
+use anyhow::Error;
+use askama::Template;
+use axum::{
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+use store::StoreError;
+
+/// Why there is no page.
+pub enum Problem {
+    /// What was asked for is not there.
+    NotFound(String),
+    /// What was asked cannot be understood.
+    Unclear(String),
+    /// It cannot be told, for a cause that is not in the question.
+    Failed(Error),
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Page {
+    title: &'static str,
+    message: String,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error.downcast_ref::<StoreError>() {
+            Some(StoreError::InvalidCursor) => Self::Unclear("This page is not of this list.".to_owned()),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, title, message) = match self {
+            Self::NotFound(message) => (StatusCode::NOT_FOUND, "Not here", message),
+            Self::Unclear(message) => (StatusCode::BAD_REQUEST, "Not understood", message),
+            Self::Failed(error) => (StatusCode::BAD_GATEWAY, "Not to be had", format!("{error:#}")),
+        };
+        (status, render(&Page { title, message })).into_response()
+    }
+}
+
+/// A page as an answer.
+pub fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

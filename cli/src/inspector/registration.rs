@@ -1,0 +1,147 @@
+//! What is registered, and the ledger of it.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use serde::Deserialize;
+use shared::Timestamp;
+use store::{Change, Listing, Order};
+
+use super::{
+    App, Shown,
+    layout::{Layout, Moment, Part, link, roughly},
+    ledger_bar::{Stretch, stretches},
+    now,
+    problem::{Problem, render},
+};
+use crate::{
+    output::{human_time::minutes, text::plain},
+    status::{Status, Whereabouts},
+    webhook::changes_since,
+};
+
+/// The times that can be chosen: their names in the link, what they are called, and their hours.
+const TIMES: [(&str, &str, u64); 3] = [("24h", "24 hours", 24), ("7d", "7 days", 7 * 24), ("30d", "30 days", 30 * 24)];
+
+/// How many entries before the time are read to know where the webhook pointed when it began.
+const BEFORE: u16 = 20;
+
+/// The most entries that are listed.
+const LISTED: usize = 200;
+
+/// Which time.
+#[derive(Deserialize)]
+pub struct Which {
+    #[serde(default)]
+    time: String,
+}
+
+#[derive(Template)]
+#[template(path = "registration.html")]
+struct Page {
+    layout: Layout,
+    is_local: bool,
+    whereabouts: &'static str,
+    headline: &'static str,
+    facts: Vec<(&'static str, String)>,
+    times: Vec<Tab>,
+    time_name: &'static str,
+    stretches: Vec<Stretch>,
+    not_ours: String,
+    entries: Vec<Entry>,
+    in_all: usize,
+    status: String,
+}
+
+struct Tab {
+    name: &'static str,
+    link: String,
+    is_current: bool,
+}
+
+struct Entry {
+    time: Moment,
+    what: String,
+    class: &'static str,
+    cause: Option<String>,
+    action: String,
+    registered: String,
+    not_ours: Option<(Moment, Moment, String)>,
+}
+
+/// The page.
+pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Response, Problem> {
+    let now = now();
+    let (name, time_name, hours) = TIMES.into_iter().find(|(name, ..)| *name == which.time).unwrap_or(TIMES[0]);
+    let status = read(&shown, now.minus(Duration::from_secs(hours * 3_600)), now).await?;
+    let entries: Vec<Entry> = status.in_time().take(LISTED).map(|change| Entry::of(change, now)).collect();
+    let tab = |(tab, tab_name, _)| Tab {
+        name: tab_name,
+        link: link("registration", &[("time", tab)]),
+        is_current: tab == name,
+    };
+    Ok(render(&Page {
+        layout: Layout::of(&shown, Part::Registration),
+        is_local: shown.target.webhook.is_some(),
+        whereabouts: status.whereabouts().name(),
+        headline: headline(&status.whereabouts()),
+        facts: status.facts().into_iter().map(|(name, fact)| (name, plain(&fact))).collect(),
+        times: TIMES.into_iter().map(tab).collect(),
+        time_name,
+        stretches: stretches(&status.segments(), now),
+        not_ours: minutes(status.not_ours()),
+        in_all: status.in_time().count(),
+        entries,
+        status: format!("cargo hooks webhook status --since {name}{}", shown.target.choice.arguments()),
+    }))
+}
+
+fn headline(whereabouts: &Whereabouts) -> &'static str {
+    match whereabouts {
+        Whereabouts::Ours => "Ours is registered",
+        Whereabouts::Elsewhere => "Another URL is registered",
+        Whereabouts::Nowhere => "Nothing is registered",
+        Whereabouts::Unknown => "Not checked yet",
+    }
+}
+
+/// The status for a time, with what came right before it.
+async fn read(shown: &Shown, start: Timestamp, now: Timestamp) -> Result<Status, Problem> {
+    let ledger = &shown.target.ledger;
+    let registration = ledger.read().await?;
+    let needed = Status::start(&registration, start);
+    let mut changes = changes_since(ledger, needed).await?;
+    let times = Timestamp::from_micros(0)..needed;
+    let listing = Listing { times, order: Order::NewestFirst, after: None, limit: BEFORE };
+    changes.extend(ledger.changes(&listing).await?.items);
+    Ok(Status::new(registration, changes, start..now, LISTED))
+}
+
+impl Entry {
+    fn of(change: &Change, now: Timestamp) -> Self {
+        use store::ChangeKind::{
+            Contested, Drift, Failed, NotVerified, Registered, Repaired, Restored, Returned, Rotated, Set,
+        };
+        let not_ours = change.not_ours.as_ref().map(|window| {
+            let lasted = roughly(window.end.since(window.start));
+            (Moment::new(window.start, now), Moment::new(window.end, now), lasted)
+        });
+        Self {
+            time: Moment::new(change.at, now),
+            what: change.kind.name().replace('_', " "),
+            class: match change.kind {
+                Registered | Repaired | Returned | Rotated => "good",
+                Drift | Contested | Failed | NotVerified => "bad",
+                Set | Restored => "plain",
+            },
+            cause: change.cause.as_deref().map(plain),
+            action: plain(&change.action),
+            registered: change.registered.as_deref().map_or_else(|| "nothing".to_owned(), plain),
+            not_ours,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A delivery as a line of a list.
+
+use shared::Timestamp;
+use store::StoredDelivery;
+
+use super::layout::{Moment, kind_class, link};
+use crate::output::text::plain;
+
+/// The line.
+pub struct Row {
+    pub id: String,
+    pub link: String,
+    pub time: Moment,
+    pub kind: String,
+    pub kind_class: &'static str,
+    pub entity: String,
+    pub entity_link: String,
+    pub reference: Option<String>,
+    pub reference_link: String,
+    pub extra_info: Option<String>,
+    pub is_duplicate: bool,
+    pub is_quarantined: bool,
+}
+
+impl Row {
+    /// As seen from now.
+    pub fn of(delivery: &StoredDelivery, now: Timestamp) -> Self {
+        let id = delivery.id.to_string();
+        Self {
+            link: link("delivery", &[("id", &id)]),
+            time: Moment::new(delivery.received_at, now),
+            kind: plain(&delivery.kind),
+            kind_class: kind_class(&delivery.kind),
+            entity: plain(delivery.entity.as_str()),
+            entity_link: link("entity", &[("name", delivery.entity.as_str())]),
+            reference: delivery.reference.as_deref().map(plain),
+            reference_link: link(
+                "./",
+                &[("reference", delivery.reference.as_deref().unwrap_or_default()), ("since", "30d")],
+            ),
+            extra_info: delivery.extra_info.as_ref().map(ToString::to_string),
+            is_duplicate: delivery.duplicate_of.is_some(),
+            is_quarantined: delivery.body_bytes.is_some(),
+            id,
+        }
+    }
+}

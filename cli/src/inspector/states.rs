@@ -1,0 +1,116 @@
+//! The states of a kind.
+
+use askama::Template;
+use axum::{
+    extract::{Query, State as Extract},
+    response::Response,
+};
+use serde::Deserialize;
+use shared::{Integer, Kind, Timestamp};
+use store::{Cursor, State};
+
+use super::{
+    App, PAGE,
+    layout::{Layout, Moment, Part, kind_class, link},
+    now,
+    problem::{Problem, render},
+};
+use crate::output::text::plain;
+
+/// The kinds of which there are states by their names.
+const KINDS: [&str; 5] = ["whatsapp", "builder", "online", "partners", "package"];
+
+/// Which ones, and from where on.
+#[derive(Deserialize)]
+#[serde(default)]
+pub struct Which {
+    kind: String,
+    status: String,
+    after: String,
+}
+
+impl Default for Which {
+    fn default() -> Self {
+        Self { kind: KINDS[0].to_owned(), status: String::new(), after: String::new() }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "states.html")]
+struct Page {
+    layout: Layout,
+    kinds: Vec<Tab>,
+    kind: String,
+    status: String,
+    rows: Vec<Row>,
+    first: String,
+    next: Option<String>,
+    is_first: bool,
+}
+
+struct Tab {
+    name: String,
+    class: &'static str,
+    link: String,
+    is_current: bool,
+}
+
+struct Row {
+    link: String,
+    entity: String,
+    extra_info: Option<String>,
+    reference: Option<String>,
+    events: u64,
+    duplicates: u64,
+    last_seen: Moment,
+}
+
+/// The page.
+pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Response, Problem> {
+    let now = now();
+    let status = match which.status.trim() {
+        "" => None,
+        text => Some(Integer::parse(text).ok_or_else(|| {
+            Problem::Unclear(format!("{:?} is not a whole number of at most 38 digits.", plain(text)))
+        })?),
+    };
+    let after = Some(which.after.as_str()).filter(|after| !after.is_empty()).map(Cursor::from_text);
+    let kind = Kind::of(which.kind.trim());
+    let page = shown.target.reader.states(&kind, status.as_ref(), after.as_ref(), PAGE).await?;
+    let here = |after: &str| link("states", &[("kind", kind.as_str()), ("status", &which.status), ("after", after)]);
+    Ok(render(&Page {
+        layout: Layout::of(&shown, Part::States),
+        kinds: tabs(kind.as_str()),
+        kind: plain(kind.as_str()),
+        rows: page.items.iter().map(|state| Row::of(state, now)).collect(),
+        first: here(""),
+        next: page.next.map(|next| here(next.as_str())),
+        is_first: after.is_none(),
+        status: plain(which.status.trim()),
+    }))
+}
+
+fn tabs(current: &str) -> Vec<Tab> {
+    let others = Some(current).filter(|current| !KINDS.contains(current));
+    let tab = |kind: &str| Tab {
+        name: plain(kind),
+        class: kind_class(kind),
+        link: link("states", &[("kind", kind)]),
+        is_current: kind == current,
+    };
+    KINDS.into_iter().chain(others).map(tab).collect()
+}
+
+impl Row {
+    fn of(state: &State, now: Timestamp) -> Self {
+        Self {
+            link: link("entity", &[("name", state.entity.as_str())]),
+            entity: plain(state.entity.as_str()),
+            extra_info: state.extra_info().map(ToString::to_string),
+            reference: state.reference().map(plain),
+            events: state.version,
+            duplicates: state.duplicates,
+            last_seen: Moment::new(state.last_seen, now),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What each event of an entity changed, compared with the event before it: pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use store::StoredDelivery;
+
+use crate::output::{json_layout, text::plain};
+
+/// The most characters of a value that are shown; the delivery's own page has all.
+const LONGEST: usize = 80;
+
+/// A member of a body, compared with the same member of the event before.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another value.
+    Changed { name: String, from: String, to: String },
+    /// The event before did not have it.
+    Added { name: String, to: String },
+}
+
+/// What an event has that the event before did not have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Updates first.
+    pub values: Vec<Change>,
+    /// The names that only the event before had. The state keeps their values.
+    pub missing: String,
+}
+
+impl Changes {
+    /// Whether the two say the same.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.missing.is_empty()
+    }
+}
+
+impl Change {
+    /// Whether it is the update that the provider reports.
+    pub fn is_update(&self) -> bool {
+        let (Self::Changed { name, .. } | Self::Added { name, .. }) = self;
+        name.ends_with("_extra_info")
+    }
+}
+
+/// What there is to say of a delivery in a history.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It repeats an event, and changes nothing.
+    Duplicate,
+    /// There is no event before it.
+    First,
+    /// What it has that the event before did not have.
+    Changes(Changes),
+    /// The event before is not known, or one of the two has no members.
+    Unknown,
+}
+
+/// The steps of the first so many deliveries of a history whose last one is first. Those after them are only compared with;
+/// `is_whole` says that there are none after those.
+pub fn steps(history: &[StoredDelivery], number: usize, is_whole: bool) -> Vec<Step> {
+    let step = |(place, delivery): (usize, &StoredDelivery)| {
+        if delivery.duplicate_of.is_some() {
+            return Step::Duplicate;
+        }
+        let before = history.get(place + 1..).unwrap_or_default().iter().find(|other| other.duplicate_of.is_none());
+        match before {
+            Some(before) => compare(before, delivery),
+            None if is_whole => Step::First,
+            None => Step::Unknown,
+        }
+    };
+    history.iter().enumerate().take(number).map(step).collect()
+}
+
+fn compare(before: &StoredDelivery, after: &StoredDelivery) -> Step {
+    let (Some(before), Some(after)) = (members(before), members(after)) else { return Step::Unknown };
+    let mut changes: Vec<Change> = Vec::new();
+    for (name, to) in &after {
+        match before.get(name) {
+            None => changes.push(Change::Added { name: plain(name), to: shown(to) }),
+            Some(from) if compact(from) != compact(to) => {
+                changes.push(Change::Changed { name: plain(name), from: shown(from), to: shown(to) });
+            }
+            Some(_) => {}
+        }
+    }
+    changes.sort_by_key(|change| !change.is_update());
+    let missing: Vec<String> =
+        before.keys().filter(|name| !after.contains_key(*name)).map(|name| plain(name)).collect();
+    Step::Changes(Changes { values: changes, missing: missing.join(", ") })
+}
+
+/// The values as they came: a number keeps its digits.
+fn members(delivery: &StoredDelivery) -> Option<BTreeMap<String, Box<RawValue>>> {
+    serde_json::from_str(delivery.body.as_deref()?).ok()
+}
+
+fn compact(value: &RawValue) -> String {
+    json_layout::compact(value.get())
+}
+
+/// A text without its quotes, anything else as it came, and of either the beginning.
+fn shown(value: &RawValue) -> String {
+    let text = serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| compact(value));
+    let mut characters = text.chars();
+    let beginning: String = characters.by_ref().take(LONGEST).collect();
+    let dots = if characters.next().is_some() { "…" } else { "" };
+    plain(&beginning) + dots
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{Entity, EventId, Timestamp};
+
+    use super::*;
+
+    fn delivery(minute: i64, body: &str, duplicate_of: Option<i64>) -> StoredDelivery {
+        let at = |minute: i64| Timestamp::from_micros(1_795_339_800_000_000 + minute * 60_000_000);
+        let id = |minute: i64| EventId::new(at(minute), [0; 8]);
+        StoredDelivery {
+            id: id(minute),
+            entity: Entity::named("builder#1"),
+            kind: "builder".to_owned(),
+            received_at: at(minute),
+            source_ip: String::new(),
+            request_id: String::new(),
+            fingerprint: String::new(),
+            duplicate_of: duplicate_of.map(id),
+            reference: None,
+            extra_info: None,
+            body: Some(body.to_owned()),
+            cause: None,
+            body_bytes: None,
+        }
+    }
+
+    #[test]
+    fn an_event_is_compared_with_the_event_before_and_not_with_a_duplicate() {
+        let history = [
+            delivery(3, r#"{"a":"same","builder_extra_info": 2,"long":12345678901234567890123}"#, None),
+            delivery(2, r#"{"a":"same","builder_extra_info":1,"gone":true}"#, Some(1)),
+            delivery(1, r#"{"a":"same","builder_extra_info":1,"gone":true}"#, None),
+        ];
+        let values = vec![
+            Change::Changed { name: "builder_extra_info".to_owned(), from: "1".to_owned(), to: "2".to_owned() },
+            Change::Added { name: "long".to_owned(), to: "12345678901234567890123".to_owned() },
+        ];
+        let changes = Changes { values, missing: "gone".to_owned() };
+        assert_eq!(steps(&history, 3, true), [Step::Changes(changes), Step::Duplicate, Step::First]);
+        assert_eq!(steps(&history, 3, false)[2], Step::Unknown, "an older one may be on the next page");
+        assert_eq!(steps(&history, 1, true).len(), 1);
+    }
+
+    #[test]
+    fn another_layout_is_no_change_and_long_values_are_cut() {
+        let long = "x".repeat(100);
+        let history = [
+            delivery(2, &format!(r#"{{"a":[1, 2],"b":"{long}"}}"#), None),
+            delivery(1, r#"{"a":[1,2],"b":"\u001b[2J"}"#, None),
+        ];
+        let Step::Changes(changes) = &steps(&history, 1, true)[0] else { panic!("compared") };
+        let cut = format!("{}…", "x".repeat(80));
+        let values = vec![Change::Changed { name: "b".to_owned(), from: "\\u{1b}[2J".to_owned(), to: cut }];
+        assert_eq!(changes, &Changes { values, missing: String::new() });
+    }
+}

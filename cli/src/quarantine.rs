@@ -1,0 +1,223 @@
+//! `hooks quarantine`: what could not be decoded when it came, and another try at it.
+
+mod outcome;
+
+use std::{fmt::Write, ops::Range, process::ExitCode, time::SystemTime};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use shared::{EventId, Timestamp};
+use store::{Listing, Order, Quarantine, Reader, Retried, SealedReader, StoreError, StoredDelivery};
+
+use self::outcome::Outcome;
+use crate::{
+    consent::Consent,
+    events::in_full,
+    output::{
+        Output,
+        human_time::{Moment, moment, to_the_second},
+        json, print, print_bytes,
+        progress::Progress,
+        tables,
+    },
+    question::{PAGE, span},
+    target::{Choice, Target},
+};
+
+/// What to do, and how to show it.
+#[derive(Args)]
+pub struct Quarantined {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    target: Choice,
+    /// How to show it. As json each delivery is an object on a line of its own.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+enum Command {
+    /// Lists what was quarantined, the last one first.
+    List {
+        /// From when on: a time ago, such as 90m, 36h or 7d, or a moment, such as 2026-11-22T09:30:00Z.
+        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = moment)]
+        since: Moment,
+        /// Until when, not included; else until now.
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        until: Option<Moment>,
+        /// At most so many.
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Shows everything about one of them, or its bytes.
+    #[command(after_help = "Exit code: 0, or 1 when there is none with this id.")]
+    Show {
+        /// Its id, as the receiver answered it.
+        id: EventId,
+        /// Write the bytes as they were received, and nothing else, whatever --output says. Asks first, as they may hold
+        /// secrets.
+        #[arg(long)]
+        raw: bool,
+        #[command(flatten)]
+        consent: Consent,
+    },
+    /// Decodes them again with this program, for instance after a fix, and records what is an event by now.
+    #[command(
+        after_help = "An event is recorded with its old id and time; it changes the state as if it had been held up on its way. What still cannot be\ndecoded stays in quarantine. Doing it again changes nothing.\nExit code: 0, or 1 when one of the ids is not in quarantine and never was, or an item cannot be read."
+    )]
+    Retry {
+        #[command(flatten)]
+        which: Which,
+        /// With --since: until when, not included; else until now.
+        #[arg(long, value_name = "TIME", requires = "since", conflicts_with = "ids", value_parser = moment)]
+        until: Option<Moment>,
+    },
+}
+
+/// Which of them to try again.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Their ids.
+    ids: Vec<EventId>,
+    /// All that were received from then on: a time ago, such as 90m, 36h or 7d, or a moment, such as 2026-11-22T09:30:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
+}
+
+/// Does it.
+///
+/// # Errors
+/// When it fails.
+pub async fn run(Quarantined { command, target, output }: Quarantined) -> Result<ExitCode> {
+    let now = Timestamp::from(SystemTime::now());
+    let target = Target::find(target).await?;
+    let quarantine = Quarantine::new(target.dynamodb.clone(), target.settings.clone());
+    match command {
+        Command::List { since, until, limit } => list(&quarantine, span(since, until, now), limit, output).await,
+        Command::Show { id, raw: false, .. } => show(&quarantine, &id, output).await,
+        Command::Show { id, raw: true, consent } => {
+            let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
+            show_bytes(&sealed, &id, &consent).await
+        }
+        Command::Retry { which: Which { mut ids, since }, until } => {
+            if let Some(since) = since {
+                ids = received(&quarantine, span(since, until, now)).await?;
+            }
+            retry(&quarantine, &target.reader, &ids, output).await
+        }
+    }
+}
+
+async fn list(quarantine: &Quarantine, times: Range<Timestamp>, limit: usize, output: Output) -> Result<ExitCode> {
+    let since = to_the_second(times.start);
+    // One more, to know whether there are more.
+    let mut found = read(quarantine, times, Order::NewestFirst, limit.saturating_add(1)).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let mut shown = String::new();
+    match output {
+        Output::Json => {
+            for delivery in &found {
+                shown += &json::delivery(delivery)?;
+            }
+        }
+        Output::Table if found.is_empty() && !more => writeln!(shown, "Nothing was quarantined since {since}.")?,
+        Output::Table => {
+            writeln!(shown, "{}", tables::quarantined(&found))?;
+            if more {
+                writeln!(shown, "The last {} since {since}; --limit shows more.", found.len())?;
+            }
+        }
+    }
+    print(&shown)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(quarantine: &Quarantine, id: &EventId, output: Output) -> Result<ExitCode> {
+    let found = quarantine.find(id).await?;
+    let delivery = found.with_context(|| format!("there is nothing in quarantine with the id {id}"))?;
+    print(&match output {
+        Output::Json => json::delivery(&delivery)?,
+        Output::Table => in_full(&delivery),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show_bytes(sealed: &SealedReader, id: &EventId, consent: &Consent) -> Result<ExitCode> {
+    consent.ask(&format!("Show the body of {id}? It may hold secrets."))?;
+    let bytes = sealed.quarantined(id).await?;
+    print_bytes(&bytes.with_context(|| format!("there are no bytes in quarantine with the id {id}"))?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All that were received within a time, in the order in which they came: of two with the same body the second is the
+/// duplicate.
+async fn received(quarantine: &Quarantine, times: Range<Timestamp>) -> Result<Vec<EventId>> {
+    let found = read(quarantine, times, Order::OldestFirst, usize::MAX).await?;
+    Ok(found.iter().map(|delivery| delivery.id).collect())
+}
+
+async fn read(
+    quarantine: &Quarantine,
+    times: Range<Timestamp>,
+    order: Order,
+    most: usize,
+) -> Result<Vec<StoredDelivery>> {
+    let mut found = Vec::new();
+    let mut listing = Listing { times, order, after: None, limit: PAGE };
+    loop {
+        listing.limit = u16::try_from(most - found.len()).unwrap_or(PAGE).min(PAGE);
+        let page = quarantine.list(&listing).await?;
+        found.extend(page.items);
+        listing.after = page.next;
+        if listing.after.is_none() || found.len() >= most {
+            return Ok(found);
+        }
+    }
+}
+
+/// How many of them became what.
+#[derive(Default)]
+struct Sum {
+    recorded: usize,
+    undecodable: usize,
+    failed: usize,
+}
+
+async fn retry(quarantine: &Quarantine, reader: &Reader, ids: &[EventId], output: Output) -> Result<ExitCode> {
+    let mut sum = Sum::default();
+    let progress = Progress::to(ids.len() as u64);
+    for (done, id) in (1..).zip(ids) {
+        let outcome = try_again(quarantine, reader, id).await?;
+        match outcome {
+            Outcome::Tried(Retried::Recorded { .. }) => sum.recorded += 1,
+            Outcome::Tried(Retried::Undecodable(_) | Retried::BytesGone) => sum.undecodable += 1,
+            Outcome::RecordedBefore(_) => {}
+            Outcome::Tried(Retried::NotQuarantined) | Outcome::Unreadable(_) => sum.failed += 1,
+        }
+        progress.print(&match output {
+            Output::Json => json::line(&outcome.json(id))?,
+            Output::Table => format!("{id}  {outcome}\n"),
+        })?;
+        progress.reached(done, format!("{done} of {}", ids.len()));
+    }
+    if output == Output::Table {
+        progress.print(&format!("{} recorded, {} still undecodable.\n", sum.recorded, sum.undecodable))?;
+    }
+    Ok(if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn try_again(quarantine: &Quarantine, reader: &Reader, id: &EventId) -> Result<Outcome> {
+    match quarantine.retry(id).await {
+        Ok(Retried::NotQuarantined) => {
+            let event = reader.delivery(id).await?.filter(|delivery| delivery.body.is_some());
+            Ok(event.map_or(Outcome::Tried(Retried::NotQuarantined), |event| Outcome::RecordedBefore(Box::new(event))))
+        }
+        Ok(retried) => Ok(Outcome::Tried(retried)),
+        Err(error @ (StoreError::Corrupt { .. } | StoreError::Conflict)) => Ok(Outcome::Unreadable(error)),
+        Err(error) => Err(error).with_context(|| format!("{id} and what comes after it was not tried")),
+    }
+}

@@ -1,0 +1,363 @@
+//! `hooks replay`: hands stored events to a consumer once more.
+
+mod checkpoint;
+mod destination;
+mod handover;
+
+use std::{
+    env,
+    ops::Range,
+    pin::{Pin, pin},
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{ArgGroup, Args};
+use serde::Serialize;
+use serde_json::json;
+use shared::{EventId, Timestamp};
+use store::{Reader, StoredDelivery};
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::{
+    checkpoint::{Checkpoint, Place, Tally},
+    destination::Destination,
+    handover::{Handover, Parcel},
+};
+use crate::{
+    dev::interrupted,
+    output::{Output, print, progress::Progress, text},
+    question::{Of, Question, Walk, Within},
+    target::{Choice, Target},
+};
+
+/// Which events, and where to.
+#[derive(Args)]
+#[command(
+    group(ArgGroup::new("which").required(true).args(["ids", "since"])),
+    // It has to be given.
+    mut_arg("since", |since| since.hide_default_value(true)),
+)]
+pub struct Replay {
+    /// The events' ids. They are handed over as they came, in whatever order they are given.
+    #[arg(value_name = "ID", conflicts_with_all = ["until", "Of"])]
+    ids: Vec<EventId>,
+    #[command(flatten)]
+    of: Of,
+    #[command(flatten)]
+    within: Within,
+    /// Hand over those as well that repeat an earlier one.
+    #[arg(long)]
+    with_duplicates: bool,
+    /// The consumer: https, or http to a loopback address. Neither the provider nor this webhook.
+    #[arg(long, value_name = "URL")]
+    to: String,
+    /// At most so many events a second.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rate: u32,
+    #[command(flatten)]
+    start: Start,
+    #[command(flatten)]
+    target: Choice,
+    /// How to show what was done. As json it is an object on one line.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// Where to begin when the same replay was started before and has not come to its end.
+#[derive(Args, Clone, Copy)]
+#[group(multiple = false)]
+struct Start {
+    /// Go on after the event that was acknowledged last.
+    #[arg(long)]
+    resume: bool,
+    /// Begin anew.
+    #[arg(long)]
+    restart: bool,
+}
+
+/// By what a replay is told from others. Only a hash of it is written.
+#[derive(Serialize)]
+struct Identity<'a> {
+    webhook: &'a str,
+    events_table: &'a str,
+    ids: Vec<String>,
+    of: &'a Of,
+    within: &'a Within,
+    with_duplicates: bool,
+    to: &'a str,
+}
+
+/// Hands them over, one after the other.
+///
+/// # Errors
+/// When they cannot be read, the destination cannot be one, or the same replay was not finished before. When the consumer
+/// has not taken one, the message says so, and how to go on.
+pub async fn run(mut replay: Replay) -> Result<ExitCode> {
+    replay.ids.sort();
+    replay.ids.dedup();
+    let target = Target::find(replay.target).await?;
+    let to = Destination::parse(&replay.to, &target.partner_api, &target.address)?;
+    let times = match &replay.ids[..] {
+        [] => replay.within.times(Timestamp::from(SystemTime::now())),
+        [first, .., last] => first.received_at()..last.received_at(),
+        [only] => only.received_at()..only.received_at(),
+    };
+    let identity = Identity {
+        webhook: &target.address,
+        events_table: &target.settings.events_table,
+        ids: replay.ids.iter().map(EventId::to_string).collect(),
+        of: &replay.of,
+        within: &replay.within,
+        with_duplicates: replay.with_duplicates,
+        to: to.expose(),
+    };
+    let folder = checkpoint::folder(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"))?;
+    let place = Place::take(&folder, &identity)?;
+    let checkpoint = replay.start.from(place.read()?, times, &to)?;
+    let question = Question::about(target.reader.clone(), replay.of, checkpoint.times.clone());
+    question.check_entity().await?;
+    let pages = match &replay.ids[..] {
+        [] => Pages::Asked(question.walk(checkpoint.last.as_ref())),
+        ids => Pages::Named(Some(read(&target.reader, ids, checkpoint.last).await?)),
+    };
+    place.write(&checkpoint)?;
+    let mut course = Course {
+        handover: Handover::to(&to),
+        rate: replay.rate,
+        with_duplicates: replay.with_duplicates,
+        place,
+        checkpoint,
+    };
+    let done = course.take(pages).await;
+    if done.is_ok() {
+        course.place.clear()?;
+    }
+    print(&course.told(done.is_ok(), replay.output))?;
+    let before = text::events(course.checkpoint.tally.handed_over);
+    done.map(|()| ExitCode::SUCCESS).map_err(|stop| {
+        anyhow!("{stop:#}. {before} handed over to {to} before; go on with: {}", go_on(env::args_os().skip(1)))
+    })
+}
+
+impl Start {
+    /// Where to begin, with what is left of an earlier run.
+    fn from(self, left: Option<Checkpoint>, times: Range<Timestamp>, to: &Destination) -> Result<Checkpoint> {
+        match left {
+            Some(left) if self.resume => Ok(left),
+            Some(left) if !self.restart => {
+                let last = left.last.map(|id| format!(", the last one {id}")).unwrap_or_default();
+                let handed_over = text::events(left.tally.handed_over);
+                bail!(
+                    "this replay was started before and has not come to its end: {handed_over} handed over to {to}{last}; \
+                     --resume goes on after that, --restart begins anew"
+                )
+            }
+            None if self.resume => {
+                bail!(
+                    "there is nothing to resume: no replay of these events to {to} is unfinished; leave out --resume to start it"
+                )
+            }
+            _ => Ok(Checkpoint::start(times)),
+        }
+    }
+}
+
+/// What is to be handed over, as it came.
+enum Pages<'a> {
+    Asked(Walk<'a>),
+    Named(Option<Vec<StoredDelivery>>),
+}
+
+impl Pages<'_> {
+    async fn next(&mut self) -> Result<Option<Vec<StoredDelivery>>> {
+        match self {
+            Self::Asked(walk) => walk.next_page().await,
+            Self::Named(deliveries) => Ok(deliveries.take()),
+        }
+    }
+}
+
+/// Reads those that are named and not yet done; all of them are there before any is handed over.
+async fn read(reader: &Reader, ids: &[EventId], done: Option<EventId>) -> Result<Vec<StoredDelivery>> {
+    let mut deliveries = Vec::new();
+    for id in ids.iter().filter(|id| done.is_none_or(|done| **id > done)) {
+        let found = reader.delivery(id).await?;
+        deliveries.push(found.with_context(|| format!("there is no event {id}; if it came just now, try again"))?);
+    }
+    Ok(deliveries)
+}
+
+/// A replay on its way.
+struct Course {
+    handover: Handover,
+    /// Events a second.
+    rate: u32,
+    with_duplicates: bool,
+    place: Place,
+    checkpoint: Checkpoint,
+}
+
+impl Course {
+    /// Hands over what is there, to the end or to the first that is not taken.
+    async fn take(&mut self, mut pages: Pages<'_>) -> Result<()> {
+        let start = self.checkpoint.times.start;
+        let micros = |at: Timestamp| u64::try_from(at.since(start).as_micros()).unwrap_or(u64::MAX);
+        let progress = Progress::to(micros(self.checkpoint.times.end));
+        let began = std::time::Instant::now();
+        let mut ticks = interval(Duration::from_secs(1) / self.rate);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interrupted = pin!(interrupted());
+        let mut number = 0_u32;
+        while let Some(page) = pages.next().await? {
+            for delivery in page {
+                let received_at = delivery.received_at;
+                let Some(parcel) = self.pack(delivery) else { continue };
+                let id = parcel.id;
+                self.wait(&mut ticks, interrupted.as_mut()).await?;
+                self.handover.hand(parcel).await.with_context(|| format!("event {id} was not taken"))?;
+                self.checkpoint.last = Some(id);
+                self.checkpoint.tally.handed_over += 1;
+                self.place.write(&self.checkpoint)?;
+                number += 1;
+                let rate = f64::from(number) / began.elapsed().as_secs_f64();
+                let message = format!(
+                    "{}, {rate:.1}/s, last {}",
+                    text::events(self.checkpoint.tally.handed_over),
+                    text::short(&id)
+                );
+                progress.reached(micros(received_at), message);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was done; for people the cause says that of what has not come to its end.
+    fn told(&self, complete: bool, output: Output) -> String {
+        let Checkpoint { last, tally, .. } = &self.checkpoint;
+        match output {
+            Output::Json => json(tally, *last, complete),
+            Output::Table if complete => sentence(tally),
+            Output::Table => String::new(),
+        }
+    }
+
+    /// Waits until the next one may be handed over.
+    async fn wait(
+        &self,
+        ticks: &mut tokio::time::Interval,
+        interrupted: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = interrupted => bail!("interrupted"),
+            _ = ticks.tick() => Ok(()),
+        }
+    }
+
+    /// What is handed over of a delivery; `None` when it is to be skipped, which is counted.
+    fn pack(&mut self, delivery: StoredDelivery) -> Option<Parcel> {
+        if delivery.duplicate_of.is_some() && !self.with_duplicates {
+            self.checkpoint.tally.duplicates += 1;
+            return None;
+        }
+        let StoredDelivery { id, received_at, body, .. } = delivery;
+        if body.is_none() {
+            self.checkpoint.tally.undecodable += 1;
+        }
+        body.map(|body| Parcel { id, received_at, body })
+    }
+}
+
+/// What was done, for people.
+fn sentence(tally: &Tally) -> String {
+    let duplicates = match tally.duplicates {
+        1 => "1 duplicate".to_owned(),
+        number => format!("{number} duplicates"),
+    };
+    let reasons = [(tally.duplicates, duplicates), (tally.undecodable, format!("{} undecodable", tally.undecodable))];
+    let reasons: Vec<String> =
+        reasons.into_iter().filter(|(number, _)| *number > 0).map(|(_, reason)| reason).collect();
+    let handed_over = text::events(tally.handed_over);
+    match tally.duplicates + tally.undecodable {
+        0 => format!("{handed_over} handed over\n"),
+        skipped => format!("{handed_over} handed over, {skipped} skipped ({})\n", reasons.join(", ")),
+    }
+}
+
+/// What was done, for programs. What is there once stays there, under the same name.
+fn json(tally: &Tally, last: Option<EventId>, complete: bool) -> String {
+    let summary = json!({
+        "handed_over": tally.handed_over,
+        "skipped": { "duplicates": tally.duplicates, "undecodable": tally.undecodable },
+        "last": last.map(|id| id.to_string()),
+        "complete": complete,
+    });
+    format!("{summary}\n")
+}
+
+/// The command line that goes on, from the arguments of this one. The URL is left to the user: it may have a token.
+fn go_on(arguments: impl Iterator<Item = std::ffi::OsString>) -> String {
+    let mut command = "cargo hooks".to_owned();
+    let mut is_url = false;
+    for argument in arguments {
+        let argument = argument.to_string_lossy();
+        let shown = match &*argument {
+            "--resume" | "--restart" => continue,
+            _ if is_url => "URL".to_owned(),
+            to if to.starts_with("--to=") => "--to URL".to_owned(),
+            other => quoted(other),
+        };
+        is_url = argument == "--to";
+        command += " ";
+        command += &shown;
+    }
+    command + " --resume"
+}
+
+/// As a shell reads it.
+fn quoted(argument: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=:,./#+@".contains(letter);
+    if !argument.is_empty() && !argument.starts_with('#') && argument.chars().all(is_plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", text::plain(argument).replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_to_go_on_has_no_url() {
+        let go_on = |arguments: &str| go_on(arguments.split('|').map(Into::into));
+        for (arguments, command) in [
+            ("replay|--since|2h|--to|https://a.example/s3cret", "replay --since 2h --to URL --resume"),
+            ("replay|--to=https://a.example/s3cret|--since=2h|--restart", "replay --to URL --since=2h --resume"),
+            (
+                "replay|--since|1d|--entity|whatsapp#1|--to|x|--resume",
+                "replay --since 1d --entity whatsapp#1 --to URL --resume",
+            ),
+            (
+                "replay|--since|1d|--reference|it's; me|--to|x",
+                r"replay --since 1d --reference 'it'\''s; me' --to URL --resume",
+            ),
+        ] {
+            assert_eq!(go_on(arguments), format!("cargo hooks {command}"));
+        }
+    }
+
+    #[test]
+    fn what_was_done_is_said_in_a_sentence() {
+        let tally = |handed_over, duplicates, undecodable| Tally { handed_over, duplicates, undecodable };
+        for (tally, expected) in [
+            (tally(0, 0, 0), "0 events handed over\n"),
+            (tally(1, 1, 0), "1 event handed over, 1 skipped (1 duplicate)\n"),
+            (tally(2, 0, 3), "2 events handed over, 3 skipped (3 undecodable)\n"),
+            (tally(2, 2, 3), "2 events handed over, 5 skipped (2 duplicates, 3 undecodable)\n"),
+        ] {
+            assert_eq!(sentence(&tally), expected);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! How far a replay has come, in a file of its own until it is done.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{ErrorKind, Write},
+    ops::Range,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use shared::{EventId, Timestamp};
+
+/// How far a replay has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// When the events came. They stay the same while "2 hours ago" goes on.
+    pub times: Range<Timestamp>,
+    /// The event that was acknowledged last.
+    pub last: Option<EventId>,
+    /// What was done up to it.
+    pub tally: Tally,
+}
+
+/// How many events have been dealt with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Acknowledged by the consumer.
+    pub handed_over: u64,
+    /// Not handed over because they repeat another.
+    pub duplicates: u64,
+    /// Not handed over because they have no body that could be.
+    pub undecodable: u64,
+}
+
+/// As it stands in the file.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    since: String,
+    until: String,
+    last: Option<String>,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+impl Checkpoint {
+    /// The start of a replay.
+    pub fn start(times: Range<Timestamp>) -> Self {
+        Self { times, last: None, tally: Tally::default() }
+    }
+
+    fn write(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&Written {
+            since: self.times.start.to_string(),
+            until: self.times.end.to_string(),
+            last: self.last.map(|id| id.to_string()),
+            tally: self.tally,
+        })
+    }
+
+    fn read(text: &[u8]) -> Result<Self> {
+        let Written { since, until, last, tally } = serde_json::from_slice(text)?;
+        let last = last.map(|id| id.parse()).transpose()?;
+        Ok(Self { times: since.parse()?..until.parse()?, last, tally })
+    }
+}
+
+/// The place of one replay's checkpoint, which no other process has at the same time.
+pub struct Place {
+    file: PathBuf,
+    /// The system takes it back when the process ends, however it does.
+    _lock: File,
+}
+
+impl Place {
+    /// The place in a folder for a replay that is told from others by this. Only its hash is written.
+    ///
+    /// # Errors
+    /// When another process has it, or the folder cannot be written to.
+    pub fn take(folder: &Path, identity: &impl Serialize) -> Result<Self> {
+        let hash = Sha256::digest(serde_json::to_vec(identity)?);
+        let hash: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let file = folder.join(format!("replay-{hash}.json"));
+        let open = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            OpenOptions::new().create(true).append(true).mode(0o600).open(file.with_extension("lock"))
+        };
+        let lock = open().with_context(|| format!("{} cannot be written to", folder.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { file, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                bail!("the same replay is running already; wait for its end, or end it first")
+            }
+            Err(TryLockError::Error(error)) => Err(error).context(format!("{} cannot be locked", folder.display())),
+        }
+    }
+
+    /// The checkpoint that was left there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self) -> Result<Option<Checkpoint>> {
+        let text = match fs::read(&self.file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            read => read.with_context(|| format!("{} cannot be read", self.file.display()))?,
+        };
+        let checkpoint = Checkpoint::read(&text);
+        checkpoint.map(Some).with_context(|| {
+            format!("{} is no checkpoint of this version; delete it to start the replay anew", self.file.display())
+        })
+    }
+
+    /// Puts a checkpoint there, in whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, checkpoint: &Checkpoint) -> Result<()> {
+        let text = checkpoint.write()?;
+        let new = self.file.with_extension("new");
+        let write = || {
+            let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+            file.write_all(&text)?;
+            fs::rename(&new, &self.file)
+        };
+        write().with_context(|| format!("the checkpoint {} cannot be written", self.file.display()))
+    }
+
+    /// Takes the checkpoint away.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn clear(&self) -> Result<()> {
+        fs::remove_file(&self.file).with_context(|| format!("the checkpoint {} cannot be removed", self.file.display()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.file.exists() {
+            // One that stays does no harm.
+            let _ = fs::remove_file(self.file.with_extension("lock"));
+        }
+    }
+}
+
+/// The user's folder for checkpoints, from the variables `XDG_STATE_HOME` and `HOME`.
+///
+/// # Errors
+/// When neither says where.
+pub fn folder(state_home: Option<OsString>, home: Option<OsString>) -> Result<PathBuf> {
+    // The XDG Base Directory Specification has relative paths ignored.
+    let absolute = |path: Option<OsString>| path.map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute(state_home).or_else(|| absolute(home).map(|home| home.join(".local/state")));
+    Ok(state.context("no folder for the checkpoint: set HOME, or XDG_STATE_HOME, to an absolute path")?.join("hooks"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_read_as_it_was_written() {
+        let at = Timestamp::from_micros;
+        let tally = Tally { handed_over: 3, duplicates: 2, undecodable: 1 };
+        let last = Some(EventId::new(at(1_795_339_800_000_000), [7; 8]));
+        for checkpoint in [Checkpoint::start(at(1)..at(2)), Checkpoint { times: at(3)..at(4), last, tally }] {
+            assert_eq!(Checkpoint::read(&checkpoint.write().unwrap()).unwrap(), checkpoint);
+        }
+        assert!(Checkpoint::read(br#"{"since":"1970-01-01T00:00:00.000001Z"}"#).is_err());
+    }
+
+    #[test]
+    fn the_folder_is_the_one_for_state() {
+        let folder = |state: Option<&str>, home: Option<&str>| folder(state.map(Into::into), home.map(Into::into)).ok();
+        assert_eq!(folder(Some("/state"), Some("/home/me")), Some("/state/hooks".into()));
+        assert_eq!(folder(None, Some("/home/me")), Some("/home/me/.local/state/hooks".into()));
+        assert_eq!(folder(Some("state"), Some("/home/me")), Some("/home/me/.local/state/hooks".into()));
+        assert_eq!(folder(Some(""), None), None);
+    }
+}

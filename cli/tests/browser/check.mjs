@@ -1,0 +1,316 @@
+// What a person sees and does in the inspector.
+
+import assert from 'node:assert/strict';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { launch } from './browser.mjs';
+import { API_KEY, HOSTILE, LINE, drift, fill, post, root, start } from './local_run.mjs';
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const pictures = path.join(root, 'target/inspector-screenshots');
+await rm(pictures, { recursive: true, force: true });
+await mkdir(pictures, { recursive: true });
+
+const results = { passed: 0, failed: 0 };
+
+const run = await start();
+let browser = await launch();
+console.log(`Chromium ${browser.version()}`);
+
+// What a page complains about: refusals of the content security policy are among it.
+const complaints = [];
+
+async function open(at, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
+  const page = await context.newPage();
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(`${at}: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => complaints.push(`${at}: ${error}`));
+  page.on('requestfailed', (request) => {
+    // A stream ends with its page.
+    if (!request.url().includes('/live')) complaints.push(`${at}: ${request.url()}: ${request.failure()?.errorText}`);
+  });
+  page.setDefaultTimeout(15_000);
+  const response = await page.goto(run.inspector + at);
+  assert.equal(response.status(), 200, at);
+  return page;
+}
+
+// A browser that crashes has told nothing of the page: the check is done once more, with another. What it has found out counts.
+async function check(name, steps, isAgain = false) {
+  try {
+    await steps();
+    results.passed += 1;
+    console.log(`ok      ${name}`);
+  } catch (error) {
+    const hasCrashed = !browser.isConnected() || error.message.includes('browser has been closed');
+    if (hasCrashed && !isAgain) {
+      console.log(`again   ${name}: the browser has crashed`);
+      browser = await launch();
+      await check(name, steps, true);
+      return;
+    }
+    results.failed += 1;
+    console.log(`FAILED  ${name}\n${error.stack}`);
+  }
+}
+
+const picture = (page, name, options = {}) => page.screenshot({ path: path.join(pictures, `${name}.png`), ...options });
+
+async function assertAccessible(page) {
+  // Not as an element: the page's own policy allows no other script.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+  }));
+  const serious = violations.filter(({ impact }) => ['serious', 'critical', 'moderate'].includes(impact));
+  const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html}\n   ${node.failureSummary}`).join('\n  ')}`);
+  assert.deepEqual(told, []);
+}
+
+const rowOf = (page, id) => page.locator(`#rows tr[data-id="${id}"]`);
+
+try {
+  const duplicate = await fill(run.webhook);
+  await drift();
+  const entity = `entity?name=${encodeURIComponent(LINE)}`;
+  const detail = `delivery?id=${duplicate.duplicate_of}`;
+  const pages = ['', detail, entity, 'states', 'registration', 'delivery?id=' + duplicate.id];
+
+  await check('what comes appears without a reload, with its mark, and the chart counts it', async () => {
+    const page = await open('');
+    await page.locator('#live[data-state="live"]').waitFor();
+    const body = { status: 'OK', event: 'builder', builderID: 4711, builder_extra_info: 1 };
+    const first = await post(run.webhook, body);
+    const again = await post(run.webhook, body);
+    await rowOf(page, first.id).waitFor();
+    await rowOf(page, again.id).getByText('duplicate').waitFor();
+    assert.equal(await page.locator('#rows tr').first().getAttribute('data-id'), again.id, 'the last one is the first');
+    const shown = await page.locator('#rows tr').count();
+    await page.getByText(`${shown} deliveries`, { exact: true }).first().waitFor();
+    assert.equal(await rowOf(page, first.id).count(), 1);
+    await page.locator('#news', { hasText: 'new deliver' }).waitFor();
+    await picture(page, 'list');
+  });
+
+  await check('a row that is told is one that belongs to the filter', async () => {
+    const page = await open('?kind=online');
+    await page.locator('#live[data-state="live"]').waitFor();
+    const other = await post(run.webhook, { event: 'builder', builderID: 4712 });
+    const asked = await post(run.webhook, { event: 'online', accountID: 4713, server: 'eu' });
+    await rowOf(page, asked.id).waitFor();
+    assert.equal(await rowOf(page, other.id).count(), 0);
+  });
+
+  await check('the list is filtered by text, kind, entity and reference', async () => {
+    const page = await open('');
+    await page.getByLabel('Text').fill('Rimon');
+    await page.getByRole('button', { name: 'Filter' }).click();
+    await page.getByText(/Searched \d+ deliveries: all of this time/).waitFor();
+    const kinds = () => page.locator('#rows .kind').allInnerTexts();
+    assert.deepEqual(new Set(await kinds()), new Set(['whatsapp', 'package']));
+    await page.getByLabel('Kind').selectOption('package');
+    await page.getByRole('button', { name: 'Filter' }).click();
+    await page.waitForURL(/kind=package/);
+    assert.deepEqual(await kinds(), ['package']);
+    await page.getByRole('link', { name: 'Clear' }).click();
+    await page.getByLabel('Entity').fill(LINE);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/entity=/);
+    assert.equal(await page.locator('#rows tr').count(), 4);
+    await page.goto(`${run.inspector}?reference=cafe-rimon`);
+    assert.equal(await page.locator('#rows tr').count(), 5);
+    await page.goto(`${run.inspector}?text=nobody-has-this`);
+    await page.getByRole('heading', { name: 'Nothing found' }).waitFor();
+    await picture(page, 'nothing');
+  });
+
+  await check('a delivery shows its body, what repeats it, and where it belongs', async () => {
+    const page = await open(detail);
+    assert.match(await page.locator('pre.body').innerText(), /"display_name": "Café Rimon"/);
+    assert.equal(await page.locator('pre.body .sealed').innerText(), '[sealed]');
+    await picture(page, 'detail', { fullPage: true });
+    await page.getByRole('region', { name: 'Repeated by' }).getByRole('link').click();
+    await page.waitForURL(new RegExp(duplicate.id));
+    await page.getByText('duplicate', { exact: true }).waitFor();
+    await page.getByRole('link', { name: duplicate.duplicate_of }).click();
+    await page.waitForURL(new RegExp(duplicate.duplicate_of));
+    await page.getByRole('link', { name: LINE }).click();
+    await page.getByRole('heading', { name: LINE }).waitFor();
+  });
+
+  await check('the timeline says what each event changed', async () => {
+    const page = await open(entity);
+    const steps = page.locator('.timeline > li');
+    assert.equal(await steps.count(), 4);
+    assert.match(await steps.nth(0).innerText(), /whatsapp_extra_info\s+2\s+→\s+4/);
+    assert.match(await steps.nth(1).innerText(), /daily_limit\s+250\s+→\s+1000/);
+    assert.match(await steps.nth(2).innerText(), /duplicate/);
+    assert.match(await steps.nth(3).innerText(), /First event/);
+    await page.getByRole('row', { name: /daily_limit 1000/ }).waitFor();
+    await picture(page, 'timeline', { fullPage: true });
+  });
+
+  await check('states are listed by kind and last update', async () => {
+    const page = await open('states');
+    await page.getByRole('link', { name: 'builder', exact: true }).click();
+    await page.getByLabel('Last update').fill('3');
+    await page.getByRole('button', { name: 'Filter' }).click();
+    await page.waitForURL(/status=3/);
+    assert.deepEqual(await page.locator('tbody .entity').allInnerTexts(), ['builder#702']);
+    await page.goto(`${run.inspector}states?kind=whatsapp`);
+    await picture(page, 'states');
+  });
+
+  await check('the ledger shows whose the webhook was, in a drawing and in words', async () => {
+    const page = await open('registration');
+    await page.getByRole('heading', { name: 'Ours is registered' }).waitFor();
+    assert.ok(await page.locator('.ledger rect.not-ours').count() > 0);
+    const table = page.getByRole('region', { name: 'Stretches of time' });
+    await table.getByRole('rowheader', { name: 'not ours' }).waitFor();
+    const entries = await page.locator('.entries .mark').allInnerTexts();
+    assert.deepEqual(entries, ['repaired', 'set', 'registered']);
+    await page.getByRole('link', { name: '30 days' }).click();
+    await page.getByText('in the last 30 days.').waitFor();
+    await picture(page, 'ledger', { fullPage: true });
+  });
+
+  await check('a sample is sent and sync is run from the page', async () => {
+    const page = await open('');
+    await page.getByLabel('Sample event').selectOption('package');
+    await page.getByRole('button', { name: 'Send' }).click();
+    const notice = await page.locator('.notice.good').innerText();
+    const [, id] = notice.match(/Sent package: answered 200, id ([0-9a-f-]{36})/);
+    await rowOf(page, id).waitFor();
+    await page.reload();
+    assert.equal(await page.locator('.notice.good').count(), 0, 'it is said once');
+    await page.getByRole('link', { name: 'Registration' }).click();
+    await page.getByRole('button', { name: 'Run sync' }).click();
+    await page.getByText('Sync: up to date.').waitFor();
+  });
+
+  await check('the keyboard moves, opens, filters and explains', async () => {
+    const page = await open('');
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    await page.keyboard.press('j');
+    await page.keyboard.press('k');
+    const second = await page.locator('#rows tr').nth(1).getAttribute('data-id');
+    assert.equal(await page.evaluate(() => document.activeElement.closest('tr')?.dataset.id), second);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(new RegExp(second));
+    await page.goBack();
+    await page.keyboard.press('/');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'text');
+    await page.keyboard.type('j?/');
+    assert.equal(await page.getByLabel('Text').inputValue(), 'j?/', 'what is typed is typed');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await picture(page, 'keys');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+  });
+
+  await check('dark colours are chosen once and stay', async () => {
+    const page = await open('');
+    const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const light = await ground();
+    await page.getByRole('button', { name: 'Dark colours' }).click();
+    const dark = await ground();
+    assert.notEqual(dark, light);
+    await page.goto(run.inspector + entity);
+    assert.equal(await ground(), dark);
+    await picture(page, 'dark-timeline', { fullPage: true });
+    await page.goto(run.inspector + 'registration');
+    await picture(page, 'dark-ledger', { fullPage: true });
+    await page.goto(run.inspector);
+    await picture(page, 'dark');
+    await page.getByRole('button', { name: 'Dark colours' }).click();
+    assert.equal(await ground(), light);
+    const night = await open('', { colorScheme: 'dark' });
+    assert.equal(await night.evaluate(() => getComputedStyle(document.body).backgroundColor), dark);
+  });
+
+  await check('a body is copied as a command', async () => {
+    const page = await open(detail);
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.getByRole('button', { name: 'Copy the request' }).click();
+    await page.getByRole('button', { name: 'Copy the request' }).getByText('Copied').waitFor();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    assert.match(copied, /^curl --json '\{"status":"OK",.*"\[sealed\]".*\}' "\$WEBHOOK_URL"$/);
+  });
+
+  await check('all of it can be read and filtered without JavaScript', async () => {
+    const page = await open('', { javaScriptEnabled: false });
+    assert.equal(await page.locator('#live').isVisible(), false);
+    assert.equal(await page.locator('#tools').isVisible(), false);
+    await page.getByLabel('Kind').selectOption('quarantine');
+    await page.getByRole('button', { name: 'Filter' }).click();
+    assert.equal(await page.locator('#rows tr').count(), 1);
+    await page.locator('#rows .open').click();
+    await page.getByText('34 bytes, in the sealed table').waitFor();
+    await page.goto(run.inspector + detail);
+    await page.getByText('On one line').click();
+    assert.equal(await page.locator('#raw').isVisible(), true);
+    for (const at of [entity, 'states', 'registration']) {
+      await page.goto(run.inspector + at);
+      assert.ok((await page.locator('main').innerText()).length > 100, at);
+    }
+  });
+
+  await check('what comes from outside is text', async () => {
+    const page = await open('');
+    const row = page.locator('#rows tr', { hasText: 'whatsapp#972500000000' });
+    assert.equal((await row.locator('.reference').innerText()).trim(), HOSTILE);
+    await row.locator('.open').click();
+    const body = await page.locator('pre.body').innerText();
+    assert.ok(body.includes('\\u001b[2J\\u202egpj'), body);
+    assert.doesNotMatch(await page.title(), /owned/);
+    assert.equal(await page.locator('main img, main script').count(), 0);
+  });
+
+  await check('no secret is in any page', async () => {
+    const token = new URL(run.webhook).pathname.split('/').pop();
+    for (const at of pages) {
+      const html = await (await fetch(run.inspector + at)).text();
+      for (const secret of [API_KEY, token, 'Foreign-Token', new URL(run.inspector).pathname.split('/')[1]]) {
+        assert.ok(!html.includes(secret), `${secret} is in ${at}`);
+      }
+    }
+  });
+
+  await check('a phone has it all, and nothing sticks out', async () => {
+    const options = { viewport: { width: 375, height: 760 }, deviceScaleFactor: 2, hasTouch: true };
+    for (const [at, name] of [['', 'list'], [detail, 'detail'], [entity, 'timeline'], ['states', 'states'], ['registration', 'ledger']]) {
+      const page = await open(at, options);
+      const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(widths[0] <= widths[1], `${name}: ${widths}`);
+      await picture(page, `phone-${name}`);
+      await page.close();
+    }
+  });
+
+  for (const colorScheme of ['light', 'dark']) {
+    await check(`axe finds nothing to complain about in ${colorScheme} colours`, async () => {
+      const page = await open('', { colorScheme, bypassCSP: true, reducedMotion: 'reduce' });
+      for (const at of [...pages, '?text=nobody-has-this', 'delivery?id=019aaaaa-0000-7000-8000-000000000000']) {
+        await page.goto(run.inspector + at);
+        await assertAccessible(page);
+      }
+    });
+  }
+
+  await check('the browser has nothing to complain about', () => {
+    // The one page that is not there was asked for.
+    assert.deepEqual(complaints.filter((complaint) => !complaint.includes('status of 404')), []);
+  });
+} finally {
+  await browser.close();
+  await run.stop();
+}
+
+console.log(`${results.passed} checks passed${results.failed > 0 ? `, ${results.failed} failed` : ''}`);
+process.exitCode = results.failed > 0 ? 1 : 0;

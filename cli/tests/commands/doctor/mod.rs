@@ -1,0 +1,180 @@
+mod world;
+
+use std::fs;
+
+use serde_json::{Value, json};
+use shared::Entity;
+
+use self::world::World;
+
+/// The verdicts by the names of the checks.
+fn verdicts(lines: &[Value]) -> Vec<(&str, &str)> {
+    lines.iter().map(|line| (line["check"].as_str().unwrap(), line["verdict"].as_str().unwrap())).collect()
+}
+
+fn line<'a>(lines: &'a [Value], check: &str) -> &'a Value {
+    lines.iter().find(|line| line["check"] == check).unwrap()
+}
+
+#[tokio::test]
+async fn a_local_run_that_works_is_all_ok() {
+    let world = World::start("doctor-local").await;
+    let (ended, lines) = world.doctor(&[]).await;
+    let checks = [
+        "checkout",
+        "cargo",
+        "cargo-lambda",
+        "SAM CLI",
+        "AWS CLI",
+        "local run",
+        "tables",
+        "functions",
+        "fallback queue",
+        "dead-letter queue",
+        "registration",
+        "arrival",
+    ];
+    assert_eq!(verdicts(&lines), checks.map(|check| (check, "ok")), "{ended:?}");
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert_eq!(line(&lines, "cargo")["detail"], "cargo 1.0.0");
+
+    let events = world.events().await;
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].kind.as_str(), &events[0].entity), ("doctor", &Entity::named("doctor#-")));
+    assert!(line(&lines, "arrival")["detail"].as_str().unwrap().contains(&events[0].id.to_string()));
+    world.doctor(&[]).await;
+    let events = world.events().await;
+    assert_eq!((events.len(), events[1].duplicate_of), (2, None), "it is no duplicate of the first");
+
+    let shown = world.hooks(&["doctor"]).await;
+    assert_eq!(shown.code, 0);
+    assert!(shown.stdout.contains("\nok    cargo              cargo 1.0.0\n"), "{}", shown.stdout);
+    assert_eq!(shown.stdout.lines().count(), checks.len(), "{}", shown.stdout);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named_with_what_mends_it() {
+    let world = World::start("doctor-missing").await;
+    fs::remove_file(world.project().join("target/hooks/run.json")).unwrap();
+    for tool in ["cargo-lambda", "sam"] {
+        world.remove_tool(tool);
+    }
+    world.tool("aws", "aws-cli/1.45.11");
+    let (ended, lines) = world.doctor(&[]).await;
+    assert_eq!(ended.code, 0, "without them most can be done");
+    for (check, mend) in [
+        ("cargo-lambda", "pip3 install cargo-lambda ziglang"),
+        ("SAM CLI", "pip3 install aws-sam-cli"),
+        ("local run", "cargo hooks dev"),
+    ] {
+        let line = line(&lines, check);
+        assert_eq!((&line["verdict"], &line["mend"]), (&json!("warn"), &json!(mend)));
+    }
+    assert_eq!(line(&lines, "AWS CLI")["detail"], "aws-cli/1.45.11; to deploy, version 2 is needed");
+    assert!(verdicts(&lines[6..]).iter().all(|(_, verdict)| *verdict == "skip"), "{lines:?}");
+
+    world.remove_tool("cargo");
+    let shown = world.hooks(&["doctor"]).await;
+    assert_eq!(shown.code, 1);
+    let said = "\nfail  cargo              not found; it builds the functions\n                         mend: curl ";
+    assert!(shown.stdout.contains(said), "{}", shown.stdout);
+    assert!(shown.stdout.contains("\nskip  arrival            no local run is up\n"), "{}", shown.stdout);
+}
+
+#[tokio::test]
+async fn each_part_that_does_not_work_fails() {
+    let world = World::start("doctor-faults").await;
+    let failed = async |check: &str, mend: &str, detail: &str| {
+        let (ended, lines) = world.doctor(&[]).await;
+        let line = line(&lines, check).clone();
+        assert_eq!((ended.code, &line["verdict"], &line["mend"]), (1, &json!("fail"), &json!(mend)), "{line}");
+        assert!(line["detail"].as_str().unwrap().contains(detail), "{line}");
+        lines
+    };
+    world.of_run("webhook", |webhook| webhook.replace("Webhook-Token", "Another-Token"));
+    failed("arrival", "tail target/hooks/functions.log, to see the cause", "the receiver has answered 403").await;
+    world.webhook.partner.register(Some("https://other.example/in/Foreign-Token-9876543210"));
+    let detail = "https://other.example/in/***66aa is registered, which is not ours";
+    failed("registration", "cargo hooks webhook sync", detail).await;
+    world.webhook.secrets.put("partner", "{}");
+    failed("registration", "cargo hooks webhook status", "SecretUnusable: the secret partner").await;
+
+    world.of_run("sealed_table", |_| "gone".to_owned());
+    let lines = failed("tables", "cargo hooks dev", "the table gone: ResourceNotFoundException").await;
+    assert_eq!(verdicts(&lines[10..]), [("registration", "skip"), ("arrival", "skip")]);
+    world.of_run("functions", |_| "127.0.0.1:1".to_owned());
+    failed("functions", "cargo hooks dev", "nobody listens on 127.0.0.1:1").await;
+}
+
+#[tokio::test]
+async fn what_waits_in_a_queue_is_a_warning() {
+    let world = World::start("doctor-queues").await;
+    world.webhook.sqs.send("one");
+    let sqs = local::sqs::client(&world.webhook.sqs.url());
+    for message in ["two", "three"] {
+        let dead_letters = world.webhook.sqs.dead_letter_queue_url();
+        sqs.send_message().queue_url(dead_letters).message_body(message).send().await.unwrap();
+    }
+    let (ended, lines) = world.doctor(&["--stack", "hooks"]).await;
+    assert_eq!(ended.code, 0);
+    let (fallback, dead) = (line(&lines, "fallback queue"), line(&lines, "dead-letter queue"));
+    assert_eq!((&fallback["verdict"], &fallback["detail"]), (&json!("warn"), &json!("about 1 message to be recorded")));
+    assert_eq!((&dead["verdict"], &dead["mend"]), (&json!("warn"), &json!("cargo hooks dlq list --stack hooks")));
+    assert_eq!(dead["detail"], "about 2 messages that could not be recorded");
+}
+
+#[tokio::test]
+async fn a_stack_that_works_is_all_ok_and_gets_an_event_only_when_asked_to() {
+    let world = World::start("doctor-stack").await;
+    let (ended, lines) = world.doctor(&["--stack", "hooks"]).await;
+    let checks = [
+        "region",
+        "credentials",
+        "stack",
+        "tables",
+        "functions",
+        "fallback queue",
+        "dead-letter queue",
+        "registration",
+    ];
+    let mut expected = checks.map(|check| (check, "ok")).to_vec();
+    expected.push(("arrival", "skip"));
+    assert_eq!((ended.code, verdicts(&lines)), (0, expected), "{lines:?}");
+    assert_eq!(line(&lines, "region")["detail"], "eu-west-1");
+    assert_eq!(world.events().await, []);
+
+    let (ended, lines) = world.doctor(&["--stack", "hooks", "--send"]).await;
+    assert_eq!((ended.code, &line(&lines, "arrival")["verdict"]), (0, &json!("ok")), "{lines:?}");
+    let events = world.events().await;
+    assert_eq!((events.len(), events[0].kind.as_str(), events[0].source_ip.as_str()), (1, "doctor", "34.165.99.212"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_stack_is_told_apart() {
+    let world = World::start("doctor-stack-faults").await;
+    for (stack, check, verdict, detail) in [
+        ("expired", "credentials", "fail", "they have expired (ExpiredToken)"),
+        ("forbidden", "stack", "fail", "stack forbidden: AccessDenied: not yours"),
+        ("other", "stack", "fail", "stack other: ValidationError: Stack with id other does not exist"),
+        ("hooks-rolled-back", "stack", "fail", "ROLLBACK_COMPLETE"),
+        ("hooks-undone", "stack", "warn", "UPDATE_ROLLBACK_COMPLETE: the last deployment failed and was undone"),
+        ("hooks-pending", "functions", "fail", "the function redrive-pending: is Pending"),
+        ("hooks-failed", "functions", "fail", "the function redrive-failed: its last update is Failed"),
+    ] {
+        let (ended, lines) = world.doctor(&["--stack", stack]).await;
+        let line = line(&lines, check);
+        assert_eq!(
+            (ended.code, &line["verdict"]),
+            (i32::from(verdict == "fail"), &json!(verdict)),
+            "{stack}: {lines:?}"
+        );
+        assert!(line["detail"].as_str().unwrap().starts_with(detail), "{stack}: {line}");
+        assert_ne!(line["mend"], Value::Null);
+    }
+    let (ended, lines) = world.doctor_with(&["--stack", "hooks"], &[]).await;
+    assert_eq!((ended.code, verdicts(&lines)[0]), (1, ("region", "fail")));
+    let nobody = [("AWS_REGION", "eu-west-1"), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let (ended, lines) = world.doctor_with(&["--stack", "hooks"], &nobody).await;
+    assert_eq!((ended.code, verdicts(&lines)[1]), (1, ("credentials", "fail")));
+    assert_eq!(line(&lines, "credentials")["mend"], "aws configure, or aws sso login");
+}

@@ -1,0 +1,269 @@
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path as InPath, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use receiver::{Arrival, Config, Receiver};
+use serde_json::{Value, json};
+use shared::Timestamp;
+use startup::{Environment, Metrics, Patience};
+use store::{Listing, Order, Reader, StoredDelivery};
+use tokio::net::TcpListener;
+
+use crate::{
+    program::{self, Ended, hooks},
+    webhook::world::{self, ADDRESS, TOKEN},
+};
+
+const CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
+
+/// A run with our URL registered, with the functions receiver and sync; the same as a stack.
+pub struct World {
+    pub webhook: world::World,
+    /// Where the receiver is behind its gateway, and Lambda and CloudFormation are.
+    aws: SocketAddr,
+    /// The programs that are installed.
+    tools: PathBuf,
+}
+
+/// What stands behind that address.
+struct Aws {
+    receiver: Receiver,
+    /// Where sync is called.
+    sync: String,
+}
+
+impl World {
+    pub async fn start(name: &str) -> Self {
+        let webhook = world::World::start(name).await;
+        assert_eq!(webhook.webhook(&["sync"]).await.code, 0);
+        let aws = serve(&webhook).await;
+        let tools = webhook.project.join("bin");
+        fs::create_dir_all(&tools).unwrap();
+        let world = Self { webhook, aws, tools };
+        world.of_run("webhook", |_| format!("http://{aws}/v1/webhook/{TOKEN}"));
+        for (tool, version) in [
+            ("cargo", "cargo 1.0.0"),
+            ("cargo-lambda", "cargo-lambda 1.0.0"),
+            ("sam", "SAM CLI, version 1.0.0"),
+            ("aws", "aws-cli/2.0.0"),
+        ] {
+            world.tool(tool, version);
+        }
+        world
+    }
+
+    pub fn project(&self) -> &Path {
+        &self.webhook.project
+    }
+
+    /// Installs a program that says nothing but its version.
+    pub fn tool(&self, name: &str, version: &str) {
+        let file = self.tools.join(name);
+        fs::write(&file, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub fn remove_tool(&self, name: &str) {
+        fs::remove_file(self.tools.join(name)).unwrap();
+    }
+
+    /// Changes what `hooks dev` has left for the commands beside it.
+    pub fn of_run(&self, member: &str, change: impl FnOnce(&str) -> String) {
+        let file = self.project().join("target/hooks/run.json");
+        let mut run: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        run[member] = change(run[member].as_str().unwrap()).into();
+        fs::write(file, run.to_string()).unwrap();
+    }
+
+    /// Runs `hooks doctor` with these arguments, and gives the lines of its sheet.
+    pub async fn doctor(&self, arguments: &[&str]) -> (Ended, Vec<Value>) {
+        self.doctor_with(arguments, &CREDENTIALS).await
+    }
+
+    /// The same with these variables of AWS.
+    pub async fn doctor_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> (Ended, Vec<Value>) {
+        let arguments = [&["doctor", "--output", "json"], arguments].concat();
+        let ended = self.hooks_with(&arguments, environment).await;
+        let lines = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+        (ended, lines)
+    }
+
+    pub async fn hooks(&self, arguments: &[&str]) -> Ended {
+        self.hooks_with(arguments, &[]).await
+    }
+
+    async fn hooks_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+        let aws = format!("http://{}", self.aws);
+        let (dynamodb, sqs, secrets) =
+            (self.webhook.dynamodb.url(), self.webhook.sqs.url(), self.webhook.secrets.url());
+        let ours = [
+            ("PATH", self.tools.to_str().unwrap()),
+            ("AWS_ENDPOINT_URL", &aws),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb),
+            ("AWS_ENDPOINT_URL_SQS", &sqs),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets),
+        ];
+        let ended = program::run(hooks(self.project(), arguments, &[&ours, environment].concat())).await;
+        self.webhook.assert_no_secret(&ended);
+        ended
+    }
+
+    /// Every event in the table, oldest first.
+    pub async fn events(&self) -> Vec<StoredDelivery> {
+        let reader = Reader::new(self.webhook.dynamodb.client(), self.webhook.dynamodb.events_table());
+        let now = Timestamp::from(SystemTime::now());
+        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        let times = now.minus(day)..now.plus(day);
+        reader.by_time(&Listing { times, order: Order::OldestFirst, after: None, limit: 100 }).await.unwrap().items
+    }
+}
+
+async fn serve(webhook: &world::World) -> SocketAddr {
+    let config = Config::read(&Environment::from([
+        ("EVENTS_TABLE", webhook.dynamodb.events_table()),
+        ("SEALED_TABLE", webhook.dynamodb.sealed_table()),
+        ("FALLBACK_QUEUE_URL", "http://127.0.0.1/000000000000/fallback"),
+        ("ALLOWED_SOURCE_IPS", "34.165.99.212/32,127.0.0.1/32"),
+        ("DEDUP_WINDOW_SECONDS", "600"),
+        ("RETENTION_DAYS", "365"),
+        ("FINGERPRINT_KEY", "a key for tests only"),
+    ]));
+    let metrics = Metrics::read(&Environment::from([]), std::io::sink()).unwrap();
+    let dynamodb = aws(&webhook.dynamodb.url(), receiver::DYNAMODB).await;
+    let queue = aws(&webhook.sqs.url(), receiver::QUEUE).await;
+    let now = SystemTime::now().into();
+    let receiver = Receiver::start(config.unwrap(), &dynamodb, &queue, metrics, now).await;
+    let router = Router::new()
+        .route("/v1/webhook/{token}", post(through_the_gateway))
+        .route("/2015-03-31/functions/{name}/invocations", post(invoke))
+        .route("/2015-03-31/functions/{name}/configuration", get(configuration))
+        .route("/", post(describe_stacks))
+        .with_state(Arc::new(Aws { receiver, sync: webhook.aws.clone() }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, router).into_future());
+    address
+}
+
+/// The SDK as the function configures it, but for where it connects to.
+async fn aws(url: &str, patience: Patience) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    startup::aws_config(&Environment::from([]), patience)
+        .await
+        .unwrap()
+        .into_builder()
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+async fn through_the_gateway(State(aws): State<Arc<Aws>>, InPath(token): InPath<String>, body: String) -> Response {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/receiver/200-whatsapp.json");
+    let mut event: Value = serde_json::from_str(&fs::read_to_string(sample).unwrap()).unwrap();
+    event["path"] = format!("/webhook/{token}").into();
+    event["requestContext"]["path"] = format!("/v1/webhook/{token}").into();
+    event["requestContext"]["identity"]["sourceIp"] = "127.0.0.1".into();
+    event["body"] = body.into();
+    let (status, body) = receive(&aws, &event.to_string()).await;
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}
+
+/// Has the receiver handle a gateway's event.
+async fn receive(aws: &Aws, event: &str) -> (u16, String) {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).unwrap();
+    let arrival = Arrival { received_at: SystemTime::now().into(), random };
+    let answer = aws.receiver.handle(lambda_http::request::from_str(event).unwrap(), arrival).await;
+    let status = answer.status().as_u16();
+    (status, String::from_utf8(answer.into_body().to_vec()).unwrap())
+}
+
+async fn invoke(State(aws): State<Arc<Aws>>, InPath(name): InPath<String>, event: Bytes) -> Response {
+    if name == "sync" {
+        let url = format!("{}/2015-03-31/functions/sync/invocations", aws.sync);
+        let answer = tokio::task::spawn_blocking(move || {
+            ureq::post(&url).send(&event[..]).unwrap().into_body().read_to_string().unwrap()
+        });
+        return answer.await.unwrap().into_response();
+    }
+    let (status, body) = receive(&aws, std::str::from_utf8(&event).unwrap()).await;
+    Json(json!({ "statusCode": status, "headers": {}, "body": body, "isBase64Encoded": false })).into_response()
+}
+
+/// Some are as their names say.
+async fn configuration(InPath(name): InPath<String>) -> Json<Value> {
+    let state = if name.ends_with("-pending") { "Pending" } else { "Active" };
+    let update = if name.ends_with("-failed") { "Failed" } else { "Successful" };
+    Json(json!({ "FunctionName": name, "State": state, "LastUpdateStatus": update }))
+}
+
+/// Knows the stack `hooks`, some that are like it but for what their names say, and refusals.
+async fn describe_stacks(request: String) -> Response {
+    let name = request.split("StackName=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let xml = [("content-type", "text/xml")];
+    let refusal = match name.as_str() {
+        "expired" => Some(("ExpiredToken", "The security token included in the request is expired".to_owned())),
+        "forbidden" => Some(("AccessDenied", "not yours".to_owned())),
+        name if !name.starts_with("hooks") => Some(("ValidationError", format!("Stack with id {name} does not exist"))),
+        _ => None,
+    };
+    if let Some((code, message)) = refusal {
+        let error = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+        );
+        return (StatusCode::BAD_REQUEST, xml, error).into_response();
+    }
+    let status = match name.as_str() {
+        "hooks-rolled-back" => "ROLLBACK_COMPLETE",
+        "hooks-undone" => "UPDATE_ROLLBACK_COMPLETE",
+        _ => "UPDATE_COMPLETE",
+    };
+    let redrive = name.replace("hooks", "redrive");
+    let member = |kind: &str, (key, value): (&str, &str)| {
+        format!("<member><{kind}Key>{key}</{kind}Key><{kind}Value>{value}</{kind}Value></member>")
+    };
+    let outputs = [
+        ("WebhookUrl", ADDRESS),
+        ("EventsTableName", "events"),
+        ("SealedTableName", "sealed"),
+        ("ReceiverFunctionName", "receiver"),
+        ("RedriveFunctionName", &redrive),
+        ("SyncFunctionName", "sync"),
+        ("FallbackQueueUrl", "http://127.0.0.1/fallback"),
+        ("DeadLetterQueueUrl", "http://127.0.0.1/dead-letter"),
+        ("WebhookTokenSecretId", "webhook-token"),
+    ]
+    .map(|output| member("Output", output));
+    let parameters = [
+        ("DedupWindowSeconds", "600"),
+        ("RetentionDays", "365"),
+        ("PartnerApiBaseUrl", "https://partners.example.net/api"),
+        ("AllowedSourceIps", "34.165.99.212/32,203.0.113.0/24"),
+    ]
+    .map(|parameter| member("Parameter", parameter));
+    let described = format!(
+        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{name}</StackName>\
+         <CreationTime>2026-11-22T09:30:00Z</CreationTime><StackStatus>{status}</StackStatus>\
+         <Parameters>{}</Parameters><Outputs>{}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
+        parameters.concat(),
+        outputs.concat(),
+    );
+    (xml, described).into_response()
+}

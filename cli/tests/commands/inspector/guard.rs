@@ -1,0 +1,186 @@
+use super::visitor::{Answer, Visitor};
+use crate::{webhook::world::World as Aws, world::World};
+
+/// A request from where it must not come from is answered with this, and with nothing of what is stored.
+fn assert_refused(answer: &Answer, status: u16, why: &str) {
+    assert_eq!(answer.status, status, "{why}: {answer:?}");
+    assert!(answer.body.len() < 40, "{why}: {answer:?}");
+}
+
+#[tokio::test]
+async fn only_who_has_the_token_is_shown_anything() {
+    let world = World::start("inspector-token").await;
+    world.fill().await;
+    let visitor = Visitor::of(&world).await;
+    let Visitor { token, .. } = &visitor;
+    assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()), "{token}");
+    let other = format!("{}{}", if token.starts_with('0') { '1' } else { '0' }, &token[1..]);
+    for path in [
+        "/".to_owned(),
+        String::from("/index.html"),
+        format!("/{other}/"),
+        format!("/{}/", &token[..31]),
+        format!("/{token}0/"),
+        format!("/{}/", token.to_uppercase().replace("0", "O")),
+        format!("//{token}/"),
+        format!("/./{token}/"),
+        format!("/x/../{token}/"),
+        format!("/%2F{token}/"),
+        format!("/{other}/..%2f{token}/"),
+        format!("/?{token}"),
+        format!("/inspector.css?{token}"),
+        format!("/{}/", token.chars().map(|c| format!("%{:02x}", u32::from(c))).collect::<String>()),
+    ] {
+        let answer = visitor.send(&format!("GET {path} HTTP/1.1"), &[visitor.host()], "").await;
+        assert_refused(&answer, 404, &path);
+    }
+    for path in [format!("/{token}/../../etc/passwd"), format!("/{token}/assets/..%2f..%2fCargo.toml")] {
+        let answer = visitor.send(&format!("GET {path} HTTP/1.1"), &[visitor.host()], "").await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("There is no such page."), "{path}: {answer:?}");
+    }
+    let slash = visitor.send(&format!("GET /{token} HTTP/1.1"), &[visitor.host()], "").await;
+    assert_eq!((slash.status, slash.header("location")), (308, Some(format!("{token}/").as_str())));
+}
+
+#[tokio::test]
+async fn another_host_is_refused_though_it_has_the_token() {
+    let world = World::start("inspector-host").await;
+    let visitor = Visitor::of(&world).await;
+    let Visitor { token, port, .. } = &visitor;
+    let line = format!("GET /{token}/ HTTP/1.1");
+    for headers in [
+        vec!["Host: attacker.example".to_owned()],
+        vec![format!("Host: attacker.example:{port}")],
+        vec!["Host: 127.0.0.1".to_owned()],
+        vec!["Host: 127.0.0.1:1".to_owned()],
+        vec![format!("Host: 127.0.0.1:{port}.attacker.example")],
+        vec![format!("Host: localhost.attacker.example:{port}")],
+        vec![format!("Host: 127.0.0.2:{port}")],
+        vec![format!("Host: [::1]:{port}")],
+        vec![format!("Host: 0.0.0.0:{port}")],
+        vec!["Host:".to_owned()],
+        vec![visitor.host(), "Host: attacker.example".to_owned()],
+        vec![format!("X-Forwarded-Host: 127.0.0.1:{port}"), "Host: attacker.example".to_owned()],
+    ] {
+        let answer = visitor.send(&line, &headers, "").await;
+        assert!(matches!(answer.status, 400 | 403), "{headers:?} {answer:?}");
+        assert!(answer.body.len() < 40, "{headers:?} {answer:?}");
+    }
+    let none = visitor.send(&format!("GET /{token}/ HTTP/1.0"), &[], "").await;
+    assert_refused(&none, 403, "no host");
+    let absolute = format!("GET http://attacker.example/{token}/ HTTP/1.1");
+    let answer = visitor.send(&absolute, &["Host: attacker.example".to_owned()], "").await;
+    assert_refused(&answer, 403, "an absolute target");
+    for host in ["127.0.0.1", "localhost"] {
+        assert_eq!(visitor.send(&line, &[format!("Host: {host}:{port}")], "").await.status, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_done_for_a_page_of_somebody_else() {
+    let world = World::start("inspector-origin").await;
+    let visitor = Visitor::of(&world).await;
+    let Visitor { token, port, .. } = &visitor;
+    let post = async |action: &str, origin: Option<&str>, host: &str| {
+        let body = "sample=nothing";
+        let form = "Content-Type: application/x-www-form-urlencoded".to_owned();
+        let length = format!("Content-Length: {}", body.len());
+        let mut headers = vec![format!("Host: {host}:{port}"), form, length];
+        headers.extend(origin.map(|origin| format!("Origin: {origin}")));
+        visitor.send(&format!("POST /{token}/{action} HTTP/1.1"), &headers, body).await
+    };
+    let own = format!("http://127.0.0.1:{port}");
+    for action in ["send", "sync", "registration", ""] {
+        for origin in [
+            None,
+            Some("null"),
+            Some(""),
+            Some("https://attacker.example"),
+            Some("http://127.0.0.1"),
+            Some("http://127.0.0.1:1"),
+            Some(format!("https://127.0.0.1:{port}").as_str()),
+            Some(format!("{own}.attacker.example").as_str()),
+            Some(format!("{own}/").as_str()),
+            Some(format!("http://localhost:{port}").as_str()),
+        ] {
+            assert_refused(&post(action, origin, "127.0.0.1").await, 403, &format!("{action} {origin:?}"));
+        }
+    }
+    assert!(!visitor.page("").await.contains("there is no such sample"), "nothing was done");
+    let done = post("send", Some(&own), "127.0.0.1").await;
+    assert_eq!((done.status, done.header("location")), (303, Some("./")));
+    assert!(visitor.page("").await.contains("there is no such sample"));
+    let named = format!("http://localhost:{port}");
+    assert_eq!(post("send", Some(&named), "localhost").await.status, 303);
+    assert_eq!(post("", Some(&own), "127.0.0.1").await.status, 405);
+    let other = visitor.send(&format!("PUT /{token}/send HTTP/1.1"), &[visitor.host()], "").await;
+    assert_refused(&other, 403, "PUT");
+}
+
+#[tokio::test]
+async fn a_sample_is_one_of_those_that_are_offered_and_no_other_file() {
+    let world = World::start("inspector-sample").await;
+    let visitor = Visitor::of(&world).await;
+    for sample in ["..%2F..%2Ftemplate", "%2Fetc%2Fpasswd", "template.yaml"] {
+        let headers = [
+            visitor.host(),
+            format!("Origin: http://127.0.0.1:{}", visitor.port),
+            "Content-Type: application/x-www-form-urlencoded".to_owned(),
+            format!("Content-Length: {}", sample.len() + 7),
+        ];
+        let line = format!("POST /{}/send HTTP/1.1", visitor.token);
+        assert_eq!(visitor.send(&line, &headers, &format!("sample={sample}")).await.status, 303);
+        assert!(visitor.page("").await.contains("there is no such sample"), "{sample}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_says_what_a_browser_may_do_with_it() {
+    let world = World::start("inspector-headers").await;
+    world.fill().await;
+    let visitor = Visitor::of(&world).await;
+    let refused = visitor.send("GET / HTTP/1.1", &[visitor.host()], "").await;
+    let mut answers = vec![refused];
+    for link in ["", "states", "registration", "delivery?id=42", "nothing", "inspector.css", "inspector.js", "icon.svg"]
+    {
+        answers.push(visitor.get(link).await);
+    }
+    for answer in &answers {
+        for (name, value) in [
+            (
+                "content-security-policy",
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                 form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            ),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("cache-control", "no-store"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{answer:?}");
+        }
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+        for inline in ["<style", " style=", " onclick=", "javascript:"] {
+            assert!(!answer.body.contains(inline), "{inline} in {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stack_is_only_looked_at() {
+    let world = Aws::start("inspector-stack").await;
+    let credentials = [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
+    let hooks = world.start_hooks_of_stack(&["inspect", "--stack", "hooks", "--port", "0"], &credentials);
+    let visitor = Visitor::reading(hooks).await;
+    let page = visitor.page("").await;
+    assert!(page.contains("stack</span> hooks") && !page.contains("method=\"post\""), "{page}");
+    assert!(!visitor.page("registration").await.contains("method=\"post\""));
+    for action in ["send", "sync"] {
+        let headers = [visitor.host(), format!("Origin: http://127.0.0.1:{}", visitor.port)];
+        let answer = visitor.send(&format!("POST /{}/{action} HTTP/1.1", visitor.token), &headers, "").await;
+        assert_eq!(answer.status, 404, "{action}");
+    }
+    assert!(world.partner.registered().is_none());
+}

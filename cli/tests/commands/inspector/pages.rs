@@ -1,0 +1,287 @@
+use std::time::Duration;
+
+use serde_json::json;
+use shared::EventId;
+use store::{Change, ChangeKind, Registration};
+
+use super::visitor::{Visitor, attributes, link, text};
+use crate::world::{World, update};
+
+const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"&amp;\u{1b}[2J\u{202e}";
+
+async fn world_and_visitor(name: &str) -> (World, Visitor) {
+    let world = World::start(&format!("inspector-{name}")).await;
+    world.fill().await;
+    let visitor = Visitor::of(&world).await;
+    (world, visitor)
+}
+
+#[tokio::test]
+async fn the_start_page_has_the_deliveries_of_a_day_the_last_one_first() {
+    let (world, visitor) = world_and_visitor("list").await;
+    let page = visitor.page("").await;
+    let expected: Vec<String> = [20, 30, 40, 45, 50].map(|minutes| world.id(minutes).to_string()).into();
+    assert_eq!(attributes(&page, "data-id"), expected);
+    let rows = world.lines(&text(page.split_once("<tbody").unwrap().1)).join(" ");
+    for row in [
+        "builder builder#523 3",
+        "whatsapp whatsapp#972501234567 client-7 2",
+        "whatsapp whatsapp#972501234567 client-7 1 duplicate",
+        "quarantined",
+    ] {
+        assert!(rows.contains(row), "{row}\n{rows}");
+    }
+    assert!(page.contains("5 deliveries</title>"), "the chart says what it covers");
+    assert_eq!(link(&page, "Older"), None);
+    let week = attributes(&visitor.page("?since=7d").await, "data-id");
+    assert_eq!(week.last(), Some(&world.id(4_320).to_string()));
+}
+
+#[tokio::test]
+async fn the_list_is_narrowed_by_whose_when_and_text() {
+    let (world, visitor) = world_and_visitor("filter").await;
+    let (since, until) = (world.ago(45).to_string(), world.ago(30).to_string());
+    for (query, expected) in [
+        ("kind=whatsapp".to_owned(), &[40, 45, 50][..]),
+        ("kind=quarantine".to_owned(), &[20]),
+        ("entity=whatsapp%23972501234567".to_owned(), &[40, 45, 50]),
+        ("entity=whatsapp%23972501234567&since=7d".to_owned(), &[40, 45, 50, 4_320]),
+        ("reference=client-7".to_owned(), &[40, 45, 50]),
+        ("reference=client-7&kind=builder".to_owned(), &[]),
+        ("entity=builder%23523&reference=client-7".to_owned(), &[]),
+        ("text=CLIENT-7&until=43m".to_owned(), &[45, 50]),
+        ("text=not+JSON".to_owned(), &[20]),
+        (format!("text={}", world.id(30)), &[30]),
+        (format!("since={since}&until={until}"), &[40, 45]),
+        ("kind=+&entity=&reference=&text=+&since=&until=".to_owned(), &[20, 30, 40, 45, 50]),
+    ] {
+        let page = visitor.page(&format!("?{query}")).await;
+        let expected: Vec<String> = expected.iter().map(|minutes| world.id(*minutes).to_string()).collect();
+        assert_eq!(attributes(&page, "data-id"), expected, "{query}");
+    }
+    let unclear = visitor.get("?since=yesterday").await;
+    assert_eq!(unclear.status, 400);
+    assert!(text(&unclear.body).contains("\"yesterday\" is neither a time ago"), "{}", unclear.body);
+    assert_eq!(visitor.get("?after=nonsense").await.status, 400);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
+    let world = World::start("inspector-pages").await;
+    let start = world.ago(60);
+    let mut ids = Vec::new();
+    for n in 0..1_120_u64 {
+        let at = start.plus(Duration::from_millis(n));
+        let id = EventId::new(at, n.to_be_bytes());
+        let kind = if n.is_multiple_of(8) { "builder" } else { "package" };
+        world
+            .record_at(at, id, &json!({ "event": kind, "builderID": 1, "n": n, "text": format!("n{n}.") }).to_string())
+            .await;
+        ids.push(id.to_string());
+    }
+    ids.reverse();
+    let visitor = Visitor::of(&world).await;
+    let walk = async |mut next: Option<String>, name: &str| {
+        let (mut walked, mut sizes) = (Vec::new(), Vec::new());
+        while let Some(link_to_page) = next {
+            let page = visitor.page(&link_to_page).await;
+            let ids = attributes(&page, "data-id");
+            sizes.push(ids.len());
+            walked.extend(ids);
+            next = link(&page, name).filter(|_| sizes.len() < 8);
+        }
+        (walked, sizes)
+    };
+    let (walked, sizes) = walk(Some(String::new()), "Older").await;
+    assert_eq!(sizes, [50; 8]);
+    assert_eq!(walked, ids[..400]);
+    let (walked, sizes) = walk(Some("?kind=builder".to_owned()), "Search on").await;
+    let builders: Vec<String> = ids.iter().skip(7).step_by(8).cloned().collect();
+    assert_eq!((walked, sizes), (builders.clone(), vec![50, 50, 40]));
+    let (walked, _) = walk(Some("?entity=builder%231".to_owned()), "Older").await;
+    assert_eq!(walked, builders);
+
+    let page = visitor.page("?text=n7.").await;
+    assert_eq!(attributes(&page, "data-id"), [""; 0]);
+    assert!(text(&page).contains("Searched 1000 deliveries, back to 20"), "{}", text(&page));
+    let page = visitor.page(&link(&page, "Search on").unwrap()).await;
+    assert_eq!(attributes(&page, "data-id"), ids[1_112..1_113]);
+    assert!(text(&page).contains("Searched 120 deliveries: all of this time."), "{}", text(&page));
+}
+
+#[tokio::test]
+async fn a_delivery_is_shown_with_what_it_repeats_and_what_repeats_it() {
+    let (world, visitor) = world_and_visitor("delivery").await;
+    let original = visitor.page(&format!("delivery?id={}", world.id(50))).await;
+    let duplicate = visitor.page(&format!("delivery?id={}", world.id(45))).await;
+    let shown = world.lines(&text(&original)).join(" ");
+    for part in [
+        "Id #50 Received -50 50 min ago Entity whatsapp#972501234567 Reference client-7 Update 1",
+        "Source IP 34.165.99.212",
+        "Request id request-1",
+        "[sealed] stands for a secret",
+        "Repeated by …#45 -45 5 min apart",
+        "cargo hooks show #50",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert!(text(&original).contains("curl --json '{\"event\":\"whatsapp\","), "{original}");
+    assert!(text(&original).contains("}' \"$WEBHOOK_URL\""), "{original}");
+    let shown = world.lines(&text(&duplicate)).join(" ");
+    assert!(shown.contains("Duplicate of #50 5 min before") && !shown.contains("Repeated by"), "{shown}");
+    let quarantined = text(&visitor.page(&format!("delivery?id={}", world.id(20))).await);
+    assert!(
+        quarantined.contains("Quarantined the body is not JSON Body 20 bytes, in the sealed table"),
+        "{quarantined}"
+    );
+
+    let nobody = EventId::new(world.ago(10), [7; 8]);
+    assert_eq!(visitor.get(&format!("delivery?id={nobody}")).await.status, 404);
+    assert_eq!(visitor.get("delivery?id=42").await.status, 400);
+    assert_eq!(visitor.get("delivery").await.status, 400);
+}
+
+#[tokio::test]
+async fn what_comes_from_outside_is_text_on_every_page() {
+    let (world, visitor) = world_and_visitor("hostile").await;
+    let body = json!({
+        "event": "whatsapp", "whatsapp": "<b>1'\"", "whatsapp_reference": HOSTILE, "whatsapp_extra_info": 1, "note": HOSTILE,
+        (HOSTILE): 1,
+    });
+    world.record(10, &body.to_string()).await;
+    world.record(5, &body.to_string().replace("alert(1)", "alert(2)")).await;
+    world.record(3, &json!({ "event": "<i>x", "<i>x_reference": HOSTILE }).to_string()).await;
+    let entity = "entity?name=whatsapp%23%3Cb%3E1%27%22";
+    for link in [
+        "",
+        &format!("delivery?id={}", world.id(5)),
+        &format!("delivery?id={}", world.id(3)),
+        entity,
+        "states?kind=whatsapp",
+        "states?kind=%3Ci%3Ex",
+        "?text=%3Cscript%3E%22%27&kind=%3Ci%3Ex&since=1h",
+        "?since=%3Cscript%3E",
+        "delivery?id=%3Cscript%3E",
+        "entity?name=%3Cscript%3E",
+        "states?kind=%3Cscript%3E&status=%3Cscript%3E",
+    ] {
+        let page = visitor.get(link).await.body;
+        let own = page.matches("<script src=\"inspector.js\"></script>").count();
+        assert_eq!((own, page.matches("<script").count()), (1, 1), "{link}\n{page}");
+        for markup in ["<img src=x", "<b>1", "<i>x", "\u{1b}", "\u{202e}", "onerror=\""] {
+            assert!(!page.contains(markup), "{markup:?} in {link}\n{page}");
+        }
+    }
+    let page = visitor.page(entity).await;
+    assert!(text(&page).contains("\\u{1b}[2J\\u{202e}"), "what cannot be seen is shown: {}", text(&page));
+}
+
+#[tokio::test]
+async fn an_entity_has_its_state_and_what_each_event_changed() {
+    let (world, visitor) = world_and_visitor("entity").await;
+    let page = visitor.page("entity?name=whatsapp%23972501234567").await;
+    let shown = world.lines(&text(&page)).join(" ");
+    for part in [
+        "Update 2 Events 3 Duplicates 1 First seen -4320 3 d ago Last seen -40 40 min ago Reference client-7",
+        "whatsapp_extra_info 2 40 min ago",
+        "-40 40 min ago whatsapp_extra_info 1 → 2",
+        "-45 45 min ago duplicate changes nothing",
+        "-50 50 min ago whatsapp_extra_info 0 → 1",
+        "-4320 3 d ago First event with update 0",
+        "cargo hooks state 'whatsapp#972501234567'",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    let set_by = format!("delivery?id={}", world.id(40));
+    assert!(attributes(&page, "href").contains(&set_by), "a field leads to the event that brought it");
+    assert_eq!(visitor.get("entity?name=whatsapp%231").await.status, 404);
+    let day = format!("entity?name=quarantine%23{}", world.ago(20).day());
+    assert!(text(&visitor.page(&day).await).contains("No state"));
+}
+
+#[tokio::test]
+async fn a_history_is_compared_across_its_pages() {
+    let world = World::start("inspector-history").await;
+    for minutes in 1..=120_u64 {
+        world.record(minutes, &update(u8::try_from(minutes).unwrap())).await;
+    }
+    let visitor = Visitor::of(&world).await;
+    let mut next = Some("entity?name=whatsapp%23972501234567".to_owned());
+    let (mut sizes, mut steps) = (Vec::new(), Vec::new());
+    while let Some(link_to_page) = next {
+        let page = visitor.page(&link_to_page).await;
+        let history = text(page.split_once("class=\"timeline").unwrap().1);
+        sizes.push(page.matches("class=\"when\"").count());
+        steps.push(history.matches("→").count() + history.matches("First event").count());
+        assert!(!history.contains("not compared"), "{history}");
+        next = link(&page, "Older");
+    }
+    assert_eq!((sizes.as_slice(), steps.as_slice()), ([50, 50, 20].as_slice(), [50, 50, 20].as_slice()));
+}
+
+#[tokio::test]
+async fn states_are_listed_by_kind_and_last_update() {
+    let world = World::start("inspector-states").await;
+    for n in 1..=60_u64 {
+        let body = json!({ "event": "builder", "builderID": n, "builder_extra_info": n % 3, "builder_reference": "b" });
+        world.record(n, &body.to_string()).await;
+    }
+    let visitor = Visitor::of(&world).await;
+    let first = visitor.page("states?kind=builder").await;
+    let second = visitor.page(&link(&first, "More").unwrap()).await;
+    let entities = |page: &str| {
+        attributes(page, "href").into_iter().filter(|link| link.starts_with("entity?")).collect::<Vec<_>>()
+    };
+    assert_eq!((entities(&first).len(), entities(&second).len(), link(&second, "More")), (50, 10, None));
+    let mut all = [entities(&first), entities(&second)].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 60);
+    assert_eq!(entities(&visitor.page("states?kind=builder&status=1").await).len(), 20);
+    assert!(text(&visitor.page("states").await).contains("No such states"));
+    assert_eq!(visitor.get("states?status=soon").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
+    let (world, visitor) = world_and_visitor("registration").await;
+    assert!(text(&visitor.page("registration").await).contains("Not checked yet"));
+    let ours = "https://hooks.example.com/v1/webhook/***2b72";
+    let change = |minutes: u64, kind, not_ours: Option<(u64, u64)>| Change {
+        id: EventId::new(world.ago(minutes), [7; 8]),
+        at: world.ago(minutes),
+        kind,
+        action: "sync".to_owned(),
+        registered: Some(if kind == ChangeKind::Drift { "https://other.example/***66aa" } else { ours }.to_owned()),
+        not_ours: not_ours.map(|(from, until)| world.ago(from)..world.ago(until)),
+        cause: (kind == ChangeKind::Failed).then(|| "<b>PartnerUnreachable".to_owned()),
+    };
+    let changes = [
+        change(4_320, ChangeKind::Registered, None),
+        change(45, ChangeKind::Drift, Some((50, 45))),
+        change(40, ChangeKind::Repaired, Some((50, 40))),
+        change(30, ChangeKind::Failed, None),
+    ];
+    let (checked_at, ours_at) = (Some(world.ago(20)), Some(world.ago(20)));
+    let state = Registration { checked_at, ours_at, registered: Some(ours.to_owned()), ..Registration::default() };
+    world.ledger().write(&state, &changes).await.unwrap();
+
+    let page = visitor.page("registration").await;
+    let shown = world.lines(&text(&page)).join(" ");
+    for part in [
+        "Ours is registered",
+        "registered https://hooks.example.com/v1/webhook/***2b72, ours since -40 (40 min ago)",
+        "Not ours for 10 min in the last 24 hours.",
+        "ours -40 -20 20 min",
+        "not ours -50 -40 10 min",
+        "-30 failed <b>PartnerUnreachable sync",
+        "-40 repaired sync https://hooks.example.com/v1/webhook/***2b72 10 min",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert!(!shown.contains("-4320"), "what was before the time is not listed");
+    assert_eq!(page.matches("<rect class=\"ours\"").count(), 2, "it was ours before the day began");
+    assert_eq!(page.matches("<rect class=\"not-ours\"").count(), 1);
+    let week = world.lines(&text(&visitor.page("registration?time=7d").await)).join(" ");
+    assert!(week.contains("ours -4320 -50 2 d 23 h") && week.contains("-4320 registered"), "{week}");
+}

@@ -1,0 +1,78 @@
+use std::{fs::File, io::Write, process::Stdio};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+};
+use serde_json::json;
+
+use crate::{
+    program::{Ended, hooks, run},
+    world::{API_KEY, LINE, World, objects, update},
+};
+
+/// Runs `hooks` at a terminal, where a person types this.
+pub async fn at_terminal(world: &World, arguments: &[&str], typed: &str) -> Ended {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let end = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let mut terminal = File::from(terminal);
+    terminal.write_all(typed.as_bytes()).unwrap();
+    let mut hooks = hooks(&world.project, arguments, &[]);
+    hooks.stdin(Stdio::from(end));
+    run(hooks).await
+}
+
+async fn with_keys(name: &str) -> World {
+    let world = World::start(name).await;
+    world.record(50, &update(1).replace(API_KEY, "an-older-key")).await;
+    world.record(40, &update(2)).await;
+    world.record(30, &update(3).replace("whatsapp_apiKey", "other")).await;
+    world
+}
+
+#[tokio::test]
+async fn the_key_is_shown_to_the_person_who_says_yes() {
+    let world = with_keys("key").await;
+    for typed in ["y\n", "YES\n"] {
+        let shown = at_terminal(&world, &["key", LINE], typed).await;
+        let question = format!("Show the API key of {LINE}? [y/N] ");
+        assert_eq!(shown, Ended { code: 0, stdout: format!("{API_KEY}\n"), stderr: question });
+    }
+}
+
+#[tokio::test]
+async fn the_key_is_shown_to_nobody_else() {
+    let world = with_keys("no-key").await;
+    for typed in ["\n", "n\n", "\u{4}"] {
+        let refused = at_terminal(&world, &["key", LINE], typed).await;
+        let message = format!("Show the API key of {LINE}? [y/N] error: nothing is shown, as the answer was not yes\n");
+        assert_eq!(refused, Ended { code: 1, stdout: String::new(), stderr: message }, "{typed:?}");
+    }
+    // Without a terminal, and in whatever else is shown.
+    let refused = world.hooks(&["key", LINE]).await;
+    let message = format!(
+        "error: Show the API key of {LINE}? Nobody can be asked, as standard input is no terminal; give --yes to have it shown\n"
+    );
+    assert_eq!(refused, Ended { code: 1, stdout: String::new(), stderr: message });
+}
+
+#[tokio::test]
+async fn a_script_gets_the_key_with_the_event_that_brought_it() {
+    let world = with_keys("key-json").await;
+    let script =
+        async |arguments: &[&str]| run(hooks(&world.project, &[&["key", "--yes"], arguments].concat(), &[])).await;
+    let plain = script(&[LINE]).await;
+    assert_eq!(plain, Ended { code: 0, stdout: format!("{API_KEY}\n"), stderr: String::new() });
+    let object = script(&[LINE, "--output", "json"]).await;
+    let expected = json!({
+        "entity": LINE, "api_key": API_KEY, "event_id": world.id(40).to_string(),
+        "received_at": world.ago(40).to_string(),
+    });
+    assert_eq!((object.code, objects(&object.stdout)), (0, vec![expected]));
+    let none = script(&["builder#523"]).await;
+    let message = "error: there is no API key of builder#523: no event has brought one\n";
+    assert_eq!((none.code, none.stdout.as_str(), none.stderr.as_str()), (1, "", message));
+}

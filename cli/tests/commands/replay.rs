@@ -1,0 +1,406 @@
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use shared::EventId;
+use tokio::process::{Child, Command};
+
+use crate::{
+    consumer::Consumer,
+    program::{self, Ended, hooks},
+    world::{LINE, World, objects, update},
+};
+
+/// `hooks replay` of what the world has, to a consumer.
+struct Replay<'a> {
+    world: &'a World,
+    url: String,
+}
+
+impl<'a> Replay<'a> {
+    fn new(world: &'a World, consumer: &Consumer) -> Self {
+        Self { world, url: consumer.url().to_owned() }
+    }
+
+    /// The folder for state, whose checkpoints are the test's own.
+    fn state(&self) -> PathBuf {
+        self.world.project().join("state")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let arguments = [&["replay", "--rate", "1000", "--to", &self.url], arguments].concat();
+        let mut hooks = hooks(self.world.project(), &arguments, &[("XDG_STATE_HOME", self.state().to_str().unwrap())]);
+        hooks.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        hooks
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// Runs it to its end, with a consumer that takes everything, and gives the ids that it took.
+    async fn all_taken(&self, consumer: &mut Consumer, arguments: &[&str]) -> (Ended, Vec<String>) {
+        let mut taken = Vec::new();
+        let mut ended = Box::pin(self.ended(arguments));
+        loop {
+            tokio::select! {
+                ended = &mut ended => return (ended, taken),
+                arrival = consumer.next() => {
+                    taken.push(arrival.id());
+                    arrival.answer(204, "");
+                }
+            }
+        }
+    }
+
+    /// Runs it to its end, and checks that what in the URL is secret is neither shown nor kept.
+    async fn ended(&self, arguments: &[&str]) -> Ended {
+        let ended = program::run(self.command(arguments)).await;
+        assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
+        for file in self.files() {
+            assert!(!fs::read_to_string(&file).unwrap().contains("s3cret"), "{}", file.display());
+        }
+        ended
+    }
+
+    /// What is kept of unfinished replays.
+    fn files(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.state().join("hooks")).into_iter().flatten();
+        files.map(|file| file.unwrap().path()).collect()
+    }
+}
+
+fn ids(world: &World, minutes: &[u64]) -> Vec<String> {
+    minutes.iter().map(|minutes| world.id(*minutes).to_string()).collect()
+}
+
+/// Events of a line a second apart, and their ids.
+async fn record_some(world: &World, number: u8) -> Vec<String> {
+    let mut ids = Vec::new();
+    for n in 0..number {
+        let at = world.ago(60).plus(Duration::from_secs(n.into()));
+        let id = EventId::new(at, [n; 8]);
+        world.record_at(at, id, &update(n)).await;
+        ids.push(id.to_string());
+    }
+    ids
+}
+
+#[tokio::test]
+async fn a_consumer_gets_the_redacted_body_with_id_and_time_of_receipt() {
+    let world = World::start("replay-body").await;
+    world.fill().await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let id = world.id(50).to_string();
+    let child = replay.start(&[&id]);
+    let arrival = consumer.next().await;
+    assert_eq!(arrival.path, "/in/s3cret?key=s3cret");
+    assert_eq!(arrival.id(), id);
+    assert_eq!(arrival.header("webhook-received-at"), world.ago(50).to_string());
+    assert_eq!(arrival.header("content-type"), "application/json");
+    let shown = objects(&world.hooks(&["show", &id, "--output", "json"]).await.stdout);
+    assert_eq!(serde_json::from_str::<Value>(&arrival.body).unwrap(), shown[0]["body"]);
+    assert!(arrival.body.contains(r#""whatsapp_apiKey":"[sealed]""#), "{}", arrival.body);
+    arrival.answer(202, "taken");
+    let ended = child.wait_with_output().await.unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(0), &b"1 event handed over\n"[..]));
+    assert_eq!(replay.files(), Vec::<PathBuf>::new(), "nothing is left of it");
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_handed_over_as_it_came() {
+    let world = World::start("replay-choose").await;
+    world.fill().await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let [newer, older, repeated, odd] = [40, 50, 45, 20].map(|minutes| world.id(minutes).to_string());
+    for (arguments, expected, summary) in [
+        (&["--since", "24h"][..], &[50, 40, 30][..], "3 events handed over, 2 skipped (1 duplicate, 1 undecodable)\n"),
+        (
+            &["--since", "24h", "--with-duplicates"],
+            &[50, 45, 40, 30],
+            "4 events handed over, 1 skipped (1 undecodable)\n",
+        ),
+        (
+            &["--since", "4d", "--until", "42m", "--entity", LINE],
+            &[4_320, 50],
+            "2 events handed over, 1 skipped (1 duplicate)\n",
+        ),
+        (&["--since", "1h", "--kind", "builder"], &[30], "1 event handed over\n"),
+        (&["--since", "5m"], &[], "0 events handed over\n"),
+        (&[&newer, &older, &newer], &[50, 40], "2 events handed over\n"),
+        (&[&odd, &repeated, &newer], &[40], "1 event handed over, 2 skipped (1 duplicate, 1 undecodable)\n"),
+        (&[&repeated, "--with-duplicates"], &[45], "1 event handed over\n"),
+    ] {
+        let (ended, taken) = replay.all_taken(&mut consumer, arguments).await;
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, summary, ""), "{arguments:?}");
+        assert_eq!(taken, ids(&world, expected), "{arguments:?}");
+    }
+    let (ended, _) = replay.all_taken(&mut consumer, &["--since", "24h", "--output", "json"]).await;
+    let last = world.id(30).to_string();
+    let summary =
+        json!({ "handed_over": 3, "skipped": { "duplicates": 1, "undecodable": 1 }, "last": last, "complete": true });
+    assert_eq!(objects(&ended.stdout), [summary]);
+}
+
+#[tokio::test]
+async fn what_is_not_taken_ends_it_and_resume_goes_on_with_that() {
+    let world = World::start("replay-refused").await;
+    let recorded = record_some(&world, 5).await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let (first, second, third) = (&recorded[0], &recorded[1], &recorded[2]);
+    let to = replay.url.replace("/in/s3cret?key=s3cret", "/in/***");
+    for (status, body, arguments, said) in [
+        (
+            500,
+            "out of \u{1b}[2Jorder\nmore",
+            &["--since", "2h"][..],
+            "500 Internal Server Error: out of \\u{1b}[2Jorder. ",
+        ),
+        (307, "", &["--since", "2h", "--resume"], "307 Temporary Redirect; redirects are not followed. "),
+        (302, "", &["--since", "2h", "--resume"], "302 Found; redirects are not followed. "),
+        (404, "", &["--since", "2h", "--resume"], "404 Not Found. "),
+    ] {
+        let running = replay.ended(arguments);
+        let answering = async {
+            if !arguments.contains(&"--resume") {
+                for id in [first, second] {
+                    let arrival = consumer.next().await;
+                    assert_eq!(&arrival.id(), id);
+                    arrival.answer(200, "");
+                }
+            }
+            let arrival = consumer.next().await;
+            assert_eq!(&arrival.id(), third);
+            arrival.answer(status, body);
+        };
+        let (ended, ()) = tokio::join!(running, answering);
+        let start = format!("error: event {third} was not taken: {said}2 events handed over to {to}");
+        let end = " before; go on with: cargo hooks replay --rate 1000 --to URL --since 2h --resume\n";
+        assert!(ended.stderr.starts_with(&start) && ended.stderr.ends_with(end), "{start}…{end}\n{}", ended.stderr);
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    }
+    let anew = replay.ended(&["--since", "2h"]).await;
+    let start =
+        format!("error: this replay was started before and has not come to its end: 2 events handed over to {to}");
+    let end = format!(", the last one {second}; --resume goes on after that, --restart begins anew\n");
+    assert!(anew.code == 1 && anew.stderr.starts_with(&start) && anew.stderr.ends_with(&end), "{}", anew.stderr);
+    assert_eq!(consumer.waiting(), 0);
+
+    let (resumed, taken) = replay.all_taken(&mut consumer, &["--since", "2h", "--resume"]).await;
+    assert_eq!((resumed.code, resumed.stdout.as_str()), (0, "5 events handed over\n"));
+    assert_eq!(taken, recorded[2..]);
+    let nothing_left = replay.ended(&["--since", "2h", "--resume"]).await;
+    assert!(nothing_left.stderr.starts_with("error: there is nothing to resume: "), "{}", nothing_left.stderr);
+    assert_eq!((nothing_left.code, replay.files()), (1, Vec::new()));
+}
+
+#[tokio::test]
+async fn nobody_there_and_no_answer_end_it() {
+    let world = World::start("replay-nobody").await;
+    let recorded = record_some(&world, 1).await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let child = replay.start(&["--since", "2h"]);
+    let held = consumer.next().await;
+    let ended = child.wait_with_output().await.unwrap();
+    drop(held);
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let message = format!("error: event {} was not taken: no answer within 10 s. 0 events handed over", recorded[0]);
+    assert!(ended.status.code() == Some(1) && said.starts_with(&message), "{said}");
+
+    let nobody = Replay { world: &world, url: "http://127.0.0.1:1/in/s3cret".to_owned() };
+    let ended = nobody.ended(&["--since", "2h", "--output", "json"]).await;
+    assert!(ended.code == 1 && ended.stderr.contains(" was not taken: no answer: "), "{}", ended.stderr);
+    assert_eq!(objects(&ended.stdout)[0]["complete"], false);
+}
+
+#[tokio::test]
+async fn a_replay_that_was_killed_goes_on_where_it_was() {
+    let world = World::start("replay-killed").await;
+    let recorded = record_some(&world, 12).await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    // Before it is answered, and right after that, when it is known or not yet.
+    let kills = [(0, false), (2, true), (1, false), (3, true), (0, true)];
+    let mut taken = Vec::new();
+    for (run, (arrivals, answered)) in kills.into_iter().enumerate() {
+        let mut child = replay.start(if run == 0 { &["--since", "2h"] } else { &["--since", "2h", "--resume"] });
+        for _ in 0..arrivals {
+            let arrival = consumer.next().await;
+            taken.push(arrival.id());
+            arrival.answer(200, "");
+        }
+        let last = consumer.next().await;
+        taken.push(last.id());
+        let last = if answered {
+            last.answer(200, "");
+            None
+        } else {
+            Some(last)
+        };
+        child.kill().await.unwrap();
+        drop(last);
+        while let Ok(arrival) = tokio::time::timeout(Duration::ZERO, consumer.next()).await {
+            taken.push(arrival.id());
+        }
+    }
+    let (ended, rest) = replay.all_taken(&mut consumer, &["--since", "2h", "--resume"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "12 events handed over\n"));
+    taken.extend(rest);
+    assert!(taken.is_sorted(), "in order: {taken:?}");
+    let mut once = taken.clone();
+    once.dedup();
+    assert_eq!(once, recorded, "each of them");
+    assert!(taken.len() - once.len() <= kills.len(), "at most one twice for each kill: {taken:?}");
+    assert_eq!(replay.files(), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_resumed_replay_has_the_times_that_were_meant_at_its_start() {
+    let world = World::start("replay-times").await;
+    let recorded = record_some(&world, 3).await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let mut child = replay.start(&["--since", "61m"]);
+    let held = consumer.next().await;
+    child.kill().await.unwrap();
+    drop(held);
+    let checkpoint = replay.files().into_iter().find(|file| file.extension().is_some_and(|end| end == "json")).unwrap();
+    assert_eq!(fs::metadata(&checkpoint).unwrap().permissions().mode() & 0o777, 0o600);
+    // As if two hours had passed.
+    let mut kept: Value = serde_json::from_slice(&fs::read(&checkpoint).unwrap()).unwrap();
+    kept["since"] = world.ago(180).to_string().into();
+    kept["until"] = (world.ago(60).plus(Duration::from_secs(2))).to_string().into();
+    fs::write(&checkpoint, kept.to_string()).unwrap();
+    let (_, taken) = replay.all_taken(&mut consumer, &["--since", "61m", "--resume"]).await;
+    assert_eq!(taken, recorded[..2]);
+    // Anew it means another time.
+    let (_, taken) = replay.all_taken(&mut consumer, &["--since", "61m"]).await;
+    assert_eq!(taken, recorded);
+}
+
+#[tokio::test]
+async fn restart_begins_anew_and_only_one_runs_at_a_time() {
+    let world = World::start("replay-restart").await;
+    let recorded = record_some(&world, 3).await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let mut child = replay.start(&["--since", "2h"]);
+    consumer.next().await.answer(200, "");
+    let held = consumer.next().await;
+    for arguments in [&["--since", "2h"][..], &["--since", "2h", "--resume"], &["--since", "2h", "--restart"]] {
+        let second = replay.ended(arguments).await;
+        let message = "error: the same replay is running already; wait for its end, or end it first\n";
+        assert_eq!((second.code, second.stderr.as_str()), (1, message), "{arguments:?}");
+    }
+    child.kill().await.unwrap();
+    drop(held);
+    // Other events, or another consumer, are another replay.
+    let (other, taken) = replay.all_taken(&mut consumer, &["--since", "2h", "--until", "1m"]).await;
+    assert_eq!((other.code, taken), (0, recorded.clone()));
+    let mut elsewhere = Consumer::start().await;
+    let (other, taken) = Replay::new(&world, &elsewhere).all_taken(&mut elsewhere, &["--since", "2h"]).await;
+    assert_eq!((other.code, taken), (0, recorded.clone()));
+    let (ended, taken) = replay.all_taken(&mut consumer, &["--since", "2h", "--restart"]).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "3 events handed over\n"));
+    assert_eq!(taken, recorded);
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_it_between_two_events() {
+    let world = World::start("replay-interrupted").await;
+    let recorded = record_some(&world, 3).await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let child = replay.start(&["--since", "2h"]);
+    let held = consumer.next().await;
+    let process = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
+    held.answer(200, "");
+    let ended = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        ended.status.code() == Some(1) && said.starts_with("error: interrupted. 1 event handed over to "),
+        "{said}"
+    );
+    let (_, taken) = replay.all_taken(&mut consumer, &["--since", "2h", "--resume"]).await;
+    assert_eq!(taken, recorded[1..]);
+}
+
+#[tokio::test]
+async fn no_more_than_the_rate_are_handed_over() {
+    let world = World::start("replay-rate").await;
+    record_some(&world, 4).await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let arguments = ["replay", "--since", "2h", "--rate", "4", "--to", &replay.url];
+    let state = replay.state();
+    let started = Instant::now();
+    let running = program::run(hooks(world.project(), &arguments, &[("XDG_STATE_HOME", state.to_str().unwrap())]));
+    let answering = async {
+        for _ in 0..4 {
+            consumer.next().await.answer(200, "");
+        }
+    };
+    let (ended, ()) = tokio::join!(running, answering);
+    assert_eq!(ended.code, 0);
+    assert!(started.elapsed() >= Duration::from_millis(750), "a quarter of a second lies between two of them");
+}
+
+#[tokio::test]
+async fn neither_the_provider_nor_the_webhook_gets_them() {
+    let world = World::start("replay-refusals").await;
+    world.fill().await;
+    let consumer = Consumer::start().await;
+    for (url, message) in [
+        ("http://127.0.0.1:9001/in", "error: 127.0.0.1 is the provider's; --to is the URL of a consumer of yours"),
+        ("https://api.99digital.co.il/whatsapp", "error: api.99digital.co.il is the provider's; --to is the URL"),
+        ("http://localhost:9000/v1/webhook/t", "error: localhost is where this webhook itself is: it would record"),
+        ("http://example.com/s3cret", "error: the URL of --to is not https, which is needed for all but a loopback"),
+        ("example.com/s3cret", "error: the URL of --to is not an absolute URL; give one such as https://example.com/"),
+    ] {
+        let replay = Replay { url: url.to_owned(), ..Replay::new(&world, &consumer) };
+        let refused = replay.ended(&["--since", "2h"]).await;
+        assert!(refused.code == 1 && refused.stderr.starts_with(message), "{url}: {}", refused.stderr);
+        assert_eq!(replay.files(), Vec::<PathBuf>::new());
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_found_out_before_anything_is_handed_over() {
+    let world = World::start("replay-not-there").await;
+    world.fill().await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let (there, nowhere) = (world.id(50).to_string(), EventId::new(world.ago(10), [7; 8]).to_string());
+    let refused = replay.ended(&[&there, &nowhere]).await;
+    let message = format!("error: there is no event {nowhere}; if it came just now, try again\n");
+    assert_eq!((refused.code, refused.stderr), (1, message));
+    let nobody = replay.ended(&["--since", "2h", "--entity", "whatsapp#1"]).await;
+    assert_eq!((nobody.code, consumer.waiting(), replay.files()), (1, 0, Vec::new()));
+    for arguments in [
+        &[][..],
+        &["--until", "1h"],
+        &[&there, "--since", "2h"],
+        &[&there, "--until", "1h"],
+        &[&there, "--entity", LINE],
+        &["--since", "2h", "--resume", "--restart"],
+        &["--since", "1h", "--until", "2h"],
+        &["42"],
+    ] {
+        let ended = replay.ended(arguments).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments:?} {ended:?}");
+    }
+    for rate in ["0", "1001", "fast"] {
+        let ended = world.hooks(&["replay", "--since", "2h", "--rate", rate, "--to", &replay.url]).await;
+        assert_eq!(ended.code, 2, "{rate}");
+    }
+}

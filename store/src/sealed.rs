@@ -1,0 +1,92 @@
+//! The reads of the sealed table: an API key, and the bytes of what could not be decoded.
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use shared::{Entity, EventId, Secret, Timestamp};
+
+use crate::{
+    StoreError,
+    delivery::{Attributes, Item, text},
+    keys,
+};
+
+/// How many items are looked at in one request. As a rule the newest has the key; without a limit DynamoDB would read a
+/// megabyte of bodies for it.
+const PAGE: i32 = 10;
+
+/// Reads what the sealed table alone holds.
+#[derive(Clone, Debug)]
+pub struct SealedReader {
+    client: Client,
+    sealed_table: String,
+}
+
+/// An API key as an event brought it.
+#[derive(Clone, Debug)]
+pub struct SealedKey {
+    /// Of that event.
+    pub id: EventId,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The key.
+    pub api_key: Secret,
+}
+
+impl SealedReader {
+    /// Reads from a sealed table.
+    pub fn new(client: Client, sealed_table: impl Into<String>) -> Self {
+        Self { client, sealed_table: sealed_table.into() }
+    }
+
+    /// The API key of an entity, from the newest event that brought one; `None` when none did. Bodies stay in the table.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or the item cannot be read.
+    pub async fn api_key(&self, entity: &Entity) -> Result<Option<SealedKey>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.sealed_table)
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(PAGE)
+            .key_condition_expression("pk = :entity AND begins_with(sk, :event)")
+            .filter_expression("attribute_exists(api_key)")
+            .projection_expression("pk, sk, received_at, api_key")
+            .expression_attribute_values(":entity", text(entity))
+            .expression_attribute_values(":event", text(keys::EVENT));
+        let mut items = query.into_paginator().items().send();
+        let item = items.next().await.transpose().map_err(|error| StoreError::dynamodb(&error))?;
+        item.as_ref().map(SealedKey::read).transpose()
+    }
+
+    /// The bytes of a quarantined delivery, as they were received; `None` when they are not there, or not any more.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or the item cannot be read.
+    pub async fn quarantined(&self, id: &EventId) -> Result<Option<Vec<u8>>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.sealed_table)
+            .set_key(Some(keys::quarantined(id)))
+            .consistent_read(true);
+        let Some(mut item) = get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item else {
+            return Ok(None);
+        };
+        match item.remove("body") {
+            Some(AttributeValue::B(bytes)) => Ok(Some(bytes.into_inner())),
+            _ => Err(Attributes(&item).corrupt("body")),
+        }
+    }
+}
+
+impl SealedKey {
+    fn read(item: &Item) -> Result<Self, StoreError> {
+        let attributes = Attributes(item);
+        Ok(Self {
+            id: keys::read_event(attributes.text(keys::SK)?).ok_or_else(|| attributes.corrupt(keys::SK))?,
+            received_at: attributes.parsed("received_at")?,
+            api_key: Secret::new(attributes.text("api_key")?),
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! What becomes of quarantined deliveries.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{LINE, World, delivery, noon, raw_delivery, secs, undecodable, update};
+use local::faults::{Fault, Faults, Point};
+use serde_json::{Value, json};
+use shared::{Entity, EventId, Timestamp, Undecodable};
+use store::{Cursor, Delivery, Listing, Order, Quarantine, Recorded, Retried};
+use tokio::task::JoinSet;
+
+/// A line's update with an API key.
+fn with_key(extra_info: i64) -> Value {
+    let mut body = update(extra_info);
+    body["whatsapp_apiKey"] = json!("123-456-789");
+    body
+}
+
+/// Quarantines what came at a time, although it decodes; gives it as it should have been recorded.
+async fn quarantine(world: &World, at: Timestamp, body: &Value) -> Delivery {
+    let event = delivery(at, body);
+    let recorded = world.recorder.record(&undecodable(&event, body.to_string().as_bytes())).await.unwrap();
+    assert_eq!(recorded, Recorded::Quarantined);
+    event
+}
+
+fn recorded(recorded: Recorded) -> Retried {
+    Retried::Recorded { entity: Entity::named(LINE), recorded }
+}
+
+/// How many quarantined items both tables have.
+async fn quarantined(world: &World) -> usize {
+    world.all_items().await.iter().filter(|item| item.contains("S(\"quarantine#")).count()
+}
+
+#[tokio::test]
+async fn what_decodes_by_now_stands_in_the_tables_as_if_it_never_had_been_quarantined() {
+    let (world, twin) = (World::start().await, World::start().await);
+    // Long ago: it expires when it would have.
+    let event = quarantine(&world, noon().minus(secs(400 * 24 * 3600)), &with_key(1)).await;
+    world.requests.take();
+    assert_eq!(world.quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Event));
+    let requests = world.requests.take_bodies();
+    assert_eq!(requests.len(), 3, "two reads, and one transaction");
+    let actions: Vec<&str> = requests[2]["TransactItems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|item| item.as_object().unwrap().keys().map(String::as_str))
+        .collect();
+    assert_eq!(actions, ["Put", "Update", "Delete", "Delete", "Put"]);
+
+    twin.recorder.record(&event).await.unwrap();
+    assert_eq!(world.all_items().await, twin.all_items().await);
+    let key = world.sealed.api_key(&Entity::named(LINE)).await.unwrap().unwrap();
+    assert_eq!((key.id, key.api_key.expose()), (event.id, "123-456-789"));
+
+    let before = world.all_items().await;
+    assert_eq!(world.quarantine.retry(&event.id).await.unwrap(), Retried::NotQuarantined);
+    assert_eq!(world.all_items().await, before);
+}
+
+#[tokio::test]
+async fn what_still_does_not_decode_stays_as_it_is() {
+    let world = World::start().await;
+    let broken = raw_delivery(noon(), b"{\"a\":1 \"b\":2}");
+    world.recorder.record(&broken).await.unwrap();
+    let before = world.all_items().await;
+    assert_eq!(world.quarantine.retry(&broken.id).await.unwrap(), Retried::Undecodable(Undecodable::NotJson));
+    assert_eq!(world.all_items().await, before);
+    assert_eq!(world.quarantine.find(&broken.id).await.unwrap().unwrap().body_bytes, Some(13));
+}
+
+#[tokio::test]
+async fn what_has_lost_its_bytes_stays_as_it_is() {
+    let world = World::start().await;
+    let event = quarantine(&world, noon(), &update(1)).await;
+    let item = world.items("sealed").await.remove(0);
+    let delete = world.dynamodb.client().delete_item().table_name("sealed");
+    delete.key("pk", item["pk"].clone()).key("sk", item["sk"].clone()).send().await.unwrap();
+    let before = world.all_items().await;
+    assert_eq!(world.quarantine.retry(&event.id).await.unwrap(), Retried::BytesGone);
+    assert_eq!(world.all_items().await, before);
+}
+
+#[tokio::test]
+async fn it_does_not_turn_the_state_back() {
+    let world = World::start().await;
+    let event = quarantine(
+        &world,
+        noon(),
+        &json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": 1, "daily_limit": 250}),
+    )
+    .await;
+    let newer = delivery(noon().plus(secs(60)), &update(2));
+    world.recorder.record(&newer).await.unwrap();
+    assert_eq!(world.quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Event));
+    let state = world.state(LINE).await;
+    assert_eq!((state.version, state.last_event_id, state.first_seen), (2, newer.id, noon()));
+    assert_eq!(state.extra_info().unwrap().as_str(), "2");
+    assert_eq!(state.fields["daily_limit"].to_string(), "250", "what no newer event has said");
+}
+
+#[tokio::test]
+async fn the_same_body_is_a_duplicate_of_the_event_that_came_after_the_fix() {
+    let world = World::start().await;
+    let event = quarantine(&world, noon(), &with_key(1)).await;
+    let live = delivery(noon().plus(secs(300)), &with_key(1));
+    world.recorder.record(&live).await.unwrap();
+    assert_eq!(world.quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Duplicate { of: live.id }));
+    let state = world.state(LINE).await;
+    assert_eq!((state.version, state.duplicates, state.last_event_id), (1, 1, live.id));
+    assert_eq!(world.history(LINE).await[0].duplicate_of, Some(live.id));
+    assert_eq!(quarantined(&world).await, 0);
+    // Its key stands with the one that it repeats.
+    assert_eq!(world.items("sealed").await.len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_quarantined_with_the_same_body_the_second_is_a_duplicate() {
+    let world = World::start().await;
+    let first = quarantine(&world, noon(), &with_key(1)).await;
+    let second = quarantine(&world, noon().plus(secs(1)), &with_key(1)).await;
+    assert_eq!(world.quarantine.retry(&first.id).await.unwrap(), recorded(Recorded::Event));
+    assert_eq!(world.quarantine.retry(&second.id).await.unwrap(), recorded(Recorded::Duplicate { of: first.id }));
+    assert_eq!((world.state(LINE).await.version, quarantined(&world).await), (1, 0));
+}
+
+#[tokio::test]
+async fn where_the_event_was_recorded_as_well_only_the_quarantined_delivery_goes() {
+    let (world, twin) = (World::start().await, World::start().await);
+    let event = quarantine(&world, noon(), &with_key(1)).await;
+    let (delivery, bytes) = (world.items("events").await.remove(0), world.items("sealed").await.remove(0));
+    // As redrive does that has the fix, when the receiver's write was carried out unnoticed.
+    for recorder in [&world.recorder, &twin.recorder] {
+        recorder.record(&event).await.unwrap();
+    }
+    assert_eq!(world.quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Event));
+    assert_eq!(world.all_items().await, twin.all_items().await);
+
+    // As redrive does that has not got the fix, right after a retry.
+    let world = World::start().await;
+    world.recorder.record(&undecodable(&event, with_key(1).to_string().as_bytes())).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(world.quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Event));
+        assert_eq!(world.all_items().await, twin.all_items().await);
+        for (table, item) in [("events", &delivery), ("sealed", &bytes)] {
+            let put = world.dynamodb.client().put_item().table_name(table).set_item(Some(item.clone()));
+            put.send().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_record_it_once() {
+    let world = Arc::new(World::start().await);
+    let event = quarantine(&world, noon(), &with_key(1)).await;
+    let mut retries = JoinSet::new();
+    for _ in 0..8 {
+        let (world, id) = (Arc::clone(&world), event.id);
+        retries.spawn(async move { world.quarantine.retry(&id).await });
+    }
+    while let Some(retried) = retries.join_next().await {
+        match retried.unwrap().unwrap() {
+            Retried::Recorded { recorded: Recorded::Event, .. } | Retried::NotQuarantined => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((world.state(LINE).await.version, world.history(LINE).await.len()), (1, 1));
+    assert_eq!((quarantined(&world).await, world.items("sealed").await.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn killed_at_any_point_it_is_quarantined_or_an_event() {
+    let twin = World::start().await;
+    let mut ends = Vec::new();
+    for n in 0..3 {
+        for point in [Point::Before, Point::After] {
+            let world = World::start().await;
+            let event = quarantine(&world, noon(), &with_key(1)).await;
+            let untouched = world.all_items().await;
+            let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
+            let held = faults.hold(n, point);
+            let dies = Quarantine::new(local::dynamodb::client(&faults.url()), world.settings.clone());
+            let id = event.id;
+            let run = tokio::spawn(async move { dies.retry(&id).await });
+            let holding = held.reached().await.unwrap();
+            run.abort();
+            assert!(run.await.unwrap_err().is_cancelled());
+            drop(holding);
+
+            let is_event = world.all_items().await != untouched;
+            ends.push(is_event);
+            let counts = (world.history(LINE).await.len(), quarantined(&world).await);
+            assert_eq!(counts, if is_event { (1, 0) } else { (0, 2) }, "at request {n}, {point:?}");
+            let again = world.quarantine.retry(&id).await.unwrap();
+            assert_eq!(again, if is_event { Retried::NotQuarantined } else { recorded(Recorded::Event) });
+            if ends.len() == 1 {
+                twin.recorder.record(&event).await.unwrap();
+                assert_eq!(world.all_items().await, twin.all_items().await);
+            }
+            assert_eq!((world.state(LINE).await.version, world.items("sealed").await.len()), (1, 1));
+        }
+    }
+    assert_eq!(ends, [false, false, false, false, false, true]);
+}
+
+#[tokio::test]
+async fn a_write_that_was_carried_out_unnoticed_counts_once() {
+    for fault in [Fault::CarryOutAndDrop, Fault::CarryOutAndFail] {
+        let world = World::start().await;
+        let event = quarantine(&world, noon(), &with_key(1)).await;
+        let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
+        faults.times(2, Fault::None);
+        faults.times(1, fault);
+        let quarantine = Quarantine::new(local::dynamodb::client(&faults.url()), world.settings.clone());
+        assert_eq!(quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Event), "{fault:?}");
+        assert_eq!((world.state(LINE).await.version, quarantined(&world).await), (1, 0), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_listed_by_day_page_by_page_in_both_orders() {
+    let world = World::start().await;
+    let mut ids = Vec::new();
+    for hours in [0, 1, 30, 31, 32, 100] {
+        let broken = raw_delivery(noon().plus(secs(hours * 3600)), b"not JSON");
+        world.recorder.record(&broken).await.unwrap();
+        world
+            .recorder
+            .record(&delivery(broken.received_at, &json!({"event": "quarantine", "hours": hours})))
+            .await
+            .unwrap();
+        ids.push(broken.id);
+    }
+    let times = noon().plus(secs(3600))..noon().plus(secs(100 * 3600));
+    ids.truncate(5);
+    ids.remove(0);
+    for (order, limit) in
+        [(Order::OldestFirst, 1), (Order::OldestFirst, 2), (Order::NewestFirst, 1), (Order::NewestFirst, 9)]
+    {
+        let mut listing = Listing { times: times.clone(), order, after: None, limit };
+        let mut found: Vec<EventId> = Vec::new();
+        loop {
+            let page = world.quarantine.list(&listing).await.unwrap();
+            assert!(page.items.len() <= usize::from(limit));
+            found.extend(page.items.iter().map(|delivery| delivery.id));
+            listing.after = page.next;
+            if listing.after.is_none() {
+                break;
+            }
+        }
+        if order == Order::NewestFirst {
+            found.reverse();
+        }
+        assert_eq!(found, ids, "{order:?} {limit}");
+    }
+    let of_another = Listing { times, order: Order::OldestFirst, after: Some(Cursor::from_text("none")), limit: 1 };
+    assert!(world.quarantine.list(&of_another).await.is_err());
+}

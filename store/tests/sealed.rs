@@ -1,0 +1,49 @@
+//! What is read from the sealed table.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+mod common;
+
+use common::{LINE, World, delivery, noon, raw_delivery, secs, update};
+use serde_json::json;
+use shared::Entity;
+
+#[tokio::test]
+async fn the_api_key_is_that_of_the_newest_event_that_brought_one() {
+    let world = World::start().await;
+    let line = Entity::named(LINE);
+    assert!(world.sealed.api_key(&line).await.unwrap().is_none());
+    let with_key = |extra_info, key: &str| {
+        let mut body = update(extra_info);
+        body["whatsapp_apiKey"] = json!(key);
+        body
+    };
+    let second = delivery(noon().plus(secs(20)), &with_key(2, "second"));
+    world.recorder.record(&second).await.unwrap();
+    // Held up on its way: recorded later, and older all the same.
+    world.recorder.record(&delivery(noon(), &with_key(1, "first"))).await.unwrap();
+    // These have something to seal, too, and no key of the line.
+    for n in 0..25 {
+        let other =
+            json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": n, "password": "secret"});
+        world.recorder.record(&delivery(noon().plus(secs(100 + n)), &other)).await.unwrap();
+    }
+    world.requests.take();
+    let found = world.sealed.api_key(&line).await.unwrap().unwrap();
+    assert_eq!((found.api_key.expose(), found.id, found.received_at), ("second", second.id, second.received_at));
+    assert!(!format!("{found:?}").contains("second"), "{found:?}");
+    let requests = world.requests.take_bodies();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|request| request["ProjectionExpression"] == "pk, sk, received_at, api_key"));
+    assert!(world.sealed.api_key(&Entity::named("whatsapp#97250")).await.unwrap().is_none(), "another line's");
+}
+
+#[tokio::test]
+async fn quarantined_bytes_are_read_as_they_were_received() {
+    let world = World::start().await;
+    let quarantined = raw_delivery(noon(), b"\xff not UTF-8 \0");
+    world.recorder.record(&quarantined).await.unwrap();
+    assert_eq!(world.sealed.quarantined(&quarantined.id).await.unwrap().unwrap(), b"\xff not UTF-8 \0");
+    let event = delivery(noon(), &json!({"event": "package", "token": "secret"}));
+    world.recorder.record(&event).await.unwrap();
+    assert_eq!(world.sealed.quarantined(&event.id).await.unwrap(), None);
+}

@@ -18,12 +18,12 @@ struct Limit {
 }
 
 const LIMITS: [Limit; 2] = [
-    Limit { function: "receiver", start: 1, new: (1, 9.0), duplicate: (2, 12.0), with_key: (1, 11.0), zip: 2_700_000 },
-    Limit { function: "redrive", start: 0, new: (1, 9.0), duplicate: (2, 12.0), with_key: (1, 11.0), zip: 2_600_000 },
+    Limit { function: "receiver", start: 1, new: (1, 9.0), duplicate: (2, 12.0), with_key: (1, 11.0), zip: 2_500_000 },
+    Limit { function: "redrive", start: 0, new: (1, 9.0), duplicate: (2, 12.0), with_key: (1, 11.0), zip: 2_400_000 },
 ];
 
 /// The most bytes of the zip file of sync.
-const SYNC_ZIP: u64 = 2_800_000;
+const SYNC_ZIP: u64 = 2_700_000;
 
 /// Compares what was counted with the limits.
 ///

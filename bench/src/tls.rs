@@ -13,9 +13,6 @@ use tokio_rustls::{
     },
 };
 
-/// Where Linux distributions keep the roots that programs trust; the first is Debian's, the second Amazon Linux's.
-const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
-
 /// The authority. Its key is forgotten as soon as it has signed.
 pub struct Authority {
     certificate: CertificateDer<'static>,
@@ -67,13 +64,12 @@ impl Authority {
         fs::write(file, self.pem()).with_context(|| format!("{} cannot be written", file.display()))
     }
 
-    /// Writes its certificate into a file, behind the system's own: a bundle of the size that programs read on Lambda.
+    /// Writes its certificate into a file, behind those of others: a bundle of the size that is read on Lambda.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_with_system_roots(&self, file: &Path) -> Result<()> {
-        let mut bundle = SYSTEM_ROOTS.iter().find_map(|roots| fs::read_to_string(roots).ok()).unwrap_or_default();
-        bundle.push_str(&self.pem());
+    pub fn write_behind(&self, others: &str, file: &Path) -> Result<()> {
+        let bundle = format!("{others}{}", self.pem());
         fs::write(file, bundle).with_context(|| format!("{} cannot be written", file.display()))
     }
 

@@ -29,6 +29,15 @@ use crate::{
     tls::Authority,
 };
 
+/// Where Linux distributions keep the roots that programs trust; the first is Debian's, the second Amazon Linux's.
+const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+
+/// About as long as Lambda's.
+const SESSION_TOKEN: usize = 900;
+
+/// What our functions trust on Lambda.
+const AMAZON_TRUST_SERVICES: &str = include_str!("../../startup/src/amazon_trust_services.pem");
+
 /// The table of the peers' events, and that of Powertools.
 const PEERS: [(&str, &[&str]); 2] = [("peers", &["pk", "sk"]), ("idempotency", &["id"])];
 /// The address of the webhook, as sync registers it.
@@ -63,7 +72,8 @@ impl World {
         let authority = Authority::new()?;
         fs::create_dir_all(folder)?;
         authority.write(&folder.join("authority.pem"))?;
-        authority.write_with_system_roots(&folder.join("roots.pem"))?;
+        authority.write_behind(&system_roots(), &folder.join("roots.pem"))?;
+        authority.write_behind(AMAZON_TRUST_SERVICES, &folder.join("amazon.pem"))?;
         let dynamodb = DynamoDb::start().await?;
         for (table, keys) in PEERS {
             create_table(&dynamodb, table, keys).await?;
@@ -135,8 +145,10 @@ impl World {
             ("RETENTION_DAYS", "365"),
             ("FINGERPRINT_KEY", FINGERPRINT_KEY),
             ("AWS_ENDPOINT_URL_SQS", self.to_sqs.url()),
-            ("SSL_CERT_FILE", &self.file("roots.pem")),
-            ("AWS_CA_BUNDLE", &self.file("authority.pem")),
+            ("AWS_CA_BUNDLE", &self.file("amazon.pem")),
+            // As the template has it.
+            ("METRICS_NAMESPACE", "bench"),
+            ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
         ];
         all.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
@@ -148,6 +160,8 @@ impl World {
 
     fn of_binary(&self, binary: &Path, mut environment: Vec<(String, String)>) -> Setup {
         environment.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), self.to_dynamodb.url().to_owned()));
+        // It goes with every request, and into its signature.
+        environment.push(("AWS_SESSION_TOKEN".to_owned(), "t".repeat(SESSION_TOKEN)));
         Setup { binary: binary.to_owned(), environment, timeout: Duration::from_secs(30) }
     }
 
@@ -159,6 +173,11 @@ impl World {
     pub fn queued(&self) -> usize {
         self.sqs.queued().len()
     }
+}
+
+/// What the system trusts; nothing where it has no such file.
+fn system_roots() -> String {
+    SYSTEM_ROOTS.iter().find_map(|roots| fs::read_to_string(roots).ok()).unwrap_or_default()
 }
 
 async fn create_table(dynamodb: &DynamoDb, name: &str, keys: &[&str]) -> Result<()> {

@@ -22,7 +22,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     net::TcpListener,
     process::{Child, Command},
-    sync::{Notify, oneshot},
+    sync::{Notify, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -66,6 +66,17 @@ pub struct Function {
 struct Board {
     state: Arc<Mutex<BoardState>>,
     event_given: Arc<Notify>,
+    asks: Asks,
+}
+
+/// Whether the process is asking for its next event.
+#[derive(Clone, Debug)]
+struct Asks(Arc<watch::Sender<bool>>);
+
+impl Default for Asks {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +85,9 @@ struct BoardState {
     running: HashMap<String, oneshot::Sender<Outcome>>,
     log: Vec<String>,
     given: u64,
+    spawned: Option<Instant>,
+    /// From its start until the process asked for its first event.
+    start_up: Option<Duration>,
     /// Set when the next answer is not to be taken; told when it comes.
     held_answer: Option<oneshot::Sender<()>>,
 }
@@ -116,6 +130,7 @@ impl Function {
     /// When the binary cannot be run.
     pub async fn restart(&self) -> io::Result<()> {
         self.kill().await;
+        self.board.spawns();
         let mut child = Command::new(&self.setup.binary)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", &self.address)
@@ -150,6 +165,7 @@ impl Function {
             // It may have ended by itself.
             let _ = child.kill().await;
         }
+        self.board.asks.0.send_replace(false);
         let mut board = self.board.lock();
         board.waiting = None;
         for (_, invoker) in board.running.drain() {
@@ -182,6 +198,29 @@ impl Function {
         (outcome, started.elapsed())
     }
 
+    /// Waits until the process asks for its first event: how long it took from its start until then. Without an end if it
+    /// never asks.
+    pub async fn ready(&self) -> Duration {
+        loop {
+            self.idle().await;
+            if let Some(start_up) = self.board.lock().start_up {
+                return start_up;
+            }
+        }
+    }
+
+    /// Waits until the process asks for its next event, and so has done all that it does about the last one. Without an end
+    /// if it never asks.
+    pub async fn idle(&self) {
+        // The sender is part of what this is called on.
+        let _ = self.board.asks.0.subscribe().wait_for(|asks| *asks).await;
+    }
+
+    /// The id of the process; `None` when it has ended.
+    pub async fn process_id(&self) -> Option<u32> {
+        self.process.lock().await.as_ref().and_then(Child::id)
+    }
+
     /// From now on, one answer of the function is not taken: it waits, and so does the function. What this gives is told
     /// when the answer comes.
     pub fn hold_answer(&self) -> oneshot::Receiver<()> {
@@ -207,6 +246,20 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn spawns(&self) {
+        self.asks.0.send_replace(false);
+        let mut state = self.lock();
+        (state.spawned, state.start_up) = (Some(Instant::now()), None);
+    }
+
+    fn is_asked(&self) {
+        let mut state = self.lock();
+        let start_up = state.spawned.map(|spawned| spawned.elapsed());
+        state.start_up = state.start_up.or(start_up);
+        drop(state);
+        self.asks.0.send_replace(true);
+    }
+
     async fn finish(&self, id: &str, outcome: Outcome) -> Response {
         let held = self.lock().held_answer.take();
         if let Some(held) = held {
@@ -230,12 +283,14 @@ async fn keep_lines(output: impl AsyncRead + Unpin, board: Board) {
 }
 
 async fn next(State(board): State<Board>) -> Response {
+    board.is_asked();
     let event = loop {
         if let Some(event) = board.lock().waiting.take() {
             break event;
         }
         board.event_given.notified().await;
     };
+    board.asks.0.send_replace(false);
     let headers = [
         ("lambda-runtime-aws-request-id", event.id),
         ("lambda-runtime-deadline-ms", event.deadline.to_string()),

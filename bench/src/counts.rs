@@ -1,0 +1,72 @@
+//! What an event takes: requests to DynamoDB, and write units.
+
+use anyhow::{Context, Result};
+use hyper::StatusCode;
+use serde::Serialize;
+
+use crate::{
+    front::{Exchange, Mode},
+    function::BuiltFunction,
+    input::{update, update_with_key},
+    process::Process,
+    world::World,
+};
+
+/// What one event took.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// Requests to DynamoDB.
+    pub requests: usize,
+    /// Write units: what the embedded DynamoDB says of the writes that were carried out, and [`Cost::derived`].
+    pub units: f64,
+    /// What refused writes take, which it does not say.
+    pub derived: f64,
+}
+
+/// What a function takes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Counts {
+    /// Requests until it is ready.
+    pub start: usize,
+    /// Of an event that says something new about a line that is known.
+    pub new: Cost,
+    /// Of the same event once more.
+    pub duplicate: Cost,
+    /// Of one that has an API key.
+    pub with_key: Cost,
+}
+
+/// Counts them, against the embedded DynamoDB. Its answers are learned for later.
+///
+/// # Errors
+/// When the function does not answer as it should.
+pub async fn count(world: &World, function: &BuiltFunction, cores: &[usize]) -> Result<Counts> {
+    world.to_dynamodb.set_mode(Mode::Forward);
+    world.to_dynamodb.take();
+    let input = function.input();
+    // A line of its own for each function.
+    let line = 900_000 + function.name.bytes().map(usize::from).sum::<usize>();
+    let (mut process, _) = Process::start(world.setup(function), cores).await?;
+    let start = world.to_dynamodb.take().len();
+    process.handle(&input.event(&update(line, 1))?).await?;
+    world.to_dynamodb.set_mode(Mode::Count);
+    let mut costs = Vec::new();
+    for body in [update(line, 2), update(line, 2), update_with_key(line, 3)] {
+        world.to_dynamodb.take();
+        process.handle(&input.event(&body)?).await?;
+        costs.push(cost(&world.to_dynamodb.take()));
+    }
+    world.to_dynamodb.set_mode(Mode::Forward);
+    let [new, duplicate, with_key] = costs.try_into().ok().context("not three costs")?;
+    Ok(Counts { start, new, duplicate, with_key })
+}
+
+fn cost(exchanges: &[Exchange]) -> Cost {
+    let done: f64 = exchanges.iter().map(|exchange| exchange.units.tables + exchange.units.indexes).sum();
+    // A refused write takes of the table what it takes when it is carried out, here by the same event. Where it never is, it
+    // is that of a condition on an item of up to 1 KB.
+    let of_tables = exchanges.iter().map(|exchange| exchange.units.tables).fold(0.0, f64::max);
+    let refused = |exchange: &&Exchange| exchange.is_write() && exchange.status != StatusCode::OK;
+    let derived = exchanges.iter().filter(refused).count() as f64 * of_tables.max(1.0);
+    Cost { requests: exchanges.len(), units: done + derived, derived }
+}

@@ -1,0 +1,120 @@
+//! Cold starts and warm events, all functions in turn, in another order each round.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::{
+    front::Mode,
+    function::BuiltFunction,
+    input::update,
+    process::Process,
+    statistics::{Spread, percentile},
+    world::World,
+};
+
+/// What one process took. Times are in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sample {
+    /// From its start until it asked for its first event, on the clock.
+    pub start: f64,
+    /// The same on a core.
+    pub start_cpu: f64,
+    /// The first event, on the clock.
+    pub first: f64,
+    /// The same on a core.
+    pub first_cpu: f64,
+    /// Half of the further events took less, on the clock.
+    pub warm: f64,
+    /// Of 100 further events one took longer, on the clock.
+    pub warm_p99: f64,
+    /// A further event on a core, in the mean.
+    pub warm_cpu: f64,
+    /// The most memory that it had, in MB.
+    pub memory: f64,
+}
+
+impl Sample {
+    /// A cold call on the clock: start and first event.
+    pub fn cold(&self) -> f64 {
+        self.start + self.first
+    }
+
+    /// A cold call on a core.
+    pub fn cold_cpu(&self) -> f64 {
+        self.start_cpu + self.first_cpu
+    }
+}
+
+/// The samples of a function, one for each round.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Samples(Vec<Sample>);
+
+impl Samples {
+    /// How one measure lies.
+    pub fn spread(&self, measure: impl Fn(&Sample) -> f64) -> Spread {
+        Spread::of(&self.0.iter().map(measure).collect::<Vec<_>>())
+    }
+
+    /// How often a measure is that of another function: the median of what it was in each round.
+    pub fn ratio(&self, other: &Self, measure: impl Fn(&Sample) -> f64) -> f64 {
+        let ratios: Vec<f64> = self.0.iter().zip(&other.0).map(|(own, other)| measure(own) / measure(other)).collect();
+        percentile(&ratios, 0.5)
+    }
+}
+
+/// Runs them: so many rounds, so many warm events in each. DynamoDB's answers are replayed.
+///
+/// # Errors
+/// When a function does not answer as it should.
+pub async fn run(
+    world: &World,
+    functions: &[&BuiltFunction],
+    core: usize,
+    rounds: usize,
+    warm: usize,
+) -> Result<Vec<Samples>> {
+    world.to_dynamodb.set_mode(Mode::Replay);
+    let mut samples = vec![Samples::default(); functions.len()];
+    let mut order: Vec<usize> = (0..functions.len()).collect();
+    for round in 0..rounds {
+        fastrand::shuffle(&mut order);
+        for &n in &order {
+            let sample = sample(world, functions[n], core, warm).await;
+            samples[n].0.push(sample.with_context(|| format!("{} in round {}", functions[n].name, round + 1))?);
+        }
+    }
+    world.to_dynamodb.set_mode(Mode::Forward);
+    Ok(samples)
+}
+
+async fn sample(world: &World, function: &BuiltFunction, core: usize, warm: usize) -> Result<Sample> {
+    let input = function.input();
+    let events = (0..=warm).map(|n| input.event(&update(n, n % 2))).collect::<Result<Vec<_>>>()?;
+    let [first, events @ ..] = events.as_slice() else { return Err(anyhow::anyhow!("there is no event")) };
+    let (mut process, started) = Process::start(world.setup(function), &[core]).await?;
+    let first = process.handle(first).await?;
+    let before = process.quiet().await?;
+    let mut times = Vec::with_capacity(events.len());
+    for event in events {
+        times.push(milliseconds(process.answer_time(event).await?));
+    }
+    let used = process.quiet().await?.saturating_sub(before);
+    world.to_dynamodb.take();
+    Ok(Sample {
+        start: milliseconds(started.wall),
+        start_cpu: milliseconds(started.cpu),
+        first: milliseconds(first.wall),
+        first_cpu: milliseconds(first.cpu),
+        warm: percentile(&times, 0.5),
+        warm_p99: percentile(&times, 0.99),
+        warm_cpu: milliseconds(used) / warm.max(1) as f64,
+        memory: process.peak_memory()? as f64 / 1e6,
+    })
+}
+
+/// A time in milliseconds.
+pub fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

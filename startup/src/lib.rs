@@ -4,9 +4,11 @@ mod aws;
 mod environment;
 mod logging;
 mod metrics;
+mod program;
 mod trust;
 
 pub use aws::{Patience, aws_config, with_patience};
 pub use environment::{Environment, InvalidVariable};
-pub use logging::{init as init_logging, subscriber as log_subscriber};
+pub use logging::subscriber as log_subscriber;
 pub use metrics::{Count, CountBy, Dimension, Document, Metrics, Millis};
+pub use program::run;

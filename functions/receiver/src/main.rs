@@ -8,15 +8,7 @@ use startup::{Environment, Metrics};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let environment = Environment::of_this_process();
-    startup::init_logging(&environment);
-    match run(&environment).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(%error, "the receiver cannot start");
-            ExitCode::FAILURE
-        }
-    }
+    startup::run("the receiver", run).await
 }
 
 async fn run(environment: &Environment) -> Result<(), Error> {

@@ -13,15 +13,7 @@ use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let environment = Environment::of_this_process();
-    startup::init_logging(&environment);
-    match run(&environment).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(%error, "sync cannot start");
-            ExitCode::FAILURE
-        }
-    }
+    startup::run("sync", run).await
 }
 
 async fn run(environment: &Environment) -> Result<(), Error> {

@@ -17,8 +17,13 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use super::events::Recorded;
-use crate::{progress::say, secrets::Secrets, stack, world::World};
+use super::{events::Recorded, outage::DEAD};
+use crate::{
+    progress::{say, wait_for},
+    secrets::Secrets,
+    stack,
+    world::World,
+};
 
 /// The registration, which the function sync looks after.
 pub async fn the_registration_is_looked_after(world: &World) {
@@ -112,6 +117,8 @@ pub async fn the_dead_letter_is_redriven(world: &World) {
     hooks(world, &["dlq", "redrive", id]).await;
     assert_eq!(objects(world, &["dlq", "list"]).await, [json!(null); 0], "it is in the dead-letter queue still");
     say("hooks dlq: the dead letter is seen, and put back into the fallback queue");
+    // Redrive cannot read it this time either.
+    wait_for("it is a dead letter again", DEAD, async || world.queues().dead_letter().await).await;
 }
 
 /// The page has what the stack has received.

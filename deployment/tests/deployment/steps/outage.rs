@@ -13,7 +13,7 @@ use crate::{
 /// Redrive pauses 15 s after its first attempt and 30 s after its second, and the queue's own timings come on top.
 const REDRIVE: Duration = Duration::from_secs(240);
 /// A message that cannot be read is hidden for 5 s each time.
-const DEAD: Duration = Duration::from_secs(120);
+pub const DEAD: Duration = Duration::from_secs(120);
 
 pub async fn what_comes_while_the_table_is_away_is_recorded_later(world: &World) {
     say("the events table is taken away");

@@ -244,6 +244,28 @@ async fn what_comes_is_shown_until_ctrl_c() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_dated_ahead_hides_none_that_comes_after_it() {
+    let world = World::start("follow-ahead").await;
+    let record = async |at: Timestamp, extra_info: u8| {
+        let id = EventId::new(at, [extra_info; 8]);
+        world.record_at(at, id, &update(extra_info)).await;
+        id.to_string()
+    };
+    let now = || Timestamp::from(SystemTime::now());
+    record(now().minus(Duration::from_secs(20)), 1).await;
+    let there = record(now().plus(Duration::from_secs(40)), 2).await;
+    let mut hooks = world.start_hooks(&["events", "--follow", "--limit", "1"]);
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    assert!(next(&mut lines).await.contains(&there));
+    // It comes after the command began, whose clock is this one's.
+    for extra_info in [3, 4] {
+        let id = record(now(), extra_info).await;
+        let shown = next(&mut lines).await;
+        assert!(shown.contains(&id), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn only_what_comes_is_shown_as_json() {
     let world = World::start("follow-json").await;
     world.fill().await;

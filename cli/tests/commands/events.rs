@@ -8,7 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::world::{LINE, World, objects, update};
+use crate::{
+    inspector::table::Watched,
+    world::{LINE, World, objects, update},
+};
 
 const HEADER: &str = "│ received ┆ kind ┆ entity ┆ id ┆ duplicate of ┆ reference ┆ extra_info │";
 
@@ -263,6 +266,25 @@ async fn an_event_that_is_dated_ahead_hides_none_that_comes_after_it() {
         let shown = next(&mut lines).await;
         assert!(shown.contains(&id), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn what_is_long_past_is_read_once() {
+    let world = World::start("follow-quiet").await;
+    let past = world.ago(40 * 24 * 60);
+    world.record_at(past, EventId::new(past, [1; 8]), &update(1)).await;
+    let (url, table) = Watched::start(world.dynamodb_url()).await;
+    world.reach_dynamodb_by(&url);
+    let mut hooks = world.start_hooks(&["events", "--follow", "--since", "50d"]);
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    next(&mut lines).await;
+    let month = past.to_string()[..7].to_owned();
+    let about_it = |bodies: Vec<String>| bodies.iter().filter(|body| body.contains(&format!("{month}#"))).count();
+    assert!(about_it(table.bodies()) > 0);
+    let now = Timestamp::from(SystemTime::now());
+    world.record_at(now, EventId::new(now, [2; 8]), &update(2)).await;
+    next(&mut lines).await;
+    assert_eq!(about_it(table.bodies()), 0);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     dev::interrupted,
-    follow::Follow,
+    follow::{Follow, OVERLAP},
     output::{
         Output,
         human_time::{ago, to_the_second},
@@ -152,11 +152,13 @@ async fn follow(question: &Question, found: &Found, now: Timestamp, output: Outp
             return Ok(ExitCode::SUCCESS);
         }
     }
-    // What is older than those that are shown was left out by the limit.
-    let oldest = found.deliveries.first().map_or(now, |delivery| delivery.received_at);
+    // What is older than those that are shown was left out by the limit, but for what comes now.
+    let oldest = found.deliveries.first().map_or(now, |delivery| delivery.received_at.min(now));
     let start = if found.more { oldest } else { question.times.start };
     let seen = found.deliveries.iter().map(|delivery| delivery.id).collect();
-    let mut follow = Follow::new(start, found.newest.unwrap_or(start), seen);
+    // All that there was has just been read, however long ago the newest came.
+    let read = now.minus(OVERLAP);
+    let mut follow = Follow::new(start, found.newest.map_or(read, |newest| newest.max(read)), seen);
     let mut polls = interval(POLL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -36,7 +36,8 @@ impl Follow {
         now: Timestamp,
         mut take: impl FnMut(StoredDelivery) -> Result<bool>,
     ) -> Result<bool> {
-        let from = self.newest.minus(OVERLAP).max(self.start);
+        // What is dated ahead hides nothing that comes now.
+        let from = self.newest.min(now).minus(OVERLAP).max(self.start);
         let mut listing = Listing { times: from..now.plus(AHEAD), order: Order::OldestFirst, after: None, limit: PAGE };
         loop {
             let page = question.page(&listing).await?;

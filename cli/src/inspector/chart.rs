@@ -28,6 +28,16 @@ const BAR: i64 = 10;
 const GAP: i64 = 2;
 const HEIGHT: u64 = 56;
 
+/// Which of the deliveries that are asked for a chart is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    All,
+    /// There are older ones.
+    Last,
+    /// There are newer ones.
+    Page,
+}
+
 /// The drawing.
 pub struct Chart {
     /// What it shows, in words.
@@ -66,7 +76,7 @@ struct Count {
 
 impl Chart {
     /// The chart of these deliveries; `None` when there are none.
-    pub fn of(deliveries: &[StoredDelivery], now: Timestamp) -> Option<Self> {
+    pub fn of(deliveries: &[StoredDelivery], extent: Extent, now: Timestamp) -> Option<Self> {
         let seconds = || deliveries.iter().map(|delivery| delivery.received_at.as_secs());
         let (first, last) = (seconds().min()?, seconds().max()?);
         let (step, step_name) = step(first..last);
@@ -85,9 +95,14 @@ impl Chart {
         let moment = |bar: i64| Moment::new(Timestamp::from_micros(bar.saturating_mul(step * 1_000_000)), now);
         let bars = counts.iter().map(|(bar, count)| count.bar(bar - first_bar, most, &moment(*bar))).collect();
         let (from, until) = (moment(first_bar), moment(last_bar + 1));
-        let label = match deliveries.len() {
+        let number = match deliveries.len() {
             1 => "1 delivery".to_owned(),
             number => format!("{number} deliveries"),
+        };
+        let label = match extent {
+            Extent::All => number,
+            Extent::Last => format!("The last {number}"),
+            Extent::Page => format!("{number} of this page"),
         };
         let (newest, oldest) = (moment_of(last, now), moment_of(first, now));
         Some(Self {
@@ -168,12 +183,12 @@ mod tests {
     fn the_bars_say_how_many_came_when() {
         let at = |minute: i64, is_duplicate| delivery(1_795_339_800 + minute * 60, is_duplicate);
         let deliveries = [at(40, false), at(3, true), at(3, false), at(0, false)];
-        let chart = Chart::of(&deliveries, deliveries[0].received_at).unwrap();
+        let chart = Chart::of(&deliveries, Extent::All, deliveries[0].received_at).unwrap();
         assert_eq!((chart.label.as_str(), chart.step, chart.most), ("4 deliveries", "minute", 2));
         let titles: Vec<&str> = chart.bars.iter().map(|bar| bar.title.as_str()).collect();
         let expected = ["11-22 09:30:00: 1", "11-22 09:33:00: 1, and 1 duplicate", "11-22 10:10:00: 1"];
         assert_eq!(titles, expected);
-        assert_eq!(Chart::of(&[], deliveries[0].received_at).map(|chart| chart.label), None);
+        assert_eq!(Chart::of(&[], Extent::All, deliveries[0].received_at).map(|chart| chart.label), None);
     }
 
     proptest! {
@@ -182,7 +197,7 @@ mod tests {
             seconds in proptest::collection::vec((0i64..4_000_000_000, any::<bool>()), 1..60),
         ) {
             let deliveries: Vec<_> = seconds.into_iter().map(|(second, is_duplicate)| delivery(second, is_duplicate)).collect();
-            let chart = Chart::of(&deliveries, deliveries[0].received_at).unwrap();
+            let chart = Chart::of(&deliveries, Extent::All, deliveries[0].received_at).unwrap();
             prop_assert!(chart.bars.len() <= BARS as usize + 1 && chart.width <= (BARS + 1) * BAR);
             for bar in &chart.bars {
                 prop_assert!(bar.x >= 0 && bar.x + bar.width <= chart.width);

@@ -1,6 +1,6 @@
 //! The start page: the deliveries, the last one first.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -10,9 +10,9 @@ use axum::{
 
 use super::{
     App, Shown,
-    chart::Chart,
+    chart::{Chart, Extent},
     filter::{Asked, Found, SINCE},
-    layout::{Layout, Moment, Part},
+    layout::{KINDS, Layout, Moment, Part, QUARANTINE},
     now,
     problem::{Problem, render},
     row::Row,
@@ -29,8 +29,8 @@ const TIMES: [(&str, &str); 6] = [
     ("365d", "Last year"),
 ];
 
-/// The kinds that can be chosen by their names.
-const KINDS: [&str; 6] = ["whatsapp", "builder", "online", "partners", "package", "quarantine"];
+/// The longer time that is offered when there is nothing.
+const WIDER: (&str, Duration) = ("30d", Duration::from_secs(30 * 24 * 3_600));
 
 #[derive(Template)]
 #[template(path = "deliveries.html")]
@@ -66,22 +66,30 @@ struct Choice {
 pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
     let now = now();
     let filter = asked.read()?;
-    let question = filter.question(shown.target.reader.clone(), now);
+    let question = filter.question(shown.target.reader.clone(), now)?;
     let found = filter.page(&question).await?;
     let is_live = filter.is_live();
+    let is_first = asked.after.is_empty();
+    let extent = match (is_first, &found.next) {
+        (true, None) => Extent::All,
+        (true, Some(_)) => Extent::Last,
+        (false, _) => Extent::Page,
+    };
+    let (wider, longer) = WIDER;
+    let wider = Asked { since: wider.to_owned(), ..asked.clone() }.link("./", "");
     let newest = found.deliveries.first().map(|delivery| delivery.id.to_string()).unwrap_or_default();
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Deliveries),
         is_narrowed: asked.is_narrowed(),
         times: times(&asked.since),
         kinds: kinds(&asked.kind),
-        chart: Chart::of(&found.deliveries, now),
+        chart: Chart::of(&found.deliveries, extent, now),
         rows: found.deliveries.iter().map(|delivery| Row::of(delivery, now)).collect(),
         searched: found.searched.map(|read| searched(&found, read, now)),
         older: older(&asked, &found),
-        is_first: asked.after.is_empty(),
+        is_first,
         live: is_live.then(|| asked.link("live", &newest)),
-        wider: (asked.since != "30d").then(|| Asked { since: "30d".to_owned(), ..asked.clone() }.link("./", "")),
+        wider: (question.times.start > now.minus(longer)).then_some(wider),
         samples: samples(&shown),
         asked,
     }))
@@ -118,7 +126,7 @@ fn times(since: &str) -> Vec<Choice> {
 
 fn kinds(kind: &str) -> Vec<Choice> {
     let choice = |value: &str| Choice { value: value.to_owned(), name: plain(value), is_chosen: value == kind };
-    let mut kinds: Vec<Choice> = KINDS.into_iter().map(choice).collect();
+    let mut kinds: Vec<Choice> = KINDS.into_iter().chain([QUARANTINE]).map(choice).collect();
     if !kind.is_empty() && kinds.iter().all(|kind| !kind.is_chosen) {
         kinds.push(choice(kind));
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use shared::{EventId, Timestamp};
 use store::{Cursor, Listing, Order, Reader, StoredDelivery};
 
-use super::{PAGE, layout::link, problem::Problem};
+use super::{PAGE, body::pieces, layout::link, problem::Problem};
 use crate::{
     output::human_time::{Moment, moment},
     question::{AHEAD, Of, Question},
@@ -100,9 +100,16 @@ impl Filter {
     }
 
     /// The question that the store can answer.
-    pub fn question(&self, reader: Reader, now: Timestamp) -> Question {
+    ///
+    /// # Errors
+    /// When it is about no time at all.
+    pub fn question(&self, reader: Reader, now: Timestamp) -> Result<Question, Problem> {
+        let start = self.since.before(now);
         let end = self.until.map_or(now.plus(AHEAD), |until| until.before(now));
-        Question::about(reader, self.of.clone(), self.since.before(now)..end)
+        if end <= start {
+            return Err(Problem::Unclear("From is not before Until, which is now unless it is given.".to_owned()));
+        }
+        Ok(Question::about(reader, self.of.clone(), start..end))
     }
 
     /// Whether a delivery is asked for.
@@ -162,4 +169,12 @@ fn has(delivery: &StoredDelivery, text: &str) -> bool {
     ];
     delivery.id.to_string().contains(text)
         || places.into_iter().flatten().any(|place| place.to_lowercase().contains(text))
+        || delivery.body.as_deref().is_some_and(|body| says(body, text))
+}
+
+/// Whether a string of a body says a text that it spells otherwise, such as with `\u05e9` or `https:\/\/`.
+fn says(body: &str, text: &str) -> bool {
+    let said = |spelled: &str| serde_json::from_str::<String>(spelled).ok();
+    body.contains('\\')
+        && pieces(body).iter().filter_map(|piece| said(&piece.text)).any(|said| said.to_lowercase().contains(text))
 }

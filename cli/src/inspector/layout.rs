@@ -10,6 +10,12 @@ use crate::{
     output::text::plain,
 };
 
+/// The kinds that the provider's page names.
+pub const KINDS: [&str; 5] = ["whatsapp", "builder", "online", "partners", "package"];
+
+/// The kind of what could not be decoded.
+pub const QUARANTINE: &str = "quarantine";
+
 /// Which part of the inspector a page is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -80,13 +86,5 @@ pub fn link(page: &str, query: &[(&str, &str)]) -> String {
 
 /// The class that gives a kind its colour.
 pub fn kind_class(kind: &str) -> &'static str {
-    match kind {
-        "whatsapp" => "whatsapp",
-        "builder" => "builder",
-        "online" => "online",
-        "partners" => "partners",
-        "package" => "package",
-        "quarantine" => "quarantine",
-        _ => "other",
-    }
+    KINDS.into_iter().chain([QUARANTINE]).find(|name| *name == kind).unwrap_or("other")
 }

@@ -17,6 +17,7 @@ use axum::{
     },
 };
 use futures_util::stream;
+use shared::EventId;
 use store::{Reader, StoredDelivery};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
@@ -25,8 +26,8 @@ use tokio::{
 
 use super::{
     App, PAGE,
-    chart::Chart,
-    filter::{Asked, Filter},
+    chart::{Chart, Extent},
+    filter::{Asked, Filter, Found},
     now,
     problem::Problem,
     row::Row,
@@ -123,6 +124,8 @@ struct Listener {
     updates: broadcast::Receiver<Update>,
     /// What its page shows, the last one first.
     shown: Vec<StoredDelivery>,
+    /// Whether there are more than those.
+    has_more: bool,
     waiting: VecDeque<Event>,
     /// Whether the chart is another than the page has.
     chart_is_old: bool,
@@ -134,11 +137,18 @@ pub async fn stream(State(shown): App, headers: HeaderMap, Query(asked): Query<A
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).to_owned();
     let filter = Asked { after: String::new(), ..asked }.read()?;
     let updates = shown.live.listen();
-    let question = filter.question(shown.target.reader.clone(), now());
-    let there = filter.page(&question).await?.deliveries;
-    let mut listener =
-        Listener { filter, question, updates, shown: Vec::new(), waiting: VecDeque::new(), chart_is_old: false };
-    listener.catch_up(there, &seen);
+    let question = filter.question(shown.target.reader.clone(), now())?;
+    let there = filter.page(&question).await?;
+    let mut listener = Listener {
+        filter,
+        question,
+        updates,
+        shown: Vec::new(),
+        has_more: false,
+        waiting: VecDeque::new(),
+        chart_is_old: false,
+    };
+    listener.catch_up(there, seen.parse().ok());
     let events = stream::unfold(listener, async |mut listener| {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
@@ -147,15 +157,19 @@ pub async fn stream(State(shown): App, headers: HeaderMap, Query(asked): Query<A
 }
 
 impl Listener {
-    /// What came between the page and now.
-    fn catch_up(&mut self, there: Vec<StoredDelivery>, seen: &str) {
-        let is_new = |delivery: &&StoredDelivery| delivery.id.to_string().as_str() > seen;
-        let missed = there.len() == usize::from(PAGE) && !seen.is_empty() && there.iter().all(|one| is_new(&one));
-        let rows: Vec<Event> = there.iter().take_while(is_new).map(row).collect();
+    /// What came between the page and now. Some of it may be older than the last one that was seen, as others were readable
+    /// before it; the page knows which of them it has.
+    fn catch_up(&mut self, there: Found, seen: Option<EventId>) {
+        let next: Option<EventId> = there.next.as_ref().and_then(|next| next.as_str().parse().ok());
+        let missed = next.zip(seen).is_some_and(|(next, seen)| next > seen);
+        let from = seen.map(|seen| seen.received_at().minus(OVERLAP));
+        let is_new = |delivery: &&StoredDelivery| Some(delivery.id) != seen && Some(delivery.received_at) >= from;
+        let rows: Vec<Event> = there.deliveries.iter().filter(is_new).map(row).collect();
         self.waiting.extend(missed.then(|| Event::default().event("missed").data("")));
         self.chart_is_old = !rows.is_empty();
         self.waiting.extend(rows.into_iter().rev());
-        self.shown = there;
+        self.has_more = there.next.is_some();
+        self.shown = there.deliveries;
     }
 
     async fn next(&mut self) -> Option<Event> {
@@ -186,13 +200,15 @@ impl Listener {
             return;
         }
         self.shown.insert(place, delivery.clone());
+        self.has_more |= self.shown.len() > usize::from(PAGE);
         self.shown.truncate(usize::from(PAGE));
         self.waiting.push_back(row(delivery));
         self.chart_is_old = true;
     }
 
     fn chart(&self) -> Option<Event> {
-        let chart = Drawing { chart: Chart::of(&self.shown, now())? }.render().ok()?;
+        let extent = if self.has_more { Extent::Last } else { Extent::All };
+        let chart = Drawing { chart: Chart::of(&self.shown, extent, now())? }.render().ok()?;
         Some(Event::default().event("chart").data(chart))
     }
 }

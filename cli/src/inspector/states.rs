@@ -11,14 +11,11 @@ use store::{Cursor, State};
 
 use super::{
     App, PAGE,
-    layout::{Layout, Moment, Part, kind_class, link},
+    layout::{KINDS, Layout, Moment, Part, kind_class, link},
     now,
     problem::{Problem, render},
 };
 use crate::output::text::plain;
-
-/// The kinds of which there are states by their names.
-const KINDS: [&str; 5] = ["whatsapp", "builder", "online", "partners", "package"];
 
 /// Which ones, and from where on.
 #[derive(Deserialize)]

@@ -95,6 +95,29 @@ try {
     await picture(page, 'list');
   });
 
+  await check('nothing is read for a page that nobody sees', async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    const streams = [];
+    page.on('request', (request) => { if (request.url().includes('/live')) streams.push(request.url()); });
+    const turn = (isHidden) => page.evaluate((hidden) => {
+      globalThis.isHidden = hidden;
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+    await page.addInitScript(() => {
+      globalThis.isHidden = true;
+      Object.defineProperty(document, 'hidden', { get: () => globalThis.isHidden });
+    });
+    await page.goto(run.inspector);
+    await turn(true);
+    assert.deepEqual(streams, []);
+    await turn(false);
+    await page.locator('#live[data-state="live"]').waitFor();
+    assert.equal(streams.length, 1);
+    await context.close();
+  });
+
   await check('a row that is told is one that belongs to the filter', async () => {
     const page = await open('?kind=online');
     await page.locator('#live[data-state="live"]').waitFor();

@@ -8,7 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::world::{LINE, World, objects, update};
+use crate::{
+    inspector::table::Watched,
+    world::{LINE, World, objects, update},
+};
 
 const HEADER: &str = "│ received ┆ kind ┆ entity ┆ id ┆ duplicate of ┆ reference ┆ extra_info │";
 
@@ -241,6 +244,47 @@ async fn what_comes_is_shown_until_ctrl_c() {
     assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
     assert_eq!(lines.next_line().await.unwrap(), None, "each was shown once");
     assert_eq!(hooks.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_event_that_is_dated_ahead_hides_none_that_comes_after_it() {
+    let world = World::start("follow-ahead").await;
+    let record = async |at: Timestamp, extra_info: u8| {
+        let id = EventId::new(at, [extra_info; 8]);
+        world.record_at(at, id, &update(extra_info)).await;
+        id.to_string()
+    };
+    let now = || Timestamp::from(SystemTime::now());
+    record(now().minus(Duration::from_secs(20)), 1).await;
+    let there = record(now().plus(Duration::from_secs(40)), 2).await;
+    let mut hooks = world.start_hooks(&["events", "--follow", "--limit", "1"]);
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    assert!(next(&mut lines).await.contains(&there));
+    // It comes after the command began, whose clock is this one's.
+    for extra_info in [3, 4] {
+        let id = record(now(), extra_info).await;
+        let shown = next(&mut lines).await;
+        assert!(shown.contains(&id), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_long_past_is_read_once() {
+    let world = World::start("follow-quiet").await;
+    let past = world.ago(40 * 24 * 60);
+    world.record_at(past, EventId::new(past, [1; 8]), &update(1)).await;
+    let (url, table) = Watched::start(world.dynamodb_url()).await;
+    world.reach_dynamodb_by(&url);
+    let mut hooks = world.start_hooks(&["events", "--follow", "--since", "50d"]);
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    next(&mut lines).await;
+    let month = past.to_string()[..7].to_owned();
+    let about_it = |bodies: Vec<String>| bodies.iter().filter(|body| body.contains(&format!("{month}#"))).count();
+    assert!(about_it(table.bodies()) > 0);
+    let now = Timestamp::from(SystemTime::now());
+    world.record_at(now, EventId::new(now, [2; 8]), &update(2)).await;
+    next(&mut lines).await;
+    assert_eq!(about_it(table.bodies()), 0);
 }
 
 #[tokio::test]

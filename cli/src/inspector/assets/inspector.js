@@ -150,12 +150,14 @@ function setUpLive() {
 
   state.hidden = false;
   setInterval(tell, NEWS_EVERY);
-  let source = listen();
+  let source = null;
   // While nobody sees the page nothing is read for it, and it takes none of the few connections that a browser makes.
-  document.addEventListener('visibilitychange', () => {
-    source.close();
-    if (!document.hidden) source = listen();
-  });
+  const listenWhileSeen = () => {
+    source?.close();
+    source = document.hidden ? null : listen();
+  };
+  listenWhileSeen();
+  document.addEventListener('visibilitychange', listenWhileSeen);
 }
 
 document.addEventListener('DOMContentLoaded', () => {

@@ -3,5 +3,5 @@
 mod guard;
 mod live;
 mod pages;
-mod table;
+pub mod table;
 mod visitor;

@@ -59,10 +59,46 @@ async fn the_list_is_narrowed_by_whose_when_and_text() {
         let expected: Vec<String> = expected.iter().map(|minutes| world.id(*minutes).to_string()).collect();
         assert_eq!(attributes(&page, "data-id"), expected, "{query}");
     }
+    for query in ["since=1h&until=7d", "since=2099-01-01T00:00:00Z"] {
+        let empty = visitor.get(&format!("?{query}")).await;
+        assert_eq!(empty.status, 400, "{query}");
+        assert!(text(&empty.body).contains("From is not before Until"), "{}", empty.body);
+    }
     let unclear = visitor.get("?since=yesterday").await;
     assert_eq!(unclear.status, 400);
     assert!(text(&unclear.body).contains("\"yesterday\" is neither a time ago"), "{}", unclear.body);
     assert_eq!(visitor.get("?after=nonsense").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_text_is_found_however_a_body_spells_it() {
+    let world = World::start("inspector-escapes").await;
+    world.record(30, r#"{"event":"voice","name":"\u05e9\u05dc\u05d5\u05dd \u00c4rger","half":"\ud800"}"#).await;
+    world.record(20, r#"{"event":"voice","name":"x","deep":[{"https:\/\/bots.example.com\/523":1}]}"#).await;
+    let visitor = Visitor::of(&world).await;
+    for (query, expected) in [
+        ("%D7%A9%D7%9C%D7%95%D7%9D", &[30][..]),
+        ("%C3%A4rger", &[30]),
+        ("%5Cu05e9", &[30]),
+        ("https%3A%2F%2FBots.example.com%2F5", &[20]),
+        ("https%3A%5C%2F%5C%2Fbots", &[20]),
+        ("voice", &[20, 30]),
+        ("%D7%A9%D7%A9", &[]),
+    ] {
+        let page = visitor.page(&format!("?text={query}")).await;
+        let expected: Vec<String> = expected.iter().map(|minutes| world.id(*minutes).to_string()).collect();
+        assert_eq!(attributes(&page, "data-id"), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_longer_time_is_offered_where_there_is_one() {
+    let world = World::start("inspector-wider").await;
+    let visitor = Visitor::of(&world).await;
+    for (query, is_offered) in [("", true), ("?since=29d", true), ("?since=30d", false), ("?since=90d", false)] {
+        let page = visitor.page(query).await;
+        assert_eq!(link(&page, "Look at the last 30 days").is_some(), is_offered, "{query}");
+    }
 }
 
 #[tokio::test]
@@ -92,6 +128,10 @@ async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
         }
         (walked, sizes)
     };
+    let first = visitor.page("").await;
+    assert!(first.contains("The last 50 deliveries</title>"), "{first}");
+    let older = visitor.page(&link(&first, "Older").unwrap()).await;
+    assert!(older.contains("50 deliveries of this page</title>"), "{older}");
     let (walked, sizes) = walk(Some(String::new()), "Older").await;
     assert_eq!(sizes, [50; 8]);
     assert_eq!(walked, ids[..400]);
@@ -192,6 +232,11 @@ async fn an_entity_has_its_state_and_what_each_event_changed() {
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
+    let body = r#"{"event":"builder","builderID":523,"builder_extra_info":3,"quality":"green"}"#;
+    world.record(10, body).await;
+    let bot = text(&visitor.page("entity?name=builder%23523").await);
+    assert!(bot.contains("quality green not in the event before"), "{bot}");
+    assert!(bot.contains("Not in this event: new; last values stay."), "{bot}");
     let set_by = format!("delivery?id={}", world.id(40));
     assert!(attributes(&page, "href").contains(&set_by), "a field leads to the event that brought it");
     assert_eq!(visitor.get("entity?name=whatsapp%231").await.status, 404);

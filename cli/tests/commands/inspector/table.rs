@@ -12,12 +12,17 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-/// What stands between the table and the inspector: writes down what is asked, and refuses it on command.
+/// What stands between the table and a command: writes down what is asked, and refuses it on command.
 #[derive(Clone)]
 pub struct Watched {
     upstream: Arc<String>,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     is_out: Arc<AtomicBool>,
+}
+
+struct Asked {
+    operation: String,
+    body: String,
 }
 
 impl Watched {
@@ -33,6 +38,15 @@ impl Watched {
 
     /// What was asked since the last time, by the names of the operations.
     pub fn asked(&self) -> Vec<String> {
+        self.take().into_iter().map(|asked| asked.operation).collect()
+    }
+
+    /// The same, by what they say.
+    pub fn bodies(&self) -> Vec<String> {
+        self.take().into_iter().map(|asked| asked.body).collect()
+    }
+
+    fn take(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
@@ -45,7 +59,8 @@ impl Watched {
 async fn pass_on(State(watched): State<Watched>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap().to_owned();
     let operation = target.rsplit('.').next().unwrap().to_owned();
-    watched.asked.lock().unwrap().push(operation);
+    let asked = Asked { operation, body: String::from_utf8(body.to_vec()).unwrap() };
+    watched.asked.lock().unwrap().push(asked);
     if watched.is_out.load(Ordering::SeqCst) {
         let error = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","message":"out on command"}"#;
         return (StatusCode::BAD_REQUEST, error).into_response();

@@ -123,7 +123,7 @@ mod tests {
         let shown = to.to_string();
         assert!(shown.starts_with("https://consumer.example.com/in/***") && !shown.contains("s3cret"), "{shown}");
         assert_eq!(to.expose(), "https://consumer.example.com/in/s3cret?key=s3cret");
-        assert_eq!(to.hidden(), ["/in/s3cret", "key=s3cret", "s3cret", "s3cret"]);
+        assert_eq!(to.hidden(), ["key=s3cret", "/in/s3cret", "s3cret", "s3cret"]);
         let bare = Destination::parse("http://127.0.0.1:8080/", API, WEBHOOK).unwrap();
         assert_eq!(bare.hidden(), Vec::<String>::new(), "a slash alone is no secret");
     }

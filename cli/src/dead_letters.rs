@@ -96,6 +96,7 @@ async fn list(walk: &mut Walk<'_>, limit: usize, output: Output) -> Result<ExitC
         letters.extend(more);
     }
     let more = letters.len() > limit;
+    let hidden = if more { None } else { hidden(walk).await };
     letters.truncate(limit);
     let mut shown = String::new();
     match output {
@@ -104,6 +105,7 @@ async fn list(walk: &mut Walk<'_>, limit: usize, output: Output) -> Result<ExitC
                 shown += &show::json(letter)?;
             }
         }
+        Output::Table if letters.is_empty() && hidden.is_some() => {}
         Output::Table if letters.is_empty() && !more => writeln!(shown, "No messages are in the dead-letter queue.")?,
         Output::Table => {
             writeln!(shown, "{}", show::table(&letters))?;
@@ -113,7 +115,19 @@ async fn list(walk: &mut Walk<'_>, limit: usize, output: Output) -> Result<ExitC
         }
     }
     print(&shown)?;
+    hidden.iter().for_each(|note| eprintln!("{note}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a walk to the end has not seen, as a note for people.
+async fn hidden(walk: &Walk<'_>) -> Option<String> {
+    match walk.hidden_by_others().await {
+        Ok(0) => None,
+        Ok(number) => Some(format!(
+            "Hidden, as somebody else looks at them or has just done so: {number} more, roughly; try again in a minute."
+        )),
+        Err(error) => Some(format!("It is not known whether more are hidden, as somebody else looks at them: {error}")),
+    }
 }
 
 async fn show(walk: &mut Walk<'_>, message_id: &str, output: Output) -> Result<ExitCode> {
@@ -165,6 +179,9 @@ async fn redrive(
     if output == Output::Table {
         let left = if left > 0 { format!(", {left} left") } else { String::new() };
         print(&format!("{redriven} put into the fallback queue{left}.\n"))?;
+    }
+    if all {
+        hidden(walk).await.iter().for_each(|note| eprintln!("{note}"));
     }
     wanted.iter().for_each(|message_id| eprintln!("error: {}", not_found(message_id)));
     Ok(if wanted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

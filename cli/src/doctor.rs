@@ -10,7 +10,7 @@ mod tools;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, error::ErrorKind};
 
 use self::{
     arrival::Entrance,
@@ -55,6 +55,10 @@ const OF_PATIENT: [&str; 6] = ["tables", "functions", "fallback queue", "dead-le
 /// # Errors
 /// When what it finds cannot be written.
 pub async fn run(Doctor { target, send, output }: Doctor) -> Result<ExitCode> {
+    if send && target.stack().is_none() {
+        let message = "--send is about a deployed stack; name it with --stack. A local run is always sent an event\n";
+        clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
+    }
     let mut sheet = Sheet::new(output);
     let (patient, missing) = match target.stack() {
         None => (local_run(&mut sheet).await?, "no local run is up"),

@@ -4,6 +4,7 @@ pub mod human_time;
 pub mod json;
 pub mod json_layout;
 pub mod progress;
+pub mod shell;
 pub mod tables;
 pub mod text;
 

@@ -2,7 +2,7 @@
 
 mod outcome;
 
-use std::{fmt::Write, ops::Range, process::ExitCode, time::SystemTime};
+use std::{collections::BTreeSet, fmt::Write, ops::Range, process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -52,7 +52,10 @@ enum Command {
         limit: usize,
     },
     /// Shows everything about one of them, or its bytes.
-    #[command(after_help = "Exit code: 0, or 1 when there is none with this id.")]
+    #[command(
+        mut_arg("yes", |yes| yes.requires("raw")),
+        after_help = "Exit code: 0, or 1 when there is none with this id."
+    )]
     Show {
         /// Its id, as the receiver answered it.
         id: EventId,
@@ -65,7 +68,7 @@ enum Command {
     },
     /// Decodes them again with this program, for instance after a fix, and records what is an event by now.
     #[command(
-        after_help = "An event is recorded with its old id and time; it changes the state as if it had been held up on its way. What still cannot be\ndecoded stays in quarantine. Doing it again changes nothing.\nExit code: 0, or 1 when one of the ids is not in quarantine and never was, or an item cannot be read."
+        after_help = "An event is recorded with its old id and time; it changes the state as if it had been held up on its way. What still cannot be\ndecoded stays in quarantine. Doing it again changes nothing.\nExit code: 0, or 1 when one of the ids is neither in quarantine nor an event, or an item cannot be read."
     )]
     Retry {
         #[command(flatten)]
@@ -106,6 +109,8 @@ pub async fn run(Quarantined { command, target, output }: Quarantined) -> Result
             if let Some(since) = since {
                 ids = received(&quarantine, span(since, until, now)).await?;
             }
+            let mut seen = BTreeSet::new();
+            ids.retain(|id| seen.insert(*id));
             retry(&quarantine, &target.reader, &ids, output).await
         }
     }

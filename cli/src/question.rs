@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, builder::NonEmptyStringValueParser, error::ErrorKind};
 use serde::Serialize;
 use shared::{Entity, EventId, Timestamp};
-use store::{Cursor, Listing, Order, Page, Reader, StoredDelivery};
+use store::{Cursor, Listing, Order, Page, Quarantine, Reader, StoredDelivery};
 
 use crate::output::{
     human_time::{Moment, moment},
@@ -65,14 +65,15 @@ impl Within {
     }
 }
 
-/// From when until when, as seen from now; the program ends when that is no time at all.
+/// From when until when, as seen from now, which is where it ends at the latest; the program ends when it is no time at all.
 pub fn span(since: Moment, until: Option<Moment>, now: Timestamp) -> Range<Timestamp> {
     let start = since.before(now);
-    let end = until.map_or(now.plus(AHEAD), |until| until.before(now));
+    let latest = now.plus(AHEAD);
+    let end = until.map_or(latest, |until| until.before(now));
     if end <= start {
         clap::Error::raw(ErrorKind::ValueValidation, "--since is not before --until\n").exit()
     }
-    start..end
+    start..end.min(latest)
 }
 
 /// Which deliveries are asked for, and where.
@@ -186,7 +187,7 @@ impl Question {
     pub async fn check_entity(&self) -> Result<()> {
         let Some(entity) = &self.of.entity else { return Ok(()) };
         // What could not be decoded has no state.
-        if !entity.starts_with("quarantine#") && self.reader.state(&Entity::named(entity)).await?.is_none() {
+        if !Quarantine::is_entity(entity) && self.reader.state(&Entity::named(entity)).await?.is_none() {
             bail!("there is no entity {}: no event has named it", text::plain(entity));
         }
         Ok(())

@@ -5,7 +5,7 @@ mod destination;
 mod handover;
 
 use std::{
-    env,
+    env, io,
     ops::Range,
     pin::{Pin, pin},
     process::ExitCode,
@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{
     dev::interrupted,
-    output::{Output, print, progress::Progress, text},
+    output::{Output, print, progress::Progress, shell::quoted, text},
     question::{Of, Question, Walk, Within},
     target::{Choice, Target},
 };
@@ -50,7 +50,8 @@ pub struct Replay {
     /// Hand over those as well that repeat an earlier one.
     #[arg(long)]
     with_duplicates: bool,
-    /// The consumer: https, or http to a loopback address. Neither the provider nor this webhook.
+    /// The consumer: https, or http to a loopback address. Neither the provider nor this webhook. With - its URL is read from
+    /// standard input, one line: on a command line it can be seen by others.
     #[arg(long, value_name = "URL")]
     to: String,
     /// At most so many events a second.
@@ -98,7 +99,7 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     replay.ids.sort();
     replay.ids.dedup();
     let target = Target::find(replay.target).await?;
-    let to = Destination::parse(&replay.to, &target.partner_api, &target.address)?;
+    let to = Destination::parse(&url(replay.to)?, &target.partner_api, &target.address)?;
     let times = match &replay.ids[..] {
         [] => replay.within.times(Timestamp::from(SystemTime::now())),
         [first, .., last] => first.received_at()..last.received_at(),
@@ -139,6 +140,16 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS).map_err(|stop| {
         anyhow!("{stop:#}. {before} handed over to {to} before; go on with: {}", go_on(env::args_os().skip(1)))
     })
+}
+
+/// The URL of the consumer; for `-` a line of standard input.
+fn url(to: String) -> Result<String> {
+    if to != "-" {
+        return Ok(to);
+    }
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).context("standard input")?;
+    Ok(line.trim().to_owned())
 }
 
 impl Start {
@@ -210,12 +221,12 @@ impl Course {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut interrupted = pin!(interrupted());
         let mut number = 0_u32;
-        while let Some(page) = pages.next().await? {
+        while let Some(page) = unless(interrupted.as_mut(), pages.next()).await?? {
             for delivery in page {
                 let received_at = delivery.received_at;
                 let Some(parcel) = self.pack(delivery) else { continue };
                 let id = parcel.id;
-                self.wait(&mut ticks, interrupted.as_mut()).await?;
+                unless(interrupted.as_mut(), ticks.tick()).await?;
                 self.handover.hand(parcel).await.with_context(|| format!("event {id} was not taken"))?;
                 self.checkpoint.last = Some(id);
                 self.checkpoint.tally.handed_over += 1;
@@ -243,19 +254,6 @@ impl Course {
         }
     }
 
-    /// Waits until the next one may be handed over.
-    async fn wait(
-        &self,
-        ticks: &mut tokio::time::Interval,
-        interrupted: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<()> {
-        tokio::select! {
-            biased;
-            () = interrupted => bail!("interrupted"),
-            _ = ticks.tick() => Ok(()),
-        }
-    }
-
     /// What is handed over of a delivery; `None` when it is to be skipped, which is counted.
     fn pack(&mut self, delivery: StoredDelivery) -> Option<Parcel> {
         if delivery.duplicate_of.is_some() && !self.with_duplicates {
@@ -267,6 +265,15 @@ impl Course {
             self.checkpoint.tally.undecodable += 1;
         }
         body.map(|body| Parcel { id, received_at, body })
+    }
+}
+
+/// What comes of something, unless Ctrl-C comes first.
+async fn unless<T>(interrupted: Pin<&mut impl Future<Output = ()>>, something: impl Future<Output = T>) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = interrupted => bail!("interrupted"),
+        done = something => Ok(done),
     }
 }
 
@@ -305,8 +312,8 @@ fn go_on(arguments: impl Iterator<Item = std::ffi::OsString>) -> String {
         let argument = argument.to_string_lossy();
         let shown = match &*argument {
             "--resume" | "--restart" => continue,
-            _ if is_url => "URL".to_owned(),
-            to if to.starts_with("--to=") => "--to URL".to_owned(),
+            url if is_url && url != "-" => "URL".to_owned(),
+            to if to.starts_with("--to=") && to != "--to=-" => "--to URL".to_owned(),
             other => quoted(other),
         };
         is_url = argument == "--to";
@@ -314,15 +321,6 @@ fn go_on(arguments: impl Iterator<Item = std::ffi::OsString>) -> String {
         command += &shown;
     }
     command + " --resume"
-}
-
-/// As a shell reads it.
-fn quoted(argument: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=:,./#+@".contains(letter);
-    if !argument.is_empty() && !argument.starts_with('#') && argument.chars().all(is_plain) {
-        return argument.to_owned();
-    }
-    format!("'{}'", text::plain(argument).replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -339,6 +337,8 @@ mod tests {
                 "replay|--since|1d|--entity|whatsapp#1|--to|x|--resume",
                 "replay --since 1d --entity whatsapp#1 --to URL --resume",
             ),
+            ("replay|--since|1d|--to|-", "replay --since 1d --to - --resume"),
+            ("replay|--since|1d|--to=-", "replay --since 1d --to=- --resume"),
             (
                 "replay|--since|1d|--reference|it's; me|--to|x",
                 r"replay --since 1d --reference 'it'\''s; me' --to URL --resume",

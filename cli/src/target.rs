@@ -19,11 +19,15 @@ use store::{Reader, RegistrationLedger, Settings};
 
 use crate::{
     call::Caller,
+    output::shell::quoted,
     project::{Project, Run},
 };
 
 /// Lets the function come to its own end before we stop waiting: its timeout is 120 s.
 const INVOCATION: Duration = Duration::from_secs(130);
+
+/// How long any other request may take, each time that it is tried.
+const REQUEST: Duration = Duration::from_secs(10);
 
 /// How a person names it.
 #[derive(Args, Clone, Default)]
@@ -169,10 +173,11 @@ impl Choice {
         self.stack.as_deref()
     }
 
-    /// The arguments that make the same choice, each with a blank in front.
+    /// The arguments that make the same choice, as a shell reads them, each with a blank in front.
     pub fn arguments(&self) -> String {
         let arguments = [("stack", &self.stack), ("region", &self.region), ("profile", &self.profile)];
-        let named = arguments.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value.as_ref()?)));
+        let named =
+            arguments.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", quoted(value.as_ref()?))));
         named.collect()
     }
 }
@@ -290,7 +295,9 @@ impl Error for Refusal {}
 #[expect(clippy::disallowed_methods, reason = "a person's credentials can be anywhere")]
 pub async fn aws(choice: &Choice) -> Result<SdkConfig> {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone());
+    // How long a connection may take the SDK limits by itself, to 3 s.
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST).build();
+    let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone()).timeout_config(timeouts);
     if let Some(region) = &choice.region {
         config = config.region(Region::new(region.clone()));
     }
@@ -306,4 +313,21 @@ pub async fn aws(choice: &Choice) -> Result<SdkConfig> {
         bail!("the region is not known; give --region, set AWS_REGION, or name a profile that has one");
     }
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_made_again_by_its_arguments() {
+        let choice = |profile: Option<&str>| Choice {
+            stack: Some("hooks".to_owned()),
+            region: None,
+            profile: profile.map(str::to_owned),
+        };
+        assert_eq!(choice(None).arguments(), " --stack hooks");
+        assert_eq!(choice(Some("my profile")).arguments(), " --stack hooks --profile 'my profile'");
+        assert_eq!(Choice::default().arguments(), "");
+    }
 }

@@ -93,6 +93,13 @@ impl WebhookUrl {
     pub fn expose(&self) -> &str {
         &self.text
     }
+
+    /// What of it `Display` hides, to take it out of other texts: parts of the path, and the query.
+    pub fn hidden(&self) -> Vec<&str> {
+        let parts = parts(&self.url);
+        let hidden = (0..parts.len()).filter(|at| is_hidden(&parts, *at)).map(|at| parts[at]);
+        hidden.chain(self.url.query()).collect()
+    }
 }
 
 /// Whether a URL is one for secrets to be sent to: https, or http to this machine's loopback interface, as in an emulator.
@@ -207,14 +214,24 @@ const LIKE_A_SECRET: usize = 12;
 fn masked(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
-    let mask = |(at, part): (usize, &&str)| match at + 1 == parts.len() || part.len() >= LIKE_A_SECRET {
+    let parts = parts(url);
+    let mask = |(at, part): (usize, &&str)| match is_hidden(&parts, at) {
         true => format!("/***{}", &TokenHash::of(part).to_string()[..4]),
         false => format!("/{part}"),
     };
     let path: String = parts.iter().enumerate().map(mask).collect();
     let query = if url.query().is_some() { "?***" } else { "" };
     format!("{}://{host}{port}{path}{query}", url.scheme())
+}
+
+/// The parts of its path.
+fn parts(url: &Url) -> Vec<&str> {
+    url.path().split('/').filter(|part| !part.is_empty()).collect()
+}
+
+/// Whether that part may be a secret: the last one, and every long one.
+fn is_hidden(parts: &[&str], at: usize) -> bool {
+    at + 1 == parts.len() || parts[at].len() >= LIKE_A_SECRET
 }
 
 #[cfg(test)]

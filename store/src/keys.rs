@@ -37,6 +37,8 @@ pub(crate) const SHARDS: u8 = 8;
 
 /// In front of the id in the sort key of a delivery.
 pub(crate) const EVENT: &str = "event#";
+/// In front of the day in the partition key of what could not be decoded.
+pub(crate) const QUARANTINE: &str = "quarantine#";
 const TOKEN: &str = "sha256#";
 
 /// Sort key of a delivery.
@@ -90,7 +92,7 @@ pub(crate) fn quarantine(received_at: Timestamp) -> String {
 
 /// The same, for reading.
 pub(crate) fn quarantine_of(day: &str) -> String {
-    format!("quarantine#{day}")
+    format!("{QUARANTINE}{day}")
 }
 
 /// The key of a delivery that could not be decoded, in both tables: the id tells the day.

@@ -52,6 +52,16 @@ impl Quarantine {
         }
     }
 
+    /// The entity under which stands what could not be decoded and was received at that time: that of its day.
+    pub fn entity(received_at: Timestamp) -> Entity {
+        Entity::named(keys::quarantine(received_at))
+    }
+
+    /// Whether that is the name of such an entity. It has deliveries and no state.
+    pub fn is_entity(name: &str) -> bool {
+        name.starts_with(keys::QUARANTINE)
+    }
+
     /// What was quarantined within a time.
     ///
     /// Reads the days of the time, in order, each from its partition; a page ends with the day on which something was found.
@@ -59,7 +69,7 @@ impl Quarantine {
     /// # Errors
     /// When DynamoDB does not answer, an item cannot be read, or the cursor is of another listing.
     pub async fn list(&self, listing: &Listing) -> Result<Page<StoredDelivery>, StoreError> {
-        let mut days = days(&remaining(listing)?);
+        let mut days = days(&listing.remaining()?);
         if listing.order == Order::NewestFirst {
             days.reverse();
         }
@@ -93,7 +103,7 @@ impl Quarantine {
     ///
     /// # Errors
     /// When DynamoDB refuses, cannot be reached or does not answer, when an item cannot be read, and with
-    /// [`StoreError::Conflict`] when the delivery expires at this moment.
+    /// [`StoreError::Conflict`] when the delivery expires at this moment, or another write has it.
     pub async fn retry(&self, id: &EventId) -> Result<Retried, StoreError> {
         let Some(stored) = self.find(id).await? else { return Ok(Retried::NotQuarantined) };
         let Some(bytes) = self.sealed.quarantined(id).await? else {
@@ -143,17 +153,6 @@ pub(crate) fn deletes(
     };
     let there = must_be_there.then_some("attribute_exists(pk)");
     Ok([delete(&settings.events_table, there)?, delete(&settings.sealed_table, None)?])
-}
-
-/// What of the times of a listing the pages before have left.
-fn remaining(listing: &Listing) -> Result<Range<Timestamp>, StoreError> {
-    let Range { start, end } = listing.times;
-    let Some(after) = &listing.after else { return Ok(start..end) };
-    let id: EventId = after.as_str().parse().map_err(|_| StoreError::InvalidCursor)?;
-    Ok(match listing.order {
-        Order::OldestFirst => start.max(id.received_at())..end,
-        Order::NewestFirst => start..end.min(id.received_at()),
-    })
 }
 
 /// The days that a time touches, as `2026-11-22`.

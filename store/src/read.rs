@@ -67,12 +67,27 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// Where the page before ended, as the id of its last delivery.
+    fn last_listed(&self) -> Result<Option<EventId>, StoreError> {
+        let id = self.after.as_ref().map(|Cursor(after)| after.parse());
+        id.transpose().map_err(|_| StoreError::InvalidCursor)
+    }
+
+    /// What of the times the pages before have left.
+    pub(crate) fn remaining(&self) -> Result<Range<Timestamp>, StoreError> {
+        let Range { start, end } = self.times;
+        let Some(id) = self.last_listed()? else { return Ok(start..end) };
+        Ok(match self.order {
+            Order::OldestFirst => start.max(id.received_at())..end,
+            Order::NewestFirst => start..end.min(id.received_at()),
+        })
+    }
+
     /// The first and the last sort key that are still to be listed: those of the times, without those of the pages before.
     /// `None` when there are none left.
     fn sort_keys(&self) -> Result<Option<(String, String)>, StoreError> {
         let (mut first, mut last) = keys::events_within(&self.times);
-        if let Some(Cursor(after)) = &self.after {
-            let id: EventId = after.parse().map_err(|_| StoreError::InvalidCursor)?;
+        if let Some(id) = self.last_listed()? {
             match self.order {
                 Order::OldestFirst => first = keys::event_after(&id),
                 Order::NewestFirst => last = keys::event_before(&id),
@@ -217,13 +232,13 @@ impl Reader {
 
     /// Everything that was received within a time, of all entities.
     ///
-    /// Reads the time's months, in order, each from its partitions of the index at once.
+    /// Reads the months of the time that the pages before have left, in order, each from its partitions of the index at once.
     ///
     /// # Errors
     /// As for [`Reader::history`].
     pub async fn by_time(&self, listing: &Listing) -> Result<Page<StoredDelivery>, StoreError> {
         let Some((first, last)) = listing.sort_keys()? else { return Ok(Page { items: Vec::new(), next: None }) };
-        let mut months = months(&listing.times);
+        let mut months = months(&listing.remaining()?);
         if listing.order == Order::NewestFirst {
             months.reverse();
         }

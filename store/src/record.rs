@@ -97,7 +97,8 @@ impl Recorder {
     /// it is, and only the quarantined delivery goes.
     ///
     /// # Errors
-    /// As for [`Recorder::record`], and [`StoreError::Conflict`] when the quarantined delivery is gone and no event there.
+    /// As for [`Recorder::record`], and [`StoreError::Conflict`] when the quarantined delivery is gone and no event there, or
+    /// when another write has it.
     pub(crate) async fn release(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
         let settings = &self.settings;
         match self.write(delivery, Some(&quarantine::deletes(settings, &delivery.id, true).map_err(malformed)?)).await?
@@ -108,7 +109,10 @@ impl Recorder {
                 let deletes = quarantine::deletes(settings, &delivery.id, false).map_err(malformed)?;
                 let write = self.client.transact_write_items().transact_items(stands);
                 let write = deletes.into_iter().fold(write, TransactWriteItemsFluentBuilder::transact_items);
-                write.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+                write.send().await.map_err(|error| match error.as_service_error() {
+                    Some(refused) if is_conflict(refused) => StoreError::Conflict,
+                    _ => StoreError::dynamodb(&error),
+                })?;
                 already_recorded(delivery, &item)
             }
         }
@@ -275,6 +279,12 @@ fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
     let too_large =
         |reason: &CancellationReason| reason.code() == Some("ValidationError") && is_about_size(reason.message());
     reasons.iter().any(too_large).then_some(Attempt::TooLarge)
+}
+
+/// Whether another write had one of the items.
+fn is_conflict(error: &TransactWriteItemsError) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
+    cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
 }
 
 /// "Item size to update has exceeded the maximum allowed size" and the like.

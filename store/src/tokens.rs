@@ -122,7 +122,7 @@ impl AcceptedTokens {
         update.key(keys::PK, text(keys::TOKENS)).key(keys::SK, text(keys::token(token)))
     }
 
-    /// All tokens that are or were accepted, as of now; those that have not been for some weeks are gone.
+    /// All tokens that are or were accepted, as of now; those that have not been for more than a year are gone.
     ///
     /// # Errors
     /// When DynamoDB does not answer with them.

@@ -9,7 +9,7 @@ use common::{LINE, World, delivery, noon, raw_delivery, secs, undecodable, updat
 use local::faults::{Fault, Faults, Point};
 use serde_json::{Value, json};
 use shared::{Entity, EventId, Timestamp, Undecodable};
-use store::{Cursor, Delivery, Listing, Order, Quarantine, Recorded, Retried};
+use store::{Cursor, Delivery, Listing, Order, Quarantine, Recorded, Retried, StoreError};
 use tokio::task::JoinSet;
 
 /// A line's update with an API key.
@@ -152,6 +152,22 @@ async fn where_the_event_was_recorded_as_well_only_the_quarantined_delivery_goes
             put.send().await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_quarantined_delivery_that_another_write_has_is_left_for_the_next_retry() {
+    let world = World::start().await;
+    let event = quarantine(&world, noon(), &with_key(1)).await;
+    world.recorder.record(&event).await.unwrap();
+    let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
+    // Two reads, and the write that finds the event there.
+    faults.times(3, Fault::None);
+    faults.times(1, Fault::Conflict);
+    let quarantine = Quarantine::new(local::dynamodb::client(&faults.url()), world.settings.clone());
+    assert!(matches!(quarantine.retry(&event.id).await, Err(StoreError::Conflict)));
+    assert_eq!(quarantined(&world).await, 2);
+    assert_eq!(quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Event));
+    assert_eq!(quarantined(&world).await, 0);
 }
 
 #[tokio::test]

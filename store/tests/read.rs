@@ -65,6 +65,18 @@ async fn everything_is_listed_by_time_across_months_in_both_orders_in_pages_of_a
 }
 
 #[tokio::test]
+async fn a_page_does_not_ask_the_months_of_the_pages_before() {
+    let (world, _) = filled().await;
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let first = Listing { order, limit: 2, ..everything() };
+        let after = world.reader.by_time(&first).await.unwrap().next;
+        world.requests.take();
+        let second = world.reader.by_time(&Listing { after, ..first }).await.unwrap();
+        assert_eq!((second.items.len(), world.requests.take()), (2, 8), "{order:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_listing_has_what_was_received_from_its_start_and_before_its_end() {
     let world = World::start().await;
     for second in 0..4 {

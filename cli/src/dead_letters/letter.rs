@@ -1,5 +1,6 @@
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use shared::{Entity, Event, QueuedDelivery, Received, Secret, TokenCheck, Undecodable, UnreadableMessage};
+use store::Quarantine;
 
 /// A message of the dead-letter queue, with nothing secret in what is shown of it.
 pub struct Letter {
@@ -59,7 +60,8 @@ impl Call {
 
     /// The entity that it would be recorded under.
     pub fn entity(&self) -> Entity {
-        let quarantine = |_: &Undecodable| Entity::named(format!("quarantine#{}", self.received.received_at.day()));
-        self.decoded.as_ref().map_or_else(quarantine, |event| event.entity.clone())
+        self.decoded
+            .as_ref()
+            .map_or_else(|_| Quarantine::entity(self.received.received_at), |event| event.entity.clone())
     }
 }

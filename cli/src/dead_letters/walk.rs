@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use aws_sdk_sqs::{
     Client,
     operation::receive_message::ReceiveMessageOutput,
-    types::{ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName},
+    types::{ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -118,10 +118,24 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// How many messages are hidden, but not by this walk: somebody else looks at them, or has just done so. SQS knows it roughly.
+    ///
+    /// # Errors
+    /// When SQS refuses, or does not answer.
+    pub async fn hidden_by_others(&self) -> Result<usize> {
+        let name = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        let get = self.sqs.get_queue_attributes().queue_url(self.url).attribute_names(name.clone());
+        let answer = get.send().await.map_err(|error| Refusal::of("the dead-letter queue", &error))?;
+        let hidden = answer.attributes.and_then(|mut attributes| attributes.remove(&name));
+        let hidden: usize = hidden.as_deref().unwrap_or("0").parse()?;
+        Ok(hidden.saturating_sub(self.hidden.len()))
+    }
+
     /// Makes visible what was seen and not deleted. What that fails for is visible again in half a minute, and said.
     pub async fn end(self) {
         let handles: Vec<String> = self.hidden.into_values().collect();
         let show = async {
+            let mut refused = Vec::new();
             for handles in handles.chunks(BATCH) {
                 let entries = handles.iter().enumerate().map(|(n, handle)| {
                     let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(n.to_string());
@@ -129,12 +143,16 @@ impl<'a> Walk<'a> {
                 });
                 let entries = entries.collect::<Result<Vec<_>, _>>()?;
                 let show = self.sqs.change_message_visibility_batch().queue_url(self.url).set_entries(Some(entries));
-                show.send().await.map_err(|error| Refusal::of("the dead-letter queue", &error))?;
+                let shown = show.send().await.map_err(|error| Refusal::of("the dead-letter queue", &error))?;
+                refused.extend(shown.failed.into_iter().map(|entry| entry.code));
             }
-            anyhow::Ok(())
+            anyhow::Ok(refused)
         };
         let fault = match timeout(SHOWING, show).await {
-            Ok(Ok(())) => return,
+            Ok(Ok(refused)) => match refused.first() {
+                None => return,
+                Some(code) => format!("{} of {} were refused, with {code}", refused.len(), handles.len()),
+            },
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", SHOWING.as_secs()),
         };

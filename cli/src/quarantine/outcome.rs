@@ -12,7 +12,7 @@ pub enum Outcome {
     Tried(Retried),
     /// It is no longer in quarantine: it is this event.
     RecordedBefore(Box<StoredDelivery>),
-    /// Its item is not as this program writes it, or expires at this moment. The others are tried all the same.
+    /// Its item is not as this program writes it, expires at this moment, or another write has it. The others are tried all the same.
     Unreadable(StoreError),
 }
 

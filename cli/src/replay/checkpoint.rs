@@ -71,7 +71,8 @@ impl Checkpoint {
 /// The place of one replay's checkpoint, which no other process has at the same time.
 pub struct Place {
     file: PathBuf,
-    /// The system takes it back when the process ends, however it does.
+    /// The system takes it back when the process ends, however it does. Its file stays: whoever removes it may take it from
+    /// another process that has just opened it.
     _lock: File,
 }
 
@@ -134,15 +135,6 @@ impl Place {
     /// When it cannot be removed.
     pub fn clear(&self) -> Result<()> {
         fs::remove_file(&self.file).with_context(|| format!("the checkpoint {} cannot be removed", self.file.display()))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if !self.file.exists() {
-            // One that stays does no harm.
-            let _ = fs::remove_file(self.file.with_extension("lock"));
-        }
     }
 }
 

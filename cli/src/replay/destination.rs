@@ -48,6 +48,17 @@ impl Destination {
     pub fn expose(&self) -> &str {
         self.url.as_str()
     }
+
+    /// What is to be taken out of a text that may repeat the URL: the path, the query, its values, and every part of the path
+    /// that may be a token; the longest first, as one may be in another.
+    pub fn hidden(&self) -> Vec<String> {
+        let mut hidden: Vec<String> = self.text.hidden().into_iter().map(str::to_owned).collect();
+        hidden.push(self.url.path().trim_end_matches('/').to_owned());
+        hidden.extend(self.url.query_pairs().map(|(_, value)| value.into_owned()));
+        hidden.retain(|text| !text.is_empty());
+        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        hidden
+    }
 }
 
 impl fmt::Display for Destination {
@@ -112,7 +123,9 @@ mod tests {
         let shown = to.to_string();
         assert!(shown.starts_with("https://consumer.example.com/in/***") && !shown.contains("s3cret"), "{shown}");
         assert_eq!(to.expose(), "https://consumer.example.com/in/s3cret?key=s3cret");
-        assert!(Destination::parse("http://127.0.0.1:8080/", API, WEBHOOK).is_ok());
+        assert_eq!(to.hidden(), ["key=s3cret", "/in/s3cret", "s3cret", "s3cret"]);
+        let bare = Destination::parse("http://127.0.0.1:8080/", API, WEBHOOK).unwrap();
+        assert_eq!(bare.hidden(), Vec::<String>::new(), "a slash alone is no secret");
     }
 
     #[test]

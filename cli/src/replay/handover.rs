@@ -40,6 +40,8 @@ pub struct Parcel {
 pub struct Handover {
     agent: Agent,
     url: String,
+    /// What of the URL must not be shown, although an answer may repeat it.
+    hidden: Vec<String>,
 }
 
 impl Handover {
@@ -52,7 +54,11 @@ impl Handover {
             .max_redirects_will_error(false)
             .timeout_global(Some(ANSWER))
             .build();
-        Self { agent: Agent::new_with_config(config), url: destination.expose().to_owned() }
+        Self {
+            agent: Agent::new_with_config(config),
+            url: destination.expose().to_owned(),
+            hidden: destination.hidden(),
+        }
     }
 
     /// Hands it one, and waits until it has said that it took it.
@@ -84,7 +90,7 @@ impl Handover {
             return Ok(());
         }
         let note = if status.is_redirection() { "; redirects are not followed" } else { "" };
-        match first_line(&start) {
+        match first_line(&start, &self.hidden) {
             line if line.is_empty() => bail!("{status}{note}"),
             line => bail!("{status}{note}: {line}"),
         }
@@ -100,9 +106,11 @@ fn start_of(response: Response<Body>) -> Vec<u8> {
     start
 }
 
-fn first_line(answer: &[u8]) -> String {
+/// The first line of an answer, without what is to be hidden.
+fn first_line(answer: &[u8], hidden: &[String]) -> String {
     let answer = String::from_utf8_lossy(answer);
-    let line = answer.trim_start().lines().next().unwrap_or_default();
+    let line = answer.trim_start().lines().next().unwrap_or_default().to_owned();
+    let line = hidden.iter().fold(line, |line, hidden| line.replace(hidden, "***"));
     text::plain(&line.chars().take(MOST_SHOWN).collect::<String>())
 }
 
@@ -112,8 +120,24 @@ mod tests {
 
     #[test]
     fn of_an_answer_one_line_is_shown_that_a_terminal_does_not_obey() {
-        assert_eq!(first_line(b"\r\n out of \x1b[2Jorder\nsecret line"), "out of \\u{1b}[2Jorder");
-        assert_eq!(first_line("é".repeat(300).as_bytes()), "é".repeat(200));
-        assert_eq!(first_line(b""), "");
+        assert_eq!(first_line(b"\r\n out of \x1b[2Jorder\nsecret line", &[]), "out of \\u{1b}[2Jorder");
+        assert_eq!(first_line("é".repeat(300).as_bytes(), &[]), "é".repeat(200));
+        assert_eq!(first_line(b"", &[]), "");
+    }
+
+    #[test]
+    fn what_an_answer_repeats_of_the_url_is_not_shown() {
+        let url = "https://a.example/in/long-s3cret-0/t0k/?key=k3y%21";
+        let to = Destination::parse(url, "https://b.example/api", "https://c.example/v1").unwrap();
+        for (answer, shown) in [
+            ("Cannot POST /in/long-s3cret-0/t0k/?key=k3y%21 here", "Cannot POST ***/?*** here"),
+            ("no such tenant: long-s3cret-0", "no such tenant: ***"),
+            ("t0k is not good, nor is k3y!", "*** is not good, nor is ***"),
+            ("in order", "in order"),
+        ] {
+            assert_eq!(first_line(answer.as_bytes(), &to.hidden()), shown);
+        }
+        let long = format!("{}t0k", "x".repeat(198));
+        assert_eq!(first_line(long.as_bytes(), &to.hidden()), format!("{}**", "x".repeat(198)), "nor the start of it");
     }
 }

@@ -6,7 +6,7 @@ use shared::{QueuedDelivery, TokenCheck, TokenHash};
 use tokio::{process::Command, time::timeout};
 
 use crate::{
-    program::hooks,
+    program::{self, hooks},
     world::{API_KEY, LINE, World, objects, received, update},
 };
 
@@ -102,6 +102,55 @@ async fn an_empty_queue_is_said_to_be_empty() {
     for arguments in [&["dlq"][..], &["dlq", "show"], &["dlq", "redrive"], &["dlq", "redrive", "--all", "a"]] {
         assert_eq!(world.hooks(arguments).await.code, 2, "{arguments:?}");
     }
+}
+
+#[tokio::test]
+async fn messages_that_somebody_else_looks_at_are_told_of() {
+    let (world, messages, ids) = with_letters("dlq-hidden").await;
+    let hide = async |number: i32| {
+        let receive = local::sqs::client(&world.sqs.url()).receive_message();
+        let receive = receive.queue_url(world.sqs.dead_letter_queue_url()).max_number_of_messages(number);
+        receive.visibility_timeout(600).send().await.unwrap();
+    };
+    let note = |number: u32| {
+        format!(
+            "Hidden, as somebody else looks at them or has just done so: {number} more, roughly; try again in a minute.\n"
+        )
+    };
+    hide(1).await;
+    let listed = world.hooks(&["dlq", "list", "--output", "json"]).await;
+    assert_eq!((listed.code, objects(&listed.stdout).len(), listed.stderr), (0, 2, note(1)));
+    // Whoever asks for fewer than there are is told of those.
+    assert_eq!(world.hooks(&["dlq", "list", "--limit", "1"]).await.stderr, "");
+    let redriven = world.hooks(&["dlq", "redrive", "--all"]).await;
+    assert_eq!((redriven.code, redriven.stderr), (0, note(1)));
+    assert!(redriven.stdout.ends_with("1 put into the fallback queue, 1 left.\n"), "{}", redriven.stdout);
+    assert_eq!(world.sqs.dead_letters(), [messages[0].as_str(), messages[2].as_str()]);
+    hide(1).await;
+    let listed = world.hooks(&["dlq", "list"]).await;
+    assert_eq!((listed.code, listed.stdout.as_str(), listed.stderr), (0, "", note(2)));
+    let named = world.hooks(&["dlq", "redrive", &ids[0]]).await;
+    assert!(named.code == 1 && !named.stderr.contains("roughly"), "{}", named.stderr);
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_visible_again_is_told_of() {
+    let (world, ..) = with_letters("dlq-refused").await;
+    let faults = with_faults(&world).await;
+    // The second receive, when the messages are hidden already.
+    let held = faults.hold(1, Point::Before);
+    let hooks = hooks(&world.project, &["dlq", "list", "--output", "json"], &[]);
+    let ended = tokio::spawn(program::run(hooks));
+    let holding = timeout(Duration::from_secs(60), held.reached()).await.unwrap().unwrap();
+    // The stand-in numbers what it gives: three messages, then their receipts.
+    let delete = local::sqs::client(&world.sqs.url()).delete_message().queue_url(world.sqs.dead_letter_queue_url());
+    delete.receipt_handle("receipt-4").send().await.unwrap();
+    assert_eq!(counts(&world).await, [0, 2]);
+    drop(holding);
+    let ended = ended.await.unwrap();
+    let said = "The messages that were looked at stay hidden for up to 30 s: 1 of 3 were refused, with ReceiptHandleIsInvalid\n";
+    assert_eq!((ended.code, objects(&ended.stdout).len(), ended.stderr.as_str()), (0, 3, said));
+    assert_eq!(counts(&world).await, [2, 0]);
 }
 
 #[tokio::test]

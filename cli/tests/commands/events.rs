@@ -1,5 +1,6 @@
 use std::time::{Duration, SystemTime};
 
+use local::faults::Faults;
 use serde_json::{Value, json};
 use shared::{EventId, Timestamp};
 use tokio::{
@@ -103,6 +104,18 @@ async fn more_than_a_page_is_read_page_by_page() {
     let odd: Vec<String> = ids.iter().step_by(2).cloned().collect();
     assert_eq!(listed(&["--kind", "odd", "--limit", "1000"]).await, odd);
     assert_eq!(listed(&["--entity", "odd#-", "--limit", "220"]).await, odd[..220]);
+}
+
+#[tokio::test]
+async fn what_is_still_to_come_is_not_read() {
+    let world = World::start("to-come").await;
+    world.fill().await;
+    let faults = Faults::before(&world.dynamodb_url()).await.unwrap();
+    world.reach_dynamodb_by(&faults.url());
+    let listed = world.hooks(&["events", "--until", "2099-01-01T00:00:00Z", "--output", "json"]).await;
+    assert_eq!((listed.code, objects(&listed.stdout).len()), (0, 5));
+    let queries = faults.take_seen().len();
+    assert!(queries <= 32, "those of two months at most, a page each and one to see that there are no more: {queries}");
 }
 
 #[tokio::test]

@@ -124,6 +124,7 @@ async fn each_is_tried_by_its_id_and_what_is_not_there_is_an_error() {
     let recorded = |outcome: &str| json!({"id": event, "outcome": outcome, "entity": LINE, "duplicate_of": null});
     let undecodable = json!({"id": broken, "outcome": "undecodable", "cause": "the body is JSON, but not an object"});
     assert_eq!(retry(&[&event, &broken]).await, (0, vec![recorded("recorded"), undecodable.clone()]));
+    assert_eq!(retry(&[&broken, &event, &broken]).await, (0, vec![undecodable.clone(), recorded("recorded_before")]));
     let missing = json!({"id": unknown, "outcome": "not_quarantined", "cause": null});
     assert_eq!(retry(&[&unknown, &event, &broken]).await, (1, vec![missing, recorded("recorded_before"), undecodable]));
 }
@@ -135,6 +136,7 @@ async fn a_retry_of_nothing_in_particular_is_refused() {
     for arguments in [
         &["quarantine"][..],
         &["quarantine", "show"],
+        &["quarantine", "show", &id, "--yes"],
         &["quarantine", "retry"],
         &["quarantine", "retry", "42"],
         &["quarantine", "retry", &id, "--since", "1d"],

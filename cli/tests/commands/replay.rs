@@ -1,14 +1,19 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
 
+use local::faults::{Faults, Point};
 use serde_json::{Value, json};
 use shared::EventId;
-use tokio::process::{Child, Command};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, Command},
+    time::timeout,
+};
 
 use crate::{
     consumer::Consumer,
@@ -70,9 +75,18 @@ impl<'a> Replay<'a> {
 
     /// What is kept of unfinished replays.
     fn files(&self) -> Vec<PathBuf> {
+        self.all_files().into_iter().filter(|file| !is_lock(file)).collect()
+    }
+
+    /// The same with the empty files of the locks.
+    fn all_files(&self) -> Vec<PathBuf> {
         let files = fs::read_dir(self.state().join("hooks")).into_iter().flatten();
         files.map(|file| file.unwrap().path()).collect()
     }
+}
+
+fn is_lock(file: &Path) -> bool {
+    file.extension().is_some_and(|end| end == "lock")
 }
 
 fn ids(world: &World, minutes: &[u64]) -> Vec<String> {
@@ -110,7 +124,8 @@ async fn a_consumer_gets_the_redacted_body_with_id_and_time_of_receipt() {
     arrival.answer(202, "taken");
     let ended = child.wait_with_output().await.unwrap();
     assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(0), &b"1 event handed over\n"[..]));
-    assert_eq!(replay.files(), Vec::<PathBuf>::new(), "nothing is left of it");
+    let [lock] = replay.all_files().try_into().unwrap();
+    assert!(is_lock(&lock), "nothing else is left of it, and this may be another's already");
 }
 
 #[tokio::test]
@@ -166,7 +181,12 @@ async fn what_is_not_taken_ends_it_and_resume_goes_on_with_that() {
         ),
         (307, "", &["--since", "2h", "--resume"], "307 Temporary Redirect; redirects are not followed. "),
         (302, "", &["--since", "2h", "--resume"], "302 Found; redirects are not followed. "),
-        (404, "", &["--since", "2h", "--resume"], "404 Not Found. "),
+        (
+            404,
+            "Cannot POST /in/s3cret?key=s3cret",
+            &["--since", "2h", "--resume"],
+            "404 Not Found: Cannot POST ***?***. ",
+        ),
     ] {
         let running = replay.ended(arguments);
         let answering = async {
@@ -333,6 +353,53 @@ async fn ctrl_c_ends_it_between_two_events() {
     );
     let (_, taken) = replay.all_taken(&mut consumer, &["--since", "2h", "--resume"]).await;
     assert_eq!(taken, recorded[1..]);
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_it_while_events_are_read() {
+    let world = World::start("replay-interrupted-reading").await;
+    record_some(&world, 1).await;
+    let faults = Faults::before(&world.dynamodb_url()).await.unwrap();
+    world.reach_dynamodb_by(&faults.url());
+    let consumer = Consumer::start().await;
+    let held = faults.hold(0, Point::Before);
+    let child = Replay::new(&world, &consumer).start(&["--since", "2h"]);
+    let holding = timeout(Duration::from_secs(60), held.reached()).await.unwrap().unwrap();
+    let process = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
+    let ended = child.wait_with_output().await.unwrap();
+    drop(holding);
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.starts_with("error: interrupted. 0 events handed over to "), "{said}");
+    assert_eq!(ended.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn the_url_can_come_from_standard_input() {
+    let world = World::start("replay-stdin").await;
+    let recorded = record_some(&world, 2).await;
+    let mut consumer = Consumer::start().await;
+    let from_stdin = Replay { url: "-".to_owned(), ..Replay::new(&world, &consumer) };
+    let run = async |arguments: &[&str], lines: &str| {
+        let mut child = from_stdin.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).await.unwrap();
+        child.wait_with_output().await.unwrap()
+    };
+    let url = format!("  {}\nhttp://127.0.0.1:1/\n", consumer.url());
+    let answering = async {
+        consumer.next().await.answer(200, "");
+        consumer.next().await.answer(500, "");
+    };
+    let (ended, ()) = tokio::join!(run(&["--since", "2h"], &url), answering);
+    let said = String::from_utf8(ended.stderr).unwrap();
+    let end = "; go on with: cargo hooks replay --rate 1000 --to - --since 2h --resume\n";
+    assert!(said.ends_with(end) && !said.contains("s3cret"), "{said}");
+    // It is the same replay by whatever way the URL comes.
+    let (ended, taken) = Replay::new(&world, &consumer).all_taken(&mut consumer, &["--since", "2h", "--resume"]).await;
+    assert_eq!((ended.code, &taken[..]), (0, &recorded[1..]));
+    let ended = run(&["--since", "2h"], "").await;
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(1) && said.contains("the URL of --to is not an absolute URL"), "{said}");
 }
 
 #[tokio::test]

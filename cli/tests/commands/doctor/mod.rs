@@ -178,3 +178,11 @@ async fn what_is_wrong_with_a_stack_is_told_apart() {
     assert_eq!((ended.code, verdicts(&lines)[1]), (1, ("credentials", "fail")));
     assert_eq!(line(&lines, "credentials")["mend"], "aws configure, or aws sso login");
 }
+
+#[tokio::test]
+async fn send_is_refused_where_it_would_do_nothing() {
+    let world = World::start("doctor-send").await;
+    let refused = world.hooks(&["doctor", "--send"]).await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert!(refused.stderr.starts_with("error: --send is about a deployed stack; name it with --stack"), "{refused:?}");
+}

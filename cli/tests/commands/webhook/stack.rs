@@ -5,10 +5,11 @@ use std::{
 
 use shared::{EventId, FingerprintKey, QueuedDelivery, Received, Secret, Timestamp, TokenCheck};
 use store::{Delivery, Recorder, Settings};
+use tokio::{net::TcpListener, time::timeout};
 
 use super::world::{FOREIGN, OURS, World};
 use crate::{
-    program::project,
+    program::{self, hooks, project},
     world::{API_KEY, LINE, received, update},
 };
 
@@ -141,4 +142,18 @@ async fn region_and_credentials_come_from_where_the_aws_cli_has_them() {
     // A profile that is named counts more than the credentials in the environment.
     let not_logged_in = get(&["--profile", "sso"], &CREDENTIALS).await;
     assert!(not_logged_in.stderr.contains("failed to load the cached SSO token"), "{}", not_logged_in.stderr);
+}
+
+#[tokio::test]
+async fn what_does_not_answer_is_not_waited_for_without_end() {
+    let world = World::start("stack-silent").await;
+    // Connections are taken, and nobody reads from them.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let environment = [&CREDENTIALS[..], &[("AWS_ENDPOINT_URL", &endpoint), ("AWS_MAX_ATTEMPTS", "1")]].concat();
+    let mut hooks = hooks(&world.project, &["events", "--stack", "hooks"], &environment);
+    hooks.kill_on_drop(true);
+    let ended = timeout(Duration::from_secs(60), program::run(hooks)).await.expect("an end of its own");
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    assert!(ended.stderr.starts_with("error: stack hooks: ") && ended.stderr.contains("timeout"), "{}", ended.stderr);
 }

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use tokio::{
+    io::AsyncReadExt,
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -75,5 +76,59 @@ async fn pass_on(mut client: TcpStream, upstream: SocketAddr, mut hangs: watch::
     }
     // The client's half stays open until the client gives up.
     let mut nothing = [0; 1024];
-    while client.readable().await.is_ok() && client.try_read(&mut nothing).is_ok_and(|read| read > 0) {}
+    while client.read(&mut nothing).await.is_ok_and(|read| read > 0) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{io::AsyncWriteExt, time::timeout};
+
+    use super::*;
+
+    /// A server that sends back what it gets.
+    async fn echo() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut from, mut to) = client.split();
+                    tokio::io::copy(&mut from, &mut to).await
+                });
+            }
+        });
+        url
+    }
+
+    async fn connect(link: &Link) -> TcpStream {
+        TcpStream::connect(link.url().trim_start_matches("http://")).await.unwrap()
+    }
+
+    async fn answer(client: &mut TcpStream) -> Option<io::Result<usize>> {
+        let mut bytes = [0; 16];
+        timeout(Duration::from_millis(300), client.read(&mut bytes)).await.ok()
+    }
+
+    #[tokio::test]
+    async fn while_it_hangs_a_connection_is_neither_answered_nor_closed_whatever_is_sent() {
+        let link = Link::to(&echo().await).await.unwrap();
+        let mut old = connect(&link).await;
+        old.write_all(b"before").await.unwrap();
+        assert_eq!(answer(&mut old).await.unwrap().unwrap(), 6);
+        link.hang();
+        let mut new = connect(&link).await;
+        for client in [&mut old, &mut new] {
+            for _ in 0..2 {
+                client.write_all(b"while it hangs").await.unwrap();
+                assert!(answer(client).await.is_none(), "answered or closed");
+            }
+        }
+        link.mend();
+        let mut mended = connect(&link).await;
+        mended.write_all(b"after").await.unwrap();
+        assert_eq!(answer(&mut mended).await.unwrap().unwrap(), 5);
+        assert!(answer(&mut new).await.is_none(), "what hangs stays so");
+    }
 }

@@ -17,6 +17,7 @@ use local::{
     secrets::SecretsManager,
     sqs::{Rules, Sqs},
 };
+use rustix::process::getpid;
 use serde_json::{Value, json};
 use shared::{Entity, Timestamp};
 use store::{Listing, Order, Reader, State, StoredDelivery};
@@ -61,12 +62,18 @@ const RETENTION_DAYS: &str = "365";
 /// When a step fails; everything that was started is ended.
 pub async fn run(options: Options) -> Result<ExitCode> {
     let project = Project::find()?;
+    if !options.once {
+        project.check_that_none_runs()?;
+    }
     let cargo_lambda = CargoLambda::find_or_bring(&project.root().join(".tools/cargo-lambda")).await?;
     println!("Building the functions");
     build_functions(&project).await?;
 
     let world = World::start(&project, &options).await?;
     let address = Functions::choose_address(options.port)?;
+    if address.port() != options.port {
+        println!("Port {} is taken: the functions are called on {}", options.port, address.port());
+    }
     let webhook_address = format!("http://{address}/v1/webhook");
     let environment = world.environment(&webhook_address);
     let mut functions = Functions::start(&project, &cargo_lambda, address, &environment).await?;
@@ -78,6 +85,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     if stay {
         let webhook = world.partner.registered().unwrap_or_default();
         let run = Run {
+            pid: getpid().as_raw_nonzero().get(),
             webhook: webhook.clone(),
             address: webhook_address,
             partner_api: world.partner.url(),
@@ -94,7 +102,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         let _remembered = project.remember(&run)?;
         let inspector = Inspector::start(Target::of_local_run(run)?, inspect::PORT).await?;
         let _event_source = EventSource::start(Arc::clone(&world.queue), functions.caller());
-        next_steps(inspector.url(), &webhook, &functions);
+        next_steps(inspector.url(), &webhook, &functions, &cargo_lambda);
         tokio::select! {
             () = interrupted() => println!("\nEnding"),
             ended = functions.ended() => println!("cargo lambda watch has ended: {}", ended?),
@@ -231,14 +239,14 @@ async fn states_of(reader: &Reader, deliveries: &[StoredDelivery]) -> Result<Vec
     Ok(states)
 }
 
-fn next_steps(inspector: &str, webhook: &str, functions: &Functions) {
+fn next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambda: &CargoLambda) {
     println!(
         "\nIt stays up until Ctrl-C. Look at it in the browser:\n\
          \n  {inspector}\n\
          \nNext, in another terminal:\n\
          \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
          \n  cargo hooks send package\
-         \n  cargo lambda invoke receiver -A 127.0.0.1 -P {port} --data-file events/receiver/200-online.json\
+         \n  {cargo_lambda} invoke receiver -A 127.0.0.1 -P {port} --data-file events/receiver/200-online.json\
          \n  cargo hooks events --follow\
          \n  cargo hooks state whatsapp#972501234567\
          \n  cargo hooks webhook status\

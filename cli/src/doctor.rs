@@ -24,6 +24,9 @@ use crate::{
     target::{Choice, Target},
 };
 
+/// The kind of the events that the doctor sends to see whether they arrive.
+pub const KIND: &str = "doctor";
+
 /// What to look at, and how to show it.
 #[derive(Args)]
 pub struct Doctor {

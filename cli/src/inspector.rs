@@ -71,6 +71,9 @@ impl Inspector {
             Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port on 127.0.0.1")?,
         };
         let address = listener.local_addr()?;
+        if ![0, address.port()].contains(&port) {
+            eprintln!("Port {port} is taken: the page is on {}", address.port());
+        }
         let guard = Guard::new(address.port())?;
         let url = guard.url();
         let server = axum::serve(listener, router(target, guard));

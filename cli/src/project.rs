@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 /// A checkout of the project.
@@ -18,6 +19,8 @@ pub struct Project {
 /// What `hooks dev` tells the commands that are run beside it.
 #[derive(Serialize, Deserialize)]
 pub struct Run {
+    /// The process of `hooks dev`.
+    pub pid: i32,
     /// The registered URL.
     pub webhook: String,
     /// The address of the webhook, which is that URL without its token.
@@ -74,6 +77,21 @@ impl Project {
         Ok(folder)
     }
 
+    /// Makes sure that no local run is up: the commands would not know which one is meant.
+    ///
+    /// # Errors
+    /// When one is.
+    pub fn check_that_none_runs(&self) -> Result<()> {
+        match self.remembered()? {
+            Some(run) if run.is_up() => bail!(
+                "another local run is up (process {}, {}); end it first, or leave it up and use `cargo hooks dev --once`",
+                run.pid,
+                run.address
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// Remembers a local run for the commands beside it, until it is forgotten. The token is in it: only this user can read
     /// the file.
     ///
@@ -97,14 +115,30 @@ impl Project {
     /// # Errors
     /// When there is none; the message also names the option that does without one.
     pub fn running(&self, otherwise: &str) -> Result<Run> {
+        let start = format!("start one with `cargo hooks dev` in another terminal, or give {otherwise}");
+        match self.remembered()? {
+            Some(run) if run.is_up() => Ok(run),
+            Some(run) => bail!("the local run that was up (process {}) was killed; {start}", run.pid),
+            None => bail!("no local run is up; {start}"),
+        }
+    }
+
+    /// The last local run that has not come to its own end.
+    fn remembered(&self) -> Result<Option<Run>> {
         let file = self.scratch()?.join("run.json");
         let text = match fs::read(&file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                bail!("no local run is up; start one with `cargo hooks dev` in another terminal, or give {otherwise}")
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.with_context(|| format!("{} cannot be read", file.display()))?,
         };
-        serde_json::from_slice(&text).context("the file of the local run cannot be read; start it anew")
+        serde_json::from_slice(&text).map(Some).with_context(|| {
+            format!("{} is not of this version; delete it and start the local run anew", file.display())
+        })
+    }
+}
+
+impl Run {
+    fn is_up(&self) -> bool {
+        Pid::from_raw(self.pid).is_some_and(|pid| test_kill_process(pid).is_ok())
     }
 }
 

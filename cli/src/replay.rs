@@ -27,6 +27,7 @@ use self::{
 };
 use crate::{
     dev::interrupted,
+    doctor,
     output::{Output, print, progress::Progress, shell::quoted, text},
     question::{Of, Question, Walk, Within},
     target::{Choice, Target},
@@ -117,6 +118,7 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     let folder = checkpoint::folder(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"))?;
     let place = Place::take(&folder, &identity)?;
     let checkpoint = replay.start.from(place.read()?, times, &to)?;
+    let with_doctors = !replay.ids.is_empty() || replay.of.kind.as_deref() == Some(doctor::KIND);
     let question = Question::about(target.reader.clone(), replay.of, checkpoint.times.clone());
     question.check_entity().await?;
     let pages = match &replay.ids[..] {
@@ -128,6 +130,7 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
         handover: Handover::to(&to),
         rate: replay.rate,
         with_duplicates: replay.with_duplicates,
+        with_doctors,
         place,
         checkpoint,
     };
@@ -206,6 +209,8 @@ struct Course {
     /// Events a second.
     rate: u32,
     with_duplicates: bool,
+    /// Whether events that `hooks doctor` has sent are asked for by name.
+    with_doctors: bool,
     place: Place,
     checkpoint: Checkpoint,
 }
@@ -260,6 +265,10 @@ impl Course {
             self.checkpoint.tally.duplicates += 1;
             return None;
         }
+        if delivery.kind == doctor::KIND && !self.with_doctors {
+            self.checkpoint.tally.doctor += 1;
+            return None;
+        }
         let StoredDelivery { id, received_at, body, .. } = delivery;
         if body.is_none() {
             self.checkpoint.tally.undecodable += 1;
@@ -283,11 +292,15 @@ fn sentence(tally: &Tally) -> String {
         1 => "1 duplicate".to_owned(),
         number => format!("{number} duplicates"),
     };
-    let reasons = [(tally.duplicates, duplicates), (tally.undecodable, format!("{} undecodable", tally.undecodable))];
+    let reasons = [
+        (tally.duplicates, duplicates),
+        (tally.undecodable, format!("{} undecodable", tally.undecodable)),
+        (tally.doctor, format!("{} of hooks doctor", tally.doctor)),
+    ];
     let reasons: Vec<String> =
         reasons.into_iter().filter(|(number, _)| *number > 0).map(|(_, reason)| reason).collect();
     let handed_over = text::events(tally.handed_over);
-    match tally.duplicates + tally.undecodable {
+    match tally.duplicates + tally.undecodable + tally.doctor {
         0 => format!("{handed_over} handed over\n"),
         skipped => format!("{handed_over} handed over, {skipped} skipped ({})\n", reasons.join(", ")),
     }
@@ -297,7 +310,7 @@ fn sentence(tally: &Tally) -> String {
 fn json(tally: &Tally, last: Option<EventId>, complete: bool) -> String {
     let summary = json!({
         "handed_over": tally.handed_over,
-        "skipped": { "duplicates": tally.duplicates, "undecodable": tally.undecodable },
+        "skipped": { "duplicates": tally.duplicates, "undecodable": tally.undecodable, "doctor": tally.doctor },
         "last": last.map(|id| id.to_string()),
         "complete": complete,
     });
@@ -350,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_was_done_is_said_in_a_sentence() {
-        let tally = |handed_over, duplicates, undecodable| Tally { handed_over, duplicates, undecodable };
+        let tally = |handed_over, duplicates, undecodable| Tally { handed_over, duplicates, undecodable, doctor: 0 };
         for (tally, expected) in [
             (tally(0, 0, 0), "0 events handed over\n"),
             (tally(1, 1, 0), "1 event handed over, 1 skipped (1 duplicate)\n"),

@@ -185,7 +185,10 @@ impl fmt::Display for Status {
                 writeln!(f, "{} of {in_all} changes since {start}; --limit shows more.", shown.len())?;
             }
         }
-        writeln!(f, "Not ours since {start}: {}.", minutes(self.not_ours()))
+        match self.not_ours() {
+            Duration::ZERO => writeln!(f, "Since {start} it was never seen elsewhere."),
+            not_ours => writeln!(f, "Since {start} it may have been elsewhere for {} in all.", minutes(not_ours)),
+        }
     }
 }
 
@@ -318,7 +321,7 @@ checked     2026-11-22T13:30:00Z (30 min ago)
 │ 2026-11-22T11:30:00Z ┆ drift    ┆ sync ┆ https://other.example/***2222 ┆ 2026-11-22T10:30:00Z to 2026-11-22T11:30:00Z, 60 min  │
 └──────────────────────┴──────────┴──────┴───────────────────────────────┴───────────────────────────────────────────────────────┘
 2 of 3 changes since 2026-11-22T09:30:00Z; --limit shows more.
-Not ours since 2026-11-22T09:30:00Z: 120 min.
+Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.
 ";
         assert_eq!(status.to_string(), expected);
     }
@@ -330,7 +333,7 @@ Not ours since 2026-11-22T09:30:00Z: 120 min.
 registered  not known: no check has been taken down yet
 
 Nothing has happened since 2026-11-22T09:30:00Z.
-Not ours since 2026-11-22T09:30:00Z: 0 min.
+Since 2026-11-22T09:30:00Z it was never seen elsewhere.
 ";
         assert_eq!(status.to_string(), expected);
         assert_eq!(status.json()["whereabouts"], "unknown");

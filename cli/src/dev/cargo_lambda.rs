@@ -1,6 +1,6 @@
 use std::{
     ffi::{OsStr, OsString},
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -15,6 +15,16 @@ const VERSION: &str = "1.9.2";
 
 /// The program `cargo-lambda`, which runs the functions on this machine.
 pub struct CargoLambda(OsString);
+
+impl fmt::Display for CargoLambda {
+    /// As a person calls it from the checkout: cargo finds an installed one by itself, and not one that was brought.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Path::new(&self.0) {
+            installed if installed == Path::new("cargo-lambda") => f.write_str("cargo lambda"),
+            brought => write!(f, "{} lambda", crate::from_here(brought).display()),
+        }
+    }
+}
 
 impl CargoLambda {
     /// Finds the installed one, or the one that was brought into a folder.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::finding::Finding;
 use crate::{
     call::read_answer,
-    send,
+    doctor, send,
     target::{Refusal, Stack, invoke},
 };
 
@@ -147,7 +147,7 @@ async fn acknowledged(entrance: &Entrance) -> Result<EventId> {
     getrandom::fill(&mut random).context("no random bytes")?;
     // It makes the body another one each time, so that it is no duplicate.
     let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (status, answer) = entrance.send(json!({ "event": "doctor", "random": random }).to_string()).await?;
+    let (status, answer) = entrance.send(json!({ "event": doctor::KIND, "random": random }).to_string()).await?;
     if status != 200 {
         bail!("the receiver has answered {status} {answer}");
     }

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::Deserialize;
 use shared::{Entity, Timestamp};
-use store::{Cursor, Listing, Order, State, StoredDelivery};
+use store::{Cursor, Listing, Order, Quarantine, State, StoredDelivery};
 
 use super::{
     App, PAGE, Shown,
@@ -17,7 +17,10 @@ use super::{
     row::Row,
     timeline::{Change, Step, steps},
 };
-use crate::{output::text::plain, question::AHEAD};
+use crate::{
+    output::{shell::quoted, text::plain},
+    question::AHEAD,
+};
 
 /// How many older deliveries are read to compare the last ones of a page with.
 const COMPARED_WITH: u16 = 10;
@@ -84,7 +87,8 @@ pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Res
     }
     let steps = steps(&history, usize::from(PAGE), next.is_none());
     let entries = history.iter().zip(steps).map(|(delivery, step)| Entry { row: Row::of(delivery, now), step });
-    let quoted = entity.as_str().replace('\'', r"'\''");
+    // What could not be decoded has no state.
+    let command = if Quarantine::is_entity(entity.as_str()) { "events --entity" } else { "state" };
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::States),
         name: plain(entity.as_str()),
@@ -93,7 +97,7 @@ pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Res
         newest: link("entity", &[("name", entity.as_str())]),
         older: next.map(|next| link("entity", &[("name", entity.as_str()), ("after", next.as_str())])),
         is_first: which.after.is_empty(),
-        show: format!("cargo hooks state '{}'{}", plain(&quoted), shown.target.choice.arguments()),
+        show: format!("cargo hooks {command} {}{}", quoted(entity.as_str()), shown.target.choice.arguments()),
     }))
 }
 

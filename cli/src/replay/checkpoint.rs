@@ -34,6 +34,8 @@ pub struct Tally {
     pub duplicates: u64,
     /// Not handed over because they have no body that could be.
     pub undecodable: u64,
+    /// Not handed over because `hooks doctor` has sent them.
+    pub doctor: u64,
 }
 
 /// As it stands in the file.
@@ -156,7 +158,7 @@ mod tests {
     #[test]
     fn a_checkpoint_is_read_as_it_was_written() {
         let at = Timestamp::from_micros;
-        let tally = Tally { handed_over: 3, duplicates: 2, undecodable: 1 };
+        let tally = Tally { handed_over: 3, duplicates: 2, undecodable: 1, doctor: 4 };
         let last = Some(EventId::new(at(1_795_339_800_000_000), [7; 8]));
         for checkpoint in [Checkpoint::start(at(1)..at(2)), Checkpoint { times: at(3)..at(4), last, tally }] {
             assert_eq!(Checkpoint::read(&checkpoint.write().unwrap()).unwrap(), checkpoint);

@@ -2,7 +2,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::{self, Output, Stdio},
 };
 
 use local::{dynamodb::DynamoDb, sqs::Sqs};
@@ -37,6 +37,7 @@ pub fn remember(
     sqs: &Sqs,
 ) {
     let run = json!({
+        "pid": process::id(),
         "webhook": format!("{address}/Webhook-Token-0123456789"),
         "address": address,
         "partner_api": partner_api,

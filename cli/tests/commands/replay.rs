@@ -159,9 +159,14 @@ async fn what_is_asked_for_is_handed_over_as_it_came() {
     }
     let (ended, _) = replay.all_taken(&mut consumer, &["--since", "24h", "--output", "json"]).await;
     let last = world.id(30).to_string();
-    let summary =
-        json!({ "handed_over": 3, "skipped": { "duplicates": 1, "undecodable": 1 }, "last": last, "complete": true });
+    let summary = json!({ "handed_over": 3, "skipped": { "duplicates": 1, "undecodable": 1, "doctor": 0 }, "last": last, "complete": true });
     assert_eq!(objects(&ended.stdout), [summary]);
+
+    world.record(10, r#"{"event":"doctor","random":"1"}"#).await;
+    let (ended, taken) = replay.all_taken(&mut consumer, &["--since", "15m"]).await;
+    assert_eq!((ended.stdout.as_str(), taken.len()), ("0 events handed over, 1 skipped (1 of hooks doctor)\n", 0));
+    let (_, taken) = replay.all_taken(&mut consumer, &["--since", "15m", "--kind", "doctor"]).await;
+    assert_eq!(taken, ids(&world, &[10]));
 }
 
 #[tokio::test]

@@ -228,7 +228,7 @@ async fn an_entity_has_its_state_and_what_each_event_changed() {
         "-45 45 min ago duplicate changes nothing",
         "-50 50 min ago whatsapp_extra_info 0 → 1",
         "-4320 3 d ago First event with update 0",
-        "cargo hooks state 'whatsapp#972501234567'",
+        "cargo hooks state whatsapp#972501234567 Copy",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }

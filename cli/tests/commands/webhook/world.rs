@@ -1,5 +1,5 @@
 use std::{
-    io,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
@@ -109,6 +109,14 @@ impl World {
         for secret in secrets {
             assert!(!format!("{ended:?}").contains(&secret), "{secret} is in {ended:?}");
         }
+    }
+
+    /// Makes the local run that of another process.
+    pub fn belongs_to(&self, pid: u32) {
+        let file = self.project.join("target/hooks/run.json");
+        let mut run: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        run["pid"] = pid.into();
+        fs::write(file, run.to_string()).unwrap();
     }
 
     /// What stands in the table.

@@ -21,13 +21,13 @@ use rustix::process::getpid;
 use serde_json::{Value, json};
 use shared::{Entity, Timestamp};
 use store::{Listing, Order, Reader, State, StoredDelivery};
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::{build::build_functions, cargo_lambda::CargoLambda, event_source::EventSource, functions::Functions};
 use crate::{
     call::Caller,
     from_here, inspect,
     inspector::Inspector,
+    interrupt::interrupted,
     output::tables,
     project::{Project, Run},
     samples,
@@ -255,13 +255,4 @@ fn next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambd
         port = functions.port(),
         log = from_here(functions.log()).display(),
     );
-}
-
-/// Ctrl-C, or being asked to end.
-pub async fn interrupted() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }

@@ -13,8 +13,8 @@ use store::StoredDelivery;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
-    dev::interrupted,
     follow::{Follow, OVERLAP},
+    interrupt::interrupted,
     output::{
         Output,
         human_time::{ago, to_the_second},

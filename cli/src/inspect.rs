@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    dev::interrupted,
     inspector::Inspector,
+    interrupt::interrupted,
     output::print,
     target::{Choice, Target},
 };

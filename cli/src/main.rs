@@ -11,6 +11,7 @@ mod export;
 mod follow;
 mod inspect;
 mod inspector;
+mod interrupt;
 mod key;
 mod output;
 mod project;

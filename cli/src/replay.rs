@@ -26,8 +26,8 @@ use self::{
     handover::{Handover, Parcel},
 };
 use crate::{
-    dev::interrupted,
     doctor,
+    interrupt::interrupted,
     output::{Output, print, progress::Progress, shell::quoted, text},
     question::{Of, Question, Walk, Within},
     target::{Choice, Target},

@@ -132,6 +132,12 @@ impl Delivery {
     }
 }
 
+/// The key of a delivery that could not be decoded, in both tables: the id tells the day.
+pub(crate) fn quarantined_key(id: &EventId) -> Item {
+    let partition = keys::quarantine(id.received_at());
+    HashMap::from([(keys::PK.into(), text(partition)), (keys::SK.into(), text(keys::event(id)))])
+}
+
 /// An attribute with a text.
 pub(crate) fn text(text: impl ToString) -> AttributeValue {
     AttributeValue::S(text.to_string())

@@ -4,8 +4,6 @@ use std::ops::Range;
 
 use shared::{Entity, EventId, Kind, Timestamp, TokenHash};
 
-use crate::delivery::{Item, text};
-
 /// Partition key of both tables.
 pub(crate) const PK: &str = "pk";
 /// Sort key of both tables.
@@ -93,11 +91,6 @@ pub(crate) fn quarantine(received_at: Timestamp) -> String {
 /// The same, for reading.
 pub(crate) fn quarantine_of(day: &str) -> String {
     format!("{QUARANTINE}{day}")
-}
-
-/// The key of a delivery that could not be decoded, in both tables: the id tells the day.
-pub(crate) fn quarantined(id: &EventId) -> Item {
-    Item::from([(PK.to_owned(), text(quarantine(id.received_at()))), (SK.to_owned(), text(event(id)))])
 }
 
 /// The partition of [`BY_TIME`] that a delivery is in: its month and one of [`SHARDS`].

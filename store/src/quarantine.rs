@@ -11,7 +11,7 @@ use shared::{Entity, Event, EventId, Fingerprint, Timestamp, Undecodable};
 
 use crate::{
     Content, Cursor, Delivery, Listing, Order, Page, Recorded, Recorder, SealedReader, Settings, StoreError,
-    StoredDelivery, keys, read::events_of_partition,
+    StoredDelivery, delivery::quarantined_key, keys, read::events_of_partition,
 };
 
 /// Reads quarantined deliveries, and records those that decode by now.
@@ -93,7 +93,7 @@ impl Quarantine {
     /// # Errors
     /// When DynamoDB does not answer, or the item cannot be read.
     pub async fn find(&self, id: &EventId) -> Result<Option<StoredDelivery>, StoreError> {
-        let get = self.client.get_item().table_name(&self.events_table).set_key(Some(keys::quarantined(id)));
+        let get = self.client.get_item().table_name(&self.events_table).set_key(Some(quarantined_key(id)));
         let answer = get.consistent_read(true).send().await.map_err(|error| StoreError::dynamodb(&error))?;
         answer.item.as_ref().map(StoredDelivery::read).transpose()
     }
@@ -147,7 +147,7 @@ pub(crate) fn deletes(
     must_be_there: bool,
 ) -> Result<[TransactWriteItem; 2], BuildError> {
     let delete = |table: &str, condition: Option<&str>| {
-        let delete = Delete::builder().table_name(table).set_key(Some(keys::quarantined(id)));
+        let delete = Delete::builder().table_name(table).set_key(Some(quarantined_key(id)));
         let delete = delete.set_condition_expression(condition.map(str::to_owned)).build()?;
         Ok::<_, BuildError>(TransactWriteItem::builder().delete(delete).build())
     };

@@ -5,7 +5,7 @@ use shared::{Entity, EventId, Secret, Timestamp};
 
 use crate::{
     StoreError,
-    delivery::{Attributes, Item, text},
+    delivery::{Attributes, Item, quarantined_key, text},
     keys,
 };
 
@@ -68,7 +68,7 @@ impl SealedReader {
             .client
             .get_item()
             .table_name(&self.sealed_table)
-            .set_key(Some(keys::quarantined(id)))
+            .set_key(Some(quarantined_key(id)))
             .consistent_read(true);
         let Some(mut item) = get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item else {
             return Ok(None);

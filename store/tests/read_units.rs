@@ -7,6 +7,8 @@
 
 mod common;
 
+use std::{env, time::Duration};
+
 use common::{World, delivery, noon, secs, units::consumed, update};
 use shared::{Entity, Kind};
 use store::{Listing, Order};
@@ -51,26 +53,29 @@ async fn looks(world: &World) -> Vec<(&'static str, usize, f64)> {
     looks
 }
 
-/// Records deliveries of that many seconds: one a second of a line of its own, and one of the line that all tests know.
-async fn fill(world: &World, seconds: std::ops::Range<u64>) {
-    for second in seconds {
-        let at = noon().plus(secs(second));
-        world.recorder.record(&delivery(at, &update(i64::try_from(second % 7).unwrap()))).await.unwrap();
-        let mut other = update(1);
-        other["whatsapp"] = format!("97250{:07}", second % 900).into();
-        world.recorder.record(&delivery(at, &other)).await.unwrap();
+/// Records deliveries, 40 a second: every other one of the line that all tests know, the others of 900 lines.
+async fn fill(world: &World, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        let mut body = update(i64::try_from(number % 7).unwrap());
+        if number % 2 == 0 {
+            body["whatsapp"] = format!("97250{:07}", number % 1_800).into();
+        }
+        let at = noon().plus(Duration::from_millis(25 * number));
+        world.recorder.record(&delivery(at, &body)).await.unwrap();
     }
 }
 
+/// As many as `EVENTS` says are there in the end, or else a few hundred.
 #[tokio::test]
 async fn a_first_look_takes_no_more_when_there_is_more_to_look_at() {
+    let all = env::var("EVENTS").map_or(900, |number| number.parse().unwrap());
     let world = World::start().await;
-    fill(&world, 0..150).await;
+    fill(&world, 0..300).await;
     let few = looks(&world).await;
-    fill(&world, 150..450).await;
+    fill(&world, 300..all).await;
     let many = looks(&world).await;
     for ((what, requests, units), (_, requests_of_many, units_of_many)) in few.iter().zip(&many) {
-        println!("{what:48} {requests:2} requests, {units:5.1} read units; of three times as many {units_of_many:5.1}");
+        println!("{what:48} {requests:2} requests, {units:5.1} read units of 300; {units_of_many:5.1} of {all}");
         assert_eq!(requests, requests_of_many, "{what}");
         // What is read is not alike to the byte.
         assert!(*units_of_many <= units + 1.0, "{what}: {units} and {units_of_many}");

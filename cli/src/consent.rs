@@ -1,4 +1,4 @@
-//! Asks the person before something is shown that may be secret.
+//! Asks the person before a secret is shown, or events go elsewhere.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
@@ -8,7 +8,7 @@ use clap::Args;
 /// Whether the person has agreed already.
 #[derive(Args)]
 pub struct Consent {
-    /// Show it without asking, for scripts.
+    /// Yes, without being asked, for scripts.
     #[arg(long)]
     yes: bool,
 }
@@ -23,12 +23,12 @@ impl Consent {
             return Ok(());
         }
         if !stdin().is_terminal() {
-            bail!("{question} Nobody can be asked, as standard input is no terminal; give --yes to have it shown");
+            bail!("{question} Nobody can be asked, as standard input is no terminal; give --yes to say yes");
         }
         write!(stderr(), "{question} [y/N] ").and_then(|()| stderr().flush()).context("standard error")?;
         let mut answer = String::new();
         stdin().read_line(&mut answer).context("standard input")?;
-        ensure!(is_yes(&answer), "nothing is shown, as the answer was not yes");
+        ensure!(is_yes(&answer), "nothing was done, as the answer was not yes");
         Ok(())
     }
 }

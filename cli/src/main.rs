@@ -127,7 +127,7 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Looks after the webhook's registration with the provider, on the local run or on a deployed stack.
     #[command(
-        after_help = "Examples:\n  cargo hooks webhook status                                 the local run\n  cargo hooks webhook status --stack partner-webhook         a deployed stack\n  cargo hooks webhook status --since 7d --output json        for programs\n  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered\n  cargo hooks webhook set                                    our URL\n  cargo hooks webhook set https://other.example/in           another one"
+        after_help = "Examples:\n  cargo hooks webhook status                                 the local run\n  cargo hooks webhook status --stack partner-webhook         a deployed stack\n  cargo hooks webhook status --since 7d --output json        for programs\n  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered\n  cargo hooks webhook set                                    our URL\n  cargo hooks webhook set https://other.example/in           another one, once you have said yes"
     )]
     Webhook(webhook::Webhook),
     /// Writes what a shell needs to complete the command lines of hooks to standard output.

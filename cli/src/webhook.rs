@@ -8,11 +8,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use shared::Timestamp;
+use shared::{Timestamp, WebhookUrl};
 use store::{Change, Listing, Order, RegistrationLedger};
 
 use crate::{
     call::read_answer,
+    consent::Consent,
     output::{Output, human_time, print, text},
     status::Status,
     target::{Choice, Target},
@@ -50,8 +51,10 @@ enum Command {
         after_help = "Without a URL it registers ours, also when sync has given up because somebody else keeps registering another.\nAfter another URL was set, the schedule registers ours again, unless SyncMode is observe."
     )]
     Set {
-        /// The URL; else that of this webhook, with its token.
+        /// The URL; else that of this webhook, with its token. Asks first, as events will go there and no longer come here.
         url: Option<String>,
+        #[command(flatten)]
+        consent: Consent,
     },
     /// Gives our URL a new token, and registers it. The old token stays accepted for a time.
     Rotate,
@@ -90,7 +93,13 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
         Command::Plan => json!({ "action": "plan" }),
         Command::Sync => json!({ "action": "sync" }),
         // Our address stands for our URL, whose token is not ours to know.
-        Command::Set { url } => json!({ "action": "set", "url": url.as_ref().unwrap_or(&target.address) }),
+        Command::Set { url, consent } => {
+            // What is no URL sync refuses.
+            if let Some(url) = url.as_deref().and_then(|url| WebhookUrl::parse(url).ok()) {
+                consent.ask(&format!("Have the provider send all events to {url} from now on?"))?;
+            }
+            json!({ "action": "set", "url": url.as_ref().unwrap_or(&target.address) })
+        }
         Command::Rotate => json!({ "action": "rotate" }),
         Command::Status { limit, since } => return status(&target.ledger, limit, since, output).await,
     };

@@ -97,6 +97,6 @@ export async function fill(webhook) {
 
 // Somebody else's URL is registered, and ours put back.
 export async function drift() {
-  await command('webhook', 'set', 'https://other.example.com/in/Foreign-Token-9876543210');
+  await command('webhook', 'set', 'https://other.example.com/in/Foreign-Token-9876543210', '--yes');
   await command('webhook', 'sync');
 }

@@ -48,13 +48,13 @@ async fn the_key_is_shown_to_nobody_else() {
     let world = with_keys("no-key").await;
     for typed in ["\n", "n\n", "\u{4}"] {
         let refused = at_terminal(&world, &["key", LINE], typed).await;
-        let message = format!("Show the API key of {LINE}? [y/N] error: nothing is shown, as the answer was not yes\n");
+        let message = format!("Show the API key of {LINE}? [y/N] error: nothing was done, as the answer was not yes\n");
         assert_eq!(refused, Ended { code: 1, stdout: String::new(), stderr: message }, "{typed:?}");
     }
     // Without a terminal, and in whatever else is shown.
     let refused = world.hooks(&["key", LINE]).await;
     let message = format!(
-        "error: Show the API key of {LINE}? Nobody can be asked, as standard input is no terminal; give --yes to have it shown\n"
+        "error: Show the API key of {LINE}? Nobody can be asked, as standard input is no terminal; give --yes to say yes\n"
     );
     assert_eq!(refused, Ended { code: 1, stdout: String::new(), stderr: message });
 }

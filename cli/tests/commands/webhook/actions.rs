@@ -58,7 +58,13 @@ async fn json_is_the_answer_of_the_function_on_one_line() {
 #[tokio::test]
 async fn another_url_is_set_and_ours_again_when_none_is_given() {
     let world = World::start("set").await;
-    let set = world.webhook(&["set", FOREIGN]).await;
+    let not_asked = world.webhook(&["set", FOREIGN]).await;
+    let message = "error: Have the provider send all events to https://other.example/in/***66aa from now on? Nobody can be \
+                   asked, as standard input is no terminal; give --yes to say yes\n";
+    assert_eq!((not_asked.code, not_asked.stderr.as_str()), (1, message));
+    assert_eq!(world.partner.registered(), None);
+
+    let set = world.webhook(&["set", FOREIGN, "--yes"]).await;
     assert_eq!((set.code, set.stderr.as_str()), (0, ""));
     assert!(set.stdout.contains("registered  https://other.example/in/***66aa\n"), "{}", set.stdout);
     assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));

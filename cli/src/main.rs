@@ -1,4 +1,5 @@
-//! `hooks`: runs the whole system on this machine, sends events to it, and looks after the webhook's registration.
+//! `hooks`: runs the whole system on this machine, sends events to it, shows what arrived there or on a deployed stack, and looks after
+//! the webhook's registration.
 
 mod call;
 mod completions;

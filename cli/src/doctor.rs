@@ -107,10 +107,12 @@ async fn local_run(sheet: &mut Sheet) -> Result<Option<Patient>> {
 }
 
 fn patient_of(run: Run) -> Result<Patient> {
+    let functions = Functions::Local(Caller::at(run.functions));
+    let target = Target::of_local_run(run)?;
     Ok(Patient {
-        functions: Functions::Local(Caller::at(run.functions)),
-        entrance: Some(Entrance::Local { webhook: run.webhook.clone() }),
-        target: Target::of_local_run(run)?,
+        functions,
+        entrance: target.webhook.clone().map(|webhook| Entrance::Local { webhook }),
+        target,
         mend: "cargo hooks dev",
     })
 }

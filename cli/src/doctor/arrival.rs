@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// Where events come in.
 pub enum Entrance {
     /// The URL that the local run has registered.
-    Local { webhook: String },
+    Local { webhook: WebhookUrl },
     /// The function itself, as the gateway lets in nobody but the provider.
     Deployed {
         lambda: aws_sdk_lambda::Client,
@@ -56,10 +56,7 @@ impl Entrance {
     /// Sends a body, and gives status and text of the answer.
     async fn send(&self, body: String) -> Result<(u16, String)> {
         match self {
-            Self::Local { webhook } => {
-                let url = WebhookUrl::parse(webhook).context("the URL of the webhook")?;
-                send::post(url, body.into_bytes()).await
-            }
+            Self::Local { webhook } => send::post(webhook.clone(), body.into_bytes()).await,
             Self::Deployed { lambda, receiver, secrets, token_secret, source_ip } => {
                 let token = token(secrets, token_secret).await?;
                 let event = as_the_gateway(&token, source_ip, &body);

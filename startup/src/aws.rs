@@ -8,17 +8,13 @@ use aws_config::{
     timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, TlsContext, rustls_provider::CryptoMode},
-};
 use aws_types::{
     origin::Origin,
     service_config::{LoadServiceConfig, ServiceConfigKey},
 };
 use lambda_runtime::Error;
 
-use crate::{Environment, trust::trusted};
+use crate::{Environment, https};
 
 /// How long a call to AWS may take. The function that answers within a time chooses these so that their sum is less.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +39,6 @@ pub struct Patience {
 /// # Errors
 /// When `AWS_CA_BUNDLE` names no file with certificates.
 pub async fn aws_config(environment: &Environment, patience: Patience) -> Result<SdkConfig, Error> {
-    let trust = TlsContext::builder().with_trust_store(trusted(environment)?).build()?;
-    let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(trust);
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new().region().await)
@@ -52,7 +46,7 @@ pub async fn aws_config(environment: &Environment, patience: Patience) -> Result
         .service_config(EnvironmentVariables)
         .use_fips(is_true("AWS_USE_FIPS_ENDPOINT"))
         .use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"))
-        .http_client(https.build_https())
+        .http_client(https::client(environment)?)
         .timeout_config(timeouts(patience))
         .retry_config(retries(patience));
     // Else a client takes the number of attempts for a default, and puts its own in its place.

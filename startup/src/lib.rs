@@ -2,6 +2,7 @@
 
 mod aws;
 mod environment;
+mod https;
 mod logging;
 mod metrics;
 mod program;

@@ -40,12 +40,13 @@ pub use partner::{Call, Unreached};
 pub use report::{Outcome, Report};
 pub use secrets::SecretId;
 use serde::Serialize;
-use shared::Timestamp;
+use shared::{RegisteredUrl, Timestamp};
 use startup::Metrics;
 use store::{AcceptedTokens, RegistrationLedger, UrlBeforeOurs};
 
 use crate::{
     book::Summary,
+    compare::OurUrls,
     custom_resource::{CustomResource, Wish},
     decide::Intent,
     invocation::{Clock, Randomness},
@@ -130,9 +131,9 @@ impl WebhookSync {
         match action {
             Action::Get => run.guarded(self.look(run.action, Outcome::Reported, clock.now())).await,
             Action::Plan => run.guarded(self.look(run.action, Outcome::WouldUpdate, clock.now())).await,
-            Action::Sync => run.noted(summary, async |run| run.keep_true(Intent::Sync).await).await,
-            Action::Rotate => run.noted(summary, async |run| run.keep_true(Intent::Rotate).await).await,
-            Action::Set(url) => run.noted(summary, async |run| run.set(url).await).await,
+            Action::Sync => run.noted(summary, async |run, ours| run.keep_true(Intent::Sync, ours?).await).await,
+            Action::Rotate => run.noted(summary, async |run, ours| run.keep_true(Intent::Rotate, ours?).await).await,
+            Action::Set(url) => run.noted(summary, async |run, ours| run.set(url, ours?).await).await,
         }
     }
 
@@ -147,8 +148,10 @@ impl WebhookSync {
         let run = |action| Pass { sync: self, action, invocation, clock };
         let result = match request.wish {
             Wish::LeaveAlone => Ok(Resolved::without_asking("left_alone")),
-            Wish::Register => run("register").noted(summary, async |run| run.register_for_stack().await).await,
-            Wish::Restore => run("restore").noted(summary, async |run| run.restore_for_stack().await).await,
+            Wish::Register => {
+                run("register").noted(summary, async |run, ours| run.register_for_stack(ours).await).await
+            }
+            Wish::Restore => run("restore").noted(summary, async |run, ours| run.restore_for_stack(ours).await).await,
         };
         if let Err(fault) = request.answer(&result).await {
             tracing::error!(%fault, "the stack waits until its own time is over");
@@ -159,12 +162,19 @@ impl WebhookSync {
     /// Looks at what is registered, and does nothing.
     async fn look(&self, action: &'static str, outcome: Outcome, now: Timestamp) -> Result<Report, SyncError> {
         let ours = self.secrets.our_urls().await?;
-        let registered = self.open_session(now).await?.get().await?;
+        let registered = self.ask(now).await?.1;
         let mut report = Report::new(action, outcome, ours.goal().url.clone(), registered);
         if outcome == Outcome::WouldUpdate && report.verified {
             report.outcome = Outcome::UpToDate;
         }
         Ok(report)
+    }
+
+    /// Opens a session, and gets what is registered.
+    async fn ask(&self, now: Timestamp) -> Result<(Session<'_>, Option<RegisteredUrl>), SyncError> {
+        let mut session = self.open_session(now).await?;
+        let registered = session.get().await?;
+        Ok((session, registered))
     }
 
     async fn open_session(&self, now: Timestamp) -> Result<Session<'_>, SyncError> {
@@ -192,11 +202,15 @@ impl<'a> Pass<'a> {
     async fn noted<T>(
         &self,
         summary: &mut Summary,
-        steps: impl AsyncFnOnce(&mut Run<'a>) -> Result<T, SyncError>,
+        steps: impl AsyncFnOnce(&mut Run<'a>, Result<OurUrls, SyncError>) -> Result<T, SyncError>,
     ) -> Result<T, SyncError> {
         let random = Randomness::new(self.invocation.random);
-        let mut run = Run::open(self.sync, self.action, self.clock, random).await?;
-        let result = self.guarded(steps(&mut run)).await;
+        let (run, ours) = tokio::join!(
+            Run::open(self.sync, self.action, self.clock, random),
+            self.guarded(self.sync.secrets.our_urls()),
+        );
+        let mut run = run?;
+        let result = self.guarded(steps(&mut run, ours)).await;
         *summary = run.close(&result).await;
         result
     }

@@ -14,6 +14,9 @@ use crate::{
 
 /// The most bytes of an answer that are read; the API's own have some hundred.
 const LONGEST_ANSWER: u64 = 64 * 1024;
+/// Room for what is sent and received at a time, in bytes, as much as web servers take and give headers. The HTTP client's
+/// own choice, 128 KiB in each direction, is a quarter of the memory pages that a run touches.
+const BUFFER: usize = 16 * 1024;
 
 /// A call of the partner API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +72,12 @@ impl PartnerApi {
             .timeout_resolve(Some(limits.connect))
             .timeout_connect(Some(limits.connect))
             .timeout_global(Some(limits.call))
-            // Lambda stops the process between two runs, and a connection of the run before may be dead without a sign.
+            // Lambda stops the process between two runs, and a connection of the run before may be dead without a sign. Nor is one
+            // used again within a run: a server that closes it meanwhile would take a call with it that is not made again.
             .max_idle_connections(0)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .max_response_header_size(BUFFER - 1)
             .build();
         Self { base, agent: Agent::new_with_config(config) }
     }

@@ -17,8 +17,7 @@ enum Chosen {
 
 impl Run<'_> {
     /// Registers the URL that a person has chosen.
-    pub(crate) async fn set(&mut self, url: WebhookUrl) -> Result<Report, SyncError> {
-        let ours = self.sync.secrets.our_urls().await?;
+    pub(crate) async fn set(&mut self, url: WebhookUrl, ours: OurUrls) -> Result<Report, SyncError> {
         let chosen = self.choose(&ours, url).await?;
         let mut session;
         let url = match &chosen {

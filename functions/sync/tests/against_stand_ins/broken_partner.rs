@@ -101,19 +101,38 @@ async fn nobody_at_the_address_is_the_cause() {
     }
 }
 
-#[tokio::test]
-async fn a_peer_that_does_not_speak_http_is_the_cause() {
+/// What sync makes of a peer that answers with these bytes, and closes when all is over.
+async fn sync_with_peer(answer: Vec<u8>) -> SyncError {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/api", listener.local_addr().unwrap());
     let peer = std::thread::spawn(move || {
         let mut connection = listener.accept().unwrap().0;
         // Closing before the request was taken would reset the connection, which is another fault.
         connection.read_exact(&mut [0; 64]).unwrap();
-        connection.write_all(b"220 mail.example ESMTP\r\n\r\n").unwrap();
+        connection.write_all(&answer).unwrap();
         connection
     });
     let mut world = World::start().await;
     world.restart_with_api_at(&url);
-    assert_eq!(world.cause("sync").await, "NotTheApi");
+    let error = world.run("sync").await.unwrap_err();
     peer.join().unwrap();
+    error
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_speak_http_is_the_cause() {
+    let error = sync_with_peer(b"220 mail.example ESMTP\r\n\r\n".to_vec()).await;
+    assert_eq!(error.cause(), "NotTheApi", "{error}");
+}
+
+#[tokio::test]
+async fn headers_of_up_to_16_kib_are_taken_and_longer_ones_are_the_cause() {
+    let answer = |header: usize| {
+        let (header, body) = ("x".repeat(header), r#"{"status":"FAIL","reason":2}"#);
+        format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {}\r\nx-long: {header}\r\n\r\n{body}", body.len())
+    };
+    for (header, cause) in [(15_000, "WrongCredentials"), (17_000, "NotTheApi"), (60_000, "NotTheApi")] {
+        let error = sync_with_peer(answer(header).into_bytes()).await;
+        assert_eq!(error.cause(), cause, "{header}: {error}");
+    }
 }

@@ -26,6 +26,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::tls::Authority;
+
 /// What is done with a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
@@ -159,18 +161,34 @@ impl Front {
         std::mem::take(&mut self.board.lock().exchanges)
     }
 
-    /// A bare connection to it, of a client that does nothing but HTTP.
+    /// The way to it for a client that does nothing but HTTP. Each has a TLS session of its own, as with servers that have
+    /// different names.
+    ///
+    /// # Errors
+    /// When the authority's certificate is none.
+    pub fn door(&self, authority: &Authority) -> Result<Door> {
+        let tls = if self.tls { Some(authority.connector()?) } else { None };
+        Ok(Door { port: self.port, tls })
+    }
+}
+
+/// The way to a [`Front`].
+pub struct Door {
+    port: u16,
+    tls: Option<TlsConnector>,
+}
+
+impl Door {
+    /// A new connection.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub async fn connect(&self, tls: &TlsConnector) -> Result<SendRequest<Full<Bytes>>> {
+    pub async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.set_nodelay(true)?;
-        if self.tls {
-            let stream = tls.connect("localhost".try_into()?, stream).await?;
-            handshake(stream).await
-        } else {
-            handshake(stream).await
+        match &self.tls {
+            Some(tls) => handshake(tls.connect("localhost".try_into()?, stream).await?).await,
+            None => handshake(stream).await,
         }
     }
 }

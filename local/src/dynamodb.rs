@@ -4,7 +4,6 @@ use std::{io, net::SocketAddr, path::Path};
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, Credentials, Region},
     error::DisplayErrorContext,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
@@ -13,6 +12,8 @@ use aws_sdk_dynamodb::{
 };
 use dynoxide::Database;
 use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::sdk;
 
 /// The indexes of the events table, each with its two key attributes, as template.yaml has them.
 const INDEXES: [(&str, &str, &str); 3] =
@@ -127,12 +128,5 @@ fn key_schema(hash: &str, range: &str) -> io::Result<Vec<KeySchemaElement>> {
 
 /// A client of one that runs at an address.
 pub fn client(url: &str) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .endpoint_url(url)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
+    Client::new(&sdk::config(url))
 }

@@ -8,10 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use aws_sdk_secretsmanager::{
-    Client,
-    config::{BehaviorVersion, Credentials, Region},
-};
+use aws_sdk_secretsmanager::Client;
 use axum::{
     Router,
     body::Bytes,
@@ -23,6 +20,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::sdk;
 
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
@@ -81,14 +80,7 @@ impl SecretsManager {
 
     /// A client of it.
     pub fn client(&self) -> Client {
-        let config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-            .endpoint_url(self.url())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build();
-        Client::from_conf(config)
+        Client::new(&sdk::config(&self.url()))
     }
 
     /// Creates a secret, or gives it another value.

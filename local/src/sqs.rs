@@ -8,11 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_credential_types::Credentials;
-use aws_sdk_sqs::{
-    Client,
-    config::{BehaviorVersion, Region},
-};
+use aws_sdk_sqs::Client;
 use axum::{
     Router,
     body::Bytes,
@@ -24,6 +20,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::sdk;
 
 /// The largest message that SQS takes, in bytes.
 const LARGEST_MESSAGE: usize = 1024 * 1024;
@@ -199,14 +197,7 @@ impl Drop for Sqs {
 
 /// A client of one that runs at an address.
 pub fn client(url: &str) -> Client {
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .endpoint_url(url)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
+    Client::new(&sdk::config(url))
 }
 
 /// The event with which Lambda hands messages to a function.

@@ -57,18 +57,20 @@ impl Serialize for Moment {
     }
 }
 
-/// Reads a moment: a duration, which is so long ago, or a time as in RFC 3339, such as `2026-11-22T09:30:00Z`.
+/// Reads a moment: a duration, which is so long ago, a time as in RFC 3339, such as `2026-11-22T09:30:00Z`, or a day, whose
+/// first moment in UTC is meant.
 ///
 /// # Errors
-/// When it is neither.
+/// When it is none of them.
 pub fn moment(text: &str) -> Result<Moment, &'static str> {
-    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
+    let midnight = format!("{text}T00:00:00Z");
+    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339).or_else(|_| OffsetDateTime::parse(&midnight, &Rfc3339)) {
         let micros = i64::try_from(time.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX);
         return Ok(Moment::At(Timestamp::from_micros(micros)));
     }
     duration(text)
         .map(Moment::Ago)
-        .map_err(|_| "neither a time ago, such as 90m, 36h, 7d or 2w, nor a moment, such as 2026-11-22T09:30:00Z")
+        .map_err(|_| "neither a time ago, such as 90m, 36h, 7d or 2w, nor a day or a moment, such as 2026-11-22 or 2026-11-22T09:30:00Z")
 }
 
 /// A moment in UTC, to the second.
@@ -114,16 +116,17 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_times_ago_or_times_of_any_zone() {
+    fn moments_are_times_ago_days_or_times_of_any_zone() {
         let now: Timestamp = "2026-11-22T12:00:00.000000Z".parse().unwrap();
         for (text, moment_of_day) in [
             ("90m", "10:30:00.000000"),
+            ("2026-11-22", "00:00:00.000000"),
             ("2026-11-22T09:30:00Z", "09:30:00.000000"),
             ("2026-11-22T11:30:00.25+02:00", "09:30:00.250000"),
         ] {
             assert_eq!(moment(text).unwrap().before(now).to_string(), format!("2026-11-22T{moment_of_day}Z"), "{text}");
         }
-        for text in ["", "yesterday", "2026-11-22", "2026-11-22T09:30:00", "2026-13-22T09:30:00Z"] {
+        for text in ["", "yesterday", "2026-11", "2026-11-31", "2026-11-22T09:30:00", "2026-13-22T09:30:00Z"] {
             assert!(moment(text).is_err(), "{text}");
         }
     }

@@ -41,7 +41,8 @@ pub struct Quarantined {
 enum Command {
     /// Lists what was quarantined, the last one first.
     List {
-        /// From when on: a time ago, such as 90m, 36h or 7d, or a day or moment, such as 2026-11-22 or 2026-11-22T09:30:00Z.
+        /// From when on: a time ago, such as 90m, 36h or 7d, or a day (its start in UTC) or moment, such as 2026-11-22 or
+        /// 2026-11-22T09:30:00Z.
         #[arg(long, value_name = "TIME", default_value = "7d", value_parser = moment)]
         since: Moment,
         /// Until when, not included; else until now.
@@ -85,8 +86,8 @@ enum Command {
 struct Which {
     /// Their ids.
     ids: Vec<EventId>,
-    /// All that were received from then on: a time ago, such as 90m, 36h or 7d, or a day or moment, such as 2026-11-22 or
-    /// 2026-11-22T09:30:00Z.
+    /// All that were received from then on: a time ago, such as 90m, 36h or 7d, or a day (its start in UTC) or moment, such as
+    /// 2026-11-22 or 2026-11-22T09:30:00Z.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
 }

@@ -35,7 +35,8 @@ pub struct Which {
 /// When deliveries came.
 #[derive(Args, Serialize)]
 pub struct Within {
-    /// From when on: a time ago, such as 90m, 36h or 7d, or a day or moment, such as 2026-11-22 or 2026-11-22T09:30:00Z.
+    /// From when on: a time ago, such as 90m, 36h or 7d, or a day (its start in UTC) or moment, such as 2026-11-22 or
+    /// 2026-11-22T09:30:00Z.
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
     since: Moment,
     /// Until when, not included; else until now.

@@ -73,8 +73,7 @@ fn is_true(variable: &str) -> bool {
     env::var(variable).is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// The same configuration with another patience, for another service. Both share one HTTP client, and with it the cost of
-/// setting up TLS.
+/// The same configuration with another patience, for another service. Both share one HTTP client.
 pub fn with_patience(config: &SdkConfig, patience: Patience) -> SdkConfig {
     config.to_builder().timeout_config(timeouts(patience)).retry_config(retries(patience)).build()
 }

@@ -130,6 +130,9 @@ pub enum Answered {
     /// More than 64 KB.
     #[error("more than 64 KB")]
     TooLong,
+    /// Headers of 16 KB and more.
+    #[error("headers of more than 16 KB")]
+    LongHeaders,
     /// Bytes that are not HTTP.
     #[error("something that is not HTTP")]
     NotHttp,

@@ -15,7 +15,7 @@ use crate::{
 /// The most bytes of an answer that are read; the API's own have some hundred.
 const LONGEST_ANSWER: u64 = 64 * 1024;
 /// Room for what is sent and received at a time, in bytes, as much as web servers take and give headers. The HTTP client's
-/// own choice, 128 KiB in each direction, is a quarter of the memory pages that a run touches.
+/// own choice, 128 KiB in each direction, is a fifth of the memory pages that a run touches.
 const BUFFER: usize = 16 * 1024;
 
 /// A call of the partner API.
@@ -177,7 +177,10 @@ fn failed(call: Call, error: &ureq::Error) -> SyncError {
         ureq::Error::HostNotFound => Unreached::UnknownHost,
         ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => Unreached::NoConnection,
         ureq::Error::Timeout(_) => Unreached::NoAnswer,
-        ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
+        ureq::Error::LargeResponseHeader(..) => {
+            return SyncError::NotTheApi { call, status: None, answered: Answered::LongHeaders };
+        }
+        ureq::Error::Protocol(_) => {
             return SyncError::NotTheApi { call, status: None, answered: Answered::NotHttp };
         }
         ureq::Error::Io(error) => Unreached::Broken(error.to_string()),

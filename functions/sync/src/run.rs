@@ -44,14 +44,11 @@ impl<'a> Run<'a> {
 
     /// Keeps our URL registered, as far as the intent and the mode want it.
     pub(crate) async fn keep_true(&mut self, intent: Intent, ours: OurUrls) -> Result<Report, SyncError> {
-        // First of all, and also when nothing will have to be set: at no time is a URL of ours registered whose token the
-        // receiver refuses. Asking what is registered does no harm meanwhile.
-        let accept = async {
-            let since = self.accept(&ours.current.token).await?;
-            Ok::<_, SyncError>((since, self.sync.accepted.read().await?))
-        };
-        let (accepted, asked) = tokio::join!(accept, self.sync.ask(self.clock.now()));
-        let (token_since, tokens) = accepted?;
+        // Before anything is set, and also when nothing will have to be: at no time is a URL of ours registered whose token the
+        // receiver refuses. Meanwhile it does no harm to ask what is registered; if the token is not accepted, that does not count.
+        let accept = self.accept(&ours.current.token);
+        let ask = async { Ok(self.sync.ask(self.clock.now()).await) };
+        let (token_since, asked) = tokio::try_join!(accept, ask)?;
         let (session, registered) = asked?;
         let known = self.book.state().registered.clone();
         let found = self.find(&ours, registered).await?;
@@ -64,7 +61,7 @@ impl<'a> Run<'a> {
             token_is_old: self.is_old(token_since),
         };
         match facts.decide() {
-            Decision::Leave => self.leave(ours, found, tokens).await,
+            Decision::Leave => self.leave(ours, found).await,
             Decision::Observe => {
                 self.book.write().await?;
                 Ok(self.report(Outcome::WouldUpdate, &ours.goal().url, found.registered))
@@ -85,12 +82,12 @@ impl<'a> Run<'a> {
     }
 
     /// Ours is registered: nothing is to be done but to let older tokens come to their end.
-    async fn leave(&mut self, ours: OurUrls, found: Found, tokens: Vec<AcceptedToken>) -> Result<Report, SyncError> {
+    async fn leave(&mut self, ours: OurUrls, found: Found) -> Result<Report, SyncError> {
         if self.book.state().rival.as_ref().is_some_and(|rival| decide::is_over(rival, self.clock.now())) {
             self.book.rival(None);
         }
         self.book.write().await?;
-        self.retire_all_but(tokens, ours.all(), None).await?;
+        self.retire_all_but(ours.all(), None).await?;
         Ok(self.report(Outcome::UpToDate, &ours.current.url, found.registered))
     }
 
@@ -151,7 +148,7 @@ impl<'a> Run<'a> {
             self.sync.secrets.finish_rotation(goal, &ours.current).await?;
         }
         let replaced = ours.pending.is_some().then_some(&ours.current);
-        self.retire_all_but(self.sync.accepted.read().await?, std::iter::once(goal), replaced).await
+        self.retire_all_but(std::iter::once(goal), replaced).await
     }
 
     /// Takes down what is registered, and makes sure that it stays accepted if it is ours with an older token: nobody knows
@@ -200,7 +197,6 @@ impl<'a> Run<'a> {
 
     async fn retire_all_but(
         &self,
-        tokens: Vec<AcceptedToken>,
         kept: impl Iterator<Item = &OurUrl>,
         replaced: Option<&OurUrl>,
     ) -> Result<(), SyncError> {
@@ -209,7 +205,7 @@ impl<'a> Run<'a> {
         let until = now.plus(self.sync.config.token_overlap);
         // One so young may be that of another run, which is about to register it.
         let young = |token: &AcceptedToken| token.since.is_some_and(|since| now.since(since) < FUNCTION_TIMEOUT);
-        for token in tokens {
+        for token in self.sync.accepted.read().await? {
             let kept = kept.iter().any(|kept| kept.matches(&token.hash));
             let replaced = replaced.is_some_and(|replaced| replaced.token.matches(&token.hash));
             if token.until.is_none() && !kept && (replaced || !young(&token)) {

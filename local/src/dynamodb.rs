@@ -128,5 +128,5 @@ fn key_schema(hash: &str, range: &str) -> io::Result<Vec<KeySchemaElement>> {
 
 /// A client of one that runs at an address.
 pub fn client(url: &str) -> Client {
-    Client::new(&sdk::config(url))
+    Client::new(&sdk::plain(url))
 }

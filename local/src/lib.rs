@@ -7,6 +7,6 @@ pub mod faults;
 pub mod link;
 pub mod partner;
 pub mod runtime_api;
-mod sdk;
+pub mod sdk;
 pub mod secrets;
 pub mod sqs;

@@ -80,7 +80,7 @@ impl SecretsManager {
 
     /// A client of it.
     pub fn client(&self) -> Client {
-        Client::new(&sdk::config(&self.url()))
+        Client::new(&sdk::plain(&self.url()))
     }
 
     /// Creates a secret, or gives it another value.

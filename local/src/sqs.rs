@@ -197,7 +197,7 @@ impl Drop for Sqs {
 
 /// A client of one that runs at an address.
 pub fn client(url: &str) -> Client {
-    Client::new(&sdk::config(url))
+    Client::new(&sdk::plain(url))
 }
 
 /// The event with which Lambda hands messages to a function.

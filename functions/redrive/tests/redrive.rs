@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use aws_config::{Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_config::SdkConfig;
 use local::{
     cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
@@ -34,15 +33,7 @@ fn noon() -> Timestamp {
 }
 
 async fn aws(url: &str, patience: Patience) -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "local");
-    startup::aws_config(&Environment::from([]), patience)
-        .await
-        .unwrap()
-        .into_builder()
-        .endpoint_url(url)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
+    local::sdk::to(url, startup::aws_config(&Environment::from([]), patience).await.unwrap())
 }
 
 impl World {

@@ -7,8 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use aws_config::{Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_config::SdkConfig;
 use axum::{
     Json, Router,
     body::Bytes,
@@ -163,15 +162,7 @@ async fn serve(webhook: &world::World) -> SocketAddr {
 
 /// The SDK as the function configures it, but for where it connects to.
 async fn aws(url: &str, patience: Patience) -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "local");
-    startup::aws_config(&Environment::from([]), patience)
-        .await
-        .unwrap()
-        .into_builder()
-        .endpoint_url(url)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
+    local::sdk::to(url, startup::aws_config(&Environment::from([]), patience).await.unwrap())
 }
 
 async fn through_the_gateway(State(aws): State<Arc<Aws>>, InPath(token): InPath<String>, body: String) -> Response {

@@ -3,8 +3,7 @@
 
 use std::{collections::HashMap, fs, io::Write, path::PathBuf, sync::atomic::AtomicU64, time::Duration};
 
-use aws_config::{Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::{Body, Request, Response};
 use local::{
@@ -61,15 +60,7 @@ pub fn config() -> Config {
 
 /// The SDK as the function configures it, but for where it connects to.
 pub async fn aws(url: &str, patience: Patience) -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "local");
-    startup::aws_config(&Environment::from([]), patience)
-        .await
-        .unwrap()
-        .into_builder()
-        .endpoint_url(url)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
+    local::sdk::to(url, startup::aws_config(&Environment::from([]), patience).await.unwrap())
 }
 
 /// A receiver that starts at noon.

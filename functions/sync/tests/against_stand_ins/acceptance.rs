@@ -27,6 +27,14 @@ async fn our_token_is_accepted_also_when_our_url_is_registered_already() {
 }
 
 #[tokio::test]
+async fn our_token_is_accepted_also_when_the_provider_cannot_be_asked() {
+    let mut world = World::start().await;
+    world.restart_with_api_at("http://127.0.0.1:1/api");
+    assert_eq!(world.cause("sync").await, "PartnerUnreachable");
+    assert!(world.token_is_accepted().await);
+}
+
+#[tokio::test]
 async fn nothing_is_set_when_our_token_cannot_be_accepted() {
     let mut world = World::start().await;
     world.restart_without_dynamodb();

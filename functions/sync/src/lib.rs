@@ -198,7 +198,8 @@ impl<'a> Pass<'a> {
         guard::guarded(left, run).await
     }
 
-    /// The same with a run that takes down what it finds and does.
+    /// The same with a run that takes down what it finds and does. Our URLs are read while the ledger is; a run that does not need
+    /// them after all does not fail when they cannot be.
     async fn noted<T>(
         &self,
         summary: &mut Summary,

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use local::runtime_api::{Function, Outcome, Setup};
+use emulators::runtime_api::{Function, Outcome, Setup};
 use serde_json::Value;
 
 /// Longer than anything takes: a process that has not asked for an event by then has ended, or never will.

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
     error::DisplayErrorContext,
     types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
 };
-use local::{
+use emulators::{
     dynamodb::DynamoDb,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     runtime_api::Setup,
@@ -36,7 +36,7 @@ const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki
 const SESSION_TOKEN: usize = 900;
 
 /// What our functions trust on Lambda.
-const AMAZON_TRUST_SERVICES: &str = include_str!("../../startup/src/amazon_trust_services.pem");
+const AMAZON_TRUST_SERVICES: &str = include_str!("../../lambda/src/amazon_trust_services.pem");
 
 /// The table of the peers' events, and that of Powertools.
 const PEERS: [(&str, &[&str]); 2] = [("peers", &["pk", "sk"]), ("idempotency", &["id"])];

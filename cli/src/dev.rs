@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local::{
+use emulators::{
     dynamodb::DynamoDb,
     link::Link,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},

@@ -99,7 +99,7 @@ impl Target {
     /// # Errors
     /// When what it says of itself cannot be read.
     pub fn of_local_run(run: Run) -> Result<Self> {
-        let dynamodb = local::dynamodb::client(&run.dynamodb);
+        let dynamodb = emulators::dynamodb::client(&run.dynamodb);
         Ok(Self {
             choice: Choice::default(),
             webhook: Some(WebhookUrl::parse(&run.webhook).context("the URL of the webhook")?),
@@ -110,7 +110,7 @@ impl Target {
             dynamodb,
             settings: settings(run.events_table, run.sealed_table, &run.dedup_window_seconds, &run.retention_days)?,
             queues: Queues {
-                sqs: local::sqs::client(&run.sqs),
+                sqs: emulators::sqs::client(&run.sqs),
                 fallback: run.fallback_queue,
                 dead_letter: run.dead_letter_queue,
             },

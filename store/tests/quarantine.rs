@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{LINE, World, delivery, noon, raw_delivery, secs, undecodable, update};
-use local::faults::{Fault, Faults, Point};
+use emulators::faults::{Fault, Faults, Point};
 use serde_json::{Value, json};
 use shared::{Entity, EventId, Timestamp, Undecodable};
 use store::{Cursor, Delivery, Listing, Order, Quarantine, Recorded, Retried, StoreError};
@@ -163,7 +163,7 @@ async fn a_quarantined_delivery_that_another_write_has_is_left_for_the_next_retr
     // Two reads, and the write that finds the event there.
     faults.times(3, Fault::None);
     faults.times(1, Fault::Conflict);
-    let quarantine = Quarantine::new(local::dynamodb::client(&faults.url()), world.settings.clone());
+    let quarantine = Quarantine::new(emulators::dynamodb::client(&faults.url()), world.settings.clone());
     assert!(matches!(quarantine.retry(&event.id).await, Err(StoreError::Conflict)));
     assert_eq!(quarantined(&world).await, 2);
     assert_eq!(quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Event));
@@ -200,7 +200,7 @@ async fn killed_at_any_point_it_is_quarantined_or_an_event() {
             let untouched = world.all_items().await;
             let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
             let held = faults.hold(n, point);
-            let dies = Quarantine::new(local::dynamodb::client(&faults.url()), world.settings.clone());
+            let dies = Quarantine::new(emulators::dynamodb::client(&faults.url()), world.settings.clone());
             let id = event.id;
             let run = tokio::spawn(async move { dies.retry(&id).await });
             let holding = held.reached().await.unwrap();
@@ -232,7 +232,7 @@ async fn a_write_that_was_carried_out_unnoticed_counts_once() {
         let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
         faults.times(2, Fault::None);
         faults.times(1, fault);
-        let quarantine = Quarantine::new(local::dynamodb::client(&faults.url()), world.settings.clone());
+        let quarantine = Quarantine::new(emulators::dynamodb::client(&faults.url()), world.settings.clone());
         assert_eq!(quarantine.retry(&event.id).await.unwrap(), recorded(Recorded::Event), "{fault:?}");
         assert_eq!((world.state(LINE).await.version, quarantined(&world).await), (1, 0), "{fault:?}");
     }

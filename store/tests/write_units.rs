@@ -12,7 +12,7 @@ use common::{
     units::{Units, consumed},
     update,
 };
-use local::dynamodb::DynamoDb;
+use emulators::dynamodb::DynamoDb;
 use serde_json::json;
 use store::Delivery;
 

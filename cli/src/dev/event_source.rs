@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use local::sqs::{self, Sqs};
+use emulators::sqs::{self, Sqs};
 use tokio::task::JoinHandle;
 
 use crate::call::Caller;

@@ -1,6 +1,6 @@
 use std::{fs, process::Stdio, time::Duration};
 
-use local::faults::{Faults, Point};
+use emulators::faults::{Faults, Point};
 use serde_json::{Value, json};
 use shared::{QueuedDelivery, TokenCheck, TokenHash};
 use tokio::{process::Command, time::timeout};
@@ -17,7 +17,7 @@ fn message(world: &World, minutes: u64, body: &[u8], token: TokenCheck) -> Strin
 
 /// Puts a message into the dead-letter queue; gives its id.
 async fn bury(world: &World, message: &str) -> String {
-    let send = local::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
+    let send = emulators::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
     send.message_body(message).send().await.unwrap().message_id.unwrap()
 }
 
@@ -36,7 +36,8 @@ async fn with_letters(name: &str) -> (World, [String; 3], [String; 3]) {
 
 /// How many messages of the dead-letter queue are visible, and how many hidden.
 async fn counts(world: &World) -> [u32; 2] {
-    let get = local::sqs::client(&world.sqs.url()).get_queue_attributes().queue_url(world.sqs.dead_letter_queue_url());
+    let get =
+        emulators::sqs::client(&world.sqs.url()).get_queue_attributes().queue_url(world.sqs.dead_letter_queue_url());
     let attributes = get.send().await.unwrap().attributes.unwrap();
     ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         .map(|name| attributes[&name.into()].parse().unwrap())
@@ -108,7 +109,7 @@ async fn an_empty_queue_is_said_to_be_empty() {
 async fn messages_that_somebody_else_looks_at_are_told_of() {
     let (world, messages, ids) = with_letters("dlq-hidden").await;
     let hide = async |number: i32| {
-        let receive = local::sqs::client(&world.sqs.url()).receive_message();
+        let receive = emulators::sqs::client(&world.sqs.url()).receive_message();
         let receive = receive.queue_url(world.sqs.dead_letter_queue_url()).max_number_of_messages(number);
         receive.visibility_timeout(600).send().await.unwrap();
     };
@@ -143,7 +144,7 @@ async fn what_cannot_be_made_visible_again_is_told_of() {
     let ended = tokio::spawn(program::run(hooks));
     let holding = timeout(Duration::from_secs(60), held.reached()).await.unwrap().unwrap();
     // The stand-in numbers what it gives: three messages, then their receipts.
-    let delete = local::sqs::client(&world.sqs.url()).delete_message().queue_url(world.sqs.dead_letter_queue_url());
+    let delete = emulators::sqs::client(&world.sqs.url()).delete_message().queue_url(world.sqs.dead_letter_queue_url());
     delete.receipt_handle("receipt-4").send().await.unwrap();
     assert_eq!(counts(&world).await, [0, 2]);
     drop(holding);

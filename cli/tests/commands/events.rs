@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use local::faults::Faults;
+use emulators::faults::Faults;
 use serde_json::{Value, json};
 use shared::{EventId, Timestamp};
 use tokio::{

@@ -5,7 +5,7 @@ use std::{
     process::{self, Output, Stdio},
 };
 
-use local::{dynamodb::DynamoDb, sqs::Sqs};
+use emulators::{dynamodb::DynamoDb, sqs::Sqs};
 use serde_json::json;
 use tokio::process::Command;
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local::faults::{Faults, Point};
+use emulators::faults::{Faults, Point};
 use serde_json::{Value, json};
 use shared::EventId;
 use tokio::{

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use local::{
+use emulators::{
     dynamodb::DynamoDb,
     sqs::{Rules, Sqs},
 };

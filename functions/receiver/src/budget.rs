@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use startup::Patience;
+use lambda::Patience;
 
 /// Within this a request is answered. The function's own timeout is 5 s.
 const ANSWER: Duration = Duration::from_millis(4_000);

@@ -1,5 +1,5 @@
+use lambda::{Environment, InvalidVariable};
 use shared::{FingerprintKey, QueueUrl, Secret};
-use startup::{Environment, InvalidVariable};
 use store::Settings;
 
 use crate::source_ips::SourceIps;

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use lambda::Metrics;
 use lambda_http::{Body, Request, Response};
 use shared::{FingerprintKey, QueuedDelivery, Timestamp, TokenCheck};
-use startup::Metrics;
 use store::{AcceptedTokens, Delivery, Recorded, Recorder};
 
 use crate::{

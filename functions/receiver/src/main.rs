@@ -2,20 +2,20 @@
 
 use std::{io::stdout, process::ExitCode, time::SystemTime};
 
+use lambda::{Environment, Metrics};
 use lambda_http::{Error, Request, service_fn};
 use receiver::{Answer, Arrival, Config, Receiver};
-use startup::{Environment, Metrics};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    startup::run("the receiver", run).await
+    lambda::run("the receiver", run).await
 }
 
 async fn run(environment: &Environment) -> Result<(), Error> {
     let config = Config::read(environment)?;
     let metrics = Metrics::read(environment, stdout())?;
-    let dynamodb = startup::aws_config(environment, receiver::DYNAMODB).await?;
-    let queue = startup::with_patience(&dynamodb, receiver::QUEUE);
+    let dynamodb = lambda::aws_config(environment, receiver::DYNAMODB).await?;
+    let queue = lambda::with_patience(&dynamodb, receiver::QUEUE);
     let receiver = &Receiver::start(config, &dynamodb, &queue, metrics, SystemTime::now().into()).await;
     lambda_http::run(service_fn(async |request: Request| {
         let mut random = [0; 8];

@@ -1,8 +1,8 @@
 //! What the receiver counts: one document of metrics for each request. Every delivery that is not refused is in exactly one
 //! of `Received`, `Queued`, `Lost` and `TooLarge`; one that was queued comes up again in what redrive counts.
 
+use lambda::{Count, CountBy, Dimension, Document, Metrics, Millis};
 use shared::{Kind, Timestamp};
-use startup::{Count, CountBy, Dimension, Document, Metrics, Millis};
 use store::{Content, Delivery, Recorded};
 use tokio::time::Instant;
 

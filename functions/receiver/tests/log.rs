@@ -22,7 +22,7 @@ impl Log {
         static LOG: LazyLock<Log> = LazyLock::new(|| {
             let log = Log(Arc::default());
             let writer = log.clone();
-            let subscriber = startup::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
+            let subscriber = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
             tracing::subscriber::set_global_default(subscriber).unwrap();
             log
         });

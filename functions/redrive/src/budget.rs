@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use startup::Patience;
+use lambda::Patience;
 
 /// The function's own timeout in template.yaml. The queue hides a message for 6 times as long, as Lambda asks for.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,5 +1,5 @@
+use lambda::{Environment, InvalidVariable};
 use shared::{FingerprintKey, QueueUrl, Secret};
-use startup::{Environment, InvalidVariable};
 use store::Settings;
 
 /// What redrive has to know, read from its environment and checked once, at start.

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
+use lambda::Metrics;
 use shared::{Causes, FingerprintKey, Kind, QueueUrl, QueuedDelivery, Timestamp, UnreadableMessage};
-use startup::Metrics;
 use store::{AcceptedTokens, Content, Delivery, Recorder};
 
 use crate::{

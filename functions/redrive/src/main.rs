@@ -2,20 +2,20 @@
 
 use std::{io::stdout, process::ExitCode, time::SystemTime};
 
+use lambda::{Environment, Metrics};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use redrive::{Batch, Config, Redrive};
-use startup::{Environment, Metrics};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    startup::run("redrive", run).await
+    lambda::run("redrive", run).await
 }
 
 async fn run(environment: &Environment) -> Result<(), Error> {
     let config = Config::read(environment)?;
     let metrics = Metrics::read(environment, stdout())?;
-    let dynamodb = startup::aws_config(environment, redrive::DYNAMODB).await?;
-    let queue = startup::with_patience(&dynamodb, redrive::QUEUE);
+    let dynamodb = lambda::aws_config(environment, redrive::DYNAMODB).await?;
+    let queue = lambda::with_patience(&dynamodb, redrive::QUEUE);
     let redrive = &Redrive::new(config, &dynamodb, &queue, metrics);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
         Ok::<_, Error>(redrive.handle(&event.payload, SystemTime::now().into()).await)

@@ -1,8 +1,8 @@
 //! What redrive counts: one document of metrics for each batch. Every message is in exactly one of `Redriven`, `NotRedriven`
 //! and `Forged`.
 
+use lambda::{Count, CountBy, Document};
 use shared::Kind;
-use startup::{Count, CountBy, Document};
 use store::Recorded;
 
 use crate::outcome::Outcome;

@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use local::{
+use emulators::{
     cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
     link::Link,
     sqs::{self, Rules, Sqs},
 };
+use lambda::{Environment, Metrics, Patience};
 use redrive::{Batch, Config, Redrive};
 use serde_json::{Value, json};
 use shared::{Entity, EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
-use startup::{Environment, Metrics, Patience};
 use store::{AcceptedTokens, Listing, Order, Reader, StoredDelivery};
 
 const LINE: &str = "whatsapp#972501234567";
@@ -33,7 +33,7 @@ fn noon() -> Timestamp {
 }
 
 async fn aws(url: &str, patience: Patience) -> SdkConfig {
-    local::sdk::to(url, startup::aws_config(&Environment::from([]), patience).await.unwrap())
+    emulators::sdk::to(url, lambda::aws_config(&Environment::from([]), patience).await.unwrap())
 }
 
 impl World {

@@ -1,7 +1,7 @@
 use std::{convert::Infallible, ops::RangeInclusive, time::Duration};
 
+use lambda::{Environment, InvalidVariable};
 use shared::WebhookUrl;
-use startup::{Environment, InvalidVariable};
 use thiserror::Error;
 
 use crate::{ApiBaseUrl, secrets::SecretId};

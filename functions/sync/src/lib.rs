@@ -35,13 +35,13 @@ pub use config::{Config, SyncMode};
 pub use custom_resource::{BadCustomResource, Resolved};
 pub use error::{Answered, SecretFault, SyncError};
 pub use invocation::{Invocation, RANDOM};
+use lambda::Metrics;
 pub use limits::{AWS, Limits};
 pub use partner::{Call, Unreached};
 pub use report::{Outcome, Report};
 pub use secrets::SecretId;
 use serde::Serialize;
 use shared::{RegisteredUrl, Timestamp};
-use startup::Metrics;
 use store::{AcceptedTokens, RegistrationLedger, UrlBeforeOurs};
 
 use crate::{

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use startup::Patience;
+use lambda::Patience;
 use store::REREAD_INTERVAL;
 
 use crate::custom_resource;

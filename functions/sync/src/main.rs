@@ -6,20 +6,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use lambda::{Environment, Metrics};
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use startup::{Environment, Metrics};
 use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    startup::run("sync", run).await
+    lambda::run("sync", run).await
 }
 
 async fn run(environment: &Environment) -> Result<(), Error> {
     let config = Config::read(environment)?;
     let metrics = Metrics::read(environment, stdout())?;
-    let aws = startup::aws_config(environment, sync::AWS).await?;
+    let aws = lambda::aws_config(environment, sync::AWS).await?;
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let sync = &WebhookSync::new(config, Limits::DEPLOYED, secrets, dynamodb, metrics);

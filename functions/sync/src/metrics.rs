@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use startup::{Count, CountBy, Dimension, Document, Millis};
+use lambda::{Count, CountBy, Dimension, Document, Millis};
 use store::ChangeKind;
 
 use crate::{Answer, SyncError, book::Summary};

@@ -2,9 +2,9 @@ use std::{convert::Infallible, fmt};
 
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use lambda::{Environment, InvalidVariable};
 use serde::Deserialize;
 use shared::{Secret, WebhookToken, WebhookUrl};
-use startup::{Environment, InvalidVariable};
 
 use crate::{
     Config, SecretFault, SyncError,

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::{
     error::BoxError,
     types::AttributeValue,
 };
-use local::dynamodb::DynamoDb;
+use emulators::dynamodb::DynamoDb;
 use serde_json::{Value, json};
 use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
 use store::{

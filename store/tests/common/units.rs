@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use local::dynamodb::DynamoDb;
+use emulators::dynamodb::DynamoDb;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

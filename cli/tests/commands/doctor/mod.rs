@@ -110,7 +110,7 @@ async fn each_part_that_does_not_work_fails() {
 async fn what_waits_in_a_queue_is_a_warning() {
     let world = World::start("doctor-queues").await;
     world.webhook.sqs.send("one");
-    let sqs = local::sqs::client(&world.webhook.sqs.url());
+    let sqs = emulators::sqs::client(&world.webhook.sqs.url());
     for message in ["two", "three"] {
         let dead_letters = world.webhook.sqs.dead_letter_queue_url();
         sqs.send_message().queue_url(dead_letters).message_body(message).send().await.unwrap();

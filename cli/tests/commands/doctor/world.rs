@@ -16,10 +16,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use lambda::{Environment, Metrics, Patience};
 use receiver::{Arrival, Config, Receiver};
 use serde_json::{Value, json};
 use shared::Timestamp;
-use startup::{Environment, Metrics, Patience};
 use store::{Listing, Order, Reader, StoredDelivery};
 use tokio::net::TcpListener;
 
@@ -162,7 +162,7 @@ async fn serve(webhook: &world::World) -> SocketAddr {
 
 /// The SDK as the function configures it, but for where it connects to.
 async fn aws(url: &str, patience: Patience) -> SdkConfig {
-    local::sdk::to(url, startup::aws_config(&Environment::from([]), patience).await.unwrap())
+    emulators::sdk::to(url, lambda::aws_config(&Environment::from([]), patience).await.unwrap())
 }
 
 async fn through_the_gateway(State(aws): State<Arc<Aws>>, InPath(token): InPath<String>, body: String) -> Response {

@@ -86,7 +86,7 @@ async fn the_sealed_table_and_the_queues_of_a_stack_are_its_own() {
         assert!(hooks(arguments).await.contains(&id), "{arguments:?}");
     }
     let message = QueuedDelivery { received: quarantined, token: TokenCheck::Accepted }.to_message();
-    let send = local::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
+    let send = emulators::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
     let message_id = send.message_body(&message).send().await.unwrap().message_id.unwrap();
     for arguments in [&["dlq", "list"][..], &["dlq", "show", &message_id], &["dlq", "redrive", &message_id]] {
         assert!(hooks(arguments).await.contains(&id), "{arguments:?}");

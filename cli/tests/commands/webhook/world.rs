@@ -15,15 +15,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use lambda_runtime::Diagnostic;
-use local::{
+use emulators::{
     dynamodb::DynamoDb,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
     sqs::{Rules, Sqs},
 };
+use lambda::{Environment, Metrics};
+use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
-use startup::{Environment, Metrics};
 use store::RegistrationLedger;
 use sync::{Config, Invocation, Limits, RANDOM, WebhookSync};
 use tokio::{

@@ -5,17 +5,17 @@ use std::{collections::HashMap, fs, io::Write, path::PathBuf, sync::atomic::Atom
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_http::{Body, Request, Response};
-use local::{
+use emulators::{
     cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
     link::Link,
     sqs::{Rules, Sqs},
 };
+use lambda::{Environment, Metrics, Patience};
+use lambda_http::{Body, Request, Response};
 use receiver::{Arrival, Config, Receiver};
 use serde_json::Value;
 use shared::{Entity, QueuedDelivery, Timestamp, TokenHash};
-use startup::{Environment, Metrics, Patience};
 use store::{AcceptedTokens, Listing, Order, Reader, State, StoredDelivery};
 
 /// The token in the paths of the samples.
@@ -60,7 +60,7 @@ pub fn config() -> Config {
 
 /// The SDK as the function configures it, but for where it connects to.
 pub async fn aws(url: &str, patience: Patience) -> SdkConfig {
-    local::sdk::to(url, startup::aws_config(&Environment::from([]), patience).await.unwrap())
+    emulators::sdk::to(url, lambda::aws_config(&Environment::from([]), patience).await.unwrap())
 }
 
 /// A receiver that starts at noon.

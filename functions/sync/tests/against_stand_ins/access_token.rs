@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use local::partner::{Call, Expiration, Fault};
+use emulators::partner::{Call, Expiration, Fault};
 use serde_json::json;
 use store::ChangeKind;
 

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local::partner::{Call, Fault};
+use emulators::partner::{Call, Fault};
 use store::ChangeKind;
 use sync::{Limits, Outcome, SyncError};
 

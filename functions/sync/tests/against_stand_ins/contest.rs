@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use local::partner::{Call, Fault};
+use emulators::partner::{Call, Fault};
 use serde_json::json;
 use store::ChangeKind;
 use sync::Outcome;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use local::{
+use emulators::{
     faults::{Fault, Faults},
     partner::{self, Call},
 };

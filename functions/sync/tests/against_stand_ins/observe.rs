@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use local::partner::Call;
+use emulators::partner::Call;
 use store::ChangeKind;
 use sync::Outcome;
 

@@ -1,4 +1,4 @@
-use local::partner::{Call, Fault, Writing};
+use emulators::partner::{Call, Fault, Writing};
 use serde_json::json;
 use store::ChangeKind;
 use sync::Outcome;

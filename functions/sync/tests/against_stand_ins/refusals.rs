@@ -1,4 +1,4 @@
-use local::partner::{Call, Fault};
+use emulators::partner::{Call, Fault};
 use serde_json::json;
 use store::ChangeKind;
 

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use local::partner::{Call, Fault};
+use emulators::partner::{Call, Fault};
 use serde_json::json;
 use shared::TokenHash;
 use store::{AcceptedTokens, ChangeKind};

@@ -1,6 +1,6 @@
 use std::{process::Command, time::Duration};
 
-use local::runtime_api::{Function, Outcome, Setup};
+use emulators::runtime_api::{Function, Outcome, Setup};
 
 #[test]
 fn a_bad_environment_stops_the_function_with_the_name_of_the_variable() {

@@ -5,17 +5,17 @@ use std::{
 };
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use lambda_runtime::Diagnostic;
-use local::{
+use emulators::{
     cloudformation::CloudFormation,
     cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
 };
+use lambda::{Environment, Metrics};
+use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 use shared::{Timestamp, TokenHash};
-use startup::{Environment, Metrics};
 use store::{AcceptedTokens, Change, ChangeKind, Listing, Order, Registration, RegistrationLedger};
 use sync::{Answer, Config, Invocation, Limits, RANDOM, Report, Resolved, SyncError, WebhookSync};
 
@@ -58,7 +58,7 @@ impl World {
         let cloudformation = CloudFormation::start().await.unwrap();
         let log = Log::default();
         let writer = log.clone();
-        let lines = startup::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
+        let lines = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
         let logging = tracing::subscriber::set_default(lines);
         let config = config(&partner.url(), &[]);
         let cloudwatch = CloudWatch::default();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use aws_sdk_secretsmanager::Client;
-use local::partner::{Call, Fault};
+use emulators::partner::{Call, Fault};
 use serde_json::json;
 use tokio::task::JoinSet;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::{
+use emulators::{
     dynamodb::DynamoDb,
     faults::Faults,
     runtime_api::{Function, Outcome, Setup},

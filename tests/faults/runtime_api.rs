@@ -4,8 +4,8 @@
 mod common;
 
 use common::{World, call, send, update};
+use emulators::faults::Point;
 use futures_util::FutureExt;
-use local::faults::Point;
 
 #[tokio::test]
 async fn a_function_is_idle_when_it_asks_for_an_event_and_not_while_it_handles_one() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use local::partner::Partner;
+use emulators::partner::Partner;
 
 use crate::{
     emulator::Emulator,
@@ -39,7 +39,7 @@ impl World {
         let partner = Arc::new(Partner::start().await.unwrap());
         let mut secrets = Secrets::default();
         secrets.add(Secrets::api_key());
-        secrets.add(local::partner::CLIENT_SECRET);
+        secrets.add(emulators::partner::CLIENT_SECRET);
         Self { tools, emulator, partner, secrets, outputs: Outputs::new() }
     }
 

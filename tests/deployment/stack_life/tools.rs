@@ -14,11 +14,11 @@ use crate::progress::say;
 
 /// What is installed where, under the root of the project; the first is looked at first.
 const INSTALLED: [(&str, &str); 2] =
-    [("deployment/requirements.txt", ".tools/deployment"), (".ci/requirements.txt", ".tools/ci")];
+    [("tests/deployment/requirements.txt", ".tools/deployment"), (".ci/requirements.txt", ".tools/ci")];
 
 /// The root of the project.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
 }
 
 /// A folder of this test's own, under `target`.

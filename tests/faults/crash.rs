@@ -12,12 +12,12 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{Answer, World, call, send, update};
-use futures_util::{StreamExt, stream};
-use local::{
+use emulators::{
     faults::{Fault, Point},
     runtime_api::Function,
     sqs,
 };
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use shared::{EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
 

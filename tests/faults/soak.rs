@@ -17,8 +17,8 @@ use std::{
 };
 
 use common::{Answer, World, call, send, update};
+use emulators::{faults::Fault, runtime_api::Function, sqs::Rules};
 use futures_util::future::join_all;
-use local::{faults::Fault, runtime_api::Function, sqs::Rules};
 
 const RECEIVERS: usize = 6;
 const REDRIVES: usize = 2;

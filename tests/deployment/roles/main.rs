@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use permissions::Permissions;
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");
-const LISTED: &str = include_str!("../../permissions.txt");
+const LISTED: &str = include_str!("../permissions.txt");
 
 /// The lines of permissions.txt, each with the resource under which it stands, and the reasons that are given.
 fn read_list(list: &str) -> BTreeMap<(String, String), Option<&str>> {
@@ -46,7 +46,7 @@ fn judge(template: &str, list: &str) -> String {
 #[test]
 fn the_template_gives_the_listed_permissions_and_no_others() {
     let faults = judge(TEMPLATE, LISTED);
-    assert!(faults.is_empty(), "template.yaml and deployment/permissions.txt differ:\n{faults}");
+    assert!(faults.is_empty(), "template.yaml and tests/deployment/permissions.txt differ:\n{faults}");
 }
 
 /// A small template with all that gives permissions.

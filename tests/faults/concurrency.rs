@@ -14,8 +14,8 @@ use std::{
 };
 
 use common::{Answer, World, call, send, update};
+use emulators::faults::Fault;
 use futures_util::future::join_all;
-use local::faults::Fault;
 use shared::Entity;
 use store::Reader;
 

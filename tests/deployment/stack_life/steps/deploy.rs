@@ -1,4 +1,4 @@
-use local::partner::{CLIENT_ID, CLIENT_SECRET};
+use emulators::partner::{CLIENT_ID, CLIENT_SECRET};
 
 use super::{events::Recorded, registration::BEFORE};
 use crate::{progress::say, stack, world::World};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use local::cloudwatch::{CloudWatch, Datum};
+use emulators::cloudwatch::{CloudWatch, Datum};
 use serde_json::{Value, json};
 
 use crate::{emulator::Emulator, functions, http};

@@ -17,13 +17,13 @@ use std::{
 };
 
 use common::{TOKEN, World, call_with_token, send, update};
-use futures_util::{StreamExt, stream};
-use local::{
+use emulators::{
     faults::{Faults, Point},
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     runtime_api::{Function, Outcome},
     secrets::SecretsManager,
 };
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use shared::{Timestamp, TokenHash};
 use store::{AcceptedTokens, Change, ChangeKind, Listing, Order, RegistrationLedger};

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use common::{ANSWER_WITHIN, Answer, FORGED, World, call, call_with_token, logged, send, update};
+use emulators::faults::{Fault, Faults};
 use futures_util::{StreamExt, stream};
-use local::faults::{Fault, Faults};
 use tokio::net::TcpListener;
 
 /// How many cases run at a time. They mostly wait.

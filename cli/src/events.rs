@@ -18,7 +18,7 @@ use crate::{
     output::{
         Output,
         human_time::{ago, to_the_second},
-        json, json_layout, print, tables, text,
+        json, print, tables, text,
     },
     question::{Found, Question, Which},
     target::{Choice, Target},
@@ -137,7 +137,7 @@ pub fn in_full(delivery: &StoredDelivery) -> String {
     ]);
     facts.extend(delivery.cause.as_deref().map(|cause| ("cause", text::plain(cause))));
     facts.extend(delivery.body_bytes.map(|bytes| ("body", format!("{bytes} bytes, in the sealed table"))));
-    let body = delivery.body.as_deref().map(|body| format!("\n{}\n", json_layout::pretty(body)));
+    let body = delivery.body.as_deref().map(|body| format!("\n{}\n", shared::json::pretty(body)));
     text::facts(&facts) + &body.unwrap_or_default()
 }
 

@@ -2,7 +2,6 @@
 
 pub mod human_time;
 pub mod json;
-pub mod json_layout;
 pub mod progress;
 pub mod shell;
 pub mod tables;

@@ -3,7 +3,7 @@ use thiserror::Error;
 
 use crate::{
     Entity, Fields, Kind, Secret, fields,
-    json_text::{self, Scalar, Token},
+    json::{self, Token, TokenKind},
     redact,
 };
 
@@ -62,22 +62,22 @@ impl Event {
     /// # Errors
     /// Only when the body is not a JSON object in UTF-8.
     pub fn decode(body: &[u8]) -> Result<Self, Undecodable> {
-        let text = std::str::from_utf8(body).map_err(|_| Undecodable::NotUtf8)?;
+        let text = std::str::from_utf8(json::without_byte_order_mark(body)).map_err(|_| Undecodable::NotUtf8)?;
         if text.trim().is_empty() {
             return Err(Undecodable::Empty);
         }
-        if !json_text::is_json(text) {
+        if !json::is_json(text) {
             return Err(Undecodable::NotJson);
         }
         if !text.trim_start().starts_with('{') {
             return Err(Undecodable::NotAnObject);
         }
 
-        let scalars = json_text::scalars(text);
+        let scalars = json::scalars(text);
         let kind = members(text, &scalars)
             .filter(|(name, ..)| name == "event")
             .last()
-            .and_then(|(_, _, value)| json_text::unquote(value))
+            .and_then(|(_, _, value)| json::unquote(value))
             .map_or(Kind::Unnamed, |name| Kind::of(&name));
         let (body, sealed) =
             match redact::redact(text, &scalars, |name| fields::is_documented(&kind, name), fields::names_entity) {
@@ -89,7 +89,7 @@ impl Event {
             };
         let fields = match sealed {
             Some(_) => {
-                let scalars = json_text::scalars(&body);
+                let scalars = json::scalars(&body);
                 Fields::read(&kind, members(&body, &scalars).filter(|(_, _, value)| *value != redact::PLACEHOLDER))
             }
             None => Fields::read(&kind, members(&body, &scalars)),
@@ -104,16 +104,16 @@ impl Event {
 }
 
 /// The top-level members whose value is a scalar: name, token and JSON text of the value.
-fn members<'a>(text: &'a str, scalars: &'a [Scalar]) -> impl Iterator<Item = (String, Token, &'a str)> {
+fn members<'a>(text: &'a str, scalars: &'a [Token]) -> impl Iterator<Item = (String, TokenKind, &'a str)> {
     scalars.windows(2).filter_map(move |pair| {
         let [key, value] = pair else { return None };
         let is_member =
-            key.token == Token::Key && key.depth == 1 && json_text::value_start(text, key.span.end) == value.span.start;
+            key.kind == TokenKind::Name && key.depth == 1 && json::value_start(text, key.span.end) == value.span.start;
         if !is_member {
             return None;
         }
-        let name = json_text::unquote(&text[key.span.clone()])?;
-        Some((name, value.token, &text[value.span.clone()]))
+        let name = json::unquote(&text[key.span.clone()])?;
+        Some((name, value.kind, &text[value.span.clone()]))
     })
 }
 
@@ -231,7 +231,7 @@ mod tests {
             let shown = format!("{event:?}");
             assert!(!shown.contains("123-456-78") && !shown.contains("123456789"), "{body} -> {shown}");
             assert_eq!(event.sealed.unwrap().body.expose(), body);
-            assert!(json_text::is_json(&event.body), "{}", event.body);
+            assert!(json::is_json(&event.body), "{}", event.body);
         }
     }
 
@@ -265,6 +265,13 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_before_an_event_is_no_part_of_it() {
+        let event = Event::decode(b"\xef\xbb\xbf{\"event\":\"whatsapp\",\"whatsapp\":\"972500000001\"}").unwrap();
+        assert_eq!(event.entity.as_str(), "whatsapp#972500000001");
+        assert_eq!(event.body, r#"{"event":"whatsapp","whatsapp":"972500000001"}"#);
+    }
+
+    #[test]
     fn what_is_no_object_is_no_event() {
         for (body, cause) in [
             (&b""[..], Undecodable::Empty),
@@ -272,7 +279,8 @@ mod tests {
             (b"\xff{}", Undecodable::NotUtf8),
             (b"{\"a\":1 \"b\":2}", Undecodable::NotJson),
             (b"{\"a\":1", Undecodable::NotJson),
-            (b"\xef\xbb\xbf{}", Undecodable::NotJson),
+            (b"\xef\xbb\xbf", Undecodable::Empty),
+            (b"\xef\xbb\xbf\xef\xbb\xbf{}", Undecodable::NotJson),
             (b"a=1&b=2", Undecodable::NotJson),
             (b"[{}]", Undecodable::NotAnObject),
             (b" \"{}\"", Undecodable::NotAnObject),

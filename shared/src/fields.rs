@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::{
     Kind,
-    json_text::{self, Token},
+    json::{self, TokenKind},
 };
 
 /// The longest text of a field in the typed view, in bytes. Keys of the store's index hold at most 2,048.
@@ -139,7 +139,7 @@ pub struct Fields {
 impl Fields {
     /// Sorts out the top-level members of an event: pairs of a name and the JSON token of its value, of which the last of
     /// a name counts. Members whose value is an object or an array are not among them.
-    pub(crate) fn read<'a>(kind: &Kind, members: impl Iterator<Item = (String, Token, &'a str)>) -> Self {
+    pub(crate) fn read<'a>(kind: &Kind, members: impl Iterator<Item = (String, TokenKind, &'a str)>) -> Self {
         let types = documented(kind);
         let mut fields = Self {
             reference_field: reference_field(kind),
@@ -210,9 +210,9 @@ impl Fields {
     }
 }
 
-fn read_as(field_type: Type, token: Token, value: &str) -> Option<Value> {
+fn read_as(field_type: Type, token: TokenKind, value: &str) -> Option<Value> {
     let text = match token {
-        Token::Text => json_text::unquote(value)?,
+        TokenKind::Text => json::unquote(value)?,
         // A number's digits; `true`, `false` and `null` are neither text nor number.
         _ => Integer::parse(value)?.to_string(),
     };
@@ -222,11 +222,11 @@ fn read_as(field_type: Type, token: Token, value: &str) -> Option<Value> {
     }
 }
 
-fn read_any(token: Token, value: &str) -> Option<Value> {
+fn read_any(token: TokenKind, value: &str) -> Option<Value> {
     match (token, value) {
-        (Token::Literal, "true") => Some(Value::Flag(true)),
-        (Token::Literal, "false") => Some(Value::Flag(false)),
-        (Token::Literal, number) => Integer::parse(number).map(Value::Integer),
+        (TokenKind::Literal, "true") => Some(Value::Flag(true)),
+        (TokenKind::Literal, "false") => Some(Value::Flag(false)),
+        (TokenKind::Literal, number) => Integer::parse(number).map(Value::Integer),
         _ => read_as(Type::Text, token, value),
     }
 }

@@ -12,7 +12,7 @@ mod event;
 mod event_id;
 mod fields;
 mod fingerprint;
-mod json_text;
+pub mod json;
 mod kind;
 pub mod partner_api;
 mod queue_url;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{
     Secret,
     fields::LONGEST_TEXT,
-    json_text::{self, Scalar, Token},
+    json::{self, Token, TokenKind},
 };
 
 /// What stands in a redacted body where a secret stood.
@@ -36,7 +36,7 @@ pub(crate) struct Redacted {
 /// secret. `names_entity` tells those among them whose values stay in any case, as the event's key is made of them.
 pub(crate) fn redact(
     text: &str,
-    scalars: &[Scalar],
+    scalars: &[Token],
     is_documented: impl Fn(&str) -> bool,
     names_entity: impl Fn(&str) -> bool,
 ) -> Option<Redacted> {
@@ -46,22 +46,22 @@ pub(crate) fn redact(
     let mut field = false;
     let mut rest = scalars.iter().peekable();
     while let Some(key) = rest.next() {
-        if key.depth == 1 && key.token == Token::Key {
+        if key.depth == 1 && key.kind == TokenKind::Name {
             field = is_documented(&plain(text, key));
         }
-        if key.token == Token::Text && !(field && key.depth == 1) && holds_credential(&text[key.span.clone()]) {
+        if key.kind == TokenKind::Text && !(field && key.depth == 1) && holds_credential(&text[key.span.clone()]) {
             // A text about credentials, such as JSON inside a string: what in it is the secret cannot be told.
             sealed.push(key.span.clone());
         }
-        if key.token != Token::Key {
+        if key.kind != TokenKind::Name {
             continue;
         }
         if !holds_credential(&text[key.span.clone()]) {
             continue;
         }
         let name = normalised(&text[key.span.clone()]);
-        let start = json_text::value_start(text, key.span.end);
-        let value = start..json_text::value_end(text, start);
+        let start = json::value_start(text, key.span.end);
+        let value = start..json::value_end(text, start);
         let token = &text[value.clone()];
         if matches!(token, "null" | "true" | "false" | r#""""#) {
             continue;
@@ -70,7 +70,7 @@ pub(crate) fn redact(
             secrets.push(plain(text, inside).trim().to_owned());
         }
         if key.depth == 1 && name.ends_with("apikey") {
-            let key = json_text::unquote(token).unwrap_or_else(|| token.to_owned());
+            let key = json::unquote(token).unwrap_or_else(|| token.to_owned());
             api_key = Some(key).filter(|key| key.len() <= LONGEST_TEXT).map(Secret::new);
         }
         sealed.push(value);
@@ -88,7 +88,7 @@ pub(crate) fn redact(
 /// The scalars outside of `sealed` that repeat a secret.
 fn repeated(
     text: &str,
-    scalars: &[Scalar],
+    scalars: &[Token],
     secrets: &[String],
     sealed: &[Range<usize>],
     names_entity: impl Fn(&str) -> bool,
@@ -97,12 +97,12 @@ fn repeated(
     let mut stays = false;
     let mut sealed = sealed.iter().peekable();
     for scalar in scalars {
-        if scalar.depth == 1 && scalar.token == Token::Key {
+        if scalar.depth == 1 && scalar.kind == TokenKind::Name {
             stays = names_entity(&plain(text, scalar));
         }
         while sealed.next_if(|range| range.end <= scalar.span.start).is_some() {}
         let inside = sealed.peek().is_some_and(|range| within(scalar, range));
-        let kept = stays && scalar.depth == 1 && scalar.token != Token::Key;
+        let kept = stays && scalar.depth == 1 && scalar.kind != TokenKind::Name;
         if !inside && !kept {
             let content = plain(text, scalar);
             if secrets.len() > MOST_COMPARED || secrets.iter().any(|secret| content.contains(secret)) {
@@ -113,13 +113,13 @@ fn repeated(
     found
 }
 
-fn within(scalar: &Scalar, range: &Range<usize>) -> bool {
+fn within(scalar: &Token, range: &Range<usize>) -> bool {
     range.start <= scalar.span.start && scalar.span.end <= range.end
 }
 
-fn plain(text: &str, scalar: &Scalar) -> String {
+fn plain(text: &str, scalar: &Token) -> String {
     let token = &text[scalar.span.clone()];
-    json_text::unquote(token).unwrap_or_else(|| token.to_owned())
+    json::unquote(token).unwrap_or_else(|| token.to_owned())
 }
 
 fn holds_credential(token: &str) -> bool {
@@ -128,7 +128,7 @@ fn holds_credential(token: &str) -> bool {
 }
 
 fn normalised(key: &str) -> String {
-    let name = json_text::unquote(key).unwrap_or_default();
+    let name = json::unquote(key).unwrap_or_default();
     name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 

@@ -8,7 +8,7 @@ use shared::{Timestamp, TokenCheck};
 use super::letter::{Call, Letter};
 use crate::output::{
     human_time::{ago, to_the_second},
-    json, json_layout,
+    json,
     text::{facts, plain},
 };
 
@@ -74,7 +74,7 @@ pub fn in_full(letter: &Letter) -> String {
                 ("body", format!("{} bytes", received.body.len())),
             ]);
             match &call.decoded {
-                Ok(event) => body = format!("\n{}\n", json_layout::pretty(&event.body)),
+                Ok(event) => body = format!("\n{}\n", shared::json::pretty(&event.body)),
                 Err(cause) => lines.push(("cause", cause.to_string())),
             }
         }
@@ -105,7 +105,7 @@ pub fn json(letter: &Letter) -> serde_json::Result<String> {
         source_ip: Some(call.received.source_ip.to_string()),
         request_id: Some(&call.received.request_id),
         token: Some(token(call)),
-        body: call.decoded.as_ref().ok().map(|event| json::body(&event.body)).transpose()?,
+        body: call.decoded.as_ref().ok().map(|event| shared::json::embedded(&event.body)),
         body_bytes: Some(call.received.body.len()),
         cause: call.decoded.as_ref().err().map(ToString::to_string),
         ..of_message

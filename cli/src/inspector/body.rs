@@ -1,6 +1,6 @@
 //! A body in pieces that can be told apart by their colour: pure.
 
-use crate::output::json_layout;
+use shared::json::{self, TokenKind};
 
 /// What stands in place of a secret.
 const SEALED: &str = "\"[sealed]\"";
@@ -19,48 +19,30 @@ impl Piece {
     }
 }
 
-/// The body with a line for each value; what it means and says is as it came.
+/// Splits a body, laid out with a line for each value, into pieces.
 pub fn pieces(body: &str) -> Vec<Piece> {
-    let pretty = json_layout::pretty(body);
+    let pretty = json::pretty(body);
     let mut pieces = Vec::new();
-    let mut rest = pretty.as_str();
-    while let Some(first) = rest.chars().next() {
-        let end = match first {
-            '"' => end_of_text(rest),
-            _ if is_bare(first) => rest.find(|next| !is_bare(next)).unwrap_or(rest.len()),
-            _ => rest.find(|next| next == '"' || is_bare(next)).unwrap_or(rest.len()),
+    let mut end = 0;
+    for token in json::tokens(&pretty) {
+        let class = match token.kind {
+            TokenKind::Name => "key",
+            TokenKind::Text if pretty[token.span.clone()] == *SEALED => "sealed",
+            TokenKind::Text => "text",
+            TokenKind::Literal => "bare",
+            TokenKind::Open | TokenKind::Close | TokenKind::Comma | TokenKind::Colon => continue,
         };
-        let (token, after) = rest.split_at(end);
-        let class = match first {
-            '"' if after.starts_with(':') => "key",
-            '"' if token == SEALED => "sealed",
-            '"' => "text",
-            _ if is_bare(first) => "bare",
-            _ => "sign",
-        };
-        pieces.push(Piece { class, text: token.to_owned() });
-        rest = after;
+        pieces.extend(sign(&pretty[end..token.span.start]));
+        end = token.span.end;
+        pieces.push(Piece { class, text: pretty[token.span].to_owned() });
     }
+    pieces.extend(sign(&pretty[end..]));
     pieces
 }
 
-/// Whether a character is one of a number, of `true`, `false` or `null`.
-fn is_bare(character: char) -> bool {
-    character.is_alphanumeric() || matches!(character, '-' | '+' | '.')
-}
-
-/// Where a text ends that begins here.
-fn end_of_text(rest: &str) -> usize {
-    let mut escaped = false;
-    for (at, character) in rest.char_indices().skip(1) {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    rest.len()
+/// The signs and the white space between two values.
+fn sign(text: &str) -> Option<Piece> {
+    (!text.is_empty()).then(|| Piece { class: "sign", text: text.to_owned() })
 }
 
 #[cfg(test)]
@@ -86,7 +68,7 @@ mod tests {
         #[test]
         fn together_the_pieces_are_the_whole(body in ".*|[\\[\\]{}\",:a1\\\\ ]*") {
             let whole: String = pieces(&body).into_iter().map(|piece| piece.text).collect();
-            prop_assert_eq!(whole, json_layout::pretty(&body));
+            prop_assert_eq!(whole, json::pretty(&body));
         }
     }
 }

@@ -17,10 +17,7 @@ use super::{
     problem::{Problem, render},
     row::Row,
 };
-use crate::output::{
-    json_layout,
-    text::{is_command, plain, short},
-};
+use crate::output::text::{plain, short};
 
 /// How many deliveries of the entity are looked through for those that repeat this one.
 const LOOKED_THROUGH: u16 = 200;
@@ -84,7 +81,7 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
     let now = now();
     let other = |id: &EventId| Other::of(id, &delivery, now);
     let body = delivery.body.as_deref().map(pieces).unwrap_or_default();
-    let raw = delivery.body.as_deref().map(json_layout::compact);
+    let raw = delivery.body.as_deref().map(shared::json::compact);
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Deliveries),
         row: Row::of(&delivery, now),
@@ -121,6 +118,6 @@ async fn repeats(shown: &Shown, delivery: &StoredDelivery) -> Result<(Vec<EventI
 
 /// The body as a request, for a shell. The address has a token in it, so it is not given.
 fn curl(body: &str) -> String {
-    let quoted: String = body.chars().filter(|character| !is_command(*character)).collect();
+    let quoted: String = body.chars().filter(|character| !shared::json::needs_escape(*character)).collect();
     format!("curl --json '{}' \"$WEBHOOK_URL\"", quoted.replace('\'', r"'\''"))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use store::StoredDelivery;
 
-use crate::output::{json_layout, text::plain};
+use crate::output::text::plain;
 
 /// The most characters of a value that are shown; the delivery's own page has all.
 const LONGEST: usize = 80;
@@ -97,7 +97,7 @@ fn members(delivery: &StoredDelivery) -> Option<BTreeMap<String, Box<RawValue>>>
 }
 
 fn compact(value: &RawValue) -> String {
-    json_layout::compact(value.get())
+    shared::json::compact(value.get())
 }
 
 /// A text without its quotes, anything else as it came, and of either the beginning.

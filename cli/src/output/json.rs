@@ -1,14 +1,9 @@
 //! Deliveries and states as JSON, each an object on one line. What is there once stays there, under the same name.
 
 use serde::Serialize;
-use serde_json::{
-    Map, Value, json,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::{Map, Value, json, value::RawValue};
 use shared::Integer;
 use store::{SealedKey, State, StoredDelivery};
-
-use super::json_layout;
 
 /// A delivery, with the names of its attributes in the table.
 #[derive(Serialize)]
@@ -60,7 +55,7 @@ pub fn delivery(delivery: &StoredDelivery) -> serde_json::Result<String> {
         source_ip: &delivery.source_ip,
         request_id: &delivery.request_id,
         fingerprint: &delivery.fingerprint,
-        body: delivery.body.as_deref().map(body).transpose()?,
+        body: delivery.body.as_deref().map(shared::json::embedded),
         cause: delivery.cause.as_deref(),
         body_bytes: delivery.body_bytes,
     })
@@ -111,19 +106,10 @@ pub fn key(entity: &str, key: &SealedKey) -> serde_json::Result<String> {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn line(object: &impl Serialize) -> serde_json::Result<String> {
-    serde_json::to_string(object).map(|json| json + "\n")
+    shared::json::to_string(object).map(|json| json + "\n")
 }
 
 /// As a number if it is one of 64 bits, else as a text: most programs would round it.
 fn number(integer: &Integer) -> Value {
     integer.as_str().parse::<i64>().map_or_else(|_| Value::from(integer.as_str()), Value::from)
-}
-
-/// A redacted body as the JSON that it is.
-///
-/// # Errors
-/// When it cannot be written as JSON.
-pub fn body(body: &str) -> serde_json::Result<Box<RawValue>> {
-    // One that is no JSON is not ours, and shown as the text that it is.
-    RawValue::from_string(json_layout::compact(body)).or_else(|_| to_raw_value(body))
 }

@@ -1,5 +1,5 @@
 use serde_json::Value;
-use shared::EventId;
+use shared::{EventId, json::needs_escape};
 use store::StoredDelivery;
 
 use super::human_time::to_the_second;
@@ -27,17 +27,11 @@ pub fn short(id: &EventId) -> String {
     format!("…{}", &id.simple()[24..])
 }
 
-/// Whether a terminal or a browser would obey a character, rather than show it: a control character, or one that turns the
-/// direction of what follows, so that it reads as something else.
-pub fn is_command(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// A text from outside with nothing in it that a terminal would obey.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_command(character) {
+        if needs_escape(character) {
             plain.extend(character.escape_default());
         } else {
             plain.push(character);

@@ -9,61 +9,94 @@ use std::{fmt, ops::Range};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
+/// Returns a document without the byte order mark in front of it, if it has one (RFC 8259, section 8.1, lets a reader ignore it).
+pub fn without_byte_order_mark(document: &[u8]) -> &[u8] {
+    document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
+}
+
 /// Whether the text is JSON (RFC 8259).
-pub(crate) fn is_json(text: &str) -> bool {
+pub fn is_json(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
-/// What begins at some place of the text.
+/// The kinds of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
-    /// The name of a member of an object.
-    Key,
+pub enum TokenKind {
+    /// `{` or `[`.
+    Open,
+    /// `}` or `]`.
+    Close,
+    /// `,`.
+    Comma,
+    /// `:`.
+    Colon,
+    /// A string that is the name of a member.
+    Name,
     /// A string that is a value.
     Text,
     /// A number, `true`, `false` or `null`.
     Literal,
 }
 
-/// A scalar of the text, in the order of the text.
+/// One token of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Scalar {
-    pub(crate) token: Token,
+pub struct Token {
+    /// The kind.
+    pub kind: TokenKind,
     /// Its bytes, quotes included.
-    pub(crate) span: Range<usize>,
-    /// How many objects and arrays it is inside of.
-    pub(crate) depth: usize,
+    pub span: Range<usize>,
+    /// Number of objects and arrays that it is in; a bracket is in the object or array that it opens or closes.
+    pub depth: usize,
 }
 
-/// All keys, strings and literals of the text.
-pub(crate) fn scalars(text: &str) -> Vec<Scalar> {
-    let bytes = text.as_bytes();
-    let mut found = Vec::new();
-    let (mut at, mut depth) = (0, 0);
-    while let Some(&byte) = bytes.get(at) {
-        let start = at;
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            b'"' => {
-                at = string_end(bytes, start);
-                let token = match bytes.get(skip_blanks(bytes, at)) {
-                    Some(b':') => Token::Key,
-                    _ => Token::Text,
-                };
-                found.push(Scalar { token, span: start..at, depth });
-                continue;
-            }
-            b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' => {}
-            _ => {
-                at = literal_end(bytes, start);
-                found.push(Scalar { token: Token::Literal, span: start..at, depth });
-                continue;
-            }
-        }
-        at += 1;
+impl Token {
+    pub(crate) fn is_scalar(&self) -> bool {
+        matches!(self.kind, TokenKind::Name | TokenKind::Text | TokenKind::Literal)
     }
-    found
+}
+
+/// Returns the tokens of a text in their order. The text between them is white space.
+///
+/// A text that is not JSON has tokens too: a string without an end goes to the end of the text, and a literal to the next
+/// character that cannot be in one.
+pub fn tokens(text: &str) -> impl Iterator<Item = Token> {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    std::iter::from_fn(move || {
+        let start = skip_blanks(bytes, at);
+        let kind = match bytes.get(start)? {
+            b'{' | b'[' => TokenKind::Open,
+            b'}' | b']' => TokenKind::Close,
+            b',' => TokenKind::Comma,
+            b':' => TokenKind::Colon,
+            b'"' => TokenKind::Text,
+            _ => TokenKind::Literal,
+        };
+        at = start + 1;
+        let mut token = Token { kind, span: start..at, depth };
+        match kind {
+            TokenKind::Open => {
+                depth += 1;
+                token.depth = depth;
+            }
+            TokenKind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Text => {
+                at = string_end(bytes, start);
+                if bytes.get(skip_blanks(bytes, at)) == Some(&b':') {
+                    token.kind = TokenKind::Name;
+                }
+            }
+            TokenKind::Literal => at = literal_end(bytes, start),
+            _ => {}
+        }
+        token.span.end = at;
+        Some(token)
+    })
+}
+
+/// The names, strings and literals of the text.
+pub(crate) fn scalars(text: &str) -> Vec<Token> {
+    tokens(text).filter(Token::is_scalar).collect()
 }
 
 /// Where the value of the key that ends at `key_end` starts.
@@ -113,7 +146,8 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 
 fn literal_end(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
-    let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+    let ends =
+        |byte: &u8| matches!(byte, b',' | b':' | b'"' | b'{' | b'}' | b'[' | b']' | b' ' | b'\t' | b'\n' | b'\r');
     start + rest.iter().position(ends).unwrap_or(rest.len())
 }
 
@@ -157,9 +191,9 @@ pub(crate) fn unquote(token: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn shown(text: &str) -> Vec<(Token, &str, usize)> {
+    fn shown(text: &str) -> Vec<(TokenKind, &str, usize)> {
         assert!(is_json(text));
-        scalars(text).into_iter().map(|found| (found.token, &text[found.span], found.depth)).collect()
+        scalars(text).into_iter().map(|found| (found.kind, &text[found.span], found.depth)).collect()
     }
 
     #[test]
@@ -167,13 +201,13 @@ mod tests {
         assert_eq!(
             shown(r#" { "a" : [ "b", -1.5e3 , {"c\"":null}] , "d":"e:" } "#),
             [
-                (Token::Key, r#""a""#, 1),
-                (Token::Text, r#""b""#, 2),
-                (Token::Literal, "-1.5e3", 2),
-                (Token::Key, r#""c\"""#, 3),
-                (Token::Literal, "null", 3),
-                (Token::Key, r#""d""#, 1),
-                (Token::Text, r#""e:""#, 1),
+                (TokenKind::Name, r#""a""#, 1),
+                (TokenKind::Text, r#""b""#, 2),
+                (TokenKind::Literal, "-1.5e3", 2),
+                (TokenKind::Name, r#""c\"""#, 3),
+                (TokenKind::Literal, "null", 3),
+                (TokenKind::Name, r#""d""#, 1),
+                (TokenKind::Text, r#""e:""#, 1),
             ]
         );
     }
@@ -190,7 +224,7 @@ mod tests {
     #[test]
     fn nesting_has_no_limit() {
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(shown(&deep), [(Token::Literal, "1", 100_000)]);
+        assert_eq!(shown(&deep), [(TokenKind::Literal, "1", 100_000)]);
     }
 
     #[test]

@@ -1,0 +1,8 @@
+//! JSON as text: the tokenizer that keeps every byte in its place, and the writer whose output every reader can read.
+
+mod output;
+mod tokens;
+
+pub use output::{compact, embedded, needs_escape, pretty, quoted, to_string};
+pub use tokens::{Token, TokenKind, is_json, tokens, without_byte_order_mark};
+pub(crate) use tokens::{scalars, unquote, value_end, value_start};

@@ -1,8 +1,8 @@
 //! `hooks dlq`: what redrive could not record, in the dead-letter queue.
 
-mod letter;
+mod dead_letter;
+mod scan;
 mod show;
-mod walk;
 
 use std::{collections::BTreeSet, fmt::Write, process::ExitCode};
 
@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use serde_json::json;
 
-use self::{letter::Letter, walk::Walk};
+use self::{dead_letter::DeadLetter, scan::Scan};
 use crate::{
     output::{Output, json, print, text::plain},
-    target::{Choice, Queues, Refusal, Target},
+    target::{AwsError, Queues, Target, TargetArgs},
 };
 
 /// How many messages are asked for when all are wanted.
@@ -25,7 +25,7 @@ pub struct DeadLetters {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show it. As json each message is an object on a line of its own.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -75,42 +75,44 @@ struct Which {
 /// When it fails, and on Ctrl-C. In either case the messages that were looked at are made visible again.
 pub async fn run(DeadLetters { command, target, output }: DeadLetters) -> Result<ExitCode> {
     let queues = Target::find(target).await?.queues;
-    let mut walk = Walk::begin(&queues.sqs, &queues.dead_letter).context("signals cannot be listened to")?;
+    let mut scan = Scan::begin(&queues.sqs, &queues.dead_letter).context("signals cannot be listened to")?;
     let done = match command {
-        Command::List { limit } => list(&mut walk, limit, output).await,
-        Command::Show { message_id } => show(&mut walk, &message_id, output).await,
+        Command::List { limit } => list(&mut scan, limit, output).await,
+        Command::Show { message_id } => show(&mut scan, &message_id, output).await,
         Command::Redrive { which: Which { message_ids, .. } } => {
-            redrive(&queues, &mut walk, message_ids.into_iter().collect(), output).await
+            redrive(&queues, &mut scan, message_ids.into_iter().collect(), output).await
         }
     };
-    walk.end().await;
+    scan.end().await;
     done
 }
 
-async fn list(walk: &mut Walk<'_>, limit: usize, output: Output) -> Result<ExitCode> {
-    let mut letters: Vec<Letter> = Vec::new();
+async fn list(scan: &mut Scan<'_>, limit: usize, output: Output) -> Result<ExitCode> {
+    let mut dead_letters: Vec<DeadLetter> = Vec::new();
     // One more, to know whether there are more.
-    while letters.len() <= limit
-        && let Some(more) = walk.next((limit - letters.len()).saturating_add(1)).await?
+    while dead_letters.len() <= limit
+        && let Some(more) = scan.next((limit - dead_letters.len()).saturating_add(1)).await?
     {
-        letters.extend(more);
+        dead_letters.extend(more);
     }
-    let more = letters.len() > limit;
-    let hidden = if more { None } else { hidden(walk).await };
-    letters.truncate(limit);
+    let more = dead_letters.len() > limit;
+    let hidden = if more { None } else { hidden(scan).await };
+    dead_letters.truncate(limit);
     let mut shown = String::new();
     match output {
         Output::Json => {
-            for letter in &letters {
-                shown += &show::json(letter)?;
+            for dead_letter in &dead_letters {
+                shown += &show::json(dead_letter)?;
             }
         }
-        Output::Table if letters.is_empty() && hidden.is_some() => {}
-        Output::Table if letters.is_empty() && !more => writeln!(shown, "No messages are in the dead-letter queue.")?,
+        Output::Table if dead_letters.is_empty() && hidden.is_some() => {}
+        Output::Table if dead_letters.is_empty() && !more => {
+            writeln!(shown, "No messages are in the dead-letter queue.")?
+        }
         Output::Table => {
-            writeln!(shown, "{}", show::table(&letters))?;
+            writeln!(shown, "{}", show::table(&dead_letters))?;
             if more {
-                writeln!(shown, "{} of more messages; --limit shows more.", letters.len())?;
+                writeln!(shown, "{} of more messages; --limit shows more.", dead_letters.len())?;
             }
         }
     }
@@ -119,9 +121,9 @@ async fn list(walk: &mut Walk<'_>, limit: usize, output: Output) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a walk to the end has not seen, as a note for people.
-async fn hidden(walk: &Walk<'_>) -> Option<String> {
-    match walk.hidden_by_others().await {
+/// What a scan to the end has not seen, as a note for people.
+async fn hidden(scan: &Scan<'_>) -> Option<String> {
+    match scan.hidden_by_others().await {
         Ok(0) => None,
         Ok(number) => Some(format!(
             "Hidden, as somebody else looks at them or has just done so: {number} more, roughly; try again in a minute."
@@ -130,12 +132,12 @@ async fn hidden(walk: &Walk<'_>) -> Option<String> {
     }
 }
 
-async fn show(walk: &mut Walk<'_>, message_id: &str, output: Output) -> Result<ExitCode> {
-    while let Some(letters) = walk.next(ALL).await? {
-        if let Some(letter) = letters.iter().find(|letter| letter.message_id == message_id) {
+async fn show(scan: &mut Scan<'_>, message_id: &str, output: Output) -> Result<ExitCode> {
+    while let Some(dead_letters) = scan.next(ALL).await? {
+        if let Some(dead_letter) = dead_letters.iter().find(|dead_letter| dead_letter.message_id == message_id) {
             print(&match output {
-                Output::Json => show::json(letter)?,
-                Output::Table => show::in_full(letter),
+                Output::Json => show::json(dead_letter)?,
+                Output::Table => show::in_full(dead_letter),
             })?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -153,27 +155,27 @@ fn not_found(message_id: &str) -> String {
 /// Moves the messages with these ids; without any, all that can be read.
 async fn redrive(
     queues: &Queues,
-    walk: &mut Walk<'_>,
+    scan: &mut Scan<'_>,
     mut wanted: BTreeSet<String>,
     output: Output,
 ) -> Result<ExitCode> {
     let all = wanted.is_empty();
     let (mut redriven, mut left) = (0_usize, 0_usize);
     while (all || !wanted.is_empty())
-        && let Some(letters) = walk.next(ALL).await?
+        && let Some(dead_letters) = scan.next(ALL).await?
     {
-        for letter in letters {
-            if !all && !wanted.remove(&letter.message_id) {
+        for dead_letter in dead_letters {
+            if !all && !wanted.remove(&dead_letter.message_id) {
                 continue;
             }
-            let moves = !all || letter.content.is_ok();
+            let moves = !all || dead_letter.content.is_ok();
             if moves {
-                move_to_fallback(queues, walk, &letter).await?;
+                move_to_fallback(queues, scan, &dead_letter).await?;
                 redriven += 1;
             } else {
                 left += 1;
             }
-            print(&moved(&letter, moves, output)?)?;
+            print(&moved(&dead_letter, moves, output)?)?;
         }
     }
     if output == Output::Table {
@@ -181,7 +183,7 @@ async fn redrive(
         print(&format!("{redriven} put into the fallback queue{left}.\n"))?;
     }
     if all {
-        hidden(walk).await.iter().for_each(|note| eprintln!("{note}"));
+        hidden(scan).await.iter().for_each(|note| eprintln!("{note}"));
     }
     wanted.iter().for_each(|message_id| eprintln!("error: {}", not_found(message_id)));
     Ok(if wanted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -191,25 +193,25 @@ async fn redrive(
 ///
 /// The message is deleted only when it is in the other queue. A crash in between leaves it in both, which does no harm:
 /// what is recorded a second time with the same id changes nothing.
-async fn move_to_fallback(queues: &Queues, walk: &mut Walk<'_>, letter: &Letter) -> Result<()> {
-    let send = queues.sqs.send_message().queue_url(&queues.fallback).message_body(letter.message.expose());
-    send.send().await.map_err(|error| Refusal::of("the fallback queue", &error))?;
-    walk.delete(letter)
-        .await
-        .with_context(|| format!("the message {} is in both queues now, which does no harm", plain(&letter.message_id)))
+async fn move_to_fallback(queues: &Queues, scan: &mut Scan<'_>, dead_letter: &DeadLetter) -> Result<()> {
+    let send = queues.sqs.send_message().queue_url(&queues.fallback).message_body(dead_letter.message.expose());
+    send.send().await.map_err(|error| AwsError::of("the fallback queue", &error))?;
+    scan.delete(dead_letter).await.with_context(|| {
+        format!("the message {} is in both queues now, which does no harm", plain(&dead_letter.message_id))
+    })
 }
 
-fn moved(letter: &Letter, moved: bool, output: Output) -> Result<String> {
-    let event_id = letter.content.as_ref().ok().map(|call| call.received.id.to_string());
-    let cause = letter.content.as_ref().err().map(ToString::to_string);
+fn moved(dead_letter: &DeadLetter, moved: bool, output: Output) -> Result<String> {
+    let event_id = dead_letter.content.as_ref().ok().map(|delivery| delivery.received.id.to_string());
+    let cause = dead_letter.content.as_ref().err().map(ToString::to_string);
     Ok(match output {
         Output::Json => json::line(&json!({
-            "message_id": letter.message_id, "redriven": moved, "event_id": event_id, "cause": cause,
+            "message_id": dead_letter.message_id, "redriven": moved, "event_id": event_id, "cause": cause,
         }))?,
         Output::Table => {
             let what = event_id.or(cause).unwrap_or_default();
             let outcome = if moved { "put into the fallback queue" } else { "left" };
-            format!("{}  {outcome}: {what}\n", plain(&letter.message_id))
+            format!("{}  {outcome}: {what}\n", plain(&dead_letter.message_id))
         }
     })
 }

@@ -24,10 +24,10 @@ use store::{Listing, Order, Reader, State, StoredDelivery};
 
 use self::{build::build_functions, cargo_lambda::CargoLambda, event_source::EventSource, functions::Functions};
 use crate::{
-    call::Caller,
     from_here, inspect,
     inspector::Inspector,
     interrupt::interrupted,
+    local_functions::LocalFunctions,
     output::tables,
     project::{Project, Run},
     samples,
@@ -167,7 +167,7 @@ impl World {
     }
 
     /// The main job: the webhook gets registered, the provider delivers its documented events, and they are stored.
-    async fn round_trip(&self, project: &Project, functions: Caller, fail: Option<Fail>) -> Result<()> {
+    async fn round_trip(&self, project: &Project, functions: LocalFunctions, fail: Option<Fail>) -> Result<()> {
         let started = Timestamp::from(SystemTime::now());
         println!("\n1. sync registers the webhook with the provider's stand-in");
         let report = functions.invoke("sync", json!({"action": "sync"})).await?;

@@ -1,9 +1,9 @@
 //! `hooks doctor`: whether everything is there and works.
 
 mod arrival;
-mod finding;
 mod parts;
 mod registration;
+mod report;
 mod stack;
 mod tools;
 
@@ -13,15 +13,15 @@ use anyhow::Result;
 use clap::{Args, error::ErrorKind};
 
 use self::{
-    arrival::Entrance,
-    finding::{Finding, Sheet, Verdict},
+    arrival::Endpoint,
     parts::Functions,
+    report::{Finding, Report, Verdict},
 };
 use crate::{
-    call::Caller,
+    local_functions::LocalFunctions,
     output::{Output, print},
     project::{Project, Run},
-    target::{Choice, Target},
+    target::{Target, TargetArgs},
 };
 
 /// The kind of the events that the doctor sends to see whether they arrive.
@@ -31,7 +31,7 @@ pub const KIND: &str = "doctor";
 #[derive(Args)]
 pub struct Doctor {
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// On a stack: have an event of kind doctor go through the receiver. Reads the webhook's token from Secrets Manager.
     #[arg(long)]
     send: bool,
@@ -41,17 +41,18 @@ pub struct Doctor {
 }
 
 /// What is needed for the checks that a local run and a stack have in common.
-struct Patient {
+struct Subject {
     target: Target,
     functions: Functions,
     /// `None` when nothing is to be sent.
-    entrance: Option<Entrance>,
-    /// What mends a part that does not work.
-    mend: &'static str,
+    endpoint: Option<Endpoint>,
+    /// What fixes a part that does not work.
+    fix: &'static str,
 }
 
-/// What the checks of a [`Patient`] are called, in their order.
-const OF_PATIENT: [&str; 6] = ["tables", "functions", "fallback queue", "dead-letter queue", "registration", "arrival"];
+/// What the checks of a [`Subject`] are called, in their order.
+const SUBJECT_CHECKS: [&str; 6] =
+    ["tables", "functions", "fallback queue", "dead-letter queue", "registration", "arrival"];
 
 /// Looks at everything.
 ///
@@ -62,101 +63,101 @@ pub async fn run(Doctor { target, send, output }: Doctor) -> Result<ExitCode> {
         let message = "--send is about a deployed stack; name it with --stack. A local run is always sent an event\n";
         clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
     }
-    let mut sheet = Sheet::new(output);
-    let (patient, missing) = match target.stack() {
-        None => (local_run(&mut sheet).await?, "no local run is up"),
-        Some(name) => (deployed(&mut sheet, name, &target, send).await?, "the stack is not there"),
+    let mut report = Report::new(output);
+    let (subject, missing) = match target.stack() {
+        None => (local_run(&mut report).await?, "no local run is up"),
+        Some(name) => (deployed(&mut report, name, &target, send).await?, "the stack is not there"),
     };
-    match patient {
-        Some(patient) => examine(&mut sheet, &patient, &target.arguments()).await?,
+    match subject {
+        Some(subject) => examine(&mut report, &subject, &target.arguments()).await?,
         None => {
-            for what in OF_PATIENT {
-                sheet.note(what, Finding::skip(missing))?;
+            for what in SUBJECT_CHECKS {
+                report.note(what, Finding::skip(missing))?;
             }
         }
     }
     if output == Output::Json {
-        print(&sheet.json()?)?;
+        print(&report.json()?)?;
     }
-    Ok(if sheet.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// This machine, and the local run if one is up.
-async fn local_run(sheet: &mut Sheet) -> Result<Option<Patient>> {
+async fn local_run(report: &mut Report) -> Result<Option<Subject>> {
     let project = match Project::find() {
         Ok(project) => project,
         Err(error) => {
-            sheet.note("checkout", Finding::fail(format!("{error:#}"), "cd <the folder of the checkout>"))?;
+            report.note("checkout", Finding::fail(format!("{error:#}"), "cd <the folder of the checkout>"))?;
             return Ok(None);
         }
     };
-    sheet.note("checkout", Finding::ok(project.root().display().to_string()))?;
-    sheet.check("cargo", tools::cargo()).await?;
-    sheet.check("cargo-lambda", tools::cargo_lambda(&project)).await?;
-    sheet.check("SAM CLI", tools::sam()).await?;
-    sheet.check("AWS CLI", tools::aws()).await?;
+    report.note("checkout", Finding::ok(project.root().display().to_string()))?;
+    report.check("cargo", tools::cargo()).await?;
+    report.check("cargo-lambda", tools::cargo_lambda(&project)).await?;
+    report.check("SAM CLI", tools::sam()).await?;
+    report.check("AWS CLI", tools::aws()).await?;
     let run = match project.running("--stack") {
         Ok(run) => run,
         Err(error) => {
-            sheet.note("local run", Finding::warn(format!("{error:#}"), "cargo hooks dev"))?;
+            report.note("local run", Finding::warn(format!("{error:#}"), "cargo hooks dev"))?;
             return Ok(None);
         }
     };
-    sheet.note("local run", Finding::ok(format!("its webhook is {}", run.address)))?;
-    patient_of(run).map(Some)
+    report.note("local run", Finding::ok(format!("its webhook is {}", run.address)))?;
+    subject_of(run).map(Some)
 }
 
-fn patient_of(run: Run) -> Result<Patient> {
-    let functions = Functions::Local(Caller::at(run.functions));
+fn subject_of(run: Run) -> Result<Subject> {
+    let functions = Functions::Local(LocalFunctions::at(run.functions));
     let target = Target::of_local_run(run)?;
-    Ok(Patient {
+    Ok(Subject {
         functions,
-        entrance: target.webhook.clone().map(|webhook| Entrance::Local { webhook }),
+        endpoint: target.webhook.clone().map(|webhook| Endpoint::Local { webhook }),
         target,
-        mend: "cargo hooks dev",
+        fix: "cargo hooks dev",
     })
 }
 
 /// A stack, if it can be reached.
-async fn deployed(sheet: &mut Sheet, name: &str, choice: &Choice, send: bool) -> Result<Option<Patient>> {
-    let Some(stack) = stack::reach(sheet, name, choice).await? else { return Ok(None) };
-    let patient = || -> Result<Patient> {
-        Ok(Patient {
+async fn deployed(report: &mut Report, name: &str, choice: &TargetArgs, send: bool) -> Result<Option<Subject>> {
+    let Some(stack) = stack::reach(report, name, choice).await? else { return Ok(None) };
+    let subject = || -> Result<Subject> {
+        Ok(Subject {
             target: Target::of_stack(&stack, choice)?,
             functions: Functions::of_stack(&stack)?,
-            entrance: send.then(|| Entrance::of_stack(&stack)).transpose()?,
-            mend: "sam build && sam deploy",
+            endpoint: send.then(|| Endpoint::of_stack(&stack)).transpose()?,
+            fix: "sam build && sam deploy",
         })
     };
-    match patient() {
-        Ok(patient) => {
-            sheet.note("stack", stack::status(&stack))?;
-            Ok(Some(patient))
+    match subject() {
+        Ok(subject) => {
+            report.note("stack", stack::status(&stack))?;
+            Ok(Some(subject))
         }
         Err(error) => {
-            sheet.note("stack", Finding::fail(format!("{}: {error:#}", stack.status()), "sam build && sam deploy"))?;
+            report.note("stack", Finding::fail(format!("{}: {error:#}", stack.status()), "sam build && sam deploy"))?;
             Ok(None)
         }
     }
 }
 
 /// Checks the parts, and then what they do together. `on` are the arguments that name the stack.
-async fn examine(sheet: &mut Sheet, patient: &Patient, on: &str) -> Result<()> {
-    let Patient { target, functions, entrance, mend } = patient;
-    let tables = sheet.check("tables", parts::tables(target, mend)).await?;
-    let called = sheet.check("functions", parts::functions(functions, mend)).await?;
-    sheet.check("fallback queue", parts::fallback_queue(&target.queues, mend)).await?;
-    sheet.check("dead-letter queue", parts::dead_letter_queue(&target.queues, on, mend)).await?;
+async fn examine(report: &mut Report, subject: &Subject, on: &str) -> Result<()> {
+    let Subject { target, functions, endpoint, fix } = subject;
+    let tables = report.check("tables", parts::tables(target, fix)).await?;
+    let called = report.check("functions", parts::functions(functions, fix)).await?;
+    report.check("fallback queue", parts::fallback_queue(&target.queues, fix)).await?;
+    report.check("dead-letter queue", parts::dead_letter_queue(&target.queues, on, fix)).await?;
     if [tables, called].contains(&Verdict::Fail) {
         for what in ["registration", "arrival"] {
-            sheet.note(what, Finding::skip("it needs the tables and the functions"))?;
+            report.note(what, Finding::skip("it needs the tables and the functions"))?;
         }
         return Ok(());
     }
-    sheet.check("registration", registration::check(target, on)).await?;
-    match entrance {
-        Some(entrance) => sheet.check("arrival", arrival::check(entrance, &target.reader, on)).await?,
-        None => sheet.note(
+    report.check("registration", registration::check(target, on)).await?;
+    match endpoint {
+        Some(endpoint) => report.check("arrival", arrival::check(endpoint, &target.reader, on)).await?,
+        None => report.note(
             "arrival",
             Finding::skip("not checked; --send has an event of kind doctor go through the receiver"),
         )?,

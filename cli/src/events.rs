@@ -20,8 +20,8 @@ use crate::{
         human_time::{ago, to_the_second},
         json, print, tables, text,
     },
-    question::{Found, Question, Which},
-    target::{Choice, Target},
+    query::{DeliveryQuery, NewestDeliveries, Selection},
+    target::{Target, TargetArgs},
 };
 
 /// How often `--follow` asks for what is new.
@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_secs(1);
 #[derive(Args)]
 pub struct Events {
     #[command(flatten)]
-    which: Which,
+    selection: Selection,
     /// At most so many; with --follow, of those that are there.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
@@ -39,19 +39,19 @@ pub struct Events {
     #[arg(long, conflicts_with = "until")]
     follow: bool,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show them. As json each is an object on a line of its own.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// Which delivery, and how to show it.
+/// Selection delivery, and how to show it.
 #[derive(Args)]
 pub struct Show {
     /// The delivery's id, as the receiver answered it.
     id: EventId,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show it. As json it is an object on one line.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -63,19 +63,19 @@ pub struct Show {
 /// When they cannot be read, or an entity never had one.
 pub async fn list(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
-    let until_now = events.which.within.until.is_none();
-    let times = events.which.within.times(now);
-    let question = Question::new(Target::find(events.target).await?.reader, events.which, times);
-    let mut found = question.newest(events.limit).await?;
+    let until_now = events.selection.range.until.is_none();
+    let times = events.selection.range.resolve(now);
+    let query = DeliveryQuery::selected(Target::find(events.target).await?.reader, events.selection, times);
+    let mut found = query.newest(events.limit).await?;
     if events.follow {
         found.deliveries.reverse();
         return tokio::select! {
-            ended = follow(&question, &found, now, events.output) => ended,
+            ended = follow(&query, &found, now, events.output) => ended,
             () = interrupted() => Ok(ExitCode::SUCCESS),
         };
     }
     if found.deliveries.is_empty() && !found.more {
-        question.check_entity().await?;
+        query.check_entity().await?;
     }
     let mut shown = String::new();
     match events.output {
@@ -85,9 +85,9 @@ pub async fn list(events: Events) -> Result<ExitCode> {
             }
         }
         Output::Table => {
-            let mut times = format!("since {}", to_the_second(question.times.start));
+            let mut times = format!("since {}", to_the_second(query.times.start));
             if !until_now {
-                write!(times, " and before {}", to_the_second(question.times.end))?;
+                write!(times, " and before {}", to_the_second(query.times.end))?;
             }
             match (found.deliveries.len(), found.more) {
                 (0, false) => writeln!(shown, "No such events {times}.")?,
@@ -142,7 +142,7 @@ pub fn in_full(delivery: &StoredDelivery) -> String {
 }
 
 /// Shows what was found, and then what comes, until nobody reads it any more.
-async fn follow(question: &Question, found: &Found, now: Timestamp, output: Output) -> Result<ExitCode> {
+async fn follow(query: &DeliveryQuery, found: &NewestDeliveries, now: Timestamp, output: Output) -> Result<ExitCode> {
     let line = |delivery: &StoredDelivery| match output {
         Output::Json => Ok(json::delivery(delivery)?),
         Output::Table => anyhow::Ok(text::delivery_line(delivery)),
@@ -154,7 +154,7 @@ async fn follow(question: &Question, found: &Found, now: Timestamp, output: Outp
     }
     // What is older than those that are shown was left out by the limit, but for what comes now.
     let oldest = found.deliveries.first().map_or(now, |delivery| delivery.received_at.min(now));
-    let start = if found.more { oldest } else { question.times.start };
+    let start = if found.more { oldest } else { query.times.start };
     let seen = found.deliveries.iter().map(|delivery| delivery.id).collect();
     // All that there was has just been read, however long ago the newest came.
     let read = now.minus(OVERLAP);
@@ -163,8 +163,8 @@ async fn follow(question: &Question, found: &Found, now: Timestamp, output: Outp
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         polls.tick().await;
-        let show = |delivery| Ok(!question.is_about(&delivery) || print(&line(&delivery)?)?);
-        if !follow.look(question, SystemTime::now().into(), show).await? {
+        let show = |delivery| Ok(!query.matches(&delivery) || print(&line(&delivery)?)?);
+        if !follow.look(query, SystemTime::now().into(), show).await? {
             return Ok(ExitCode::SUCCESS);
         }
     }

@@ -12,30 +12,30 @@ use shared::Timestamp;
 
 use crate::{
     output::{human_time::to_the_second, json, print, progress::Progress, text},
-    question::{Question, Which},
-    target::{Choice, Target},
+    query::{DeliveryQuery, Selection},
+    target::{Target, TargetArgs},
 };
 
 /// Which deliveries.
 #[derive(Args)]
 pub struct Export {
     #[command(flatten)]
-    which: Which,
+    selection: Selection,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
 }
 
 /// Writes them to standard output, page by page as they are read, until nobody reads them any more.
 ///
 /// # Errors
 /// When they cannot be read, or an entity never had one.
-pub async fn run(Export { which, target }: Export) -> Result<ExitCode> {
-    let times = which.within.times(Timestamp::from(SystemTime::now()));
-    let question = Question::new(Target::find(target).await?.reader, which, times);
+pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
+    let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
+    let query = DeliveryQuery::selected(Target::find(target).await?.reader, selection, times);
     // On a terminal the lines themselves tell how far it is.
-    let progress = (!stdout().is_terminal()).then(|| Progress::to(micros(&question, question.times.end)));
+    let progress = (!stdout().is_terminal()).then(|| Progress::to(micros(&query, query.times.end)));
     let mut number = 0_u64;
-    let mut pages = question.walk(None);
+    let mut pages = query.walk(None);
     while let Some(page) = pages.next_page().await? {
         let mut lines = String::new();
         for delivery in &page {
@@ -47,18 +47,18 @@ pub async fn run(Export { which, target }: Export) -> Result<ExitCode> {
         number += page.len() as u64;
         if let (Some(progress), Some(last)) = (&progress, page.last()) {
             let message = format!("{}, {}", text::events(number), to_the_second(last.received_at));
-            progress.reached(micros(&question, last.received_at), message);
+            progress.reached(micros(&query, last.received_at), message);
         }
     }
     drop(progress);
     if number == 0 {
-        question.check_entity().await?;
+        query.check_entity().await?;
     }
     eprintln!("{}", text::events(number));
     Ok(ExitCode::SUCCESS)
 }
 
 /// How far a moment is from the start of the time that is asked for.
-fn micros(question: &Question, at: Timestamp) -> u64 {
-    u64::try_from(at.since(question.times.start).as_micros()).unwrap_or(u64::MAX)
+fn micros(query: &DeliveryQuery, at: Timestamp) -> u64 {
+    u64::try_from(at.since(query.times.start).as_micros()).unwrap_or(u64::MAX)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use shared::{EventId, Timestamp};
 use store::{Listing, Order, StoredDelivery};
 
-use crate::question::{AHEAD, PAGE, Question};
+use crate::query::{AHEAD, DeliveryQuery, PAGE};
 
 /// How far behind the newest delivery others are still looked for: they are written in another order than they come, and the
 /// index has them a little later.
@@ -32,7 +32,7 @@ impl Follow {
     /// When they cannot be read, then the next look finds what this one has missed; or when what they are handed to fails.
     pub async fn look(
         &mut self,
-        question: &Question,
+        query: &DeliveryQuery,
         now: Timestamp,
         mut take: impl FnMut(StoredDelivery) -> Result<bool>,
     ) -> Result<bool> {
@@ -40,7 +40,7 @@ impl Follow {
         let from = self.newest.min(now).minus(OVERLAP).max(self.start);
         let mut listing = Listing { times: from..now.plus(AHEAD), order: Order::OldestFirst, after: None, limit: PAGE };
         loop {
-            let page = question.page(&listing).await?;
+            let page = query.page(&listing).await?;
             for delivery in page.items {
                 self.newest = self.newest.max(delivery.received_at);
                 if self.seen.insert(delivery.id) && !take(delivery)? {

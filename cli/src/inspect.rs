@@ -9,7 +9,7 @@ use crate::{
     inspector::Inspector,
     interrupt::interrupted,
     output::print,
-    target::{Choice, Target},
+    target::{Target, TargetArgs},
 };
 
 /// The port of the page, unless another is asked for.
@@ -19,7 +19,7 @@ pub const PORT: u16 = 9010;
 #[derive(Args)]
 pub struct Inspect {
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// The port on 127.0.0.1; a free one if this is taken.
     #[arg(long, default_value_t = PORT)]
     port: u16,

@@ -10,7 +10,7 @@ use store::SealedReader;
 use crate::{
     consent::Consent,
     output::{Output, json, print, text},
-    target::{Choice, Target},
+    target::{Target, TargetArgs},
 };
 
 /// Whose key, and how to show it.
@@ -22,7 +22,7 @@ pub struct Key {
     #[command(flatten)]
     consent: Consent,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show it: the key alone, or as json an object on one line that also has the event that brought it.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,

@@ -1,7 +1,6 @@
 //! `hooks`: runs the whole system on this machine, sends events to it, shows what arrived there or on a deployed stack, and looks after
 //! the webhook's registration.
 
-mod call;
 mod completions;
 mod consent;
 mod dead_letters;
@@ -14,15 +13,16 @@ mod inspect;
 mod inspector;
 mod interrupt;
 mod key;
+mod local_functions;
 mod output;
 mod project;
 mod quarantine;
-mod question;
+mod query;
+mod registration_status;
 mod replay;
 mod samples;
 mod send;
 mod states;
-mod status;
 mod target;
 mod webhook;
 
@@ -114,7 +114,7 @@ enum Command {
     #[command(
         after_help = "Examples:\n  cargo hooks quarantine list --stack partner-webhook --since 30d\n  cargo hooks quarantine show 019aaaaa-0000-7000-8000-000000000000\n  cargo hooks quarantine show 019aaaaa-0000-7000-8000-000000000000 --raw | xxd\n  cargo hooks quarantine retry 019aaaaa-0000-7000-8000-000000000000\n  cargo hooks quarantine retry --since 30d                       all that came since"
     )]
-    Quarantine(quarantine::Quarantined),
+    Quarantine(quarantine::QuarantineArgs),
     /// Looks at the dead-letter queue, in which ends what redrive could not record, and sends it through redrive again.
     #[command(
         after_help = "A message that is looked at is hidden from others for a moment, and counts as received once more.\n\nExamples:\n  cargo hooks dlq list --stack partner-webhook\n  cargo hooks dlq show 3f2b7c1e-0000-4000-8000-000000000000\n  cargo hooks dlq redrive 3f2b7c1e-0000-4000-8000-000000000000\n  cargo hooks dlq redrive --all --stack partner-webhook"

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use shared::{EventId, Timestamp};
 use store::{Listing, Order, Quarantine, Reader, Retried, SealedReader, StoreError, StoredDelivery};
 
-use self::outcome::Outcome;
+use self::outcome::RetryOutcome;
 use crate::{
     consent::Consent,
     events::in_full,
@@ -20,17 +20,17 @@ use crate::{
         progress::Progress,
         tables,
     },
-    question::{PAGE, span},
-    target::{Choice, Target},
+    query::{PAGE, time_range},
+    target::{Target, TargetArgs},
 };
 
 /// What to do, and how to show it.
 #[derive(Args)]
-pub struct Quarantined {
+pub struct QuarantineArgs {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show it. As json each delivery is an object on a line of its own.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -96,12 +96,12 @@ struct Which {
 ///
 /// # Errors
 /// When it fails.
-pub async fn run(Quarantined { command, target, output }: Quarantined) -> Result<ExitCode> {
+pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let target = Target::find(target).await?;
     let quarantine = Quarantine::new(target.dynamodb.clone(), target.settings.clone());
     match command {
-        Command::List { since, until, limit } => list(&quarantine, span(since, until, now), limit, output).await,
+        Command::List { since, until, limit } => list(&quarantine, time_range(since, until, now), limit, output).await,
         Command::Show { id, raw: false, .. } => show(&quarantine, &id, output).await,
         Command::Show { id, raw: true, consent } => {
             let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
@@ -109,7 +109,7 @@ pub async fn run(Quarantined { command, target, output }: Quarantined) -> Result
         }
         Command::Retry { which: Which { mut ids, since }, until } => {
             if let Some(since) = since {
-                ids = received(&quarantine, span(since, until, now)).await?;
+                ids = received(&quarantine, time_range(since, until, now)).await?;
             }
             let mut seen = BTreeSet::new();
             ids.retain(|id| seen.insert(*id));
@@ -188,22 +188,22 @@ async fn read(
 
 /// How many of them became what.
 #[derive(Default)]
-struct Sum {
+struct RetryCounts {
     recorded: usize,
     undecodable: usize,
     failed: usize,
 }
 
 async fn retry(quarantine: &Quarantine, reader: &Reader, ids: &[EventId], output: Output) -> Result<ExitCode> {
-    let mut sum = Sum::default();
+    let mut counts = RetryCounts::default();
     let progress = Progress::to(ids.len() as u64);
     for (done, id) in (1..).zip(ids) {
         let outcome = try_again(quarantine, reader, id).await?;
         match outcome {
-            Outcome::Tried(Retried::Recorded { .. }) => sum.recorded += 1,
-            Outcome::Tried(Retried::Undecodable(_) | Retried::BytesGone) => sum.undecodable += 1,
-            Outcome::RecordedBefore(_) => {}
-            Outcome::Tried(Retried::NotQuarantined) | Outcome::Unreadable(_) => sum.failed += 1,
+            RetryOutcome::Tried(Retried::Recorded { .. }) => counts.recorded += 1,
+            RetryOutcome::Tried(Retried::Undecodable(_) | Retried::BytesGone) => counts.undecodable += 1,
+            RetryOutcome::RecordedBefore(_) => {}
+            RetryOutcome::Tried(Retried::NotQuarantined) | RetryOutcome::Unreadable(_) => counts.failed += 1,
         }
         progress.print(&match output {
             Output::Json => json::line(&outcome.json(id))?,
@@ -212,19 +212,21 @@ async fn retry(quarantine: &Quarantine, reader: &Reader, ids: &[EventId], output
         progress.reached(done, format!("{done} of {}", ids.len()));
     }
     if output == Output::Table {
-        progress.print(&format!("{} recorded, {} still undecodable.\n", sum.recorded, sum.undecodable))?;
+        progress.print(&format!("{} recorded, {} still undecodable.\n", counts.recorded, counts.undecodable))?;
     }
-    Ok(if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn try_again(quarantine: &Quarantine, reader: &Reader, id: &EventId) -> Result<Outcome> {
+async fn try_again(quarantine: &Quarantine, reader: &Reader, id: &EventId) -> Result<RetryOutcome> {
     match quarantine.retry(id).await {
         Ok(Retried::NotQuarantined) => {
             let event = reader.delivery(id).await?.filter(|delivery| delivery.body.is_some());
-            Ok(event.map_or(Outcome::Tried(Retried::NotQuarantined), |event| Outcome::RecordedBefore(Box::new(event))))
+            Ok(event.map_or(RetryOutcome::Tried(Retried::NotQuarantined), |event| {
+                RetryOutcome::RecordedBefore(Box::new(event))
+            }))
         }
-        Ok(retried) => Ok(Outcome::Tried(retried)),
-        Err(error @ (StoreError::Corrupt { .. } | StoreError::Conflict)) => Ok(Outcome::Unreadable(error)),
+        Ok(retried) => Ok(RetryOutcome::Tried(retried)),
+        Err(error @ (StoreError::Corrupt { .. } | StoreError::Conflict)) => Ok(RetryOutcome::Unreadable(error)),
         Err(error) => Err(error).with_context(|| format!("{id} and what comes after it was not tried")),
     }
 }

@@ -1,8 +1,8 @@
 //! `hooks replay`: hands stored events to a consumer once more.
 
 mod checkpoint;
+mod consumer;
 mod destination;
-mod handover;
 
 use std::{
     env, io,
@@ -21,16 +21,16 @@ use store::{Reader, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::{
-    checkpoint::{Checkpoint, Place, Tally},
+    checkpoint::{Checkpoint, CheckpointFile, Counts},
+    consumer::{Consumer, StoredEvent},
     destination::Destination,
-    handover::{Handover, Parcel},
 };
 use crate::{
     doctor,
     interrupt::interrupted,
     output::{Output, print, progress::Progress, shell::quoted, text},
-    question::{Of, Question, Walk, Within},
-    target::{Choice, Target},
+    query::{DeliveryFilter, DeliveryQuery, TimeRange, Walk},
+    target::{Target, TargetArgs},
 };
 
 /// Which events, and where to.
@@ -42,12 +42,12 @@ use crate::{
 )]
 pub struct Replay {
     /// The events' ids. They are handed over as they came, in whatever order they are given.
-    #[arg(value_name = "ID", conflicts_with_all = ["until", "Of"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["until", "DeliveryFilter"])]
     ids: Vec<EventId>,
     #[command(flatten)]
-    of: Of,
+    filter: DeliveryFilter,
     #[command(flatten)]
-    within: Within,
+    range: TimeRange,
     /// Hand over those as well that repeat an earlier one.
     #[arg(long)]
     with_duplicates: bool,
@@ -61,7 +61,7 @@ pub struct Replay {
     #[command(flatten)]
     start: Start,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show what was done. As json it is an object on one line.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -85,8 +85,8 @@ struct Identity<'a> {
     webhook: &'a str,
     events_table: &'a str,
     ids: Vec<String>,
-    of: &'a Of,
-    within: &'a Within,
+    filter: &'a DeliveryFilter,
+    range: &'a TimeRange,
     with_duplicates: bool,
     to: &'a str,
 }
@@ -102,7 +102,7 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     let target = Target::find(replay.target).await?;
     let to = Destination::parse(&url(replay.to)?, &target.partner_api, &target.address)?;
     let times = match &replay.ids[..] {
-        [] => replay.within.times(Timestamp::from(SystemTime::now())),
+        [] => replay.range.resolve(Timestamp::from(SystemTime::now())),
         [first, .., last] => first.received_at()..last.received_at(),
         [only] => only.received_at()..only.received_at(),
     };
@@ -110,36 +110,36 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
         webhook: &target.address,
         events_table: &target.settings.events_table,
         ids: replay.ids.iter().map(EventId::to_string).collect(),
-        of: &replay.of,
-        within: &replay.within,
+        filter: &replay.filter,
+        range: &replay.range,
         with_duplicates: replay.with_duplicates,
         to: to.expose(),
     };
     let folder = checkpoint::folder(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"))?;
-    let place = Place::take(&folder, &identity)?;
-    let checkpoint = replay.start.from(place.read()?, times, &to)?;
-    let with_doctors = !replay.ids.is_empty() || replay.of.kind.as_deref() == Some(doctor::KIND);
-    let question = Question::about(target.reader.clone(), replay.of, checkpoint.times.clone());
-    question.check_entity().await?;
+    let file = CheckpointFile::lock(&folder, &identity)?;
+    let checkpoint = replay.start.from(file.read()?, times, &to)?;
+    let with_doctors = !replay.ids.is_empty() || replay.filter.kind.as_deref() == Some(doctor::KIND);
+    let query = DeliveryQuery::new(target.reader.clone(), replay.filter, checkpoint.times.clone());
+    query.check_entity().await?;
     let pages = match &replay.ids[..] {
-        [] => Pages::Asked(question.walk(checkpoint.last.as_ref())),
+        [] => Pages::Asked(query.walk(checkpoint.last.as_ref())),
         ids => Pages::Named(Some(read(&target.reader, ids, checkpoint.last).await?)),
     };
-    place.write(&checkpoint)?;
-    let mut course = Course {
-        handover: Handover::to(&to),
+    file.write(&checkpoint)?;
+    let mut run = ReplayRun {
+        consumer: Consumer::to(&to),
         rate: replay.rate,
         with_duplicates: replay.with_duplicates,
         with_doctors,
-        place,
+        file,
         checkpoint,
     };
-    let done = course.take(pages).await;
+    let done = run.take(pages).await;
     if done.is_ok() {
-        course.place.clear()?;
+        run.file.clear()?;
     }
-    print(&course.told(done.is_ok(), replay.output))?;
-    let before = text::events(course.checkpoint.tally.handed_over);
+    print(&run.told(done.is_ok(), replay.output))?;
+    let before = text::events(run.checkpoint.counts.handed_over);
     done.map(|()| ExitCode::SUCCESS).map_err(|stop| {
         anyhow!("{stop:#}. {before} handed over to {to} before; go on with: {}", go_on(env::args_os().skip(1)))
     })
@@ -162,7 +162,7 @@ impl Start {
             Some(left) if self.resume => Ok(left),
             Some(left) if !self.restart => {
                 let last = left.last.map(|id| format!(", the last one {id}")).unwrap_or_default();
-                let handed_over = text::events(left.tally.handed_over);
+                let handed_over = text::events(left.counts.handed_over);
                 bail!(
                     "this replay was started before and has not come to its end: {handed_over} handed over to {to}{last}; \
                      --resume goes on after that, --restart begins anew"
@@ -204,18 +204,18 @@ async fn read(reader: &Reader, ids: &[EventId], done: Option<EventId>) -> Result
 }
 
 /// A replay on its way.
-struct Course {
-    handover: Handover,
+struct ReplayRun {
+    consumer: Consumer,
     /// Events a second.
     rate: u32,
     with_duplicates: bool,
     /// Whether events that `hooks doctor` has sent are asked for by name.
     with_doctors: bool,
-    place: Place,
+    file: CheckpointFile,
     checkpoint: Checkpoint,
 }
 
-impl Course {
+impl ReplayRun {
     /// Hands over what is there, to the end or to the first that is not taken.
     async fn take(&mut self, mut pages: Pages<'_>) -> Result<()> {
         let start = self.checkpoint.times.start;
@@ -229,18 +229,18 @@ impl Course {
         while let Some(page) = unless(interrupted.as_mut(), pages.next()).await?? {
             for delivery in page {
                 let received_at = delivery.received_at;
-                let Some(parcel) = self.pack(delivery) else { continue };
-                let id = parcel.id;
+                let Some(event) = self.pack(delivery) else { continue };
+                let id = event.id;
                 unless(interrupted.as_mut(), ticks.tick()).await?;
-                self.handover.hand(parcel).await.with_context(|| format!("event {id} was not taken"))?;
+                self.consumer.hand(event).await.with_context(|| format!("event {id} was not taken"))?;
                 self.checkpoint.last = Some(id);
-                self.checkpoint.tally.handed_over += 1;
-                self.place.write(&self.checkpoint)?;
+                self.checkpoint.counts.handed_over += 1;
+                self.file.write(&self.checkpoint)?;
                 number += 1;
                 let rate = f64::from(number) / began.elapsed().as_secs_f64();
                 let message = format!(
                     "{}, {rate:.1}/s, last {}",
-                    text::events(self.checkpoint.tally.handed_over),
+                    text::events(self.checkpoint.counts.handed_over),
                     text::short(&id)
                 );
                 progress.reached(micros(received_at), message);
@@ -251,29 +251,29 @@ impl Course {
 
     /// What was done; for people the cause says that of what has not come to its end.
     fn told(&self, complete: bool, output: Output) -> String {
-        let Checkpoint { last, tally, .. } = &self.checkpoint;
+        let Checkpoint { last, counts, .. } = &self.checkpoint;
         match output {
-            Output::Json => json(tally, *last, complete),
-            Output::Table if complete => sentence(tally),
+            Output::Json => json(counts, *last, complete),
+            Output::Table if complete => sentence(counts),
             Output::Table => String::new(),
         }
     }
 
     /// What is handed over of a delivery; `None` when it is to be skipped, which is counted.
-    fn pack(&mut self, delivery: StoredDelivery) -> Option<Parcel> {
+    fn pack(&mut self, delivery: StoredDelivery) -> Option<StoredEvent> {
         if delivery.duplicate_of.is_some() && !self.with_duplicates {
-            self.checkpoint.tally.duplicates += 1;
+            self.checkpoint.counts.duplicates += 1;
             return None;
         }
         if delivery.kind == doctor::KIND && !self.with_doctors {
-            self.checkpoint.tally.doctor += 1;
+            self.checkpoint.counts.doctor += 1;
             return None;
         }
         let StoredDelivery { id, received_at, body, .. } = delivery;
         if body.is_none() {
-            self.checkpoint.tally.undecodable += 1;
+            self.checkpoint.counts.undecodable += 1;
         }
-        body.map(|body| Parcel { id, received_at, body })
+        body.map(|body| StoredEvent { id, received_at, body })
     }
 }
 
@@ -287,30 +287,30 @@ async fn unless<T>(interrupted: Pin<&mut impl Future<Output = ()>>, something: i
 }
 
 /// What was done, for people.
-fn sentence(tally: &Tally) -> String {
-    let duplicates = match tally.duplicates {
+fn sentence(counts: &Counts) -> String {
+    let duplicates = match counts.duplicates {
         1 => "1 duplicate".to_owned(),
         number => format!("{number} duplicates"),
     };
     let reasons = [
-        (tally.duplicates, duplicates),
-        (tally.undecodable, format!("{} undecodable", tally.undecodable)),
-        (tally.doctor, format!("{} of hooks doctor", tally.doctor)),
+        (counts.duplicates, duplicates),
+        (counts.undecodable, format!("{} undecodable", counts.undecodable)),
+        (counts.doctor, format!("{} of hooks doctor", counts.doctor)),
     ];
     let reasons: Vec<String> =
         reasons.into_iter().filter(|(number, _)| *number > 0).map(|(_, reason)| reason).collect();
-    let handed_over = text::events(tally.handed_over);
-    match tally.duplicates + tally.undecodable + tally.doctor {
+    let handed_over = text::events(counts.handed_over);
+    match counts.duplicates + counts.undecodable + counts.doctor {
         0 => format!("{handed_over} handed over\n"),
         skipped => format!("{handed_over} handed over, {skipped} skipped ({})\n", reasons.join(", ")),
     }
 }
 
 /// What was done, for programs. What is there once stays there, under the same name.
-fn json(tally: &Tally, last: Option<EventId>, complete: bool) -> String {
+fn json(counts: &Counts, last: Option<EventId>, complete: bool) -> String {
     let summary = json!({
-        "handed_over": tally.handed_over,
-        "skipped": { "duplicates": tally.duplicates, "undecodable": tally.undecodable, "doctor": tally.doctor },
+        "handed_over": counts.handed_over,
+        "skipped": { "duplicates": counts.duplicates, "undecodable": counts.undecodable, "doctor": counts.doctor },
         "last": last.map(|id| id.to_string()),
         "complete": complete,
     });
@@ -363,14 +363,14 @@ mod tests {
 
     #[test]
     fn what_was_done_is_said_in_a_sentence() {
-        let tally = |handed_over, duplicates, undecodable| Tally { handed_over, duplicates, undecodable, doctor: 0 };
-        for (tally, expected) in [
-            (tally(0, 0, 0), "0 events handed over\n"),
-            (tally(1, 1, 0), "1 event handed over, 1 skipped (1 duplicate)\n"),
-            (tally(2, 0, 3), "2 events handed over, 3 skipped (3 undecodable)\n"),
-            (tally(2, 2, 3), "2 events handed over, 5 skipped (2 duplicates, 3 undecodable)\n"),
+        let counts = |handed_over, duplicates, undecodable| Counts { handed_over, duplicates, undecodable, doctor: 0 };
+        for (counts, expected) in [
+            (counts(0, 0, 0), "0 events handed over\n"),
+            (counts(1, 1, 0), "1 event handed over, 1 skipped (1 duplicate)\n"),
+            (counts(2, 0, 3), "2 events handed over, 3 skipped (3 undecodable)\n"),
+            (counts(2, 2, 3), "2 events handed over, 5 skipped (2 duplicates, 3 undecodable)\n"),
         ] {
-            assert_eq!(sentence(&tally), expected);
+            assert_eq!(sentence(&counts), expected);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         human_time::{ago, to_the_second},
         json, print, tables, text,
     },
-    target::{Choice, Target},
+    target::{Target, TargetArgs},
 };
 
 /// How many states are read at once.
@@ -26,7 +26,7 @@ pub struct StateOf {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     entity: String,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show it. As json it is an object on one line.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -45,7 +45,7 @@ pub struct States {
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show them. As json each is an object on a line of its own.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,

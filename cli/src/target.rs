@@ -18,7 +18,7 @@ use shared::{Causes, WebhookUrl};
 use store::{Reader, RegistrationLedger, Settings};
 
 use crate::{
-    call::Caller,
+    local_functions::LocalFunctions,
     output::shell::quoted,
     project::{Project, Run},
 };
@@ -31,7 +31,7 @@ const REQUEST: Duration = Duration::from_secs(10);
 
 /// How a person names it.
 #[derive(Args, Clone, Default)]
-pub struct Choice {
+pub struct TargetArgs {
     /// The deployed stack; else the local run that `hooks dev` has up.
     #[arg(long, global = true, value_name = "NAME")]
     stack: Option<String>,
@@ -46,7 +46,7 @@ pub struct Choice {
 /// What of it these commands need.
 pub struct Target {
     /// How it was named.
-    pub choice: Choice,
+    pub choice: TargetArgs,
     /// The webhook with its token, of the local run alone: the token of a stack is not ours to know.
     pub webhook: Option<WebhookUrl>,
     /// The webhook's address, without the token.
@@ -78,7 +78,7 @@ pub struct Queues {
 
 /// The function sync.
 enum Sync {
-    Local(Caller),
+    Local(LocalFunctions),
     Deployed { lambda: aws_sdk_lambda::Client, name: String },
 }
 
@@ -87,7 +87,7 @@ impl Target {
     ///
     /// # Errors
     /// When no local run is up, or the stack cannot be found.
-    pub async fn find(choice: Choice) -> Result<Self> {
+    pub async fn find(choice: TargetArgs) -> Result<Self> {
         match choice.stack() {
             None => Self::of_local_run(Project::find()?.running("--stack")?),
             Some(stack) => Self::of_stack(&Stack::describe(stack, &aws(&choice).await?).await?, &choice),
@@ -101,7 +101,7 @@ impl Target {
     pub fn of_local_run(run: Run) -> Result<Self> {
         let dynamodb = emulators::dynamodb::client(&run.dynamodb);
         Ok(Self {
-            choice: Choice::default(),
+            choice: TargetArgs::default(),
             webhook: Some(WebhookUrl::parse(&run.webhook).context("the URL of the webhook")?),
             address: run.address,
             partner_api: run.partner_api,
@@ -114,7 +114,7 @@ impl Target {
                 fallback: run.fallback_queue,
                 dead_letter: run.dead_letter_queue,
             },
-            sync: Sync::Local(Caller::at(run.functions)),
+            sync: Sync::Local(LocalFunctions::at(run.functions)),
         })
     }
 
@@ -122,7 +122,7 @@ impl Target {
     ///
     /// # Errors
     /// When it is not of this project, or its deployment has not come to an end.
-    pub fn of_stack(stack: &Stack, choice: &Choice) -> Result<Self> {
+    pub fn of_stack(stack: &Stack, choice: &TargetArgs) -> Result<Self> {
         let dynamodb = aws_sdk_dynamodb::Client::new(&stack.aws);
         let address = stack.output("WebhookUrl")?.to_owned();
         let events_table = stack.output("EventsTableName")?;
@@ -149,7 +149,7 @@ impl Target {
         })
     }
 
-    /// Calls sync, and gives its answer as it came; [`crate::call::read_answer`] reads it.
+    /// Calls sync, and gives its answer as it came; [`crate::local_functions::read_answer`] reads it.
     ///
     /// # Errors
     /// When it does not answer.
@@ -162,7 +162,7 @@ impl Target {
     }
 }
 
-impl Choice {
+impl TargetArgs {
     /// The stack that is named; `None` is the local run. The program ends when only what goes with a stack is named.
     pub fn stack(&self) -> Option<&str> {
         // Not by `requires`, for which both would have to be on the same side of the command's name.
@@ -194,10 +194,10 @@ impl Stack {
     /// Has it described.
     ///
     /// # Errors
-    /// When there is none of that name, or AWS does not answer: a [`Refusal`].
+    /// When there is none of that name, or AWS does not answer: a [`AwsError`].
     pub async fn describe(name: &str, aws: &SdkConfig) -> Result<Self> {
         let described = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name).send().await;
-        let described = described.map_err(|error| Refusal::of(&format!("stack {name}"), &error))?;
+        let described = described.map_err(|error| AwsError::of(&format!("stack {name}"), &error))?;
         let described = described.stacks.unwrap_or_default().into_iter().next();
         let described = described.with_context(|| format!("there is no stack {name}"))?;
         Ok(Self { name: name.to_owned(), described, aws: aws.clone() })
@@ -245,7 +245,7 @@ impl Stack {
 /// When it does not answer.
 pub async fn invoke(lambda: &aws_sdk_lambda::Client, name: &str, event: &Value) -> Result<String> {
     let answer = lambda.invoke().function_name(name).payload(event.to_string().into_bytes().into()).send().await;
-    let answer = answer.map_err(|error| Refusal::of(&format!("the function {name}"), &error))?;
+    let answer = answer.map_err(|error| AwsError::of(&format!("the function {name}"), &error))?;
     let payload = answer.payload().map(|payload| payload.as_ref().to_vec()).unwrap_or_default();
     Ok(String::from_utf8(payload)?)
 }
@@ -258,14 +258,14 @@ fn settings(events_table: String, sealed_table: String, window: &str, retention:
 
 /// What AWS has said, if it has answered, else what kept it from answering.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct AwsError {
     what: String,
     /// The name of the error, if it has answered.
     pub code: Option<String>,
     message: String,
 }
 
-impl Refusal {
+impl AwsError {
     /// From the error of a call about something.
     pub fn of(what: &str, error: &(impl ProvideErrorMetadata + Error + 'static)) -> Self {
         let (code, message) = match (error.code(), error.message()) {
@@ -276,7 +276,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, code, message } = self;
         match code {
@@ -286,14 +286,14 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl Error for Refusal {}
+impl Error for AwsError {}
 
 /// The SDK as the AWS CLI is configured: by the environment, the files in `~/.aws`, and whatever they lead to.
 ///
 /// # Errors
 /// When no region is named anywhere.
 #[expect(clippy::disallowed_methods, reason = "a person's credentials can be anywhere")]
-pub async fn aws(choice: &Choice) -> Result<SdkConfig> {
+pub async fn aws(choice: &TargetArgs) -> Result<SdkConfig> {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     // How long a connection may take the SDK limits by itself, to 3 s.
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST).build();
@@ -321,13 +321,13 @@ mod tests {
 
     #[test]
     fn a_choice_is_made_again_by_its_arguments() {
-        let choice = |profile: Option<&str>| Choice {
+        let choice = |profile: Option<&str>| TargetArgs {
             stack: Some("hooks".to_owned()),
             region: None,
             profile: profile.map(str::to_owned),
         };
         assert_eq!(choice(None).arguments(), " --stack hooks");
         assert_eq!(choice(Some("my profile")).arguments(), " --stack hooks --profile 'my profile'");
-        assert_eq!(Choice::default().arguments(), "");
+        assert_eq!(TargetArgs::default().arguments(), "");
     }
 }

@@ -12,11 +12,11 @@ use shared::{Timestamp, WebhookUrl};
 use store::{Change, Listing, Order, RegistrationLedger};
 
 use crate::{
-    call::read_answer,
     consent::Consent,
+    local_functions::read_answer,
     output::{Output, human_time, print, text},
-    status::Status,
-    target::{Choice, Target},
+    registration_status::RegistrationStatus,
+    target::{Target, TargetArgs},
 };
 
 /// What `plan` ends with when something would be set. 1 is a failure, and 2 a command line that cannot be read.
@@ -76,7 +76,7 @@ enum Command {
 #[derive(Args)]
 struct On {
     #[command(flatten)]
-    target: Choice,
+    target: TargetArgs,
     /// How to show it. As json it is the function's own answer, on one line; status has an object of its own.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -128,8 +128,8 @@ async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, outp
     let now = Timestamp::from(SystemTime::now());
     let since = now.minus(since);
     let registration = ledger.read().await?;
-    let changes = changes_since(ledger, Status::start(&registration, since)).await?;
-    let status = Status::new(registration, changes, since..now, limit);
+    let changes = changes_since(ledger, RegistrationStatus::start(&registration, since)).await?;
+    let status = RegistrationStatus::new(registration, changes, since..now, limit);
     print(&match output {
         Output::Json => format!("{}\n", status.json()),
         Output::Table => status.to_string(),

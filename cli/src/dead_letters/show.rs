@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::{Timestamp, TokenCheck};
 
-use super::letter::{Call, Letter};
+use super::dead_letter::{DeadLetter, DecodedDelivery};
 use crate::output::{
     human_time::{ago, to_the_second},
     json,
@@ -33,47 +33,48 @@ struct Message<'a> {
 }
 
 /// The messages as a table, one a line.
-pub fn table(letters: &[Letter]) -> Table {
+pub fn table(dead_letters: &[DeadLetter]) -> Table {
     let mut table = Table::new();
     let header = ["message id", "event id", "received", "kind", "entity", "receives", "bytes"];
     table.load_style(UTF8_FULL_CONDENSED).set_header(header);
-    for letter in letters {
-        let of_call = |fact: fn(&Call) -> String| letter.content.as_ref().map(fact).unwrap_or_default();
+    for dead_letter in dead_letters {
+        let of_delivery =
+            |fact: fn(&DecodedDelivery) -> String| dead_letter.content.as_ref().map(fact).unwrap_or_default();
         table.add_row([
-            plain(&letter.message_id),
-            of_call(|call| call.received.id.to_string()),
-            of_call(|call| to_the_second(call.received.received_at)),
-            of_call(|call| plain(&call.kind())),
-            of_call(|call| plain(call.entity().as_str())),
-            letter.receives.map(|receives| receives.to_string()).unwrap_or_default(),
-            letter.message_bytes.to_string(),
+            plain(&dead_letter.message_id),
+            of_delivery(|delivery| delivery.received.id.to_string()),
+            of_delivery(|delivery| to_the_second(delivery.received.received_at)),
+            of_delivery(|delivery| plain(&delivery.kind())),
+            of_delivery(|delivery| plain(delivery.entity().as_str())),
+            dead_letter.receives.map(|receives| receives.to_string()).unwrap_or_default(),
+            dead_letter.message_bytes.to_string(),
         ]);
     }
     table
 }
 
 /// Everything about a message, for people.
-pub fn in_full(letter: &Letter) -> String {
-    let mut lines = vec![("message id", plain(&letter.message_id))];
-    lines.extend(letter.receives.map(|receives| ("receives", receives.to_string())));
-    lines.push(("message", format!("{} bytes", letter.message_bytes)));
+pub fn in_full(dead_letter: &DeadLetter) -> String {
+    let mut lines = vec![("message id", plain(&dead_letter.message_id))];
+    lines.extend(dead_letter.receives.map(|receives| ("receives", receives.to_string())));
+    lines.push(("message", format!("{} bytes", dead_letter.message_bytes)));
     let mut body = String::new();
-    match &letter.content {
+    match &dead_letter.content {
         Err(cause) => lines.push(("cause", cause.to_string())),
-        Ok(call) => {
-            let received = &call.received;
+        Ok(delivery) => {
+            let received = &delivery.received;
             let since = ago(received.received_at, Timestamp::from(SystemTime::now()));
             lines.extend([
                 ("event id", received.id.to_string()),
                 ("received", format!("{} ({since})", received.received_at)),
-                ("kind", plain(&call.kind())),
-                ("entity", plain(call.entity().as_str())),
+                ("kind", plain(&delivery.kind())),
+                ("entity", plain(delivery.entity().as_str())),
                 ("source ip", received.source_ip.to_string()),
                 ("request id", plain(&received.request_id)),
-                ("token", token(call).to_owned()),
+                ("token", token(delivery).to_owned()),
                 ("body", format!("{} bytes", received.body.len())),
             ]);
-            match &call.decoded {
+            match &delivery.decoded {
                 Ok(event) => body = format!("\n{}\n", shared::json::pretty(&event.body)),
                 Err(cause) => lines.push(("cause", cause.to_string())),
             }
@@ -86,34 +87,34 @@ pub fn in_full(letter: &Letter) -> String {
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub fn json(letter: &Letter) -> serde_json::Result<String> {
+pub fn json(dead_letter: &DeadLetter) -> serde_json::Result<String> {
     let of_message = Message {
-        message_id: &letter.message_id,
-        message_bytes: letter.message_bytes,
-        receives: letter.receives,
+        message_id: &dead_letter.message_id,
+        message_bytes: dead_letter.message_bytes,
+        receives: dead_letter.receives,
         ..Message::default()
     };
-    let call = match &letter.content {
+    let delivery = match &dead_letter.content {
         Err(cause) => return json::line(&Message { cause: Some(cause.to_string()), ..of_message }),
-        Ok(call) => call,
+        Ok(delivery) => delivery,
     };
     json::line(&Message {
-        id: Some(call.received.id.to_string()),
-        received_at: Some(call.received.received_at.to_string()),
-        kind: Some(call.kind()),
-        entity: Some(call.entity().to_string()),
-        source_ip: Some(call.received.source_ip.to_string()),
-        request_id: Some(&call.received.request_id),
-        token: Some(token(call)),
-        body: call.decoded.as_ref().ok().map(|event| shared::json::embedded(&event.body)),
-        body_bytes: Some(call.received.body.len()),
-        cause: call.decoded.as_ref().err().map(ToString::to_string),
+        id: Some(delivery.received.id.to_string()),
+        received_at: Some(delivery.received.received_at.to_string()),
+        kind: Some(delivery.kind()),
+        entity: Some(delivery.entity().to_string()),
+        source_ip: Some(delivery.received.source_ip.to_string()),
+        request_id: Some(&delivery.received.request_id),
+        token: Some(token(delivery)),
+        body: delivery.decoded.as_ref().ok().map(|event| shared::json::embedded(&event.body)),
+        body_bytes: Some(delivery.received.body.len()),
+        cause: delivery.decoded.as_ref().err().map(ToString::to_string),
         ..of_message
     })
 }
 
-fn token(call: &Call) -> &'static str {
-    match call.token {
+fn token(delivery: &DecodedDelivery) -> &'static str {
+    match delivery.token {
         TokenCheck::Accepted => "accepted",
         TokenCheck::Pending(_) => "pending",
     }

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use emulators::sqs::{self, Sqs};
 use tokio::task::JoinHandle;
 
-use crate::call::Caller;
+use crate::local_functions::LocalFunctions;
 
 /// How long to wait before an empty queue is looked at again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -13,7 +13,7 @@ pub struct EventSource(JoinHandle<()>);
 
 impl EventSource {
     /// Starts to look at the queue.
-    pub fn start(queue: Arc<Sqs>, functions: Caller) -> Self {
+    pub fn start(queue: Arc<Sqs>, functions: LocalFunctions) -> Self {
         Self(tokio::spawn(async move {
             loop {
                 let taken = queue.take();

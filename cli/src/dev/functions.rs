@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{build::forget_cargo_run, cargo_lambda::CargoLambda};
-use crate::{call::Caller, from_here, project::Project};
+use crate::{from_here, local_functions::LocalFunctions, project::Project};
 
 /// How long `cargo lambda watch` may take to listen.
 const START: Duration = Duration::from_secs(60);
@@ -93,8 +93,8 @@ impl Functions {
     }
 
     /// What calls them.
-    pub fn caller(&self) -> Caller {
-        Caller::at(self.address)
+    pub fn caller(&self) -> LocalFunctions {
+        LocalFunctions::at(self.address)
     }
 
     /// When they end by themselves: with what.

@@ -8,11 +8,12 @@ use shared::{EventId, Secret, WebhookToken, WebhookUrl};
 use store::Reader;
 use tokio::time::sleep;
 
-use super::finding::Finding;
+use super::report::Finding;
 use crate::{
-    call::read_answer,
-    doctor, send,
-    target::{Refusal, Stack, invoke},
+    doctor,
+    local_functions::read_answer,
+    send,
+    target::{AwsError, Stack, invoke},
 };
 
 /// How long an acknowledged event may take until it can be read: it may have gone through the fallback queue.
@@ -22,7 +23,7 @@ const ARRIVAL: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(200);
 
 /// Where events come in.
-pub enum Entrance {
+pub enum Endpoint {
     /// The URL that the local run has registered.
     Local { webhook: WebhookUrl },
     /// The function itself, as the gateway lets in nobody but the provider.
@@ -36,7 +37,7 @@ pub enum Entrance {
     },
 }
 
-impl Entrance {
+impl Endpoint {
     /// That of a stack.
     ///
     /// # Errors
@@ -73,7 +74,7 @@ impl Entrance {
 /// The token that is accepted now.
 async fn token(secrets: &aws_sdk_secretsmanager::Client, secret: &str) -> Result<WebhookToken> {
     let answer = secrets.get_secret_value().secret_id(secret).send().await;
-    let answer = answer.map_err(|error| Refusal::of("the webhook's token", &error))?;
+    let answer = answer.map_err(|error| AwsError::of("the webhook's token", &error))?;
     let token = answer.secret_string().context("the secret of the webhook's token holds no text")?;
     WebhookToken::new(Secret::new(token)).context("the secret of the webhook's token")
 }
@@ -110,12 +111,12 @@ fn as_the_gateway(token: &WebhookToken, source_ip: &str, body: &str) -> Value {
 }
 
 /// Sends a harmless event, and reads it back. `on` are the arguments that name the stack.
-pub async fn check(entrance: &Entrance, reader: &Reader, on: &str) -> Finding {
-    let log = match entrance {
-        Entrance::Local { .. } => "tail target/hooks/functions.log, to see the cause".to_owned(),
-        Entrance::Deployed { receiver, .. } => format!("aws logs tail /aws/lambda/{receiver}, to see the cause"),
+pub async fn check(endpoint: &Endpoint, reader: &Reader, on: &str) -> Finding {
+    let log = match endpoint {
+        Endpoint::Local { .. } => "tail target/hooks/functions.log, to see the cause".to_owned(),
+        Endpoint::Deployed { receiver, .. } => format!("aws logs tail /aws/lambda/{receiver}, to see the cause"),
     };
-    let id = match acknowledged(entrance).await {
+    let id = match acknowledged(endpoint).await {
         Ok(id) => id,
         Err(error) => return Finding::fail(format!("{error:#}"), log),
     };
@@ -139,12 +140,12 @@ pub async fn check(entrance: &Entrance, reader: &Reader, on: &str) -> Finding {
     }
 }
 
-async fn acknowledged(entrance: &Entrance) -> Result<EventId> {
+async fn acknowledged(endpoint: &Endpoint) -> Result<EventId> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).context("no random bytes")?;
     // It makes the body another one each time, so that it is no duplicate.
     let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (status, answer) = entrance.send(json!({ "event": doctor::KIND, "random": random }).to_string()).await?;
+    let (status, answer) = endpoint.send(json!({ "event": doctor::KIND, "random": random }).to_string()).await?;
     if status != 200 {
         bail!("the receiver has answered {status} {answer}");
     }

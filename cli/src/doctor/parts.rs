@@ -5,15 +5,15 @@ use aws_sdk_dynamodb::types::TableStatus;
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
 use aws_sdk_sqs::types::QueueAttributeName;
 
-use super::finding::Finding;
+use super::report::Finding;
 use crate::{
-    call::Caller,
-    target::{Queues, Refusal, Stack, Target},
+    local_functions::LocalFunctions,
+    target::{AwsError, Queues, Stack, Target},
 };
 
 /// Where the functions are.
 pub enum Functions {
-    Local(Caller),
+    Local(LocalFunctions),
     Deployed { lambda: aws_sdk_lambda::Client, names: [String; 3] },
 }
 
@@ -30,19 +30,19 @@ impl Functions {
 }
 
 /// Whether DynamoDB answers, and both tables can be used.
-pub async fn tables(target: &Target, mend: &str) -> Finding {
+pub async fn tables(target: &Target, fix: &str) -> Finding {
     let tables = [&target.settings.events_table, &target.settings.sealed_table];
     for name in tables {
         let described = match target.dynamodb.describe_table().table_name(name).send().await {
             Ok(described) => described,
-            Err(error) => return Finding::fail(Refusal::of(&format!("the table {name}"), &error).to_string(), mend),
+            Err(error) => return Finding::fail(AwsError::of(&format!("the table {name}"), &error).to_string(), fix),
         };
         let status = described.table().and_then(|table| table.table_status());
         // While it is updated, it can be used.
         if !matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {
             return Finding::fail(
                 format!("the table {name} is {}", status.map_or("not known", TableStatus::as_str)),
-                mend,
+                fix,
             );
         }
     }
@@ -50,16 +50,16 @@ pub async fn tables(target: &Target, mend: &str) -> Finding {
 }
 
 /// Whether the functions can be called.
-pub async fn functions(functions: &Functions, mend: &str) -> Finding {
+pub async fn functions(functions: &Functions, fix: &str) -> Finding {
     match functions {
         Functions::Local(caller) => match caller.is_up().await {
             Ok(()) => Finding::ok("they can be called"),
-            Err(error) => Finding::fail(format!("{error:#}"), mend),
+            Err(error) => Finding::fail(format!("{error:#}"), fix),
         },
         Functions::Deployed { lambda, names } => {
             for name in names {
                 if let Some(fault) = fault_of(lambda, name).await {
-                    return Finding::fail(format!("the function {name}: {fault}"), mend);
+                    return Finding::fail(format!("the function {name}: {fault}"), fix);
                 }
             }
             Finding::ok(names.join(", "))
@@ -70,7 +70,7 @@ pub async fn functions(functions: &Functions, mend: &str) -> Finding {
 async fn fault_of(lambda: &aws_sdk_lambda::Client, name: &str) -> Option<String> {
     let configuration = match lambda.get_function_configuration().function_name(name).send().await {
         Ok(configuration) => configuration,
-        Err(error) => return Some(Refusal::of("its configuration", &error).to_string()),
+        Err(error) => return Some(AwsError::of("its configuration", &error).to_string()),
     };
     // Lambda puts a function to sleep that is not called for weeks, and wakes it with the next call.
     let state = configuration.state().filter(|state| !matches!(state, State::Active | State::Inactive));
@@ -80,26 +80,26 @@ async fn fault_of(lambda: &aws_sdk_lambda::Client, name: &str) -> Option<String>
 }
 
 /// Whether something waits to be recorded. It will be, but while DynamoDB can be used the queue should be empty.
-pub async fn fallback_queue(queues: &Queues, mend: &str) -> Finding {
+pub async fn fallback_queue(queues: &Queues, fix: &str) -> Finding {
     match waiting(queues, &queues.fallback).await {
         Ok(0) => Finding::ok("empty"),
         Ok(number) => Finding::warn(
             format!("{} to be recorded", messages(number)),
             "wait until redrive has recorded them; when they get no fewer, see docs/runbook.md",
         ),
-        Err(refusal) => Finding::fail(refusal.to_string(), mend),
+        Err(refusal) => Finding::fail(refusal.to_string(), fix),
     }
 }
 
 /// Whether something could not be recorded. `on` are the arguments that name the stack.
-pub async fn dead_letter_queue(queues: &Queues, on: &str, mend: &str) -> Finding {
+pub async fn dead_letter_queue(queues: &Queues, on: &str, fix: &str) -> Finding {
     match waiting(queues, &queues.dead_letter).await {
         Ok(0) => Finding::ok("empty"),
         Ok(number) => Finding::warn(
             format!("{} that could not be recorded", messages(number)),
             format!("cargo hooks dlq list{on}"),
         ),
-        Err(refusal) => Finding::fail(refusal.to_string(), mend),
+        Err(refusal) => Finding::fail(refusal.to_string(), fix),
     }
 }
 
@@ -108,11 +108,11 @@ fn messages(number: u64) -> String {
 }
 
 /// How many messages are in a queue, those in work included.
-async fn waiting(queues: &Queues, queue: &str) -> Result<u64, Refusal> {
+async fn waiting(queues: &Queues, queue: &str) -> Result<u64, AwsError> {
     let counts =
         [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
     let asked = queues.sqs.get_queue_attributes().queue_url(queue).set_attribute_names(Some(counts.to_vec()));
-    let answer = asked.send().await.map_err(|error| Refusal::of("the queue", &error))?;
+    let answer = asked.send().await.map_err(|error| AwsError::of("the queue", &error))?;
     let count = |name| answer.attributes().and_then(|attributes| attributes.get(name)?.parse::<u64>().ok());
     Ok(counts.iter().filter_map(count).sum())
 }

@@ -6,9 +6,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use shared::Timestamp;
 
-use super::finding::Finding;
+use super::report::Finding;
 use crate::{
-    call::read_answer,
+    local_functions::read_answer,
     output::human_time::{ago, to_the_second},
     target::Target,
 };

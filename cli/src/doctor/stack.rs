@@ -5,8 +5,8 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use shared::Causes;
 
-use super::finding::{Finding, Sheet};
-use crate::target::{self, Choice, Refusal, Stack};
+use super::report::{Finding, Report};
+use crate::target::{self, AwsError, Stack, TargetArgs};
 
 /// What AWS answers to credentials whose time is over.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
@@ -24,33 +24,33 @@ const UNKNOWN: [&str; 5] = [
 ///
 /// # Errors
 /// When what is found cannot be written.
-pub async fn reach(sheet: &mut Sheet, name: &str, choice: &Choice) -> Result<Option<Stack>> {
+pub async fn reach(report: &mut Report, name: &str, choice: &TargetArgs) -> Result<Option<Stack>> {
     let aws = match target::aws(choice).await {
         Ok(aws) => aws,
         Err(error) => {
-            sheet.note("region", Finding::fail(format!("{error:#}"), "export AWS_REGION=<region>"))?;
+            report.note("region", Finding::fail(format!("{error:#}"), "export AWS_REGION=<region>"))?;
             for what in ["credentials", "stack"] {
-                sheet.note(what, Finding::skip("the region is not known"))?;
+                report.note(what, Finding::skip("the region is not known"))?;
             }
             return Ok(None);
         }
     };
-    sheet.note("region", Finding::ok(aws.region().map(ToString::to_string).unwrap_or_default()))?;
+    report.note("region", Finding::ok(aws.region().map(ToString::to_string).unwrap_or_default()))?;
     if let Some(fault) = credentials_fault(&aws).await {
-        sheet.note("credentials", fault)?;
-        sheet.note("stack", Finding::skip("there are no credentials"))?;
+        report.note("credentials", fault)?;
+        report.note("stack", Finding::skip("there are no credentials"))?;
         return Ok(None);
     }
     match Stack::describe(name, &aws).await {
         Ok(stack) => {
-            sheet.note("credentials", Finding::ok("AWS takes them"))?;
+            report.note("credentials", Finding::ok("AWS takes them"))?;
             Ok(Some(stack))
         }
         Err(error) => {
-            let code = error.downcast_ref::<Refusal>().and_then(|refusal| refusal.code.as_deref());
+            let code = error.downcast_ref::<AwsError>().and_then(|refusal| refusal.code.as_deref());
             let (credentials, stack) = judge(code, &format!("{error:#}"));
-            sheet.note("credentials", credentials)?;
-            sheet.note("stack", stack)?;
+            report.note("credentials", credentials)?;
+            report.note("stack", stack)?;
             Ok(None)
         }
     }
@@ -58,18 +58,18 @@ pub async fn reach(sheet: &mut Sheet, name: &str, choice: &Choice) -> Result<Opt
 
 /// What is wrong with the credentials before AWS has seen them.
 async fn credentials_fault(aws: &SdkConfig) -> Option<Finding> {
-    const MEND: &str = "aws configure, or aws sso login";
+    const FIX: &str = "aws configure, or aws sso login";
     let Some(provider) = aws.credentials_provider() else {
-        return Some(Finding::fail("there are none", MEND));
+        return Some(Finding::fail("there are none", FIX));
     };
     let error = provider.provide_credentials().await.err()?;
     // After the first line comes everywhere that was looked.
     let message = Causes(&error).to_string();
     let first = message.lines().next().unwrap_or_default();
-    Some(Finding::fail(first.trim_end_matches(" Attempted:"), MEND))
+    Some(Finding::fail(first.trim_end_matches(" Attempted:"), FIX))
 }
 
-/// What the answer to a question for the stack says of the credentials, and of the stack.
+/// What the answer to a request for the stack says of the credentials, and of the stack.
 fn judge(code: Option<&str>, message: &str) -> (Finding, Finding) {
     match code {
         Some(code) if EXPIRED.contains(&code) => (
@@ -100,17 +100,17 @@ fn judge(code: Option<&str>, message: &str) -> (Finding, Finding) {
 
 /// How its last deployment ended.
 pub fn status(stack: &Stack) -> Finding {
-    const MEND: &str = "aws cloudformation describe-stack-events, to see the cause; then sam build && sam deploy";
+    const FIX: &str = "aws cloudformation describe-stack-events, to see the cause; then sam build && sam deploy";
     let status = stack.status();
     match status {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Finding::ok(status),
         "UPDATE_ROLLBACK_COMPLETE" => {
-            Finding::warn(format!("{status}: the last deployment failed and was undone"), MEND)
+            Finding::warn(format!("{status}: the last deployment failed and was undone"), FIX)
         }
         _ if status.ends_with("_IN_PROGRESS") => {
             Finding::warn(format!("{status}: a deployment is going on"), "wait for its end, and try again")
         }
-        _ => Finding::fail(status, MEND),
+        _ => Finding::fail(status, FIX),
     }
 }
 
@@ -131,10 +131,10 @@ mod tests {
             (None, ["skip", "fail"]),
         ] {
             let (credentials, stack) = judge(code, "message");
-            let mut sheet = Sheet::new(Output::Json);
-            sheet.note("credentials", credentials).unwrap();
-            sheet.note("stack", stack).unwrap();
-            let lines: Value = serde_json::from_str(&sheet.json().unwrap()).unwrap();
+            let mut report = Report::new(Output::Json);
+            report.note("credentials", credentials).unwrap();
+            report.note("stack", stack).unwrap();
+            let lines: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
             assert_eq!(json!([lines[0]["verdict"], lines[1]["verdict"]]), json!(verdicts), "{code:?}");
         }
     }

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::finding::Finding;
+use super::report::Finding;
 use crate::{dev::cargo_lambda::CargoLambda, project::Project};
 
 /// Cargo, which builds the functions.
@@ -44,11 +44,11 @@ pub async fn sam() -> Finding {
 
 /// The AWS CLI 2, which puts the credentials into their secret.
 pub async fn aws() -> Finding {
-    const MEND: &str = "see https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html";
+    const FIX: &str = "see https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html";
     match version(Command::new("aws").arg("--version")).await {
         Some(version) if version.starts_with("aws-cli/2.") => Finding::ok(version),
-        Some(version) => Finding::warn(format!("{version}; to deploy, version 2 is needed"), MEND),
-        None => Finding::warn("not found; only to deploy is it needed", MEND),
+        Some(version) => Finding::warn(format!("{version}; to deploy, version 2 is needed"), FIX),
+        None => Finding::warn("not found; only to deploy is it needed", FIX),
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{App, Shown};
-use crate::{call::read_answer, output::text::plain, project::Project, samples, send};
+use crate::{local_functions::read_answer, output::text::plain, project::Project, samples, send};
 
 /// What an action came to.
 pub struct Notice {

@@ -66,8 +66,8 @@ struct Choice {
 pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
     let now = now();
     let filter = asked.read()?;
-    let question = filter.question(shown.target.reader.clone(), now)?;
-    let found = filter.page(&question).await?;
+    let query = filter.query(shown.target.reader.clone(), now)?;
+    let found = filter.page(&query).await?;
     let is_live = filter.is_live();
     let is_first = asked.after.is_empty();
     let extent = match (is_first, &found.next) {
@@ -89,7 +89,7 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
         older: older(&asked, &found),
         is_first,
         live: is_live.then(|| asked.link("live", &newest)),
-        wider: (question.times.start > now.minus(longer)).then_some(wider),
+        wider: (query.times.start > now.minus(longer)).then_some(wider),
         samples: samples(&shown),
         asked,
     }))

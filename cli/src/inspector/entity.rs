@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     output::{shell::quoted, text::plain},
-    question::AHEAD,
+    query::AHEAD,
 };
 
 /// How many older deliveries are read to compare the last ones of a page with.

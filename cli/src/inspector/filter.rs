@@ -7,7 +7,7 @@ use store::{Cursor, Listing, Order, Reader, StoredDelivery};
 use super::{PAGE, body::pieces, layout::link, problem::Problem};
 use crate::{
     output::human_time::{Moment, moment},
-    question::{AHEAD, Of, Question},
+    query::{AHEAD, DeliveryFilter, DeliveryQuery},
 };
 
 /// How many deliveries are read at once to pick from.
@@ -34,7 +34,7 @@ pub struct Asked {
 
 /// The same, understood.
 pub struct Filter {
-    of: Of,
+    of: DeliveryFilter,
     /// In lower case.
     text: Option<String>,
     since: Moment,
@@ -60,7 +60,8 @@ impl Asked {
     pub fn read(&self) -> Result<Filter, Problem> {
         let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
         let time = |text: String| moment(&text).map_err(|fault| Problem::Unclear(format!("{text:?} is {fault}.")));
-        let of = Of { entity: given(&self.entity), reference: given(&self.reference), kind: given(&self.kind) };
+        let of =
+            DeliveryFilter { entity: given(&self.entity), reference: given(&self.reference), kind: given(&self.kind) };
         Ok(Filter {
             of,
             text: given(&self.text).map(|text| text.to_lowercase()),
@@ -70,7 +71,7 @@ impl Asked {
         })
     }
 
-    /// A link to the same question on another page, or from another place on.
+    /// A link to the same query on another page, or from another place on.
     pub fn link(&self, page: &str, after: &str) -> String {
         let Self { kind, entity, reference, text, since, until, .. } = self;
         link(
@@ -99,42 +100,42 @@ impl Filter {
         self.until.is_none() && self.after.is_none()
     }
 
-    /// The question that the store can answer.
+    /// The query that the store can answer.
     ///
     /// # Errors
     /// When it is about no time at all.
-    pub fn question(&self, reader: Reader, now: Timestamp) -> Result<Question, Problem> {
+    pub fn query(&self, reader: Reader, now: Timestamp) -> Result<DeliveryQuery, Problem> {
         let start = self.since.before(now);
         let end = self.until.map_or(now.plus(AHEAD), |until| until.before(now));
         if end <= start {
             return Err(Problem::Unclear("From is not before Until, which is now unless it is given.".to_owned()));
         }
-        Ok(Question::about(reader, self.of.clone(), start..end))
+        Ok(DeliveryQuery::new(reader, self.of.clone(), start..end))
     }
 
     /// Whether a delivery is asked for.
-    pub fn is_about(&self, question: &Question, delivery: &StoredDelivery) -> bool {
-        question.is_about(delivery) && self.text.as_ref().is_none_or(|text| has(delivery, text))
+    pub fn is_about(&self, query: &DeliveryQuery, delivery: &StoredDelivery) -> bool {
+        query.matches(delivery) && self.text.as_ref().is_none_or(|text| has(delivery, text))
     }
 
     /// A page of them.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn page(&self, question: &Question) -> Result<Found, Problem> {
-        let Of { entity, reference, kind } = &self.of;
+    pub async fn page(&self, query: &DeliveryQuery) -> Result<Found, Problem> {
+        let DeliveryFilter { entity, reference, kind } = &self.of;
         // An index has all others by themselves.
         let picks = self.text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
         // One more, to know whether there are more.
         let limit = if picks { READ_AT_ONCE } else { PAGE + 1 };
         let (order, after) = (Order::NewestFirst, self.after.clone());
-        let mut listing = Listing { times: question.times.clone(), order, after, limit };
+        let mut listing = Listing { times: query.times.clone(), order, after, limit };
         let (mut deliveries, mut read, mut searched) = (Vec::<StoredDelivery>::new(), 0, 0);
         loop {
-            let page = question.page(&listing).await?;
+            let page = query.page(&listing).await?;
             for delivery in page.items {
                 read += 1;
-                if !self.is_about(question, &delivery) {
+                if !self.is_about(query, &delivery) {
                     continue;
                 }
                 if deliveries.len() == usize::from(PAGE) {

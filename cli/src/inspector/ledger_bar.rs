@@ -3,7 +3,7 @@
 use shared::Timestamp;
 
 use super::layout::{Moment, roughly};
-use crate::status::{Held, Segment};
+use crate::registration_status::{Ownership, Segment};
 
 /// The length of the bar, in units of the drawing.
 const LENGTH: u64 = 1_000;
@@ -31,17 +31,17 @@ pub fn stretches(segments: &[Segment], now: Timestamp) -> Vec<Stretch> {
     let place =
         |time: Timestamp| u64::try_from(time.since(start).as_micros() * u128::from(LENGTH) / whole).unwrap_or(LENGTH);
     let stretch = |segment: &Segment| {
-        let (held, class) = match segment.held {
-            Held::Ours => ("ours", "ours"),
-            Held::NotOurs => ("not ours", "not-ours"),
-            Held::Unknown => ("unknown", "unknown"),
+        let (held, class) = match segment.ownership {
+            Ownership::Ours => ("ours", "ours"),
+            Ownership::NotOurs => ("not ours", "not-ours"),
+            Ownership::Unknown => ("unknown", "unknown"),
         };
         let (x, end) = (place(segment.times.start), place(segment.times.end));
-        let width = match segment.held {
-            Held::NotOurs => (end - x).max(LEAST),
+        let width = match segment.ownership {
+            Ownership::NotOurs => (end - x).max(LEAST),
             // A line as narrow as that looks like a fault of the drawing.
-            Held::Ours | Held::Unknown if end - x < LEAST / 2 => 0,
-            Held::Ours | Held::Unknown => end - x,
+            Ownership::Ours | Ownership::Unknown if end - x < LEAST / 2 => 0,
+            Ownership::Ours | Ownership::Unknown => end - x,
         };
         let (from, until) = (Moment::new(segment.times.start, now), Moment::new(segment.times.end, now));
         let lasted = roughly(segment.times.end.since(segment.times.start));

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     follow::{Follow, OVERLAP},
-    question::{Of, Question},
+    query::{DeliveryFilter, DeliveryQuery},
 };
 
 /// How often the table is looked at: each look costs read units on AWS.
@@ -84,7 +84,7 @@ impl Live {
     async fn look(self: Arc<Self>) {
         let start = now().minus(OVERLAP);
         let mut follow = Follow::new(start, start, BTreeSet::new());
-        let question = Question::about(self.reader.clone(), Of::default(), start..start);
+        let query = DeliveryQuery::new(self.reader.clone(), DeliveryFilter::default(), start..start);
         let mut looks = interval(self.every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut in_trouble = false;
@@ -99,7 +99,7 @@ impl Live {
                 tell(Update::Came(Arc::new(delivery)));
                 Ok(true)
             };
-            let looked = follow.look(&question, now(), came).await;
+            let looked = follow.look(&query, now(), came).await;
             match &looked {
                 Err(error) => tell(Update::Trouble(format!("{error:#}").into())),
                 Ok(_) if in_trouble => tell(Update::Recovered),
@@ -120,7 +120,7 @@ impl Live {
 /// One page that is open.
 struct Listener {
     filter: Filter,
-    question: Question,
+    query: DeliveryQuery,
     updates: broadcast::Receiver<Update>,
     /// What its page shows, the last one first.
     shown: Vec<StoredDelivery>,
@@ -137,11 +137,11 @@ pub async fn stream(State(shown): App, headers: HeaderMap, Query(asked): Query<A
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).to_owned();
     let filter = Asked { after: String::new(), ..asked }.read()?;
     let updates = shown.live.listen();
-    let question = filter.question(shown.target.reader.clone(), now())?;
-    let there = filter.page(&question).await?;
+    let query = filter.query(shown.target.reader.clone(), now())?;
+    let there = filter.page(&query).await?;
     let mut listener = Listener {
         filter,
-        question,
+        query,
         updates,
         shown: Vec::new(),
         has_more: false,
@@ -196,7 +196,7 @@ impl Listener {
         let place = self.shown.partition_point(|shown| shown.id > delivery.id);
         let is_there = self.shown.get(place).is_some_and(|shown| shown.id == delivery.id);
         let is_older = place == usize::from(PAGE);
-        if is_there || is_older || !self.filter.is_about(&self.question, delivery) {
+        if is_there || is_older || !self.filter.is_about(&self.query, delivery) {
             return;
         }
         self.shown.insert(place, delivery.clone());

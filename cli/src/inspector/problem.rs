@@ -14,7 +14,7 @@ pub enum Problem {
     NotFound(String),
     /// What was asked cannot be understood.
     Unclear(String),
-    /// It cannot be told, for a cause that is not in the question.
+    /// It cannot be told, for a cause that is not in the request.
     Failed(Error),
 }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     output::{human_time::minutes, text::plain},
-    status::{Status, Whereabouts},
+    registration_status::{RegistrationStatus, Whereabouts},
     webhook::changes_since,
 };
 
@@ -110,15 +110,15 @@ fn headline(whereabouts: &Whereabouts) -> &'static str {
 }
 
 /// The status for a time, with what came right before it.
-async fn read(shown: &Shown, start: Timestamp, now: Timestamp) -> Result<Status, Problem> {
+async fn read(shown: &Shown, start: Timestamp, now: Timestamp) -> Result<RegistrationStatus, Problem> {
     let ledger = &shown.target.ledger;
     let registration = ledger.read().await?;
-    let needed = Status::start(&registration, start);
+    let needed = RegistrationStatus::start(&registration, start);
     let mut changes = changes_since(ledger, needed).await?;
     let times = Timestamp::from_micros(0)..needed;
     let listing = Listing { times, order: Order::NewestFirst, after: None, limit: BEFORE };
     changes.extend(ledger.changes(&listing).await?.items);
-    Ok(Status::new(registration, changes, start..now, LISTED))
+    Ok(RegistrationStatus::new(registration, changes, start..now, LISTED))
 }
 
 impl Entry {

@@ -7,7 +7,7 @@ use store::{Recorded, Retried, StoreError, StoredDelivery};
 use crate::output::text::plain;
 
 /// What became of a quarantined delivery that was tried again.
-pub enum Outcome {
+pub enum RetryOutcome {
     /// What the store says.
     Tried(Retried),
     /// It is no longer in quarantine: it is this event.
@@ -16,7 +16,7 @@ pub enum Outcome {
     Unreadable(StoreError),
 }
 
-impl Outcome {
+impl RetryOutcome {
     /// The whole as JSON. What is there once stays there, under the same name.
     pub fn json(&self, id: &EventId) -> Value {
         let recorded = |outcome: &str, entity: &Entity, duplicate_of: Option<&EventId>| {
@@ -38,7 +38,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for RetryOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tried(Retried::Recorded { entity, recorded: Recorded::Duplicate { of } }) => {

@@ -22,12 +22,12 @@ pub struct Checkpoint {
     /// The event that was acknowledged last.
     pub last: Option<EventId>,
     /// What was done up to it.
-    pub tally: Tally,
+    pub counts: Counts,
 }
 
 /// How many events have been dealt with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct Counts {
     /// Acknowledged by the consumer.
     pub handed_over: u64,
     /// Not handed over because they repeat another.
@@ -45,13 +45,13 @@ struct Written {
     until: String,
     last: Option<String>,
     #[serde(flatten)]
-    tally: Tally,
+    counts: Counts,
 }
 
 impl Checkpoint {
     /// The start of a replay.
     pub fn start(times: Range<Timestamp>) -> Self {
-        Self { times, last: None, tally: Tally::default() }
+        Self { times, last: None, counts: Counts::default() }
     }
 
     fn write(&self) -> serde_json::Result<Vec<u8>> {
@@ -59,31 +59,31 @@ impl Checkpoint {
             since: self.times.start.to_string(),
             until: self.times.end.to_string(),
             last: self.last.map(|id| id.to_string()),
-            tally: self.tally,
+            counts: self.counts,
         })
     }
 
     fn read(text: &[u8]) -> Result<Self> {
-        let Written { since, until, last, tally } = serde_json::from_slice(text)?;
+        let Written { since, until, last, counts } = serde_json::from_slice(text)?;
         let last = last.map(|id| id.parse()).transpose()?;
-        Ok(Self { times: since.parse()?..until.parse()?, last, tally })
+        Ok(Self { times: since.parse()?..until.parse()?, last, counts })
     }
 }
 
 /// The place of one replay's checkpoint, which no other process has at the same time.
-pub struct Place {
+pub struct CheckpointFile {
     file: PathBuf,
     /// The system takes it back when the process ends, however it does. Its file stays: whoever removes it may take it from
     /// another process that has just opened it.
     _lock: File,
 }
 
-impl Place {
+impl CheckpointFile {
     /// The place in a folder for a replay that is told from others by this. Only its hash is written.
     ///
     /// # Errors
     /// When another process has it, or the folder cannot be written to.
-    pub fn take(folder: &Path, identity: &impl Serialize) -> Result<Self> {
+    pub fn lock(folder: &Path, identity: &impl Serialize) -> Result<Self> {
         let hash = Sha256::digest(serde_json::to_vec(identity)?);
         let hash: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let file = folder.join(format!("replay-{hash}.json"));
@@ -158,9 +158,9 @@ mod tests {
     #[test]
     fn a_checkpoint_is_read_as_it_was_written() {
         let at = Timestamp::from_micros;
-        let tally = Tally { handed_over: 3, duplicates: 2, undecodable: 1, doctor: 4 };
+        let counts = Counts { handed_over: 3, duplicates: 2, undecodable: 1, doctor: 4 };
         let last = Some(EventId::new(at(1_795_339_800_000_000), [7; 8]));
-        for checkpoint in [Checkpoint::start(at(1)..at(2)), Checkpoint { times: at(3)..at(4), last, tally }] {
+        for checkpoint in [Checkpoint::start(at(1)..at(2)), Checkpoint { times: at(3)..at(4), last, counts }] {
             assert_eq!(Checkpoint::read(&checkpoint.write().unwrap()).unwrap(), checkpoint);
         }
         assert!(Checkpoint::read(br#"{"since":"1970-01-01T00:00:00.000001Z"}"#).is_err());

@@ -27,7 +27,7 @@ impl Destination {
         let text = WebhookUrl::parse(text).map_err(|fault| anyhow!("the URL of --to {}", what_is_wrong(fault)))?;
         let url = Url::parse(text.expose())?;
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_owned();
-        if is_same_place(&url, &Url::parse(partner_api).context("the address of the partner API")?)
+        if is_same_location(&url, &Url::parse(partner_api).context("the address of the partner API")?)
             || host == PROVIDER
             || host.ends_with(&format!(".{PROVIDER}"))
         {
@@ -35,7 +35,7 @@ impl Destination {
                 "{host} is the provider's; --to is the URL of a consumer of yours, such as https://example.com/events"
             );
         }
-        if is_same_place(&url, &Url::parse(webhook).context("the address of the webhook")?) {
+        if is_same_location(&url, &Url::parse(webhook).context("the address of the webhook")?) {
             bail!(
                 "{host} is where this webhook itself is: it would record the events once more, without their secrets; \
                  --to is the URL of a consumer of yours, such as https://example.com/events"
@@ -82,28 +82,32 @@ fn what_is_wrong(fault: InvalidWebhookUrl) -> &'static str {
 }
 
 /// Whether the same machine answers there. On this machine many do, each on a port of its own.
-fn is_same_place(a: &Url, b: &Url) -> bool {
-    match (place(a), place(b)) {
-        (Place::Here, Place::Here) => a.port_or_known_default() == b.port_or_known_default(),
+fn is_same_location(a: &Url, b: &Url) -> bool {
+    match (location(a), location(b)) {
+        (Location::Here, Location::Here) => a.port_or_known_default() == b.port_or_known_default(),
         (a, b) => a == b,
     }
 }
 
 #[derive(PartialEq, Eq)]
-enum Place {
+enum Location {
     /// This machine's loopback, by whatever name.
     Here,
     At(Option<String>),
 }
 
-fn place(url: &Url) -> Place {
+fn location(url: &Url) -> Location {
     let is_here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    if is_here { Place::Here } else { Place::At(url.host_str().map(|host| host.trim_end_matches('.').to_owned())) }
+    if is_here {
+        Location::Here
+    } else {
+        Location::At(url.host_str().map(|host| host.trim_end_matches('.').to_owned()))
+    }
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ async fn what_is_not_there_is_named_with_what_mends_it() {
     world.remove_tool("cargo");
     let shown = world.hooks(&["doctor"]).await;
     assert_eq!(shown.code, 1);
-    let said = "\nfail  cargo              not found; it builds the functions\n                         mend: curl ";
+    let said = "\nfail  cargo              not found; it builds the functions\n                         fix: curl ";
     assert!(shown.stdout.contains(said), "{}", shown.stdout);
     assert!(shown.stdout.contains("\nskip  arrival            no local run is up\n"), "{}", shown.stdout);
 }

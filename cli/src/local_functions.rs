@@ -6,11 +6,11 @@ use ureq::Agent;
 
 /// Calls the functions, also while somebody else waits for their end.
 #[derive(Clone, Copy)]
-pub struct Caller {
+pub struct LocalFunctions {
     address: SocketAddr,
 }
 
-impl Caller {
+impl LocalFunctions {
     /// Calls the functions that listen on an address.
     pub fn at(address: SocketAddr) -> Self {
         Self { address }

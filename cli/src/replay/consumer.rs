@@ -28,7 +28,7 @@ const ID: &str = "webhook-id";
 const RECEIVED_AT: &str = "webhook-received-at";
 
 /// An event as a consumer gets it.
-pub struct Parcel {
+pub struct StoredEvent {
     pub id: EventId,
     pub received_at: Timestamp,
     /// Without its secrets.
@@ -37,14 +37,14 @@ pub struct Parcel {
 
 /// Hands events to a consumer.
 #[derive(Clone)]
-pub struct Handover {
+pub struct Consumer {
     agent: Agent,
     url: String,
     /// What of the URL must not be shown, although an answer may repeat it.
     hidden: Vec<String>,
 }
 
-impl Handover {
+impl Consumer {
     /// To that one.
     pub fn to(destination: &Destination) -> Self {
         let config = Agent::config_builder()
@@ -65,19 +65,19 @@ impl Handover {
     ///
     /// # Errors
     /// When it has not: what it has answered, or why it has not answered.
-    pub async fn hand(&self, parcel: Parcel) -> Result<()> {
+    pub async fn hand(&self, event: StoredEvent) -> Result<()> {
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.post(&parcel)).await.context("the handing over has ended")?
+        tokio::task::spawn_blocking(move || this.post(&event)).await.context("the handing over has ended")?
     }
 
-    fn post(&self, parcel: &Parcel) -> Result<()> {
+    fn post(&self, event: &StoredEvent) -> Result<()> {
         let request = self
             .agent
             .post(&self.url)
             .content_type("application/json")
-            .header(ID, parcel.id.to_string())
-            .header(RECEIVED_AT, parcel.received_at.to_string());
-        let response = request.send(&parcel.body).map_err(|error| match error {
+            .header(ID, event.id.to_string())
+            .header(RECEIVED_AT, event.received_at.to_string());
+        let response = request.send(&event.body).map_err(|error| match error {
             Error::Timeout(_) => anyhow!("no answer within {} s", ANSWER.as_secs()),
             Error::Io(error) => anyhow!("no answer: {error}"),
             // The URL would be part of the message.

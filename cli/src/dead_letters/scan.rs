@@ -15,8 +15,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::letter::Letter;
-use crate::target::Refusal;
+use super::dead_letter::DeadLetter;
+use crate::target::AwsError;
 
 /// For how long a message that was received is hidden from others, in seconds: what is left hidden by a crash is back after that.
 const HIDDEN: i32 = 30;
@@ -31,9 +31,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long it may take to make everything visible again.
 const SHOWING: Duration = Duration::from_secs(10);
 
-/// A walk through the dead-letter queue. Looking at a message is receiving it, which hides it: [`Walk::end`] makes all of them
+/// A scan through the dead-letter queue. Looking at a message is receiving it, which hides it: [`Scan::end`] makes all of them
 /// visible again.
-pub struct Walk<'a> {
+pub struct Scan<'a> {
     sqs: &'a Client,
     url: &'a str,
     /// The last receipt of each message that was seen and is still there.
@@ -43,8 +43,8 @@ pub struct Walk<'a> {
     terminate: Signal,
 }
 
-impl<'a> Walk<'a> {
-    /// A walk through the queue at this address, which from now on is what Ctrl-C ends.
+impl<'a> Scan<'a> {
+    /// A scan through the queue at this address, which from now on is what Ctrl-C ends.
     ///
     /// # Errors
     /// When signals cannot be listened to.
@@ -57,8 +57,8 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// When they cannot be received, and on Ctrl-C.
-    pub async fn next(&mut self, most: usize) -> Result<Option<Vec<Letter>>> {
-        // Messages come back when the walk takes longer than they are hidden, and then there may always be some to receive.
+    pub async fn next(&mut self, most: usize) -> Result<Option<Vec<DeadLetter>>> {
+        // Messages come back when the scan takes longer than they are hidden, and then there may always be some to receive.
         for _ in 0..MOST_REPEATS {
             let received = self.receive(most).await?;
             if received.messages().is_empty() {
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
             biased;
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-            received = &mut receive => return Ok(received.map_err(|error| Refusal::of("the dead-letter queue", &error))?),
+            received = &mut receive => return Ok(received.map_err(|error| AwsError::of("the dead-letter queue", &error))?),
         }
         if let Ok(Ok(received)) = timeout(GRACE, receive).await {
             self.unseen(received);
@@ -94,13 +94,13 @@ impl<'a> Walk<'a> {
         bail!("interrupted")
     }
 
-    fn unseen(&mut self, received: ReceiveMessageOutput) -> Vec<Letter> {
-        let letters = received.messages.unwrap_or_default().into_iter().filter_map(Letter::read);
+    fn unseen(&mut self, received: ReceiveMessageOutput) -> Vec<DeadLetter> {
+        let dead_letters = received.messages.unwrap_or_default().into_iter().filter_map(DeadLetter::read);
         let mut unseen = Vec::new();
-        for letter in letters.filter(|letter| !self.deleted.contains(&letter.message_id)) {
+        for dead_letter in dead_letters.filter(|dead_letter| !self.deleted.contains(&dead_letter.message_id)) {
             // Only the last receipt can make a message visible.
-            if self.hidden.insert(letter.message_id.clone(), letter.receipt_handle.clone()).is_none() {
-                unseen.push(letter);
+            if self.hidden.insert(dead_letter.message_id.clone(), dead_letter.receipt_handle.clone()).is_none() {
+                unseen.push(dead_letter);
             }
         }
         unseen
@@ -110,22 +110,22 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// When SQS refuses, or does not answer.
-    pub async fn delete(&mut self, letter: &Letter) -> Result<()> {
-        let delete = self.sqs.delete_message().queue_url(self.url).receipt_handle(&letter.receipt_handle);
-        delete.send().await.map_err(|error| Refusal::of("the dead-letter queue", &error))?;
-        self.hidden.remove(&letter.message_id);
-        self.deleted.insert(letter.message_id.clone());
+    pub async fn delete(&mut self, dead_letter: &DeadLetter) -> Result<()> {
+        let delete = self.sqs.delete_message().queue_url(self.url).receipt_handle(&dead_letter.receipt_handle);
+        delete.send().await.map_err(|error| AwsError::of("the dead-letter queue", &error))?;
+        self.hidden.remove(&dead_letter.message_id);
+        self.deleted.insert(dead_letter.message_id.clone());
         Ok(())
     }
 
-    /// How many messages are hidden, but not by this walk: somebody else looks at them, or has just done so. SQS knows it roughly.
+    /// How many messages are hidden, but not by this scan: somebody else looks at them, or has just done so. SQS knows it roughly.
     ///
     /// # Errors
     /// When SQS refuses, or does not answer.
     pub async fn hidden_by_others(&self) -> Result<usize> {
         let name = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
         let get = self.sqs.get_queue_attributes().queue_url(self.url).attribute_names(name.clone());
-        let answer = get.send().await.map_err(|error| Refusal::of("the dead-letter queue", &error))?;
+        let answer = get.send().await.map_err(|error| AwsError::of("the dead-letter queue", &error))?;
         let hidden = answer.attributes.and_then(|mut attributes| attributes.remove(&name));
         let hidden: usize = hidden.as_deref().unwrap_or("0").parse()?;
         Ok(hidden.saturating_sub(self.hidden.len()))
@@ -143,7 +143,7 @@ impl<'a> Walk<'a> {
                 });
                 let entries = entries.collect::<Result<Vec<_>, _>>()?;
                 let show = self.sqs.change_message_visibility_batch().queue_url(self.url).set_entries(Some(entries));
-                let shown = show.send().await.map_err(|error| Refusal::of("the dead-letter queue", &error))?;
+                let shown = show.send().await.map_err(|error| AwsError::of("the dead-letter queue", &error))?;
                 refused.extend(shown.failed.into_iter().map(|entry| entry.code));
             }
             anyhow::Ok(refused)

@@ -12,7 +12,7 @@ use crate::output::{
 };
 
 /// What is known of the registration, and what has happened to it within a time.
-pub struct Status {
+pub struct RegistrationStatus {
     registration: Registration,
     /// The last one first; also those before the time that are needed to judge the present.
     changes: Vec<Change>,
@@ -21,8 +21,8 @@ pub struct Status {
     limit: usize,
 }
 
-impl Status {
-    /// From what stands in the table: the state, and the changes since [`Status::start`] at the latest, the last one first.
+impl RegistrationStatus {
+    /// From what stands in the table: the state, and the changes since [`RegistrationStatus::start`] at the latest, the last one first.
     /// The end of the times is now.
     pub fn new(registration: Registration, changes: Vec<Change>, times: Range<Timestamp>, limit: usize) -> Self {
         Self { registration, changes, times, limit }
@@ -172,7 +172,7 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for RegistrationStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", text::facts(&self.facts()))?;
         let (start, in_all) = (to_the_second(self.times.start), self.in_time().count());
@@ -194,7 +194,7 @@ impl fmt::Display for Status {
 
 /// Whose the webhook was, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum Ownership {
     Ours,
     NotOurs,
     Unknown,
@@ -204,7 +204,7 @@ pub enum Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     pub times: Range<Timestamp>,
-    pub held: Held,
+    pub ownership: Ownership,
 }
 
 /// Where the webhook points, as far as is known.
@@ -251,16 +251,16 @@ fn divided(times: &Range<Timestamp>, ours: Option<&Range<Timestamp>>, windows: &
     cuts.dedup();
     let mut segments: Vec<Segment> = Vec::new();
     for (&start, &end) in cuts.iter().zip(cuts.iter().skip(1)) {
-        let held = if windows.iter().any(|window| window.contains(&start)) {
-            Held::NotOurs
+        let ownership = if windows.iter().any(|window| window.contains(&start)) {
+            Ownership::NotOurs
         } else if ours.is_some_and(|ours| ours.contains(&start)) {
-            Held::Ours
+            Ownership::Ours
         } else {
-            Held::Unknown
+            Ownership::Unknown
         };
-        match segments.last_mut().filter(|last| last.held == held) {
+        match segments.last_mut().filter(|last| last.ownership == ownership) {
             Some(last) => last.times.end = end,
-            None => segments.push(Segment { times: start..end, held }),
+            None => segments.push(Segment { times: start..end, ownership }),
         }
     }
     segments
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn while_ours_is_registered_it_says_since_when_and_when_it_was_not() {
-        let status = Status::new(ours(), changes(), at(0)..at(270), 2);
+        let status = RegistrationStatus::new(ours(), changes(), at(0)..at(270), 2);
         let expected = "\
 registered  https://ours.example/***1111, ours since 2026-11-22T12:30:00Z (1 h ago)
 checked     2026-11-22T13:30:00Z (30 min ago)
@@ -328,7 +328,7 @@ Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.
 
     #[test]
     fn before_the_first_check_nothing_is_known() {
-        let status = Status::new(Registration::default(), Vec::new(), at(0)..at(60), 20);
+        let status = RegistrationStatus::new(Registration::default(), Vec::new(), at(0)..at(60), 20);
         let expected = "\
 registered  not known: no check has been taken down yet
 
@@ -349,7 +349,7 @@ Since 2026-11-22T09:30:00Z it was never seen elsewhere.
             ..Registration::default()
         };
         let changes = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
-        let status = Status::new(registration, changes, at(0)..at(270), 20);
+        let status = RegistrationStatus::new(registration, changes, at(0)..at(270), 20);
         assert_eq!(status.not_ours(), Duration::from_secs(180 * 60));
         let shown = status.to_string();
         assert!(shown.starts_with("registered  nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)\n"), "{shown}");
@@ -361,7 +361,7 @@ Since 2026-11-22T09:30:00Z it was never seen elsewhere.
     fn a_url_that_was_there_before_ours_is_no_drift() {
         let registered = Some(OTHER.to_owned());
         let registration = Registration { checked_at: Some(at(0)), registered, ..Registration::default() };
-        let shown = Status::new(registration, Vec::new(), at(0)..at(60), 20).to_string();
+        let shown = RegistrationStatus::new(registration, Vec::new(), at(0)..at(60), 20).to_string();
         assert!(shown.starts_with(&format!("registered  {OTHER}; ours was never seen registered\n")), "{shown}");
     }
 
@@ -381,7 +381,7 @@ Since 2026-11-22T09:30:00Z it was never seen elsewhere.
             change(200, ChangeKind::Contested, OTHER, None),
             change(200, ChangeKind::Drift, OTHER, Some((180, 200))),
         ];
-        let status = Status::new(registration.clone(), given_up, at(210)..at(270), 20);
+        let status = RegistrationStatus::new(registration.clone(), given_up, at(210)..at(270), 20);
         let shown = status.to_string();
         for line in [
             "\nfailing     PartnerUnreachable, since 2026-11-22T13:40:00Z (20 min ago)\n",
@@ -392,34 +392,35 @@ Since 2026-11-22T09:30:00Z it was never seen elsewhere.
             assert!(shown.contains(line), "{line}\n{shown}");
         }
         assert!(!shown.contains("2026-11-22T12:50:00Z ┆"), "what was before the time is not listed");
-        assert_eq!(Status::start(&registration, at(210)), at(200), "but is read, to judge the present");
+        assert_eq!(RegistrationStatus::start(&registration, at(210)), at(200), "but is read, to judge the present");
 
         let set_since = Registration { rival: None, ..registration };
-        assert!(!Status::new(set_since, Vec::new(), at(0)..at(270), 20).is_contested());
+        assert!(!RegistrationStatus::new(set_since, Vec::new(), at(0)..at(270), 20).is_contested());
     }
 
     /// Until which minute each piece lasts, and what it is.
-    fn pieces(status: &Status) -> Vec<(u64, Held)> {
+    fn pieces(status: &RegistrationStatus) -> Vec<(u64, Ownership)> {
         let minute = |time: Timestamp| time.since(at(0)).as_secs() / 60;
-        status.segments().iter().map(|segment| (minute(segment.times.end), segment.held)).collect()
+        status.segments().iter().map(|segment| (minute(segment.times.end), segment.ownership)).collect()
     }
 
     #[test]
     fn the_time_is_divided_by_whose_the_webhook_was() {
-        let status = Status::new(ours(), changes(), at(0)..at(270), 20);
-        let expected = [(60, Held::Ours), (180, Held::NotOurs), (240, Held::Ours), (270, Held::Unknown)];
+        let status = RegistrationStatus::new(ours(), changes(), at(0)..at(270), 20);
+        let expected =
+            [(60, Ownership::Ours), (180, Ownership::NotOurs), (240, Ownership::Ours), (270, Ownership::Unknown)];
         assert_eq!(pieces(&status), expected, "it was last checked at 240");
-        let later = Status::new(ours(), changes(), at(100)..at(240), 20);
-        assert_eq!(pieces(&later), [(180, Held::NotOurs), (240, Held::Ours)]);
+        let later = RegistrationStatus::new(ours(), changes(), at(100)..at(240), 20);
+        assert_eq!(pieces(&later), [(180, Ownership::NotOurs), (240, Ownership::Ours)]);
 
         let lasting = Registration { ours_at: Some(at(60)), elsewhere_since: Some(at(120)), ..ours() };
         let drift = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
-        let status = Status::new(lasting, drift, at(0)..at(270), 20);
-        let expected = [(60, Held::Unknown), (240, Held::NotOurs), (270, Held::Unknown)];
+        let status = RegistrationStatus::new(lasting, drift, at(0)..at(270), 20);
+        let expected = [(60, Ownership::Unknown), (240, Ownership::NotOurs), (270, Ownership::Unknown)];
         assert_eq!(pieces(&status), expected, "what was before the first sign of ours is not known");
 
-        let never = Status::new(Registration::default(), Vec::new(), at(0)..at(60), 20);
-        assert_eq!(pieces(&never), [(60, Held::Unknown)]);
+        let never = RegistrationStatus::new(Registration::default(), Vec::new(), at(0)..at(60), 20);
+        assert_eq!(pieces(&never), [(60, Ownership::Unknown)]);
     }
 
     proptest! {
@@ -437,17 +438,17 @@ Since 2026-11-22T09:30:00Z it was never seen elsewhere.
             prop_assert_eq!(segments[segments.len() - 1].times.end, times.end);
             for (one, next) in segments.iter().zip(segments.iter().skip(1)) {
                 prop_assert_eq!(one.times.end, next.times.start);
-                prop_assert_ne!(one.held, next.held);
+                prop_assert_ne!(one.ownership, next.ownership);
             }
             for minute in start..start + length {
-                let held: Vec<Held> =
-                    segments.iter().filter(|one| one.times.contains(&at(minute))).map(|one| one.held).collect();
+                let ownership: Vec<Ownership> =
+                    segments.iter().filter(|one| one.times.contains(&at(minute))).map(|one| one.ownership).collect();
                 let expected = match () {
-                    () if windows.iter().any(|window| window.contains(&at(minute))) => Held::NotOurs,
-                    () if ours.as_ref().is_some_and(|ours| ours.contains(&at(minute))) => Held::Ours,
-                    () => Held::Unknown,
+                    () if windows.iter().any(|window| window.contains(&at(minute))) => Ownership::NotOurs,
+                    () if ours.as_ref().is_some_and(|ours| ours.contains(&at(minute))) => Ownership::Ours,
+                    () => Ownership::Unknown,
                 };
-                prop_assert_eq!(held, vec![expected]);
+                prop_assert_eq!(ownership, vec![expected]);
             }
         }
 

@@ -1,4 +1,4 @@
-//! What a check has found, and the sheet on which it is noted.
+//! What a check has found, and the report on which it is noted.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -23,45 +23,46 @@ pub enum Verdict {
 pub struct Finding {
     verdict: Verdict,
     detail: String,
-    /// The command that mends it.
-    mend: Option<String>,
+    /// The command that fixes it.
+    fix: Option<String>,
 }
 
 impl Finding {
     pub fn ok(detail: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Ok, detail: detail.into(), mend: None }
+        Self { verdict: Verdict::Ok, detail: detail.into(), fix: None }
     }
 
-    pub fn warn(detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Warn, detail: detail.into(), mend: Some(mend.into()) }
+    pub fn warn(detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warn, detail: detail.into(), fix: Some(fix.into()) }
     }
 
-    pub fn fail(detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Fail, detail: detail.into(), mend: Some(mend.into()) }
+    pub fn fail(detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Fail, detail: detail.into(), fix: Some(fix.into()) }
     }
 
     /// With the reason.
     pub fn skip(detail: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Skip, detail: detail.into(), mend: None }
+        Self { verdict: Verdict::Skip, detail: detail.into(), fix: None }
     }
 }
 
-/// A line of the sheet. What is there once stays there, under the same name.
+/// A line of the report. What is there once stays there, under the same name.
 #[derive(Serialize)]
 struct Line {
     check: &'static str,
     verdict: Verdict,
     detail: String,
-    mend: Option<String>,
+    #[serde(rename = "mend")]
+    fix: Option<String>,
 }
 
 /// Everything that was found so far. For people each line is shown as soon as it is known.
-pub struct Sheet {
+pub struct Report {
     output: Output,
     lines: Vec<Line>,
 }
 
-impl Sheet {
+impl Report {
     /// An empty one.
     pub fn new(output: Output) -> Self {
         Self { output, lines: Vec::new() }
@@ -83,8 +84,8 @@ impl Sheet {
     /// # Errors
     /// When it cannot be written.
     pub fn note(&mut self, check: &'static str, finding: Finding) -> Result<Verdict> {
-        let Finding { verdict, detail, mend } = finding;
-        let line = Line { check, verdict, detail: text::plain(&detail), mend };
+        let Finding { verdict, detail, fix } = finding;
+        let line = Line { check, verdict, detail: text::plain(&detail), fix };
         if self.output == Output::Table {
             print(&line.shown())?;
         }
@@ -114,7 +115,7 @@ impl Line {
             Verdict::Fail => "fail",
             Verdict::Skip => "skip",
         };
-        let mend = self.mend.as_ref().map(|mend| format!("{:25}mend: {mend}\n", "")).unwrap_or_default();
-        format!("{verdict:4}  {:17}  {}\n{mend}", self.check, self.detail)
+        let fix = self.fix.as_ref().map(|fix| format!("{:25}fix: {fix}\n", "")).unwrap_or_default();
+        format!("{verdict:4}  {:17}  {}\n{fix}", self.check, self.detail)
     }
 }

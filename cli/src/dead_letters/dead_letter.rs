@@ -3,7 +3,7 @@ use shared::{Entity, Event, QueuedDelivery, Received, Secret, TokenCheck, Undeco
 use store::Quarantine;
 
 /// A message of the dead-letter queue, with nothing secret in what is shown of it.
-pub struct Letter {
+pub struct DeadLetter {
     /// By which SQS knows it, as long as it is in this queue.
     pub message_id: String,
     /// How often it was received, from either queue, this time included.
@@ -11,15 +11,15 @@ pub struct Letter {
     /// How long the message is, in bytes.
     pub message_bytes: usize,
     /// What it carries.
-    pub content: Result<Call, UnreadableMessage>,
+    pub content: Result<DecodedDelivery, UnreadableMessage>,
     /// The message itself.
     pub message: Secret,
     /// By which this receipt of it can be deleted.
     pub receipt_handle: String,
 }
 
-/// A call that waits to be recorded, its body decoded.
-pub struct Call {
+/// A delivery that waits to be recorded, its body decoded.
+pub struct DecodedDelivery {
     /// As it came; its body is not for showing.
     pub received: Received,
     /// Whether the receiver has checked the token.
@@ -28,7 +28,7 @@ pub struct Call {
     pub decoded: Result<Event, Undecodable>,
 }
 
-impl Letter {
+impl DeadLetter {
     /// From a message as it was received; `None` when it lacks what every message has.
     pub fn read(message: Message) -> Option<Self> {
         let receives = message
@@ -40,14 +40,14 @@ impl Letter {
             message_id: message_id?,
             receives,
             message_bytes: body.len(),
-            content: QueuedDelivery::from_message(&body).map(Call::decode),
+            content: QueuedDelivery::from_message(&body).map(DecodedDelivery::decode),
             message: Secret::new(body),
             receipt_handle: receipt_handle?,
         })
     }
 }
 
-impl Call {
+impl DecodedDelivery {
     fn decode(QueuedDelivery { received, token }: QueuedDelivery) -> Self {
         let decoded = Event::decode(&received.body);
         Self { received, token, decoded }

@@ -1,5 +1,5 @@
-//! The models that every part of the system speaks: events as the provider sends them, the messages of its partner API,
-//! webhook URLs and tokens, ids, times and secrets.
+//! The models that every part of the system speaks: events as the provider sends them, webhook
+//! URLs and tokens, ids, times and secrets.
 //!
 //! Everything here is a value. Nothing in this crate does I/O, reads a clock or the environment, is async, or knows AWS:
 //! times, random bytes and keys come in as arguments.
@@ -14,7 +14,6 @@ mod fields;
 mod fingerprint;
 pub mod json;
 mod kind;
-pub mod partner_api;
 mod queue_url;
 mod queued;
 mod redact;

@@ -1,10 +1,11 @@
 use std::{convert::Infallible, ops::RangeInclusive, time::Duration};
 
 use lambda::{Environment, InvalidVariable};
+use partner::ApiBaseUrl;
 use shared::WebhookUrl;
 use thiserror::Error;
 
-use crate::{ApiBaseUrl, secrets::SecretId};
+use crate::secrets::SecretId;
 
 /// What the function's environment says.
 #[derive(Clone, Debug)]

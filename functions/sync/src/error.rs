@@ -1,11 +1,12 @@
 use lambda_runtime::Diagnostic;
-use shared::{InvalidWebhookUrl, WeakWebhookToken, partner_api};
+use partner::{Operation, PartnerError};
+use shared::{InvalidWebhookUrl, WeakWebhookToken};
 use store::StoreError;
 use thiserror::Error;
 
-use crate::{BadRequest, Call, Unreached, secrets::SecretId};
+use crate::{BadRequest, secrets::SecretId};
 
-/// Why a run did not end with a report. Each cause says what to do next; none has a secret, a body of the provider's or an
+/// Why a run did not end with a report. Each text says what to do next; none has a secret, a body of the provider's or an
 /// unmasked URL in it.
 #[derive(Debug, Error)]
 pub enum SyncError {
@@ -15,133 +16,79 @@ pub enum SyncError {
     /// A secret does not hold what is needed, or could not be read.
     #[error("the secret {secret} {fault}")]
     SecretUnusable {
-        /// Which.
+        /// The secret.
         secret: SecretId,
         /// What is wrong with it, and what to do.
         fault: SecretFault,
     },
     /// The accepted tokens or the ledger could not be read or written.
     #[error(
-        "the tables cannot be read or written, so nothing more was done; what is registered can be seen with \"get\", and the \
-         next run tries again: {0}"
+        "the tables cannot be read or written, so nothing more was done; \"get\" shows what is registered, and the next run \
+         tries again: {0}"
     )]
     StoreFailed(#[from] StoreError),
     /// Another URL comes back after every repair.
     #[error(
-        "another URL ({url}) has come back after each of {repairs} repairs, so somebody keeps registering it for the same \
-         partner account, perhaps another deployment; nothing is repaired any more; end the other one, then send \
+        "another URL ({url}) came back after each of {repairs} repairs, so somebody keeps registering it for the same partner \
+         account, perhaps another deployment; sync no longer replaces it; stop the other one, then send \
          {{\"action\":\"set\",\"url\":…}} with the address of this webhook (the output WebhookUrl of the stack)"
     )]
     Contested {
         /// The URL, masked.
         url: String,
-        /// How often ours was put back in its place.
+        /// Number of times that ours was put back in its place.
         repairs: u32,
     },
-    /// A deployment's registration was answered with OK, and is not there.
+    /// The provider said OK to a deployment's URL and shows another one.
     #[error(
-        "the provider said OK to the URL, but shows another one as registered; look at what is registered with \"get\", and \
-         ask the provider if it stays so"
+        "the provider said OK to the URL but shows another one as registered; look at what is registered with \"get\", and ask \
+         the provider if it stays so"
     )]
     NotVerified,
     /// The time of the function was over.
-    #[error("the run was ended before the function's time was over; the next one goes on from there")]
+    #[error("the run was ended before the function's time was over; the next one continues from there")]
     OutOfTime,
-    /// A fault of this program.
-    #[error("sync has panicked, which is a fault in it: the log has the place; the next run goes on from there")]
+    /// A bug in this program.
+    #[error("sync panicked, which is a bug: the log has the place; the next run continues from there")]
     Panicked,
-    /// Reason 2.
-    #[error(
-        "the provider refuses the client id or client secret (reason 2 to the {call} call); put the right ones into the secret \
-         that PARTNER_SECRET_ID names before sync runs again: more wrong attempts make the provider block this address"
-    )]
-    WrongCredentials {
-        /// The call that was refused.
-        call: Call,
-    },
-    /// Reason 3 to the access token call.
-    #[error(
-        "the provider has blocked this address after too many wrong attempts (reason 3 to the access token call); check the \
-         secret that PARTNER_SECRET_ID names, then wait until the block ends or ask the provider to lift it"
-    )]
-    AddressBlocked,
-    /// Reason 3 to a call with an access token that was got in the same run.
-    #[error(
-        "the provider refuses an access token that it has just granted (reason 3, twice); if the next run fails as well, ask \
-         the provider, and check that nobody else asks for tokens with the same client id"
-    )]
-    TokenExpiredTwice,
-    /// Reason 3 to a call with the access token that stands in the secret.
-    #[error(
-        "the access token in the secret that PARTNER_SECRET_ID names has expired (reason 3); put a new \"access_token\" there, \
-         or better \"client_id\" and \"client_secret\", with which sync gets its own"
-    )]
-    FixedTokenExpired,
-    /// Reason 13 to the set webhook call.
-    #[error(
-        "the provider refuses the URL as invalid (reason 13); what was registered before still is; check WEBHOOK_URL, or \
-         the \"url\" of the event: it must be an address that the provider can reach"
-    )]
-    UrlRefused,
-    /// A reason that has no meaning here.
-    #[error(
-        "the provider answered the {call} call with reason {number}, whose meaning is not known here; ask the provider what \
-         it means for this call"
-    )]
-    UnknownReason {
-        /// The call.
-        call: Call,
-        /// The reason.
-        number: i64,
-    },
-    /// No connection, or no answer.
-    #[error(
-        "the partner API could not be reached for the {call} call: {fault}{}; the next run tries again; if it fails as well, \
-         check PARTNER_API_BASE_URL and whether the provider is up",
-        if *call == Call::Set { " (whether the URL was set is not known)" } else { "" }
-    )]
-    PartnerUnreachable {
-        /// The call; if it was the set call, it is not known whether it was carried out.
-        call: Call,
-        /// What happened.
-        fault: Unreached,
-    },
-    /// An answer, but not of the partner API.
-    #[error(
-        "the {call} call was not answered by the partner API{}: {answered}; check that PARTNER_API_BASE_URL is the base of the \
-         API, and not of a web page or a proxy", status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default()
-    )]
-    NotTheApi {
-        /// The call.
-        call: Call,
-        /// The HTTP status, if there was one.
-        status: Option<u16>,
-        /// What came instead.
-        answered: Answered,
-    },
+    /// A call of the partner API failed.
+    #[error("{}; {}", .0, remedy(.0))]
+    Partner(#[from] PartnerError),
 }
 
-/// What came instead of the partner API's JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Answered {
-    /// A status 3xx.
-    #[error("a redirect, which is not followed")]
-    Redirect,
-    /// More than 64 KB.
-    #[error("more than 64 KB")]
-    TooLong,
-    /// Headers of 16 KB and more.
-    #[error("headers of more than 16 KB")]
-    LongHeaders,
-    /// Bytes that are not HTTP.
-    #[error("something that is not HTTP")]
-    NotHttp,
-    /// An access token that no HTTP header can carry.
-    #[error("an access token with characters that no HTTP header can carry")]
-    UnusableToken,
-    /// Another body.
-    #[error("{0}")]
-    Other(partner_api::NotTheApi),
+/// What to do about a failed call.
+fn remedy(error: &PartnerError) -> &'static str {
+    match error {
+        PartnerError::WrongCredentials { .. } => {
+            "put the right ones into the secret that PARTNER_SECRET_ID names before sync runs again: more wrong attempts make \
+             the provider block this address"
+        }
+        PartnerError::AddressBlocked => {
+            "check the secret that PARTNER_SECRET_ID names, then wait until the block ends or ask the provider to lift it"
+        }
+        PartnerError::TokenExpiredTwice => {
+            "if the next run fails as well, ask the provider, and check that nobody else requests tokens with the same client id"
+        }
+        PartnerError::FixedTokenExpired => {
+            "put a new \"access_token\" into the secret that PARTNER_SECRET_ID names, or better \"client_id\" and \
+             \"client_secret\", with which sync gets its own"
+        }
+        PartnerError::UrlRefused => {
+            "the URL registered before is unchanged; check WEBHOOK_URL, or the \"url\" of the event: the provider must be able \
+             to reach it"
+        }
+        PartnerError::UnknownReason { .. } => "ask the provider what it means",
+        PartnerError::Unreachable { .. } => {
+            "the next run tries again; if it fails as well, check PARTNER_API_BASE_URL and whether the provider is up"
+        }
+        PartnerError::NotTheApi { operation: Operation::GetWebhook, status: Some(200), .. } => {
+            "nothing was changed, because it is not known what is registered; check that PARTNER_API_BASE_URL is the base of \
+             the API, and not of a web page or a proxy, and ask the provider if it is"
+        }
+        PartnerError::NotTheApi { .. } => {
+            "check that PARTNER_API_BASE_URL is the base of the API, and not of a web page or a proxy"
+        }
+    }
 }
 
 /// What is wrong with a secret, written to follow its name.
@@ -162,34 +109,34 @@ pub enum SecretFault {
          secretsmanager:GetSecretValue on it"
     )]
     NotRead(String),
-    /// It holds bytes.
-    #[error("holds bytes; put a text there")]
+    /// It is binary.
+    #[error("is binary; store a text there")]
     NotText,
-    /// Nobody has put the credentials there yet.
+    /// Nobody has stored the credentials yet.
     #[error(
-        r#"does not hold the partner's credentials yet; put {{"client_id":"…","client_secret":"…"}} there, from the provider's partner dashboard"#
+        r#"does not have the partner's credentials yet; store {{"client_id":"…","client_secret":"…"}} there, from the provider's partner dashboard"#
     )]
     NoCredentialsYet,
-    /// It has something else than credentials in it.
+    /// It has no credentials.
     #[error(
-        r#"does not hold the partner's credentials; put {{"client_id":"…","client_secret":"…"}} or {{"access_token":"…"}} there"#
+        r#"does not have the partner's credentials; store {{"client_id":"…","client_secret":"…"}} or {{"access_token":"…"}} there"#
     )]
     NotCredentials,
-    /// The access token in it cannot be sent.
+    /// Its access token cannot be sent.
     #[error(
-        "holds an access_token with characters that no HTTP header can carry; put it there without blanks and line breaks"
+        "has an access_token with characters that no HTTP header can carry; store it without blanks and line breaks"
     )]
     NoHeader,
-    /// The webhook token is too weak.
-    #[error("does not hold a usable token; put a random one there: {0}")]
+    /// Its webhook token is too weak.
+    #[error("does not have a usable token; store a random one there: {0}")]
     WeakToken(WeakWebhookToken),
-    /// The webhook token gives no URL that can be registered.
-    #[error("holds a token that makes no usable URL together with WEBHOOK_URL; change one of them: the URL is {0}")]
+    /// Its webhook token makes no URL that can be registered.
+    #[error("has a token that makes no usable URL with WEBHOOK_URL; change one of them: the URL is {0}")]
     NoUrl(InvalidWebhookUrl),
 }
 
 impl SyncError {
-    /// The name of the cause: `errorType` of the Lambda error, and what alarms and people tell the causes apart by.
+    /// Returns the name of the cause: `errorType` of the Lambda error, by which alarms and people tell causes apart.
     pub fn cause(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "BadRequest",
@@ -199,14 +146,16 @@ impl SyncError {
             Self::NotVerified => "NotVerified",
             Self::OutOfTime => "OutOfTime",
             Self::Panicked => "Panicked",
-            Self::WrongCredentials { .. } => "WrongCredentials",
-            Self::AddressBlocked => "AddressBlocked",
-            Self::TokenExpiredTwice => "TokenExpiredTwice",
-            Self::FixedTokenExpired => "FixedTokenExpired",
-            Self::UrlRefused => "UrlRefused",
-            Self::UnknownReason { .. } => "UnknownReason",
-            Self::PartnerUnreachable { .. } => "PartnerUnreachable",
-            Self::NotTheApi { .. } => "NotTheApi",
+            Self::Partner(error) => match error {
+                PartnerError::WrongCredentials { .. } => "WrongCredentials",
+                PartnerError::AddressBlocked => "AddressBlocked",
+                PartnerError::TokenExpiredTwice => "TokenExpiredTwice",
+                PartnerError::FixedTokenExpired => "FixedTokenExpired",
+                PartnerError::UrlRefused => "UrlRefused",
+                PartnerError::UnknownReason { .. } => "UnknownReason",
+                PartnerError::Unreachable { .. } => "PartnerUnreachable",
+                PartnerError::NotTheApi { .. } => "NotTheApi",
+            },
         }
     }
 }

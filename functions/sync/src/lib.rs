@@ -7,37 +7,31 @@
 //! No secret, no body of the provider's and no URL with its token is in any report, error, log line or `Debug` output.
 
 mod action;
-mod base_url;
 mod book;
 mod compare;
 mod config;
-mod credentials;
 mod custom_resource;
 mod decide;
 mod error;
 mod guard;
 mod history;
 mod invocation;
-mod kept_access_token;
 mod limits;
 mod metrics;
-mod partner;
 mod report;
 mod run;
 mod secrets;
-mod session;
 mod set;
 mod stack;
 
 pub use action::{Action, BadRequest};
-pub use base_url::{ApiBaseUrl, InvalidApiBaseUrl};
 pub use config::{Config, SyncMode};
 pub use custom_resource::{BadCustomResource, Resolved};
-pub use error::{Answered, SecretFault, SyncError};
+pub use error::{SecretFault, SyncError};
 pub use invocation::{Invocation, RANDOM};
 use lambda::Metrics;
 pub use limits::{AWS, Limits};
-pub use partner::{Call, Unreached};
+use partner::{PartnerApi, Session};
 pub use report::{Outcome, Report};
 pub use secrets::SecretId;
 use serde::Serialize;
@@ -50,11 +44,8 @@ use crate::{
     custom_resource::{CustomResource, Wish},
     decide::Intent,
     invocation::{Clock, Randomness},
-    kept_access_token::KeptAccessToken,
-    partner::PartnerApi,
     run::Run,
     secrets::Secrets,
-    session::Session,
 };
 
 /// The function: what its handler needs from one event to the next.
@@ -63,7 +54,6 @@ pub struct WebhookSync {
     limits: Limits,
     secrets: Secrets,
     partner: PartnerApi,
-    kept: KeptAccessToken,
     accepted: AcceptedTokens,
     ledger: RegistrationLedger,
     url_before_ours: UrlBeforeOurs,
@@ -91,8 +81,7 @@ impl WebhookSync {
     ) -> Self {
         Self {
             secrets: Secrets::new(secrets, &config),
-            partner: PartnerApi::new(config.partner_api.clone(), limits),
-            kept: KeptAccessToken::default(),
+            partner: PartnerApi::new(config.partner_api.clone(), limits.partner),
             accepted: AcceptedTokens::new(dynamodb.clone(), &config.events_table),
             ledger: RegistrationLedger::new(dynamodb.clone(), &config.events_table),
             url_before_ours: UrlBeforeOurs::new(dynamodb, &config.sealed_table),
@@ -173,13 +162,13 @@ impl WebhookSync {
     /// Opens a session, and gets what is registered.
     async fn ask(&self, now: Timestamp) -> Result<(Session<'_>, Option<RegisteredUrl>), SyncError> {
         let mut session = self.open_session(now).await?;
-        let registered = session.get().await?;
+        let registered = session.get_webhook().await?;
         Ok((session, registered))
     }
 
     async fn open_session(&self, now: Timestamp) -> Result<Session<'_>, SyncError> {
         let credentials = self.secrets.credentials().await?;
-        Session::open(&self.partner, &self.kept, credentials, now).await
+        Ok(self.partner.session(credentials, now).await?)
     }
 }
 

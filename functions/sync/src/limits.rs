@@ -8,10 +8,8 @@ use crate::custom_resource;
 /// How long a run waits for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For a connection to the partner API: its name, TCP and TLS.
-    pub connect: Duration,
-    /// For a whole call of the partner API, from its start to the last byte of the answer.
-    pub call: Duration,
+    /// For the partner API.
+    pub partner: partner::Limits,
     /// Between accepting a new webhook token and registering the URL with it: longer than [`REREAD_INTERVAL`].
     pub settle: Duration,
 }
@@ -19,8 +17,7 @@ pub struct Limits {
 impl Limits {
     /// What holds in production.
     pub const DEPLOYED: Self = Self {
-        connect: Duration::from_secs(3),
-        call: Duration::from_secs(10),
+        partner: partner::Limits { connect: Duration::from_secs(3), call: Duration::from_secs(10) },
         settle: REREAD_INTERVAL.saturating_add(Duration::from_secs(1)),
     };
 }
@@ -46,6 +43,6 @@ pub(crate) const FUNCTION_TIMEOUT: Duration = Duration::from_secs(120);
 const PARTNER_CALLS: u64 = 6;
 
 const _: () = {
-    let longest = PARTNER_CALLS * Limits::DEPLOYED.call.as_secs() + Limits::DEPLOYED.settle.as_secs();
+    let longest = PARTNER_CALLS * Limits::DEPLOYED.partner.call.as_secs() + Limits::DEPLOYED.settle.as_secs();
     assert!(longest + CLOSING.as_secs() < FUNCTION_TIMEOUT.as_secs());
 };

@@ -1,3 +1,4 @@
+use partner::Session;
 use shared::{RegisteredUrl, Secret, Timestamp, TokenHash, WebhookUrl};
 use store::{AcceptedToken, ChangeKind};
 
@@ -9,7 +10,6 @@ use crate::{
     history::Deed,
     invocation::{Clock, Randomness, TOKEN},
     limits::FUNCTION_TIMEOUT,
-    session::Session,
 };
 
 /// One pass of the function that may change something, and takes down what it finds and does.
@@ -115,12 +115,12 @@ impl<'a> Run<'a> {
         let goal = ours.goal();
         tracing::info!(found = %found.whereabouts, "the webhook will be set");
         self.book.write().await?;
-        self.keep_url_before_ours(&found, session.account()).await?;
+        self.keep_url_before_ours(&found, &session.account()).await?;
         let accepted_since = self.accept(&goal.token).await?;
         self.settle(accepted_since).await;
-        session.set(&goal.url).await?;
+        session.set_webhook(&goal.url).await?;
         // The provider's OK alone does not show that the URL was taken.
-        let registered = session.get().await?;
+        let registered = session.get_webhook().await?;
         let verified = means(registered.as_ref(), &goal.url);
         let deed = match found.whereabouts {
             _ if !verified => Deed::NotTaken,

@@ -3,13 +3,13 @@ use std::{convert::Infallible, fmt};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use lambda::{Environment, InvalidVariable};
+use partner::{AccessToken, ClientCredentials, Credentials};
 use serde::Deserialize;
 use shared::{Secret, WebhookToken, WebhookUrl};
 
 use crate::{
     Config, SecretFault, SyncError,
     compare::{OurUrl, OurUrls},
-    credentials::{AccessToken, ClientCredentials, Credentials},
 };
 
 /// The label of the version that is in use.
@@ -46,7 +46,7 @@ impl Secrets {
     pub(crate) async fn credentials(&self) -> Result<Credentials, SyncError> {
         let read = self.read(&self.partner, CURRENT).await?;
         let value = read.ok_or_else(|| self.partner.unusable(SecretFault::Missing))?;
-        Credentials::read(&value.text).map_err(|fault| self.partner.unusable(fault))
+        read_credentials(&value.text).map_err(|fault| self.partner.unusable(fault))
     }
 
     /// Our URL, with the token in use and with the one of a rotation that is not finished.
@@ -135,25 +135,22 @@ impl fmt::Display for SecretId {
     }
 }
 
-impl Credentials {
-    fn read(text: &Secret) -> Result<Self, SecretFault> {
-        #[derive(Deserialize)]
-        struct Content {
-            access_token: Option<Secret>,
-            client_id: Option<Secret>,
-            client_secret: Option<Secret>,
-        }
-        let content: Content = serde_json::from_str(text.expose()).map_err(|_| SecretFault::NotCredentials)?;
-        let given = |secret: Option<Secret>| secret.filter(|secret| !secret.expose().is_empty());
-        match (given(content.access_token), given(content.client_id), given(content.client_secret)) {
-            (Some(token), ..) => AccessToken::new(token).map(Self::Fixed).ok_or(SecretFault::NoHeader),
-            (None, Some(id), Some(secret)) => Ok(Self::Client(ClientCredentials { id, secret })),
-            (None, None, None) => Err(SecretFault::NoCredentialsYet),
-            (None, ..) => Err(SecretFault::NotCredentials),
-        }
+fn read_credentials(text: &Secret) -> Result<Credentials, SecretFault> {
+    #[derive(Deserialize)]
+    struct Content {
+        access_token: Option<Secret>,
+        client_id: Option<Secret>,
+        client_secret: Option<Secret>,
+    }
+    let content: Content = serde_json::from_str(text.expose()).map_err(|_| SecretFault::NotCredentials)?;
+    let given = |secret: Option<Secret>| secret.filter(|secret| !secret.expose().is_empty());
+    match (given(content.access_token), given(content.client_id), given(content.client_secret)) {
+        (Some(token), ..) => AccessToken::new(token).map(Credentials::Fixed).ok_or(SecretFault::NoHeader),
+        (None, Some(id), Some(secret)) => Ok(Credentials::Client(ClientCredentials { id, secret })),
+        (None, None, None) => Err(SecretFault::NoCredentialsYet),
+        (None, ..) => Err(SecretFault::NotCredentials),
     }
 }
-
 impl SecretFault {
     fn not_read<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
         Self::NotRead(failure(error))
@@ -181,7 +178,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Credentials, SecretFault> {
-        Credentials::read(&Secret::new(text))
+        read_credentials(&Secret::new(text))
     }
 
     #[test]

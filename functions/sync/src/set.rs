@@ -24,9 +24,9 @@ impl Run<'_> {
             Chosen::Ours(ours_with_token) => {
                 let accepted_since = self.accept(&ours_with_token.token).await?;
                 session = self.sync.open_session(self.clock.now()).await?;
-                let found = self.find(&ours, session.get().await?).await?;
+                let found = self.find(&ours, session.get_webhook().await?).await?;
                 self.book.write().await?;
-                self.keep_url_before_ours(&found, session.account()).await?;
+                self.keep_url_before_ours(&found, &session.account()).await?;
                 self.settle(accepted_since).await;
                 &ours_with_token.url
             }
@@ -35,9 +35,9 @@ impl Run<'_> {
                 url
             }
         };
-        session.set(url).await?;
+        session.set_webhook(url).await?;
         self.book.rival(None);
-        let registered = session.get().await?;
+        let registered = session.get_webhook().await?;
         let deed = if means(registered.as_ref(), url) { Deed::Person } else { Deed::NotTaken };
         let is_ours = self.reaches_us(&ours.compare(registered.as_ref())).await?;
         self.saw(is_ours, registered.as_ref(), deed);

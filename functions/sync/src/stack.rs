@@ -38,13 +38,13 @@ impl Run<'_> {
         if before.account != session.account() {
             return Ok(None);
         }
-        let found = self.find(&ours, session.get().await?).await?;
+        let found = self.find(&ours, session.get_webhook().await?).await?;
         self.book.write().await?;
         if !found.is_ours {
             return Ok(None);
         }
-        session.set(&url).await?;
-        let registered = session.get().await?;
+        session.set_webhook(&url).await?;
+        let registered = session.get_webhook().await?;
         self.saw(false, registered.as_ref(), Deed::Restoration);
         self.book.write().await?;
         Ok(Some(self.report(Outcome::Updated, &url, registered)))

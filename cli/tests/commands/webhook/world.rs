@@ -39,8 +39,10 @@ pub const ADDRESS: &str = "https://hooks.example.com/v1/webhook";
 pub const OURS: &str = "https://hooks.example.com/v1/webhook/Webhook-Token-0123456789";
 pub const FOREIGN: &str = "https://other.example/in/Foreign-Token-9876543210";
 
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10), settle: Duration::ZERO };
+const LIMITS: Limits = Limits {
+    partner: partner::Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10) },
+    settle: Duration::ZERO,
+};
 
 /// A local run, as `hooks dev` leaves it for the commands beside it, with the function sync and everything that it needs.
 pub struct World {

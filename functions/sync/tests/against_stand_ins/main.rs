@@ -4,7 +4,6 @@
 
 mod acceptance;
 mod access_token;
-mod broken_partner;
 mod contest;
 mod ledger;
 mod metrics;

@@ -2,7 +2,7 @@ use emulators::partner::{Call, Fault};
 use serde_json::json;
 use store::ChangeKind;
 
-use crate::world::{OURS, World, as_lambda_error};
+use crate::world::{FOREIGN, OURS, World, as_lambda_error};
 
 #[tokio::test]
 async fn wrong_credentials_are_tried_exactly_once() {
@@ -41,6 +41,37 @@ async fn a_url_that_the_provider_refuses_is_the_cause() {
     assert_eq!(world.cause("sync").await, "UrlRefused");
     assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Get, Call::Set]);
     assert_eq!(world.ledger().await, [ChangeKind::Failed]);
+}
+
+#[tokio::test]
+async fn every_failure_of_the_partner_api_has_its_cause_in_the_error_and_in_the_ledger() {
+    let answer = |answer: &str| Fault::Answer(200, answer.to_owned());
+    for (call, fault, cause) in [
+        (Call::AccessToken, Fault::Reason(2), "WrongCredentials"),
+        (Call::AccessToken, Fault::Reason(3), "AddressBlocked"),
+        (Call::Get, Fault::Reason(3), "TokenExpiredTwice"),
+        (Call::Set, Fault::Reason(13), "UrlRefused"),
+        (Call::Get, Fault::Reason(77), "UnknownReason"),
+        (Call::Set, Fault::Disconnect, "PartnerUnreachable"),
+        (Call::Get, Fault::Html, "NotTheApi"),
+        (Call::Get, answer(r#"{"status":"OK","url":{"url":"https://other.example/in"},"reason":1}"#), "NotTheApi"),
+    ] {
+        let world = World::start().await;
+        world.partner.register(Some(FOREIGN));
+        world.partner.always(call, fault);
+        assert_eq!(world.cause("sync").await, cause);
+        let [failed] = world.changes().await.try_into().unwrap();
+        assert_eq!((failed.kind, failed.cause.as_deref()), (ChangeKind::Failed, Some(cause)));
+        assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_after_a_byte_order_mark_is_read() {
+    let world = World::start().await;
+    let ours = json!({ "status": "OK", "url": OURS, "reason": 1 });
+    world.partner.next(Call::Get, Fault::Answer(200, format!("\u{feff}{ours}")));
+    assert_eq!(world.run("sync").await.unwrap().outcome, sync::Outcome::UpToDate);
 }
 
 #[tokio::test]

@@ -28,8 +28,10 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 pub const FIXED_ACCESS_TOKEN: &str = "Fixed-Access-Token-5555";
 
 /// Short where a test has to sit it out, else long enough for a slow machine.
-pub const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10), settle: Duration::ZERO };
+pub const LIMITS: Limits = Limits {
+    partner: partner::Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10) },
+    settle: Duration::ZERO,
+};
 
 /// The function and everything around it.
 pub struct World {

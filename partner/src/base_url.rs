@@ -2,32 +2,32 @@ use shared::is_safe_for_secrets;
 use thiserror::Error;
 use url::Url;
 
-/// Where the partner API is: https, or http on this machine's loopback; any path.
+/// The base URL of one of the provider's APIs: https, or http to this machine's loopback; any path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiBaseUrl(String);
 
-/// Why a text is no [`ApiBaseUrl`]. The text is not part of it.
+/// Why a text is not an [`ApiBaseUrl`]. The text is not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidApiBaseUrl {
-    /// It cannot be read as an absolute URL.
+    /// Not an absolute URL.
     #[error("is not an absolute URL")]
     NotAUrl,
-    /// The scheme is not https, or http leads off this machine.
+    /// Not https, and not http to a loopback address.
     #[error("is not https (http is only allowed to a loopback address)")]
     NotHttps,
-    /// It has a user name or a password.
-    #[error("has a user name or password; the credentials belong into the partner's secret")]
+    /// A user name or a password.
+    #[error("has a user name or password; credentials belong in the partner secret")]
     HasCredentials,
-    /// It has a query or a fragment, to which no path can be added.
+    /// A query or a fragment, to which no path can be added.
     #[error("has a query (?…) or a fragment (#…)")]
     HasQuery,
 }
 
 impl ApiBaseUrl {
-    /// Reads a URL, with or without slashes at its end.
+    /// Parses a URL, with or without slashes at its end.
     ///
     /// # Errors
-    /// One per rule that it breaks; the first counts.
+    /// The first rule that it breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidApiBaseUrl> {
         let url = Url::parse(text).map_err(|_| InvalidApiBaseUrl::NotAUrl)?;
         if !is_safe_for_secrets(&url) {
@@ -42,8 +42,8 @@ impl ApiBaseUrl {
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
 
-    /// The URL of a call, whose path begins with a slash.
-    pub fn call(&self, path: &str) -> String {
+    /// Returns the URL of a path, which begins with a slash.
+    pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
 }
@@ -62,12 +62,12 @@ mod tests {
             ("http://localhost:9000", "http://localhost:9000/settings/getWebhook"),
             ("http://[::1]:9000/", "http://[::1]:9000/settings/getWebhook"),
         ] {
-            assert_eq!(ApiBaseUrl::parse(base).unwrap().call("/settings/getWebhook"), call);
+            assert_eq!(ApiBaseUrl::parse(base).unwrap().join("/settings/getWebhook"), call);
         }
     }
 
     #[test]
-    fn what_cannot_be_a_base_is_refused_with_its_fault() {
+    fn any_other_text_is_refused_with_its_fault() {
         for (text, fault) in [
             ("partners.example.com/api", InvalidApiBaseUrl::NotAUrl),
             ("http://partners.example.com/api", InvalidApiBaseUrl::NotHttps),

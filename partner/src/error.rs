@@ -1,0 +1,114 @@
+use thiserror::Error;
+
+use crate::Operation;
+
+/// Why a call of the partner API failed. The text says what happened; what to do about it depends on the caller's
+/// configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PartnerError {
+    /// Reason 2. More attempts make the provider block the caller's address.
+    #[error("the provider refuses the client id or client secret (reason 2 to the {operation} call)")]
+    WrongCredentials {
+        /// The operation that was refused.
+        operation: Operation,
+    },
+    /// Reason 3 to the access token call.
+    #[error("the provider has blocked this address after too many wrong attempts (reason 3 to the access token call)")]
+    AddressBlocked,
+    /// Reason 3 to a call with an access token that was granted in the same session.
+    #[error("the provider refuses an access token that it has just granted (reason 3, twice)")]
+    TokenExpiredTwice,
+    /// Reason 3 to a call with a fixed access token.
+    #[error("the provider refuses the fixed access token as expired or unknown (reason 3)")]
+    FixedTokenExpired,
+    /// Reason 13 to the set webhook call.
+    #[error("the provider refuses the URL as invalid (reason 13)")]
+    UrlRefused,
+    /// A reason without a documented meaning for this operation.
+    #[error("the provider answered the {operation} call with reason {reason}, which is not documented for it")]
+    UnknownReason {
+        /// The operation.
+        operation: Operation,
+        /// The provider's number.
+        reason: i64,
+    },
+    /// No connection, or no answer.
+    #[error(
+        "the partner API could not be reached for the {operation} call: {cause}{}",
+        if *operation == Operation::SetWebhook { " (whether the URL was set is not known)" } else { "" }
+    )]
+    Unreachable {
+        /// The operation. It may have been carried out.
+        operation: Operation,
+        /// What happened.
+        cause: Unreached,
+    },
+    /// An answer that the partner API is not known to give.
+    #[error(
+        "the {operation} call was not answered by the partner API{}: {answer}",
+        status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default()
+    )]
+    NotTheApi {
+        /// The operation.
+        operation: Operation,
+        /// The HTTP status, if there was one.
+        status: Option<u16>,
+        /// The answer.
+        answer: Unexpected,
+    },
+}
+
+/// How the partner API was not reached.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unreached {
+    /// DNS does not know its name.
+    #[error("its host name cannot be resolved")]
+    UnknownHost,
+    /// No connection in time.
+    #[error("no connection was made in time")]
+    NoConnection,
+    /// No complete answer in time.
+    #[error("it did not answer in time")]
+    NoAnswer,
+    /// TCP or TLS failed.
+    #[error("the connection failed: {0}")]
+    Broken(String),
+    /// The HTTP client gave up for another cause.
+    #[error("the request was given up")]
+    GivenUp,
+}
+
+/// An answer that is not the partner API's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unexpected {
+    /// A status 3xx.
+    #[error("a redirect, which is not followed")]
+    Redirect,
+    /// More bytes than are read.
+    #[error("more than {} KB", .0 / 1024)]
+    TooLong(u64),
+    /// Headers of 16 KB or more.
+    #[error("headers of more than 16 KB")]
+    LongHeaders,
+    /// Bytes that are not HTTP.
+    #[error("something that is not HTTP")]
+    NotHttp,
+    /// No bytes.
+    #[error("an empty answer")]
+    Empty,
+    /// Something that starts as a web page does.
+    #[error("an HTML page")]
+    Html,
+    /// Not JSON, or not an object.
+    #[error("something that is not a JSON object")]
+    NotAnObject,
+    /// An object without a field that the operation must answer with.
+    #[error("a JSON object without the fields of this call ({0})")]
+    MissingField(&'static str),
+    /// An object with a field of another type than the documented one.
+    #[error("a JSON object whose {0} is not of the documented type")]
+    WrongType(&'static str),
+    /// An access token that no HTTP header can carry.
+    #[error("an access token with characters that no HTTP header can carry")]
+    UnusableToken,
+}

@@ -1,0 +1,23 @@
+//! The client of the provider's partner API: access tokens, and the registered webhook.
+//!
+//! A [`Session`] has an access token and replaces it at most once. Apart from that nothing is tried twice, and no redirect is
+//! followed. Requests are written exactly as documented. Answers are read with tolerance where the provider is known to
+//! vary, and refused where they would have to be guessed at.
+//!
+//! No secret, no body and no URL is in any error or `Debug` output.
+
+mod access_token_cache;
+mod base_url;
+mod credentials;
+mod error;
+mod http;
+mod messages;
+mod operation;
+mod session;
+
+pub use base_url::{ApiBaseUrl, InvalidApiBaseUrl};
+pub use credentials::{AccessToken, ClientCredentials, Credentials};
+pub use error::{PartnerError, Unexpected, Unreached};
+pub use http::Limits;
+pub use operation::Operation;
+pub use session::{PartnerApi, Session};

@@ -53,8 +53,10 @@ impl Input {
                 let received = Received {
                     id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
                     received_at,
-                    source_ip: IpAddr::from([34, 165, 99, 212]),
+                    source_ip: Some(IpAddr::from([34, 165, 99, 212])),
                     request_id: "request-1".to_owned(),
+                    content_type: None,
+                    content_encoding: None,
                     body: body.to_string().into_bytes(),
                 };
                 let message = QueuedDelivery { received, token: TokenCheck::Accepted }.to_message();

@@ -2,7 +2,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::{
-    Entity, Fields, Kind, Secret, fields,
+    Entity, Fields, Kind, Secret, fields, gunzip,
     json::{self, Token, TokenKind},
     redact,
 };
@@ -45,6 +45,12 @@ pub enum Undecodable {
     /// There is nothing, or nothing but white space.
     #[error("the body is empty")]
     Empty,
+    /// The body begins as a gzip stream and is not a whole one.
+    #[error("the body is a damaged gzip stream")]
+    Gzip,
+    /// The body is a gzip stream that holds more than a body may have.
+    #[error("the body is a gzip stream that holds more than 256 KB")]
+    GzipTooLarge,
     /// The bytes are not UTF-8.
     #[error("the body is not UTF-8")]
     NotUtf8,
@@ -57,12 +63,13 @@ pub enum Undecodable {
 }
 
 impl Event {
-    /// Decodes a body.
+    /// Decodes a body, which may be compressed with gzip.
     ///
     /// # Errors
-    /// Only when the body is not a JSON object in UTF-8.
+    /// Only when the body is not a JSON object in UTF-8, or its gzip stream cannot be read.
     pub fn decode(body: &[u8]) -> Result<Self, Undecodable> {
-        let text = std::str::from_utf8(json::without_byte_order_mark(body)).map_err(|_| Undecodable::NotUtf8)?;
+        let body = gunzip(body)?;
+        let text = std::str::from_utf8(json::without_byte_order_mark(&body)).map_err(|_| Undecodable::NotUtf8)?;
         if text.trim().is_empty() {
             return Err(Undecodable::Empty);
         }

@@ -21,10 +21,14 @@ pub struct Received {
     pub id: EventId,
     /// When the receiver got it, on the receiver's clock.
     pub received_at: Timestamp,
-    /// The caller's address, as the gateway saw it.
-    pub source_ip: IpAddr,
+    /// The caller's address, as the gateway saw it; `None` when it gave none that can be read.
+    pub source_ip: Option<IpAddr>,
     /// The gateway's or Lambda's id of the request, to find it in their logs.
     pub request_id: String,
+    /// The `Content-Type` header, shortened to 200 characters.
+    pub content_type: Option<String>,
+    /// The `Content-Encoding` header, shortened to 200 characters.
+    pub content_encoding: Option<String>,
     /// The bytes as received.
     pub body: Vec<u8>,
 }
@@ -36,6 +40,8 @@ impl fmt::Debug for Received {
             .field("received_at", &self.received_at)
             .field("source_ip", &self.source_ip)
             .field("request_id", &self.request_id)
+            .field("content_type", &self.content_type)
+            .field("content_encoding", &self.content_encoding)
             .field("size", &self.body.len())
             .finish_non_exhaustive()
     }
@@ -73,14 +79,19 @@ pub enum UnreadableMessage {
     Member(&'static str),
 }
 
-/// The JSON of a message. Members that are not known are ignored; none of these may be missing.
+/// The JSON of a message. Unknown members are ignored. Only members without a value may be missing.
 #[derive(Serialize, Deserialize)]
 struct Message {
     version: u64,
     id: String,
     received_at: String,
-    source_ip: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_ip: Option<String>,
     request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_encoding: Option<String>,
     /// [`ACCEPTED`], or the hash that is still to be checked. That there always is one of the two keeps a message that
     /// has lost this member from counting as checked.
     token: String,
@@ -89,15 +100,17 @@ struct Message {
 }
 
 impl QueuedDelivery {
-    /// The text of the message: JSON, all of it ASCII but for the request id.
+    /// Returns the text of the message: JSON, and all of it but the request id and the headers is ASCII.
     pub fn to_message(&self) -> String {
-        let Received { id, received_at, source_ip, request_id, body } = &self.received;
+        let Received { id, received_at, source_ip, request_id, content_type, content_encoding, body } = &self.received;
         let message = Message {
             version: VERSION,
             id: id.to_string(),
             received_at: received_at.to_string(),
-            source_ip: source_ip.to_string(),
+            source_ip: source_ip.map(|source_ip| source_ip.to_string()),
             request_id: request_id.clone(),
+            content_type: content_type.clone(),
+            content_encoding: content_encoding.clone(),
             token: match self.token {
                 TokenCheck::Accepted => ACCEPTED.to_owned(),
                 TokenCheck::Pending(hash) => hash.to_string(),
@@ -128,8 +141,14 @@ impl QueuedDelivery {
             received: Received {
                 id: message.id.parse().map_err(|_| unusable("id"))?,
                 received_at: message.received_at.parse().map_err(|_| unusable("received_at"))?,
-                source_ip: message.source_ip.parse().map_err(|_| unusable("source_ip"))?,
+                source_ip: message
+                    .source_ip
+                    .map(|source_ip| source_ip.parse())
+                    .transpose()
+                    .map_err(|_| unusable("source_ip"))?,
                 request_id: message.request_id,
+                content_type: message.content_type,
+                content_encoding: message.content_encoding,
                 body: STANDARD.decode(&message.body).map_err(|_| unusable("body"))?,
             },
             token: match message.token.as_str() {
@@ -153,8 +172,10 @@ mod tests {
             received: Received {
                 id: EventId::new(received_at, [7; 8]),
                 received_at,
-                source_ip: [34, 165, 99, 212].into(),
+                source_ip: Some([34, 165, 99, 212].into()),
                 request_id: "request-1".to_owned(),
+                content_type: Some("application/json".to_owned()),
+                content_encoding: None,
                 body: body.to_vec(),
             },
             token,
@@ -184,10 +205,15 @@ mod tests {
         for name in good.as_object().unwrap().keys() {
             let mut without = good.clone();
             without.as_object_mut().unwrap().remove(name);
-            assert_eq!(QueuedDelivery::from_message(&without.to_string()).unwrap_err(), UnreadableMessage::Form);
+            let read = QueuedDelivery::from_message(&without.to_string());
+            if ["source_ip", "content_type"].contains(&name.as_str()) {
+                assert!(read.is_ok(), "{name} may be missing");
+            } else {
+                assert_eq!(read.unwrap_err(), UnreadableMessage::Form);
+            }
             let mut other = good.clone();
             other[name] = json!("123-456-789");
-            if name != "request_id" {
+            if !["request_id", "content_type"].contains(&name.as_str()) {
                 let error = QueuedDelivery::from_message(&other.to_string()).unwrap_err();
                 assert!(!format!("{error} {error:?}").contains("123-456-789"), "{name}: {error}");
             }
@@ -209,9 +235,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_call_is_read_back_as_it_was_written(body: Vec<u8>, request_id: String) {
+        fn a_call_is_read_back_as_it_was_written(body: Vec<u8>, request_id: String, source_ip: Option<IpAddr>, content_encoding: Option<String>) {
             let mut queued = queued(&body, TokenCheck::Accepted);
             queued.received.request_id = request_id;
+            (queued.received.source_ip, queued.received.content_encoding) = (source_ip, content_encoding);
             let read = QueuedDelivery::from_message(&queued.to_message()).unwrap();
             prop_assert_eq!(read.received, queued.received);
             prop_assert!(matches!(read.token, TokenCheck::Accepted));

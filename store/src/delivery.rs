@@ -1,12 +1,18 @@
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use shared::{Entity, Event, EventId, Fingerprint, FingerprintKey, Integer, Received, Timestamp, Undecodable, Value};
+use shared::{
+    Entity, Event, EventId, Fingerprint, FingerprintKey, Integer, Received, Timestamp, Undecodable, Value, gunzip,
+};
+use thiserror::Error;
 
 use crate::keys;
 
 /// Up to so many digits and a sign, a number is stored as one.
 const MOST_PLAIN_DIGITS: usize = 18;
+
+/// In the place of the caller's address when the gateway gave none that can be read.
+const UNKNOWN_SOURCE: &str = "unknown";
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -17,11 +23,11 @@ pub struct Delivery {
     pub id: EventId,
     /// When the receiver got it, on the receiver's clock.
     pub received_at: Timestamp,
-    /// The caller's address, as the gateway saw it.
-    pub source_ip: IpAddr,
+    /// The caller's address, as the gateway saw it; `None` when it gave none that can be read.
+    pub source_ip: Option<IpAddr>,
     /// The gateway's or Lambda's id of the request, to find it in their logs.
     pub request_id: String,
-    /// Of the body as received.
+    /// Of the body as received, or of what its gzip stream holds.
     pub fingerprint: Fingerprint,
     /// What it brought.
     pub content: Content,
@@ -32,47 +38,80 @@ pub struct Delivery {
 pub enum Content {
     /// An event: belongs to an entity and steps its state.
     Event(Event),
-    /// A body that is no event: kept aside until somebody has looked at it.
-    Undecodable {
+    /// A body that is kept aside until somebody has looked at it.
+    Quarantined {
         /// The body as received. Only the sealed table gets it.
         bytes: Vec<u8>,
-        /// What is wrong with it.
-        cause: Undecodable,
+        /// Why it is not recorded as an event.
+        cause: QuarantineCause,
+        /// The `Content-Type` header, if it came with one.
+        content_type: Option<String>,
+        /// The `Content-Encoding` header, if it came with one.
+        content_encoding: Option<String>,
     },
+}
+
+/// Why a delivery is quarantined. Its text is the attribute `cause`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum QuarantineCause {
+    /// The body is no event.
+    #[error(transparent)]
+    Undecodable(#[from] Undecodable),
+    /// The delivery came with an accepted token from an address that is not on the stack's list, and is held.
+    #[error("unlisted_source")]
+    UnlistedSource,
 }
 
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
-            Self::Undecodable { bytes, cause } => {
-                f.debug_struct("Undecodable").field("size", &bytes.len()).field("cause", cause).finish_non_exhaustive()
+            Self::Quarantined { bytes, cause, .. } => {
+                f.debug_struct("Quarantined").field("size", &bytes.len()).field("cause", cause).finish_non_exhaustive()
             }
         }
     }
 }
 
 impl Delivery {
-    /// Decodes a call that was let in; every body gives a delivery.
+    /// Decodes an authenticated call. Every body gives a delivery: a body that is no event is quarantined.
     pub fn decode(received: &Received, key: &FingerprintKey) -> Self {
-        Self {
-            id: received.id,
-            received_at: received.received_at,
-            source_ip: received.source_ip,
-            request_id: received.request_id.clone(),
-            fingerprint: key.fingerprint(&received.body),
-            content: match Event::decode(&received.body) {
-                Ok(event) => Content::Event(event),
-                Err(cause) => Content::Undecodable { bytes: received.body.clone(), cause },
-            },
+        let body = gunzip(&received.body);
+        let fingerprint = key.fingerprint(body.as_deref().unwrap_or(&received.body));
+        match body.and_then(|body| Event::decode(&body)) {
+            Ok(event) => Self::of(received, fingerprint, Content::Event(event)),
+            Err(cause) => Self::quarantined(received, fingerprint, cause.into()),
         }
+    }
+
+    /// Holds an authenticated call from an address that is not on the stack's list. Its body is not decoded.
+    pub fn hold(received: &Received, key: &FingerprintKey) -> Self {
+        let body = gunzip(&received.body);
+        let fingerprint = key.fingerprint(body.as_deref().unwrap_or(&received.body));
+        Self::quarantined(received, fingerprint, QuarantineCause::UnlistedSource)
+    }
+
+    fn quarantined(received: &Received, fingerprint: Fingerprint, cause: QuarantineCause) -> Self {
+        let content = Content::Quarantined {
+            bytes: received.body.clone(),
+            cause,
+            content_type: received.content_type.clone(),
+            content_encoding: received.content_encoding.clone(),
+        };
+        Self::of(received, fingerprint, content)
+    }
+
+    fn of(received: &Received, fingerprint: Fingerprint, content: Content) -> Self {
+        let Received { id, received_at, source_ip, request_id, .. } = received;
+        let request_id = request_id.clone();
+        Self { id: *id, received_at: *received_at, source_ip: *source_ip, request_id, fingerprint, content }
     }
 
     /// The partition that it is recorded in, in both tables.
     pub(crate) fn partition(&self) -> String {
         match &self.content {
             Content::Event(event) => event.entity.to_string(),
-            Content::Undecodable { .. } => keys::quarantine(self.received_at),
+            Content::Quarantined { .. } => keys::quarantine(self.received_at),
         }
     }
 
@@ -80,7 +119,8 @@ impl Delivery {
     pub(crate) fn item(&self, duplicate_of: Option<&EventId>, retention: Option<Duration>) -> Item {
         let mut item = self.key();
         item.insert("received_at".into(), text(self.received_at));
-        item.insert("source_ip".into(), text(self.source_ip));
+        let source_ip = self.source_ip.map_or_else(|| UNKNOWN_SOURCE.to_owned(), |source_ip| source_ip.to_string());
+        item.insert("source_ip".into(), text(source_ip));
         item.insert("request_id".into(), text(&self.request_id));
         item.insert("fingerprint".into(), text(self.fingerprint));
         item.insert(keys::TIME_SHARD.into(), text(keys::time_shard(self.received_at, &self.id)));
@@ -93,10 +133,12 @@ impl Delivery {
                 item.extend(event.fields.reference().map(|reference| (keys::REFERENCE.into(), text(reference))));
                 item.extend(event.fields.documented().iter().map(|(name, field)| (name.clone(), value(field))));
             }
-            Content::Undecodable { bytes, cause } => {
+            Content::Quarantined { bytes, cause, content_type, content_encoding } => {
                 item.insert("kind".into(), text("quarantine"));
                 item.insert("cause".into(), text(cause));
                 item.insert("body_bytes".into(), AttributeValue::N(bytes.len().to_string()));
+                item.extend(content_type.as_ref().map(|content_type| ("content_type".into(), text(content_type))));
+                item.extend(content_encoding.as_ref().map(|coding| ("content_encoding".into(), text(coding))));
             }
         }
         item
@@ -114,7 +156,7 @@ impl Delivery {
                 item.insert("body".into(), AttributeValue::B(Blob::new(body)));
                 item.extend(sealed.api_key.as_ref().map(|key| ("api_key".into(), text(key.expose()))));
             }
-            Content::Undecodable { bytes, .. } => {
+            Content::Quarantined { bytes, .. } => {
                 item.insert("body".into(), AttributeValue::B(Blob::new(bytes.as_slice())));
                 item.extend(self.expires_at(retention));
             }
@@ -165,7 +207,7 @@ pub struct StoredDelivery {
     pub kind: String,
     /// When the receiver got it.
     pub received_at: Timestamp,
-    /// The caller's address, as the gateway saw it.
+    /// The caller's address, as the gateway saw it; `unknown` when it gave none that can be read.
     pub source_ip: String,
     /// The gateway's or Lambda's id of the request.
     pub request_id: String,
@@ -177,12 +219,16 @@ pub struct StoredDelivery {
     pub reference: Option<String>,
     /// The update that it reported (`whatsapp_extra_info` and the like).
     pub extra_info: Option<Integer>,
-    /// The redacted body; `None` when it could not be decoded.
+    /// The redacted body; `None` when the delivery is quarantined.
     pub body: Option<String>,
-    /// Why it could not be decoded.
+    /// Why it is quarantined.
     pub cause: Option<String>,
-    /// How many bytes the body has that could not be decoded.
+    /// The size of the quarantined body, in bytes.
     pub body_bytes: Option<u64>,
+    /// The `Content-Type` header of a quarantined delivery, if it came with one.
+    pub content_type: Option<String>,
+    /// The `Content-Encoding` header of a quarantined delivery, if it came with one.
+    pub content_encoding: Option<String>,
 }
 
 impl StoredDelivery {
@@ -210,6 +256,8 @@ impl StoredDelivery {
             body: reader.optional("body", |body| Some(body.to_owned()))?,
             cause: reader.optional("cause", |cause| Some(cause.to_owned()))?,
             body_bytes: item.get("body_bytes").map(|_| reader.number("body_bytes")).transpose()?,
+            content_type: reader.optional("content_type", |content_type| Some(content_type.to_owned()))?,
+            content_encoding: reader.optional("content_encoding", |coding| Some(coding.to_owned()))?,
         })
     }
 }

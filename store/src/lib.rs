@@ -13,7 +13,7 @@ mod state;
 mod state_update;
 mod tokens;
 
-pub use delivery::{Content, Delivery, StoredDelivery};
+pub use delivery::{Content, Delivery, QuarantineCause, StoredDelivery};
 pub use error::StoreError;
 pub use quarantine::{Quarantine, Retried};
 pub use read::{Cursor, Listing, Order, Page, Reader};

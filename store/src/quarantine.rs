@@ -1,6 +1,6 @@
 //! The quarantine: what could not be decoded when it came, and what becomes of it when it can be.
 
-use std::{net::IpAddr, ops::Range, time::Duration};
+use std::{ops::Range, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -128,12 +128,11 @@ fn as_received(stored: StoredDelivery, event: Event) -> Result<Delivery, StoreEr
         sk: keys::event(&stored.id),
         attribute: attribute.to_owned(),
     };
-    let source_ip: IpAddr = stored.source_ip.parse().map_err(|_| corrupt("source_ip"))?;
     let fingerprint: Fingerprint = stored.fingerprint.parse().map_err(|_| corrupt("fingerprint"))?;
     Ok(Delivery {
         id: stored.id,
         received_at: stored.received_at,
-        source_ip,
+        source_ip: stored.source_ip.parse().ok(),
         request_id: stored.request_id,
         fingerprint,
         content: Content::Event(event),

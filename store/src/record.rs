@@ -40,7 +40,7 @@ pub enum Recorded {
         /// The id of the earlier one.
         of: EventId,
     },
-    /// As a body that could not be decoded.
+    /// As a delivery that is kept aside.
     Quarantined,
 }
 
@@ -294,7 +294,7 @@ fn is_about_size(message: Option<&str>) -> bool {
 
 fn already_recorded(delivery: &Delivery, item: &Item) -> Result<Recorded, StoreError> {
     Ok(match (&delivery.content, StoredDelivery::read(item)?.duplicate_of) {
-        (Content::Undecodable { .. }, _) => Recorded::Quarantined,
+        (Content::Quarantined { .. }, _) => Recorded::Quarantined,
         (Content::Event(_), Some(of)) => Recorded::Duplicate { of },
         (Content::Event(_), None) => Recorded::Event,
     })

@@ -163,8 +163,10 @@ fn deliveries() -> Vec<QueuedDelivery> {
         let received = Received {
             id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
             received_at,
-            source_ip: [34, 165, 99, 212].into(),
+            source_ip: Some([34, 165, 99, 212].into()),
             request_id: "request-1".to_owned(),
+            content_type: None,
+            content_encoding: None,
             body: body.to_string().into_bytes(),
         };
         QueuedDelivery { received, token }

@@ -132,6 +132,8 @@ mod tests {
             body: Some(body.to_owned()),
             cause: None,
             body_bytes: None,
+            content_type: None,
+            content_encoding: None,
         }
     }
 

@@ -82,7 +82,8 @@ impl World {
     /// Records what is received then as a program does that cannot decode it.
     pub async fn quarantine(&self, minutes: u64, body: &[u8]) {
         let received = received(self.ago(minutes), self.id(minutes), body);
-        let content = Content::Undecodable { bytes: body.to_vec(), cause: Undecodable::NotJson };
+        let (bytes, cause) = (body.to_vec(), Undecodable::NotJson.into());
+        let content = Content::Quarantined { bytes, cause, content_type: None, content_encoding: None };
         self.recorder.record(&Delivery { content, ..decoded(&received) }).await.unwrap();
     }
 
@@ -144,8 +145,15 @@ impl World {
 
 /// A call with a body.
 pub fn received(received_at: Timestamp, id: EventId, body: &[u8]) -> Received {
-    let (source_ip, request_id) = (IpAddr::from([34, 165, 99, 212]), "request-1".to_owned());
-    Received { id, received_at, source_ip, request_id, body: body.to_vec() }
+    Received {
+        id,
+        received_at,
+        source_ip: Some(IpAddr::from([34, 165, 99, 212])),
+        request_id: "request-1".to_owned(),
+        content_type: None,
+        content_encoding: None,
+        body: body.to_vec(),
+    }
 }
 
 fn decoded(received: &Received) -> Delivery {

@@ -26,8 +26,10 @@ pub(crate) fn verified(call: Verified, arrival: Arrival) -> Received {
     Received {
         id: arrival.id(),
         received_at: arrival.received_at,
-        source_ip: call.source_ip,
+        source_ip: Some(call.source_ip),
         request_id: call.request_id,
+        content_type: None,
+        content_encoding: None,
         body: call.body,
     }
 }
@@ -38,8 +40,10 @@ pub(crate) fn unchecked(call: CannotTell, arrival: Arrival) -> QueuedDelivery {
         received: Received {
             id: arrival.id(),
             received_at: arrival.received_at,
-            source_ip: call.source_ip,
+            source_ip: Some(call.source_ip),
             request_id: call.request_id,
+            content_type: None,
+            content_encoding: None,
             body: call.body,
         },
         token: TokenCheck::Pending(call.presented),

@@ -13,7 +13,7 @@ pub(crate) fn recorded(delivery: &Delivery, recorded: Recorded) {
             tracing::info!(%event_id, request_id, duplicate_of = %of, "duplicate recorded")
         }
         (_, Content::Event(event)) => tracing::info!(%event_id, request_id, kind = %event.kind, "event recorded"),
-        (_, Content::Undecodable { bytes, cause }) => {
+        (_, Content::Quarantined { bytes, cause, .. }) => {
             tracing::warn!(%event_id, request_id, size = bytes.len(), %cause, "delivery quarantined");
         }
     }
@@ -32,7 +32,7 @@ pub(crate) fn queued(queued: &QueuedDelivery, not_recorded: &str) {
 pub(crate) fn lost(delivery: &Delivery, not_recorded: &str, not_queued: &str) {
     let body = match &delivery.content {
         Content::Event(event) => event.body.as_str(),
-        Content::Undecodable { .. } => "",
+        Content::Quarantined { .. } => "",
     };
     tracing::error!(
         event_id = %delivery.id, request_id = delivery.request_id, received_at = %delivery.received_at,

@@ -51,7 +51,7 @@ impl<'a> Tally<'a> {
     pub(crate) fn recorded(&mut self, delivery: &Delivery, recorded: Recorded) {
         let kind = match &delivery.content {
             Content::Event(event) => &event.kind,
-            Content::Undecodable { .. } => &Kind::Unnamed,
+            Content::Quarantined { .. } => &Kind::Unnamed,
         };
         self.document.count_by(RECEIVED, kind, 1).millis(TIME_TO_RECORD, self.started.elapsed());
         match recorded {

@@ -90,7 +90,7 @@ impl Redrive {
                 log::recorded(&delivery, recorded);
                 let kind = match delivery.content {
                     Content::Event(event) => event.kind,
-                    Content::Undecodable { .. } => Kind::Unnamed,
+                    Content::Quarantined { .. } => Kind::Unnamed,
                 };
                 return Outcome::Recorded(kind, recorded);
             }

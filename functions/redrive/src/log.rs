@@ -15,7 +15,7 @@ pub(crate) fn recorded(delivery: &Delivery, recorded: Recorded) {
         (_, Content::Event(event)) => {
             tracing::info!(%event_id, request_id, %received_at, kind = %event.kind, "event redriven");
         }
-        (_, Content::Undecodable { bytes, cause }) => {
+        (_, Content::Quarantined { bytes, cause, .. }) => {
             tracing::warn!(%event_id, request_id, %received_at, size = bytes.len(), %cause, "redriven into quarantine");
         }
     }
@@ -40,7 +40,8 @@ pub(crate) fn not_checked(received: &Received, message: &Message) {
 /// A call came with a token that is none: it is dropped, as the receiver would have refused it.
 pub(crate) fn forged(received: &Received) {
     let Received { id, received_at, source_ip, request_id, .. } = received;
-    tracing::warn!(event_id = %id, request_id, %received_at, %source_ip, "forged delivery dropped");
+    let source_ip = source_ip.map(tracing::field::display);
+    tracing::warn!(event_id = %id, request_id, %received_at, source_ip, "forged delivery dropped");
 }
 
 /// A message is none that the receiver writes: it ends in the dead-letter queue.

@@ -138,8 +138,10 @@ pub fn raw_delivery(at: Timestamp, body: &[u8]) -> Delivery {
     let received = Received {
         id: EventId::new(at, fastrand::u64(..).to_be_bytes()),
         received_at: at,
-        source_ip: IpAddr::from([34, 165, 99, 212]),
+        source_ip: Some(IpAddr::from([34, 165, 99, 212])),
         request_id: "request-1".to_owned(),
+        content_type: None,
+        content_encoding: None,
         body: body.to_vec(),
     };
     Delivery::decode(&received, &key)
@@ -147,7 +149,8 @@ pub fn raw_delivery(at: Timestamp, body: &[u8]) -> Delivery {
 
 /// The same delivery as a program would have recorded it that could not decode the body.
 pub fn undecodable(delivery: &Delivery, body: &[u8]) -> Delivery {
-    let content = Content::Undecodable { bytes: body.to_vec(), cause: Undecodable::NotJson };
+    let (bytes, cause) = (body.to_vec(), Undecodable::NotJson.into());
+    let content = Content::Quarantined { bytes, cause, content_type: None, content_encoding: None };
     Delivery { content, ..delivery.clone() }
 }
 

@@ -82,12 +82,14 @@ pub async fn the_quarantine_is_tried_again(world: &World) {
     let delivery = Delivery {
         id: EventId::new(received_at, [7; 8]),
         received_at,
-        source_ip: [34, 165, 99, 212].into(),
+        source_ip: Some([34, 165, 99, 212].into()),
         request_id: "request-1".to_owned(),
         fingerprint: "a1".repeat(32).parse::<Fingerprint>().unwrap(),
-        content: Content::Undecodable {
+        content: Content::Quarantined {
             bytes: br#"{"event":"builder","builderID":990,"builder_extra_info":4}"#.to_vec(),
-            cause: Undecodable::Empty,
+            cause: Undecodable::Empty.into(),
+            content_type: None,
+            content_encoding: None,
         },
     };
     world.tables().record(&delivery).await;

@@ -69,7 +69,10 @@ pub fn in_full(dead_letter: &DeadLetter) -> String {
                 ("received", format!("{} ({since})", received.received_at)),
                 ("kind", plain(&delivery.kind())),
                 ("entity", plain(delivery.entity().as_str())),
-                ("source ip", received.source_ip.map_or_else(|| "unknown".to_owned(), |source_ip| source_ip.to_string())),
+                (
+                    "source ip",
+                    received.source_ip.map_or_else(|| "unknown".to_owned(), |source_ip| source_ip.to_string()),
+                ),
                 ("request id", plain(&received.request_id)),
                 ("token", token(delivery).to_owned()),
                 ("body", format!("{} bytes", received.body.len())),

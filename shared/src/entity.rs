@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Fields, Kind};
 
 /// The longest part of an entity's name that comes from the provider, in bytes; with two of them and a kind the name stays
@@ -8,7 +10,8 @@ const LONGEST_PART: usize = 256;
 
 /// What an event is about, as the key under which its history and its state stand:
 /// `whatsapp#972501234567`, `builder#523`, `online#<server>#523`, and `<kind>#-` when the event names none.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Entity(String);
 
 impl Entity {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
 use crate::{
     Kind,
     json::{self, TokenKind},
@@ -18,7 +20,8 @@ const MOST_UNDOCUMENTED: usize = 32;
 const MOST_DIGITS: usize = 38;
 
 /// The value of a field in the typed view.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Value {
     /// A text of at most 1,024 bytes.
     Text(String),
@@ -70,6 +73,32 @@ impl Integer {
 impl fmt::Display for Integer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Integer {
+    /// A number if it has at most 64 bits, else a text: most programs would round it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.parse::<i64>() {
+            Ok(number) => serializer.serialize_i64(number),
+            Err(_) => serializer.serialize_str(&self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a whole number, or a text with one")]
+        enum Written {
+            Number(i64),
+            Text(String),
+        }
+
+        match Written::deserialize(deserializer)? {
+            Written::Number(number) => Ok(Self(number.to_string())),
+            Written::Text(text) => Self::parse(&text).ok_or_else(|| Error::custom("not a whole number")),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use thiserror::Error;
 
-use crate::Secret;
+use crate::{Secret, hex_digits};
 
 /// The least number of characters of a [`FingerprintKey`].
 const SHORTEST_KEY: usize = 16;
@@ -49,7 +49,7 @@ pub struct Fingerprint([u8; 32]);
 impl fmt::Display for Fingerprint {
     /// 64 lower-case hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex_digits::write(f, &self.0)
     }
 }
 
@@ -62,16 +62,7 @@ impl FromStr for Fingerprint {
     type Err = InvalidFingerprint;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(InvalidFingerprint);
-        }
-        let mut fingerprint = [0; 32];
-        for (byte, pair) in fingerprint.iter_mut().zip(digits.chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| InvalidFingerprint)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidFingerprint)?;
-        }
-        Ok(Self(fingerprint))
+        hex_digits::read(text).map(Self).ok_or(InvalidFingerprint)
     }
 }
 

@@ -1,7 +1,10 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize, Serializer};
+
 /// What an event is about: the value of its `event` field (provider's page: Partner Webhook).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(from = "String")]
 pub enum Kind {
     /// A WhatsApp line.
     Whatsapp,
@@ -15,15 +18,16 @@ pub enum Kind {
     Package,
     /// A name that the provider's page does not have, as it came.
     Other(String),
-    /// No usable name: the field is missing, is not a string, is empty, longer than 64 bytes, or has control characters.
+    /// No usable name: the field is missing, is not a string, is empty, longer than 64 bytes, has control characters, or is
+    /// `unnamed` itself.
     Unnamed,
 }
 
-/// The longest name of a kind that serves as a key, in bytes; a longer one stays in the body alone.
+/// Maximum length of a name, in bytes. A longer one stays in the body alone.
 const LONGEST: usize = 64;
 
 impl Kind {
-    /// The kind of a name; every name gives one.
+    /// Returns the kind with a name. Every name has one.
     pub fn of(name: &str) -> Self {
         match name {
             "whatsapp" => Self::Whatsapp,
@@ -31,12 +35,13 @@ impl Kind {
             "online" => Self::Online,
             "partners" => Self::Partners,
             "package" => Self::Package,
-            _ if name.is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) => Self::Unnamed,
+            "unnamed" | "" => Self::Unnamed,
+            _ if name.len() > LONGEST || name.chars().any(char::is_control) => Self::Unnamed,
             _ => Self::Other(name.to_owned()),
         }
     }
 
-    /// The name as the provider writes it; `unnamed` for [`Kind::Unnamed`].
+    /// Returns the name as the provider writes it, or `unnamed` for [`Kind::Unnamed`].
     pub fn as_str(&self) -> &str {
         match self {
             Self::Whatsapp => "whatsapp",
@@ -56,18 +61,35 @@ impl fmt::Display for Kind {
     }
 }
 
+impl From<String> for Kind {
+    fn from(name: String) -> Self {
+        Self::of(&name)
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_kept_and_what_is_no_name_is_unnamed() {
-        for name in ["whatsapp", "builder", "online", "partners", "package", "Whatsapp", "שלום", "a#b"] {
+    fn names_are_kept_and_texts_that_are_no_names_are_unnamed() {
+        let documented = [Kind::Whatsapp, Kind::Builder, Kind::Online, Kind::Partners, Kind::Package];
+        for kind in documented {
+            assert_eq!(Kind::of(kind.as_str()), kind);
+        }
+        for name in ["WhatsApp", "שלום", "a#b", &"x".repeat(64)] {
+            assert_eq!(Kind::of(name), Kind::Other(name.to_owned()));
             assert_eq!(Kind::of(name).as_str(), name);
         }
-        assert_eq!(Kind::of("WhatsApp"), Kind::Other("WhatsApp".to_owned()));
-        for name in ["", "a\nb", &"x".repeat(65)] {
+        for name in ["", "a\nb", "unnamed", &"x".repeat(65)] {
             assert_eq!(Kind::of(name), Kind::Unnamed);
+            assert_eq!(Kind::of(name).to_string(), "unnamed");
         }
     }
 }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::Secret;
+use crate::{Secret, hex_digits};
 
 /// The least number of characters of a [`WebhookToken`].
 const SHORTEST: usize = 16;
@@ -69,7 +69,7 @@ impl TokenHash {
 impl fmt::Display for TokenHash {
     /// 64 lower-case hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex_digits::write(f, &self.0)
     }
 }
 
@@ -77,16 +77,7 @@ impl FromStr for TokenHash {
     type Err = InvalidTokenHash;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(InvalidTokenHash);
-        }
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| InvalidTokenHash)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidTokenHash)?;
-        }
-        Ok(Self(hash))
+        hex_digits::read(text).map(Self).ok_or(InvalidTokenHash)
     }
 }
 

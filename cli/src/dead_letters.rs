@@ -9,10 +9,11 @@ use std::{collections::BTreeSet, fmt::Write, process::ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use serde_json::json;
+use shared::text::plain;
 
 use self::{dead_letter::DeadLetter, scan::Scan};
 use crate::{
-    output::{Output, json, print, text::plain},
+    output::{Output, json, print},
     target::{AwsError, Queues, Target, TargetArgs},
 };
 

@@ -25,7 +25,6 @@ use store::{Listing, Order, Reader, State, StoredDelivery};
 use self::{build::build_functions, cargo_lambda::CargoLambda, event_source::EventSource, functions::Functions};
 use crate::{
     from_here, inspect,
-    inspector::Inspector,
     interrupt::interrupted,
     local_functions::LocalFunctions,
     output::tables,
@@ -100,7 +99,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
             dead_letter_queue: world.queue.dead_letter_queue_url(),
         };
         let _remembered = project.remember(&run)?;
-        let inspector = Inspector::start(Target::of_local_run(run)?, inspect::PORT).await?;
+        let inspector = inspect::start(Target::of_local_run(run)?, inspect::PORT).await?;
         let _event_source = EventSource::start(Arc::clone(&world.queue), functions.caller());
         next_steps(inspector.url(), &webhook, &functions, &cargo_lambda);
         tokio::select! {

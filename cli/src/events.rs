@@ -8,19 +8,18 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use shared::{EventId, Timestamp};
-use store::StoredDelivery;
+use shared::{
+    EventId, Timestamp,
+    human_time::{ago, to_the_second},
+    text::plain,
+};
+use store::{DeliveryQuery, Follow, NewestDeliveries, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
-    follow::{Follow, OVERLAP},
     interrupt::interrupted,
-    output::{
-        Output,
-        human_time::{ago, to_the_second},
-        json, print, tables, text,
-    },
-    query::{DeliveryQuery, NewestDeliveries, Selection},
+    output::{Output, json, print, tables, text},
+    query::{Selection, check_entity},
     target::{Target, TargetArgs},
 };
 
@@ -65,7 +64,7 @@ pub async fn list(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let until_now = events.selection.range.until.is_none();
     let times = events.selection.range.resolve(now);
-    let query = DeliveryQuery::selected(Target::find(events.target).await?.reader, events.selection, times);
+    let query = events.selection.query(Target::find(events.target).await?.reader, times);
     let mut found = query.newest(events.limit).await?;
     if events.follow {
         found.deliveries.reverse();
@@ -75,7 +74,7 @@ pub async fn list(events: Events) -> Result<ExitCode> {
         };
     }
     if found.deliveries.is_empty() && !found.more {
-        query.check_entity().await?;
+        check_entity(&query).await?;
     }
     let mut shown = String::new();
     match events.output {
@@ -124,18 +123,18 @@ pub fn in_full(delivery: &StoredDelivery) -> String {
     let mut facts = vec![
         ("id", delivery.id.to_string()),
         ("received", format!("{} ({})", delivery.received_at, ago(delivery.received_at, now))),
-        ("kind", text::plain(&delivery.kind)),
-        ("entity", text::plain(delivery.entity.as_str())),
+        ("kind", plain(&delivery.kind)),
+        ("entity", plain(delivery.entity.as_str())),
     ];
-    facts.extend(delivery.reference.as_deref().map(|reference| ("reference", text::plain(reference))));
+    facts.extend(delivery.reference.as_deref().map(|reference| ("reference", plain(reference))));
     facts.extend(delivery.extra_info.as_ref().map(|extra_info| ("extra_info", extra_info.to_string())));
     facts.extend(delivery.duplicate_of.map(|of| ("duplicate of", of.to_string())));
     facts.extend([
         ("source ip", delivery.source_ip.clone()),
-        ("request id", text::plain(&delivery.request_id)),
+        ("request id", plain(&delivery.request_id)),
         ("fingerprint", delivery.fingerprint.clone()),
     ]);
-    facts.extend(delivery.cause.as_deref().map(|cause| ("cause", text::plain(cause))));
+    facts.extend(delivery.cause.as_deref().map(|cause| ("cause", plain(cause))));
     facts.extend(delivery.body_bytes.map(|bytes| ("body", format!("{bytes} bytes, in the sealed table"))));
     let body = delivery.body.as_deref().map(|body| format!("\n{}\n", shared::json::pretty(body)));
     text::facts(&facts) + &body.unwrap_or_default()
@@ -157,13 +156,13 @@ async fn follow(query: &DeliveryQuery, found: &NewestDeliveries, now: Timestamp,
     let start = if found.more { oldest } else { query.times.start };
     let seen = found.deliveries.iter().map(|delivery| delivery.id).collect();
     // All that there was has just been read, however long ago the newest came.
-    let read = now.minus(OVERLAP);
+    let read = now.minus(Follow::OVERLAP);
     let mut follow = Follow::new(start, found.newest.map_or(read, |newest| newest.max(read)), seen);
     let mut polls = interval(POLL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         polls.tick().await;
-        let show = |delivery| Ok(!query.matches(&delivery) || print(&line(&delivery)?)?);
+        let show = |delivery| anyhow::Ok(!query.matches(&delivery) || print(&line(&delivery)?)?);
         if !follow.look(query, SystemTime::now().into(), show).await? {
             return Ok(ExitCode::SUCCESS);
         }

@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use shared::Timestamp;
+use shared::{Timestamp, human_time::to_the_second};
+use store::DeliveryQuery;
 
 use crate::{
-    output::{human_time::to_the_second, json, print, progress::Progress, text},
-    query::{DeliveryQuery, Selection},
+    output::{json, print, progress::Progress, text},
+    query::{Selection, check_entity},
     target::{Target, TargetArgs},
 };
 
@@ -31,7 +32,7 @@ pub struct Export {
 /// When they cannot be read, or an entity never had one.
 pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
-    let query = DeliveryQuery::selected(Target::find(target).await?.reader, selection, times);
+    let query = selection.query(Target::find(target).await?.reader, times);
     // On a terminal the lines themselves tell how far it is.
     let progress = (!stdout().is_terminal()).then(|| Progress::to(micros(&query, query.times.end)));
     let mut number = 0_u64;
@@ -52,7 +53,7 @@ pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     }
     drop(progress);
     if number == 0 {
-        query.check_entity().await?;
+        check_entity(&query).await?;
     }
     eprintln!("{}", text::events(number));
     Ok(ExitCode::SUCCESS)

@@ -1,14 +1,18 @@
 //! `hooks inspect`: the page on this machine for looking at what arrives.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Result;
 use clap::Args;
+use inspector::{Actions, Inspector, Source};
+use serde_json::json;
 
 use crate::{
-    inspector::Inspector,
     interrupt::interrupted,
+    local_functions::read_answer,
     output::print,
+    project::Project,
+    samples, send,
     target::{Target, TargetArgs},
 };
 
@@ -30,11 +34,50 @@ pub struct Inspect {
 /// # Errors
 /// When what it is about cannot be found, or no port is free.
 pub async fn run(Inspect { target, port }: Inspect) -> Result<ExitCode> {
-    let inspector = Inspector::start(Target::find(target).await?, port).await?;
+    let inspector = start(Target::find(target).await?, port).await?;
     print(&format!(
         "{}\n\nOpen it in a browser on this machine. Whoever has the address can read along. It ends with Ctrl-C.\n",
         inspector.url()
     ))?;
     interrupted().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the pages of a target. Those of a local run can also send samples and run sync.
+///
+/// # Errors
+/// When the checkout with the samples cannot be found, or no port is free.
+pub async fn start(target: Target, port: u16) -> Result<Inspector> {
+    let actions = target.webhook.clone().map(|webhook| {
+        let project = Arc::new(Project::find()?);
+        anyhow::Ok((samples::names(&project), project, webhook))
+    });
+    let target = Arc::new(target);
+    let actions = actions.transpose()?.map(|(samples, project, webhook)| {
+        let sync_target = Arc::clone(&target);
+        Actions {
+            samples,
+            send: Box::new(move |sample: String| {
+                let (project, webhook) = (Arc::clone(&project), webhook.clone());
+                Box::pin(async move { send::post(webhook, samples::body(&project, &sample)?).await })
+            }),
+            sync: Box::new(move |()| {
+                let target = Arc::clone(&sync_target);
+                Box::pin(async move { read_answer(&target.call_sync(&json!({ "action": "sync" })).await?) })
+            }),
+        }
+    });
+    let source = Source {
+        reader: target.reader.clone(),
+        ledger: target.ledger.clone(),
+        dedup_window: target.settings.dedup_window,
+        stack: target.choice.stack().map(str::to_owned),
+        arguments: target.choice.arguments(),
+        actions,
+    };
+    let inspector = Inspector::start(source, port).await?;
+    if ![0, inspector.port()].contains(&port) {
+        eprintln!("Port {port} is taken: the page is on {}", inspector.port());
+    }
+    Ok(inspector)
 }

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, builder::NonEmptyStringValueParser};
-use shared::Entity;
+use shared::{Entity, text::plain};
 use store::SealedReader;
 
 use crate::{
     consent::Consent,
-    output::{Output, json, print, text},
+    output::{Output, json, print},
     target::{Target, TargetArgs},
 };
 
@@ -34,7 +34,7 @@ pub struct Key {
 /// When the person does not, when there is none, or it cannot be read.
 pub async fn show(Key { entity, consent, target, output }: Key) -> Result<ExitCode> {
     let target = Target::find(target).await?;
-    let name = text::plain(&entity);
+    let name = plain(&entity);
     consent.ask(&format!("Show the API key of {name}?"))?;
     let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
     let found = sealed.api_key(&Entity::named(&entity)).await?;

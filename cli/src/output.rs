@@ -1,9 +1,7 @@
 //! How an answer is shown, and where it goes.
 
-pub mod human_time;
 pub mod json;
 pub mod progress;
-pub mod shell;
 pub mod tables;
 pub mod text;
 

@@ -6,23 +6,23 @@ use std::{collections::BTreeSet, fmt::Write, ops::Range, process::ExitCode, time
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use shared::{EventId, Timestamp};
+use shared::{
+    EventId, Timestamp,
+    human_time::{Moment, moment, to_the_second},
+};
 use store::{Listing, Order, Quarantine, Reader, Retried, SealedReader, StoreError, StoredDelivery};
 
 use self::outcome::RetryOutcome;
 use crate::{
     consent::Consent,
     events::in_full,
-    output::{
-        Output,
-        human_time::{Moment, moment, to_the_second},
-        json, print, print_bytes,
-        progress::Progress,
-        tables,
-    },
-    query::{PAGE, time_range},
+    output::{Output, json, print, print_bytes, progress::Progress, tables},
+    query::time_range,
     target::{Target, TargetArgs},
 };
+
+/// How many deliveries are read at once.
+const PAGE: u16 = 200;
 
 /// What to do, and how to show it.
 #[derive(Args)]

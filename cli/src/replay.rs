@@ -16,8 +16,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 use serde_json::json;
-use shared::{EventId, Timestamp};
-use store::{Reader, StoredDelivery};
+use shared::{
+    EventId, Timestamp,
+    text::{quoted, short},
+};
+use store::{DeliveryQuery, Reader, StoredDelivery, Walk};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::{
@@ -28,8 +31,8 @@ use self::{
 use crate::{
     doctor,
     interrupt::interrupted,
-    output::{Output, print, progress::Progress, shell::quoted, text},
-    query::{DeliveryFilter, DeliveryQuery, TimeRange, Walk},
+    output::{Output, print, progress::Progress, text},
+    query::{FilterArgs, TimeRange, check_entity},
     target::{Target, TargetArgs},
 };
 
@@ -42,10 +45,10 @@ use crate::{
 )]
 pub struct Replay {
     /// The events' ids. They are handed over as they came, in whatever order they are given.
-    #[arg(value_name = "ID", conflicts_with_all = ["until", "DeliveryFilter"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["until", "FilterArgs"])]
     ids: Vec<EventId>,
     #[command(flatten)]
-    filter: DeliveryFilter,
+    filter: FilterArgs,
     #[command(flatten)]
     range: TimeRange,
     /// Hand over those as well that repeat an earlier one.
@@ -85,7 +88,7 @@ struct Identity<'a> {
     webhook: &'a str,
     events_table: &'a str,
     ids: Vec<String>,
-    filter: &'a DeliveryFilter,
+    filter: &'a FilterArgs,
     range: &'a TimeRange,
     with_duplicates: bool,
     to: &'a str,
@@ -119,8 +122,8 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     let file = CheckpointFile::lock(&folder, &identity)?;
     let checkpoint = replay.start.from(file.read()?, times, &to)?;
     let with_doctors = !replay.ids.is_empty() || replay.filter.kind.as_deref() == Some(doctor::KIND);
-    let query = DeliveryQuery::new(target.reader.clone(), replay.filter, checkpoint.times.clone());
-    query.check_entity().await?;
+    let query = DeliveryQuery::new(target.reader.clone(), replay.filter.filter(), checkpoint.times.clone());
+    check_entity(&query).await?;
     let pages = match &replay.ids[..] {
         [] => Pages::Asked(query.walk(checkpoint.last.as_ref())),
         ids => Pages::Named(Some(read(&target.reader, ids, checkpoint.last).await?)),
@@ -187,7 +190,7 @@ enum Pages<'a> {
 impl Pages<'_> {
     async fn next(&mut self) -> Result<Option<Vec<StoredDelivery>>> {
         match self {
-            Self::Asked(walk) => walk.next_page().await,
+            Self::Asked(walk) => Ok(walk.next_page().await?),
             Self::Named(deliveries) => Ok(deliveries.take()),
         }
     }
@@ -238,11 +241,8 @@ impl ReplayRun {
                 self.file.write(&self.checkpoint)?;
                 number += 1;
                 let rate = f64::from(number) / began.elapsed().as_secs_f64();
-                let message = format!(
-                    "{}, {rate:.1}/s, last {}",
-                    text::events(self.checkpoint.counts.handed_over),
-                    text::short(&id)
-                );
+                let message =
+                    format!("{}, {rate:.1}/s, last {}", text::events(self.checkpoint.counts.handed_over), short(&id));
                 progress.reached(micros(received_at), message);
             }
         }

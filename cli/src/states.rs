@@ -4,15 +4,15 @@ use std::{fmt::Write, process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::{Args, builder::NonEmptyStringValueParser};
-use shared::{Entity, Integer, Kind, Timestamp};
+use shared::{
+    Entity, Integer, Kind, Timestamp,
+    human_time::{ago, to_the_second},
+    text::plain,
+};
 use store::{Cursor, Reader, State};
 
 use crate::{
-    output::{
-        Output,
-        human_time::{ago, to_the_second},
-        json, print, tables, text,
-    },
+    output::{Output, json, print, tables, text},
     target::{Target, TargetArgs},
 };
 
@@ -62,7 +62,7 @@ fn integer(text: &str) -> Result<Integer, &'static str> {
 pub async fn show(StateOf { entity, target, output }: StateOf) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
     let found = reader.state(&Entity::named(&entity)).await?;
-    let state = found.with_context(|| format!("there is no entity {}: no event has named it", text::plain(&entity)))?;
+    let state = found.with_context(|| format!("there is no entity {}: no event has named it", plain(&entity)))?;
     print(&match output {
         Output::Json => json::state(&state)?,
         Output::Table => in_full(&state),
@@ -119,8 +119,8 @@ fn in_full(state: &State) -> String {
     let now = Timestamp::from(SystemTime::now());
     let moment = |time| format!("{} ({})", to_the_second(time), ago(time, now));
     let facts = [
-        ("entity", text::plain(state.entity.as_str())),
-        ("kind", text::plain(&state.kind)),
+        ("entity", plain(state.entity.as_str())),
+        ("kind", plain(&state.kind)),
         ("events", state.version.to_string()),
         ("duplicates", state.duplicates.to_string()),
         ("first seen", moment(state.first_seen)),

@@ -14,12 +14,11 @@ use aws_smithy_http_client::{
 };
 use clap::{Args, error::ErrorKind};
 use serde_json::Value;
-use shared::{Causes, WebhookUrl};
+use shared::{Causes, WebhookUrl, text::quoted};
 use store::{Reader, RegistrationLedger, Settings};
 
 use crate::{
     local_functions::LocalFunctions,
-    output::shell::quoted,
     project::{Project, Run},
 };
 

@@ -8,22 +8,19 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use shared::{Timestamp, WebhookUrl};
-use store::{Change, Listing, Order, RegistrationLedger};
+use shared::{Timestamp, WebhookUrl, human_time};
+use store::{RegistrationLedger, RegistrationStatus};
 
 use crate::{
     consent::Consent,
     local_functions::read_answer,
-    output::{Output, human_time, print, text},
-    registration_status::RegistrationStatus,
+    output::{Output, print, text},
+    registration_status,
     target::{Target, TargetArgs},
 };
 
 /// What `plan` ends with when something would be set. 1 is a failure, and 2 a command line that cannot be read.
 const WOULD_UPDATE: u8 = 3;
-
-/// How many changes are read at once.
-const PAGE: u16 = 200;
 
 /// What to do, and about what.
 #[derive(Args)]
@@ -126,32 +123,10 @@ async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode>
 /// Shows what stands in the table.
 async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, output: Output) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
-    let since = now.minus(since);
-    let registration = ledger.read().await?;
-    let changes = changes_since(ledger, RegistrationStatus::start(&registration, since)).await?;
-    let status = RegistrationStatus::new(registration, changes, since..now, limit);
+    let status = RegistrationStatus::read(ledger, now.minus(since)..now, 0).await?;
     print(&match output {
-        Output::Json => format!("{}\n", status.json()),
-        Output::Table => status.to_string(),
+        Output::Json => format!("{}\n", registration_status::json(&status, limit)),
+        Output::Table => registration_status::table(&status, limit),
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Everything in the ledger since a time, the last one first.
-///
-/// # Errors
-/// When it cannot be read.
-pub async fn changes_since(ledger: &RegistrationLedger, start: Timestamp) -> Result<Vec<Change>> {
-    // Another clock than ours has dated them.
-    let end = Timestamp::from_micros(i64::MAX);
-    let mut listing = Listing { times: start..end, order: Order::NewestFirst, after: None, limit: PAGE };
-    let mut changes = Vec::new();
-    loop {
-        let page = ledger.changes(&listing).await?;
-        changes.extend(page.items);
-        listing.after = page.next;
-        if listing.after.is_none() {
-            return Ok(changes);
-        }
-    }
 }

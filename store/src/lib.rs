@@ -2,11 +2,14 @@
 
 mod delivery;
 mod error;
+mod follow;
 mod keys;
 mod quarantine;
+mod query;
 mod read;
 mod record;
 mod registration;
+mod registration_status;
 mod sealed;
 mod settings;
 mod state;
@@ -15,12 +18,15 @@ mod tokens;
 
 pub use delivery::{Content, Delivery, QuarantineCause, StoredDelivery};
 pub use error::StoreError;
+pub use follow::Follow;
 pub use quarantine::{Quarantine, Retried};
+pub use query::{DeliveryFilter, DeliveryQuery, NewestDeliveries, Walk};
 pub use read::{Cursor, Listing, Order, Page, Reader};
 pub use record::{Recorded, Recorder};
 pub use registration::{
     Before, Change, ChangeKind, Registration, RegistrationLedger, Rival, UnknownChange, UrlBeforeOurs,
 };
+pub use registration_status::{Ownership, RegistrationStatus, Segment, Whereabouts};
 pub use sealed::{SealedKey, SealedReader};
 pub use settings::Settings;
 pub use state::State;

@@ -3,14 +3,14 @@ use std::time::SystemTime;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::{Timestamp, TokenCheck};
+use shared::{
+    Timestamp, TokenCheck,
+    human_time::{ago, to_the_second},
+    text::plain,
+};
 
 use super::dead_letter::{DeadLetter, DecodedDelivery};
-use crate::output::{
-    human_time::{ago, to_the_second},
-    json,
-    text::{facts, plain},
-};
+use crate::output::{json, text::facts};
 
 /// A message as an object; what it carries has the names that it would have as a delivery.
 #[derive(Default, Serialize)]

@@ -4,14 +4,13 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use shared::Timestamp;
+use shared::{
+    Timestamp,
+    human_time::{ago, to_the_second},
+};
 
 use super::report::Finding;
-use crate::{
-    local_functions::read_answer,
-    output::human_time::{ago, to_the_second},
-    target::Target,
-};
+use crate::{local_functions::read_answer, target::Target};
 
 /// Has sync compare what is registered with our URL. `on` are the arguments that name the stack.
 pub async fn check(target: &Target, on: &str) -> Finding {

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use serde::Serialize;
+use shared::text::plain;
 
-use crate::output::{Output, print, progress::Progress, text};
+use crate::output::{Output, print, progress::Progress};
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -85,7 +86,7 @@ impl Report {
     /// When it cannot be written.
     pub fn note(&mut self, check: &'static str, finding: Finding) -> Result<Verdict> {
         let Finding { verdict, detail, fix } = finding;
-        let line = Line { check, verdict, detail: text::plain(&detail), fix };
+        let line = Line { check, verdict, detail: plain(&detail), fix };
         if self.output == Output::Table {
             print(&line.shown())?;
         }

@@ -1,10 +1,9 @@
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
-use store::{Change, State, StoredDelivery};
-
-use super::{
+use shared::{
     human_time::{minutes, to_the_second},
     text::{plain, short},
 };
+use store::{Change, State, StoredDelivery};
 
 /// The deliveries as a table, one a line.
 pub fn deliveries(deliveries: &[StoredDelivery]) -> Table {

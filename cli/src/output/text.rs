@@ -1,8 +1,9 @@
 use serde_json::Value;
-use shared::{EventId, json::needs_escape};
+use shared::{
+    human_time::to_the_second,
+    text::{plain, short},
+};
 use store::StoredDelivery;
-
-use super::human_time::to_the_second;
 
 /// A delivery on a line of its own, for lists that have no end.
 pub fn delivery_line(delivery: &StoredDelivery) -> String {
@@ -20,24 +21,6 @@ pub fn delivery_line(delivery: &StoredDelivery) -> String {
 /// So many events.
 pub fn events(number: u64) -> String {
     if number == 1 { "1 event".to_owned() } else { format!("{number} events") }
-}
-
-/// The end of an id: what comes before it is the time, which ids of about the same time have in common.
-pub fn short(id: &EventId) -> String {
-    format!("…{}", &id.simple()[24..])
-}
-
-/// A text from outside with nothing in it that a terminal would obey.
-pub fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        if needs_escape(character) {
-            plain.extend(character.escape_default());
-        } else {
-            plain.push(character);
-        }
-    }
-    plain
 }
 
 /// The report of sync, a line for each of its members; `None` when it is none.
@@ -60,15 +43,4 @@ pub fn report(report: &Value) -> Option<String> {
 pub fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     facts.iter().map(|(name, fact)| format!("{name:width$}  {fact}\n")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_from_outside_reaches_the_terminal_as_a_command() {
-        assert_eq!(plain("שלום a\u{1b}[2Jb\n\u{9b}"), "שלום a\\u{1b}[2Jb\\n\\u{9b}");
-        assert_eq!(plain("gpj.\u{202e}exe"), "gpj.\\u{202e}exe");
-    }
 }

@@ -1,10 +1,8 @@
 use std::fmt;
 
 use serde_json::{Value, json};
-use shared::{Entity, EventId};
+use shared::{Entity, EventId, text::plain};
 use store::{Recorded, Retried, StoreError, StoredDelivery};
-
-use crate::output::text::plain;
 
 /// What became of a quarantined delivery that was tried again.
 pub enum RetryOutcome {

@@ -6,11 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use shared::{EventId, Timestamp};
+use shared::{EventId, Timestamp, text::plain};
 use ureq::{Agent, Body, Error, http::Response};
 
 use super::destination::Destination;
-use crate::output::text;
 
 /// How long a consumer may take for its answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -111,7 +110,7 @@ fn first_line(answer: &[u8], hidden: &[String]) -> String {
     let answer = String::from_utf8_lossy(answer);
     let line = answer.trim_start().lines().next().unwrap_or_default().to_owned();
     let line = hidden.iter().fold(line, |line, hidden| line.replace(hidden, "***"));
-    text::plain(&line.chars().take(MOST_SHOWN).collect::<String>())
+    plain(&line.chars().take(MOST_SHOWN).collect::<String>())
 }
 
 #[cfg(test)]

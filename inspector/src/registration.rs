@@ -8,20 +8,15 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
-use shared::Timestamp;
-use store::{Change, Listing, Order};
+use shared::{Timestamp, human_time::minutes, text::plain};
+use store::{Change, RegistrationStatus, Whereabouts};
 
 use super::{
-    App, Shown,
+    App,
     layout::{Layout, Moment, Part, link, roughly},
     ledger_bar::{Stretch, stretches},
     now,
     problem::{Problem, render},
-};
-use crate::{
-    output::{human_time::minutes, text::plain},
-    registration_status::{RegistrationStatus, Whereabouts},
-    webhook::changes_since,
 };
 
 /// The times that can be chosen: their names in the link, what they are called, and their hours.
@@ -77,7 +72,8 @@ struct Entry {
 pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Response, Problem> {
     let now = now();
     let (name, time_name, hours) = TIMES.into_iter().find(|(name, ..)| *name == which.time).unwrap_or(TIMES[0]);
-    let status = read(&shown, now.minus(Duration::from_secs(hours * 3_600)), now).await?;
+    let start = now.minus(Duration::from_secs(hours * 3_600));
+    let status = RegistrationStatus::read(&shown.source.ledger, start..now, BEFORE).await?;
     let entries: Vec<Entry> = status.in_time().take(LISTED).map(|change| Entry::of(change, now)).collect();
     let tab = |(tab, tab_name, _)| Tab {
         name: tab_name,
@@ -86,7 +82,7 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
     };
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Registration),
-        is_local: shown.target.webhook.is_some(),
+        is_local: shown.source.actions.is_some(),
         whereabouts: status.whereabouts().name(),
         headline: headline(&status.whereabouts()),
         facts: status.facts().into_iter().map(|(name, fact)| (name, plain(&fact))).collect(),
@@ -96,7 +92,7 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
         not_ours: minutes(status.not_ours()),
         in_all: status.in_time().count(),
         entries,
-        status: format!("cargo hooks webhook status --since {name}{}", shown.target.choice.arguments()),
+        status: format!("cargo hooks webhook status --since {name}{}", shown.source.arguments),
     }))
 }
 
@@ -107,18 +103,6 @@ fn headline(whereabouts: &Whereabouts) -> &'static str {
         Whereabouts::Nowhere => "Nothing is registered",
         Whereabouts::Unknown => "Not checked yet",
     }
-}
-
-/// The status for a time, with what came right before it.
-async fn read(shown: &Shown, start: Timestamp, now: Timestamp) -> Result<RegistrationStatus, Problem> {
-    let ledger = &shown.target.ledger;
-    let registration = ledger.read().await?;
-    let needed = RegistrationStatus::start(&registration, start);
-    let mut changes = changes_since(ledger, needed).await?;
-    let times = Timestamp::from_micros(0)..needed;
-    let listing = Listing { times, order: Order::NewestFirst, after: None, limit: BEFORE };
-    changes.extend(ledger.changes(&listing).await?.items);
-    Ok(RegistrationStatus::new(registration, changes, start..now, LISTED))
 }
 
 impl Entry {

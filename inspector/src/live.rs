@@ -9,7 +9,7 @@ use std::{
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
+    extract::{self, State},
     http::HeaderMap,
     response::{
         IntoResponse, Response,
@@ -18,7 +18,7 @@ use axum::{
 };
 use futures_util::stream;
 use shared::EventId;
-use store::{Reader, StoredDelivery};
+use store::{DeliveryFilter, DeliveryQuery, Follow, Reader, StoreError, StoredDelivery};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
     time::{MissedTickBehavior, interval},
@@ -31,10 +31,6 @@ use super::{
     now,
     problem::Problem,
     row::Row,
-};
-use crate::{
-    follow::{Follow, OVERLAP},
-    query::{DeliveryFilter, DeliveryQuery},
 };
 
 /// How often the table is looked at: each look costs read units on AWS.
@@ -82,7 +78,7 @@ impl Live {
 
     /// Looks until nobody listens any more.
     async fn look(self: Arc<Self>) {
-        let start = now().minus(OVERLAP);
+        let start = now().minus(Follow::OVERLAP);
         let mut follow = Follow::new(start, start, BTreeSet::new());
         let query = DeliveryQuery::new(self.reader.clone(), DeliveryFilter::default(), start..start);
         let mut looks = interval(self.every);
@@ -97,7 +93,7 @@ impl Live {
             let tell = |update| drop(self.updates.send(update));
             let came = |delivery| {
                 tell(Update::Came(Arc::new(delivery)));
-                Ok(true)
+                Ok::<_, StoreError>(true)
             };
             let looked = follow.look(&query, now(), came).await;
             match &looked {
@@ -132,12 +128,16 @@ struct Listener {
 }
 
 /// The stream of what comes: rows, and the chart of what the page shows with them.
-pub async fn stream(State(shown): App, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+pub async fn stream(
+    State(shown): App,
+    headers: HeaderMap,
+    extract::Query(asked): extract::Query<Asked>,
+) -> Result<Response, Problem> {
     // A browser that comes back says what it has seen last.
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).to_owned();
     let filter = Asked { after: String::new(), ..asked }.read()?;
     let updates = shown.live.listen();
-    let query = filter.query(shown.target.reader.clone(), now())?;
+    let query = filter.query(shown.source.reader.clone(), now())?;
     let there = filter.page(&query).await?;
     let mut listener = Listener {
         filter,
@@ -162,7 +162,7 @@ impl Listener {
     fn catch_up(&mut self, there: Found, seen: Option<EventId>) {
         let next: Option<EventId> = there.next.as_ref().and_then(|next| next.as_str().parse().ok());
         let missed = next.zip(seen).is_some_and(|(next, seen)| next > seen);
-        let from = seen.map(|seen| seen.received_at().minus(OVERLAP));
+        let from = seen.map(|seen| seen.received_at().minus(Follow::OVERLAP));
         let is_new = |delivery: &&StoredDelivery| Some(delivery.id) != seen && Some(delivery.received_at) >= from;
         let rows: Vec<Event> = there.deliveries.iter().filter(is_new).map(row).collect();
         self.waiting.extend(missed.then(|| Event::default().event("missed").data("")));
@@ -196,7 +196,7 @@ impl Listener {
         let place = self.shown.partition_point(|shown| shown.id > delivery.id);
         let is_there = self.shown.get(place).is_some_and(|shown| shown.id == delivery.id);
         let is_older = place == usize::from(PAGE);
-        if is_there || is_older || !self.filter.is_about(&self.query, delivery) {
+        if is_there || is_older || !self.filter.matches(&self.query, delivery) {
             return;
         }
         self.shown.insert(place, delivery.clone());

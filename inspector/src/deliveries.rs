@@ -1,15 +1,16 @@
 //! The start page: the deliveries, the last one first.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use askama::Template;
 use axum::{
     extract::{Query, State},
     response::Response,
 };
+use shared::{EventId, Timestamp, text::plain};
 
 use super::{
-    App, Shown,
+    App,
     chart::{Chart, Extent},
     filter::{Asked, Found, SINCE},
     layout::{KINDS, Layout, Moment, Part, QUARANTINE},
@@ -17,7 +18,6 @@ use super::{
     problem::{Problem, render},
     row::Row,
 };
-use crate::{output::text::plain, project::Project, samples};
 
 /// The times that can be chosen, and what they are called.
 const TIMES: [(&str, &str); 6] = [
@@ -66,7 +66,7 @@ struct Choice {
 pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
     let now = now();
     let filter = asked.read()?;
-    let query = filter.query(shown.target.reader.clone(), now)?;
+    let query = filter.query(shown.source.reader.clone(), now)?;
     let found = filter.page(&query).await?;
     let is_live = filter.is_live();
     let is_first = asked.after.is_empty();
@@ -90,7 +90,7 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
         is_first,
         live: is_live.then(|| asked.link("live", &newest)),
         wider: (query.times.start > now.minus(longer)).then_some(wider),
-        samples: samples(&shown),
+        samples: shown.source.actions.as_ref().map(|actions| actions.samples.clone()).unwrap_or_default(),
         asked,
     }))
 }
@@ -101,9 +101,9 @@ fn older(asked: &Asked, found: &Found) -> Option<(String, &'static str)> {
 }
 
 /// How far a search has come.
-fn searched(found: &Found, read: usize, now: shared::Timestamp) -> String {
+fn searched(found: &Found, read: usize, now: Timestamp) -> String {
     let deliveries = if read == 1 { "1 delivery".to_owned() } else { format!("{read} deliveries") };
-    let back_to = found.next.as_ref().and_then(|next| next.as_str().parse::<shared::EventId>().ok());
+    let back_to = found.next.as_ref().and_then(|next| next.as_str().parse::<EventId>().ok());
     match back_to {
         Some(id) => format!("Searched {deliveries}, back to {}.", Moment::new(id.received_at(), now).second),
         None => format!("Searched {deliveries}: all of this time."),
@@ -131,11 +131,4 @@ fn kinds(kind: &str) -> Vec<Choice> {
         kinds.push(choice(kind));
     }
     kinds
-}
-
-fn samples(shown: &Arc<Shown>) -> Vec<String> {
-    match (&shown.target.webhook, Project::find()) {
-        (Some(_), Ok(project)) => samples::names(&project),
-        _ => Vec::new(),
-    }
 }

@@ -1,4 +1,5 @@
-//! The inspector: pages on this machine's loopback interface that show what a target has stored.
+//! The inspector: pages on this machine's loopback interface that show the deliveries, states and registration of a local run
+//! or a stack.
 
 mod actions;
 mod assets;
@@ -21,7 +22,7 @@ mod timeline;
 use std::{
     net::Ipv4Addr,
     sync::{Arc, Mutex},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -33,10 +34,11 @@ use axum::{
     routing::{get, post},
 };
 use shared::Timestamp;
+use store::{Reader, RegistrationLedger};
 use tokio::{net::TcpListener, task::JoinHandle};
 
+pub use self::actions::{Action, Actions};
 use self::{actions::Notice, guard::Guard, live::Live};
-use crate::target::Target;
 
 /// How many deliveries, states or entries of a history a page has.
 const PAGE: u16 = 50;
@@ -44,15 +46,32 @@ const PAGE: u16 = 50;
 /// The most bytes of a form.
 const FORM: usize = 4 * 1024;
 
+/// The local run or the stack that the pages show.
+pub struct Source {
+    /// Its deliveries and states, from which the secrets are taken out.
+    pub reader: Reader,
+    /// Its registration.
+    pub ledger: RegistrationLedger,
+    /// How long before and after an event its repetition is a duplicate.
+    pub dedup_window: Duration,
+    /// The stack's name; `None` for the local run.
+    pub stack: Option<String>,
+    /// The arguments that make a command of `hooks` be about it, as a shell reads them, each with a blank in front.
+    pub arguments: String,
+    /// What the pages can do; `None` for a stack, which is only looked at.
+    pub actions: Option<Actions>,
+}
+
 /// A running inspector; it ends when this is dropped.
 pub struct Inspector {
     url: String,
+    port: u16,
     server: JoinHandle<std::io::Result<()>>,
 }
 
 /// What the pages are made from.
 struct Shown {
-    target: Target,
+    source: Source,
     live: Arc<Live>,
     /// What the last action came to, until a page has shown it.
     notice: Mutex<Option<Notice>>,
@@ -65,19 +84,21 @@ impl Inspector {
     ///
     /// # Errors
     /// When no port is free, or the system has no random bytes for the token.
-    pub async fn start(target: Target, port: u16) -> Result<Self> {
+    pub async fn start(source: Source, port: u16) -> Result<Self> {
         let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port on 127.0.0.1")?,
         };
         let address = listener.local_addr()?;
-        if ![0, address.port()].contains(&port) {
-            eprintln!("Port {port} is taken: the page is on {}", address.port());
-        }
         let guard = Guard::new(address.port())?;
         let url = guard.url();
-        let server = axum::serve(listener, router(target, guard));
-        Ok(Self { url, server: tokio::spawn(server.into_future()) })
+        let server = axum::serve(listener, router(source, guard));
+        Ok(Self { url, port: address.port(), server: tokio::spawn(server.into_future()) })
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it is: with the token, without which nothing is shown.
@@ -92,10 +113,10 @@ impl Drop for Inspector {
     }
 }
 
-fn router(target: Target, guard: Guard) -> Router {
-    let is_local = target.webhook.is_some();
-    let live = Arc::new(Live::new(target.reader.clone(), is_local));
-    let shown = Arc::new(Shown { target, live, notice: Mutex::new(None) });
+fn router(source: Source, guard: Guard) -> Router {
+    let has_actions = source.actions.is_some();
+    let live = Arc::new(Live::new(source.reader.clone(), source.stack.is_none()));
+    let shown = Arc::new(Shown { source, live, notice: Mutex::new(None) });
     let pages = Router::new()
         .route("/{token}", get(async |Path(token): Path<String>| Redirect::permanent(&format!("{token}/"))))
         .route("/{token}/", get(deliveries::page))
@@ -108,7 +129,7 @@ fn router(target: Target, guard: Guard) -> Router {
         .route("/{token}/inspector.js", get(assets::script))
         .route("/{token}/icon.svg", get(assets::icon));
     // A stack is only looked at.
-    let pages = if is_local {
+    let pages = if has_actions {
         pages.route("/{token}/send", post(actions::send)).route("/{token}/sync", post(actions::sync))
     } else {
         pages

@@ -1,6 +1,6 @@
 //! What can be done on the local run. A stack has none of it.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use axum::{
@@ -9,10 +9,23 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use shared::text::plain;
 
 use super::{App, Shown};
-use crate::{local_functions::read_answer, output::text::plain, project::Project, samples, send};
+
+/// Something that is done with an argument, and comes to a result or fails.
+pub type Action<A, R> = Box<dyn Fn(A) -> Pin<Box<dyn Future<Output = Result<R>> + Send>> + Send + Sync>;
+
+/// What the pages of a local run can do.
+pub struct Actions {
+    /// The names of the samples that can be sent.
+    pub samples: Vec<String>,
+    /// Posts the sample of a name to the webhook, as the provider would. Returns the status and the body of the answer.
+    pub send: Action<String, (u16, String)>,
+    /// Runs sync, as the schedule does. Returns its report.
+    pub sync: Action<(), Value>,
+}
 
 /// What an action came to.
 pub struct Notice {
@@ -20,14 +33,14 @@ pub struct Notice {
     pub text: String,
 }
 
-/// What to send.
+/// The form with the sample to send.
 #[derive(Deserialize)]
-pub struct Send {
+pub struct SampleForm {
     sample: String,
 }
 
 /// Posts a sample to the webhook, as the provider would.
-pub async fn send(State(shown): App, Form(Send { sample }): Form<Send>) -> Response {
+pub async fn send(State(shown): App, Form(SampleForm { sample }): Form<SampleForm>) -> Response {
     let sent = send_sample(&shown, &sample).await;
     tell(&shown, sent);
     Redirect::to("./").into_response()
@@ -52,12 +65,10 @@ fn tell(shown: &Arc<Shown>, done: Result<String>) {
 }
 
 async fn send_sample(shown: &Shown, sample: &str) -> Result<String> {
-    let project = Project::find()?;
+    let actions = shown.source.actions.as_ref().context("a stack is only looked at")?;
     // Not any file: a name of those that the page offers.
-    let names = samples::names(&project);
-    let name = names.iter().find(|name| *name == sample).context("there is no such sample")?;
-    let webhook = shown.target.webhook.clone().context("a stack is only looked at")?;
-    let (status, answer) = send::post(webhook, samples::body(&project, name)?).await?;
+    let name = actions.samples.iter().find(|name| *name == sample).context("there is no such sample")?;
+    let (status, answer) = (actions.send)(name.clone()).await?;
     let answered: Value = serde_json::from_str(&answer).unwrap_or_default();
     let Some(id) = answered["id"].as_str().filter(|_| status == 200) else {
         bail!("{name} was answered {status}: {}", answer.trim_end());
@@ -67,7 +78,8 @@ async fn send_sample(shown: &Shown, sample: &str) -> Result<String> {
 }
 
 async fn run_sync(shown: &Shown) -> Result<String> {
-    let report = read_answer(&shown.target.call_sync(&json!({ "action": "sync" })).await?)?;
+    let actions = shown.source.actions.as_ref().context("a stack is only looked at")?;
+    let report = (actions.sync)(()).await?;
     let text = |name: &str| plain(report[name].as_str().unwrap_or("nothing"));
     Ok(format!("Sync: {}. Registered is {}.", text("outcome").replace('_', " "), text("registered")))
 }

@@ -2,12 +2,15 @@
 
 use askama::Template;
 use axum::{
-    extract::{Query, State as Extract},
+    extract::{self, State as Extract},
     response::Response,
 };
 use serde::Deserialize;
-use shared::{Entity, Timestamp};
-use store::{Cursor, Listing, Order, Quarantine, State, StoredDelivery};
+use shared::{
+    Entity, Timestamp,
+    text::{plain, quoted},
+};
+use store::{Cursor, DeliveryQuery, Listing, Order, Quarantine, State, StoredDelivery};
 
 use super::{
     App, PAGE, Shown,
@@ -16,10 +19,6 @@ use super::{
     problem::{Problem, render},
     row::Row,
     timeline::{Change, Step, steps},
-};
-use crate::{
-    output::{shell::quoted, text::plain},
-    query::AHEAD,
 };
 
 /// How many older deliveries are read to compare the last ones of a page with.
@@ -76,10 +75,10 @@ struct Entry {
 }
 
 /// The page.
-pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Response, Problem> {
+pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Which>) -> Result<Response, Problem> {
     let now = now();
     let entity = Entity::named(which.name);
-    let state = shown.target.reader.state(&entity).await?;
+    let state = shown.source.reader.state(&entity).await?;
     let (history, next) = history(&shown, &entity, &which.after, now).await?;
     if state.is_none() && history.is_empty() {
         let name = plain(entity.as_str());
@@ -97,7 +96,7 @@ pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Res
         newest: link("entity", &[("name", entity.as_str())]),
         older: next.map(|next| link("entity", &[("name", entity.as_str()), ("after", next.as_str())])),
         is_first: which.after.is_empty(),
-        show: format!("cargo hooks {command} {}{}", quoted(entity.as_str()), shown.target.choice.arguments()),
+        show: format!("cargo hooks {command} {}{}", quoted(entity.as_str()), shown.source.arguments),
     }))
 }
 
@@ -108,10 +107,10 @@ async fn history(
     after: &str,
     now: Timestamp,
 ) -> Result<(Vec<StoredDelivery>, Option<Cursor>), Problem> {
-    let times = Timestamp::from_micros(0)..now.plus(AHEAD);
+    let times = Timestamp::from_micros(0)..now.plus(DeliveryQuery::CLOCK_AHEAD);
     let after = Some(after).filter(|after| !after.is_empty()).map(Cursor::from_text);
     let listing = Listing { times, order: Order::NewestFirst, after, limit: PAGE + COMPARED_WITH };
-    let page = shown.target.reader.history(entity, &listing).await?;
+    let page = shown.source.reader.history(entity, &listing).await?;
     let is_more = page.items.len() > usize::from(PAGE) || page.next.is_some();
     let last = page.items.iter().take(usize::from(PAGE)).next_back();
     let next = last.filter(|_| is_more).map(|last| Cursor::from_text(last.id.to_string()));

@@ -6,7 +6,10 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
-use shared::{EventId, Timestamp};
+use shared::{
+    EventId, Timestamp, json,
+    text::{plain, short},
+};
 use store::{Listing, Order, StoredDelivery};
 
 use super::{
@@ -17,7 +20,6 @@ use super::{
     problem::{Problem, render},
     row::Row,
 };
-use crate::output::text::{plain, short};
 
 /// How many deliveries of the entity are looked through for those that repeat this one.
 const LOOKED_THROUGH: u16 = 200;
@@ -74,14 +76,14 @@ impl Other {
 /// The page.
 pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Result<Response, Problem> {
     let id: EventId = id.trim().parse().map_err(|error| Problem::Unclear(format!("{:?} is {error}.", plain(&id))))?;
-    let Some(delivery) = shown.target.reader.delivery(&id).await? else {
+    let Some(delivery) = shown.source.reader.delivery(&id).await? else {
         return Err(Problem::NotFound(format!("There is no delivery {id}. If it came just now, reload.")));
     };
     let (repeats, more_repeats) = repeats(&shown, &delivery).await?;
     let now = now();
     let other = |id: &EventId| Other::of(id, &delivery, now);
     let body = delivery.body.as_deref().map(pieces).unwrap_or_default();
-    let raw = delivery.body.as_deref().map(shared::json::compact);
+    let raw = delivery.body.as_deref().map(json::compact);
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Deliveries),
         row: Row::of(&delivery, now),
@@ -90,14 +92,14 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
         duplicate_of: delivery.duplicate_of.as_ref().map(other),
         repeats: repeats.iter().map(other).collect(),
         more_repeats,
-        window: roughly(shown.target.settings.dedup_window),
+        window: roughly(shown.source.dedup_window),
         cause: delivery.cause.as_deref().map(plain),
         body_bytes: delivery.body_bytes,
         has_sealed: body.iter().any(Piece::is_sealed),
         body,
         curl: raw.as_deref().map(curl),
         raw,
-        show: format!("cargo hooks show {id}{}", shown.target.choice.arguments()),
+        show: format!("cargo hooks show {id}{}", shown.source.arguments),
         fingerprint: delivery.fingerprint,
     }))
 }
@@ -107,17 +109,17 @@ async fn repeats(shown: &Shown, delivery: &StoredDelivery) -> Result<(Vec<EventI
     if delivery.duplicate_of.is_some() || delivery.body.is_none() {
         return Ok((Vec::new(), false));
     }
-    let (at, window) = (delivery.received_at, shown.target.settings.dedup_window);
+    let (at, window) = (delivery.received_at, shown.source.dedup_window);
     // One that was held up on its way can have come before the one that it repeats.
     let times = at.minus(window)..at.plus(window).plus(std::time::Duration::from_micros(1));
     let listing = Listing { times, order: Order::OldestFirst, after: None, limit: LOOKED_THROUGH };
-    let page = shown.target.reader.history(&delivery.entity, &listing).await?;
+    let page = shown.source.reader.history(&delivery.entity, &listing).await?;
     let of_this = page.items.iter().filter(|other| other.duplicate_of == Some(delivery.id));
     Ok((of_this.map(|other| other.id).collect(), page.next.is_some()))
 }
 
 /// The body as a request, for a shell. The address has a token in it, so it is not given.
 fn curl(body: &str) -> String {
-    let quoted: String = body.chars().filter(|character| !shared::json::needs_escape(*character)).collect();
+    let quoted: String = body.chars().filter(|character| !json::needs_escape(*character)).collect();
     format!("curl --json '{}' \"$WEBHOOK_URL\"", quoted.replace('\'', r"'\''"))
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use shared::Timestamp;
+use shared::{
+    Timestamp,
+    human_time::{ago, to_the_second},
+    text::plain,
+};
 
 use super::{Shown, actions::Notice};
-use crate::{
-    output::human_time::{ago, to_the_second},
-    output::text::plain,
-};
 
 /// The kinds that the provider's page names.
 pub const KINDS: [&str; 5] = ["whatsapp", "builder", "online", "partners", "package"];
@@ -36,7 +36,7 @@ impl Layout {
     /// The frame of a page, with the notice that nobody has seen yet.
     pub fn of(shown: &Shown, part: Part) -> Self {
         let notice = shown.notice.lock().ok().and_then(|mut notice| notice.take());
-        Self { part, stack: shown.target.choice.stack().map(plain), notice }
+        Self { part, stack: shown.source.stack.as_deref().map(plain), notice }
     }
 }
 

@@ -1,10 +1,9 @@
 //! A delivery as a line of a list.
 
-use shared::Timestamp;
+use shared::{Timestamp, text::plain};
 use store::StoredDelivery;
 
 use super::layout::{Moment, kind_class, link};
-use crate::output::text::plain;
 
 /// The line.
 pub struct Row {

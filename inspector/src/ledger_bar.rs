@@ -1,9 +1,9 @@
 //! The ledger as a bar over time: pure.
 
 use shared::Timestamp;
+use store::{Ownership, Segment};
 
 use super::layout::{Moment, roughly};
-use crate::registration_status::{Ownership, Segment};
 
 /// The length of the bar, in units of the drawing.
 const LENGTH: u64 = 1_000;

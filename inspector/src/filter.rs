@@ -1,14 +1,13 @@
 //! Which deliveries a page asks for, and how it finds them without reading everything.
 
 use serde::Deserialize;
-use shared::{EventId, Timestamp};
-use store::{Cursor, Listing, Order, Reader, StoredDelivery};
+use shared::{
+    EventId, Timestamp,
+    human_time::{Moment, moment},
+};
+use store::{Cursor, DeliveryFilter, DeliveryQuery, Listing, Order, Reader, StoredDelivery};
 
 use super::{PAGE, body::pieces, layout::link, problem::Problem};
-use crate::{
-    output::human_time::{Moment, moment},
-    query::{AHEAD, DeliveryFilter, DeliveryQuery},
-};
 
 /// How many deliveries are read at once to pick from.
 const READ_AT_ONCE: u16 = 200;
@@ -60,8 +59,12 @@ impl Asked {
     pub fn read(&self) -> Result<Filter, Problem> {
         let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
         let time = |text: String| moment(&text).map_err(|fault| Problem::Unclear(format!("{text:?} is {fault}.")));
-        let of =
-            DeliveryFilter { entity: given(&self.entity), reference: given(&self.reference), kind: given(&self.kind) };
+        let of = DeliveryFilter {
+            entity: given(&self.entity),
+            reference: given(&self.reference),
+            kind: given(&self.kind),
+            duplicates: false,
+        };
         Ok(Filter {
             of,
             text: given(&self.text).map(|text| text.to_lowercase()),
@@ -71,7 +74,7 @@ impl Asked {
         })
     }
 
-    /// A link to the same query on another page, or from another place on.
+    /// A link to the same question on another page, or from another place on.
     pub fn link(&self, page: &str, after: &str) -> String {
         let Self { kind, entity, reference, text, since, until, .. } = self;
         link(
@@ -100,13 +103,13 @@ impl Filter {
         self.until.is_none() && self.after.is_none()
     }
 
-    /// The query that the store can answer.
+    /// The query for it.
     ///
     /// # Errors
     /// When it is about no time at all.
     pub fn query(&self, reader: Reader, now: Timestamp) -> Result<DeliveryQuery, Problem> {
         let start = self.since.before(now);
-        let end = self.until.map_or(now.plus(AHEAD), |until| until.before(now));
+        let end = self.until.map_or(now.plus(DeliveryQuery::CLOCK_AHEAD), |until| until.before(now));
         if end <= start {
             return Err(Problem::Unclear("From is not before Until, which is now unless it is given.".to_owned()));
         }
@@ -114,7 +117,7 @@ impl Filter {
     }
 
     /// Whether a delivery is asked for.
-    pub fn is_about(&self, query: &DeliveryQuery, delivery: &StoredDelivery) -> bool {
+    pub fn matches(&self, query: &DeliveryQuery, delivery: &StoredDelivery) -> bool {
         query.matches(delivery) && self.text.as_ref().is_none_or(|text| has(delivery, text))
     }
 
@@ -123,7 +126,7 @@ impl Filter {
     /// # Errors
     /// When they cannot be read.
     pub async fn page(&self, query: &DeliveryQuery) -> Result<Found, Problem> {
-        let DeliveryFilter { entity, reference, kind } = &self.of;
+        let DeliveryFilter { entity, reference, kind, .. } = &self.of;
         // An index has all others by themselves.
         let picks = self.text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
         // One more, to know whether there are more.
@@ -135,7 +138,7 @@ impl Filter {
             let page = query.page(&listing).await?;
             for delivery in page.items {
                 read += 1;
-                if !self.is_about(query, &delivery) {
+                if !self.matches(query, &delivery) {
                     continue;
                 }
                 if deliveries.len() == usize::from(PAGE) {

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
+use shared::{json, text::plain};
 use store::StoredDelivery;
-
-use crate::output::text::plain;
 
 /// The most characters of a value that are shown; the delivery's own page has all.
 const LONGEST: usize = 80;
@@ -97,7 +96,7 @@ fn members(delivery: &StoredDelivery) -> Option<BTreeMap<String, Box<RawValue>>>
 }
 
 fn compact(value: &RawValue) -> String {
-    shared::json::compact(value.get())
+    json::compact(value.get())
 }
 
 /// A text without its quotes, anything else as it came, and of either the beginning.

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
-use shared::{Integer, Kind, Timestamp};
+use shared::{Integer, Kind, Timestamp, text::plain};
 use store::{Cursor, State};
 
 use super::{
@@ -15,7 +15,6 @@ use super::{
     now,
     problem::{Problem, render},
 };
-use crate::output::text::plain;
 
 /// Which ones, and from where on.
 #[derive(Deserialize)]
@@ -73,7 +72,7 @@ pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Res
     };
     let after = Some(which.after.as_str()).filter(|after| !after.is_empty()).map(Cursor::from_text);
     let kind = Kind::of(which.kind.trim());
-    let page = shown.target.reader.states(&kind, status.as_ref(), after.as_ref(), PAGE).await?;
+    let page = shown.source.reader.states(&kind, status.as_ref(), after.as_ref(), PAGE).await?;
     let here = |after: &str| link("states", &[("kind", kind.as_str()), ("status", &which.status), ("after", after)]);
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::States),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
-use shared::Timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::Timestamp;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

@@ -1,0 +1,53 @@
+//! Text from outside as people may see it, and text for a shell.
+
+use crate::{EventId, json::needs_escape};
+
+/// A text from outside with every character escaped that a terminal or a browser would obey.
+pub fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if needs_escape(character) {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+/// The end of an id: ids of about the same time have what comes before it in common.
+pub fn short(id: &EventId) -> String {
+    format!("…{}", &id.simple()[24..])
+}
+
+/// An argument as a shell reads it.
+pub fn quoted(argument: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=:,./#+@".contains(letter);
+    if !argument.is_empty() && !argument.starts_with('#') && argument.chars().all(is_plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", plain(argument).replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_reaches_the_terminal_as_a_command() {
+        assert_eq!(plain("שלום a\u{1b}[2Jb\n\u{9b}"), "שלום a\\u{1b}[2Jb\\n\\u{9b}");
+        assert_eq!(plain("gpj.\u{202e}exe"), "gpj.\\u{202e}exe");
+    }
+
+    #[test]
+    fn only_what_a_shell_would_read_in_another_way_is_quoted() {
+        for plain in ["--since", "2h", "whatsapp#1", "https://a.example/b", "-"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        for (argument, expected) in
+            [("", "''"), ("#a", "'#a'"), ("my profile", "'my profile'"), ("it's", r"'it'\''s'"), ("$a", "'$a'")]
+        {
+            assert_eq!(quoted(argument), expected);
+        }
+    }
+}

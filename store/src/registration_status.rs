@@ -1,0 +1,420 @@
+//! Judges the registration by its state and its ledger: where the webhook points, and for how long it was not ours.
+
+use std::{ops::Range, time::Duration};
+
+use shared::{
+    Timestamp,
+    human_time::{ago, to_the_second},
+};
+
+use crate::{Change, ChangeKind, Listing, Order, Registration, RegistrationLedger, StoreError};
+
+/// How many changes are read at once.
+const PAGE: u16 = 100;
+
+/// What is known of the registration, and what has happened to it within a time.
+pub struct RegistrationStatus {
+    registration: Registration,
+    /// The last one first; also those before the time that are needed to judge the present.
+    changes: Vec<Change>,
+    times: Range<Timestamp>,
+}
+
+impl RegistrationStatus {
+    /// Reads the status for a time that ends now, with the changes within it and up to this many before it.
+    ///
+    /// # Errors
+    /// As for [`RegistrationLedger::changes`].
+    pub async fn read(ledger: &RegistrationLedger, times: Range<Timestamp>, before: u16) -> Result<Self, StoreError> {
+        let registration = ledger.read().await?;
+        let start = Self::start(&registration, times.start);
+        // Another clock than ours has dated them.
+        let end = Timestamp::from_micros(i64::MAX);
+        let mut listing = Listing { times: start..end, order: Order::NewestFirst, after: None, limit: PAGE };
+        let mut changes = Vec::new();
+        loop {
+            let page = ledger.changes(&listing).await?;
+            changes.extend(page.items);
+            listing.after = page.next;
+            if listing.after.is_none() {
+                break;
+            }
+        }
+        if before > 0 {
+            listing = Listing { times: Timestamp::from_micros(0)..start, limit: before, ..listing };
+            changes.extend(ledger.changes(&listing).await?.items);
+        }
+        Ok(Self::new(registration, changes, times))
+    }
+
+    /// From the state and the changes, the last one first: those within the time, and those since the webhook points elsewhere.
+    pub fn new(registration: Registration, changes: Vec<Change>, times: Range<Timestamp>) -> Self {
+        Self { registration, changes, times }
+    }
+
+    /// From when on the changes have to be read, to show those since a time.
+    fn start(registration: &Registration, since: Timestamp) -> Timestamp {
+        registration.elsewhere_since.map_or(since, |elsewhere| elsewhere.min(since))
+    }
+
+    /// The state of the registration.
+    pub fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// The time that the status is about.
+    pub fn times(&self) -> &Range<Timestamp> {
+        &self.times
+    }
+
+    /// How long the webhook may have pointed elsewhere within the time, as far as it was checked.
+    pub fn not_ours(&self) -> Duration {
+        united(self.windows(), &self.times)
+    }
+
+    /// The times in which the webhook may have pointed elsewhere.
+    fn windows(&self) -> impl Iterator<Item = Range<Timestamp>> {
+        // A drift that lasts is in the ledger with its first window alone; the state knows how long it has lasted.
+        let Registration { elsewhere_since, ours_at, checked_at, .. } = self.registration;
+        let present = elsewhere_since.and(ours_at).zip(checked_at).map(|(from, until)| from..until);
+        self.changes.iter().filter_map(|change| change.not_ours.clone()).chain(present)
+    }
+
+    /// The time in pieces, by whose the webhook was.
+    pub fn segments(&self) -> Vec<Segment> {
+        // From the first sign of ours until it was last seen it was ours, but for the windows. Of what came before, and of
+        // what has come since the last check, nothing is known.
+        let signs = self.changes.iter().filter_map(|change| match (&change.not_ours, change.kind) {
+            (Some(window), _) => Some(window.start),
+            (None, ChangeKind::Registered | ChangeKind::Returned | ChangeKind::Repaired | ChangeKind::Rotated) => {
+                Some(change.at)
+            }
+            (None, _) => None,
+        });
+        let ours = signs.chain(self.registration.ours_at).min().zip(self.registration.ours_at);
+        let ours = ours.map(|(from, until)| from..until);
+        divided(&self.times, ours.as_ref(), &self.windows().collect::<Vec<_>>())
+    }
+
+    /// What has happened within the time.
+    pub fn in_time(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| self.times.start <= change.at)
+    }
+
+    /// Since when it is known that what is registered is; `None` when that was before the time.
+    pub fn since(&self) -> Option<Timestamp> {
+        if self.registration.elsewhere_since.is_some() {
+            return self.registration.elsewhere_since;
+        }
+        let seen = self.changes.iter().filter(|change| change.kind != ChangeKind::Failed);
+        let same = seen.take_while(|change| change.registered == self.registration.registered);
+        same.last().map(|change| change.at)
+    }
+
+    /// Whether sync has given up because the same other URL came back after every repair.
+    pub fn is_contested(&self) -> bool {
+        // Whatever a person sets makes it forget the rival, and try again.
+        let Registration { rival: Some(_), elsewhere_since: Some(since), .. } = self.registration else { return false };
+        self.changes.iter().any(|change| change.kind == ChangeKind::Contested && since <= change.at)
+    }
+
+    /// Where the webhook points now.
+    pub fn whereabouts(&self) -> Whereabouts {
+        match &self.registration {
+            Registration { checked_at: None, .. } => Whereabouts::Unknown,
+            Registration { registered: None, .. } => Whereabouts::Nowhere,
+            Registration { ours_at: Some(_), elsewhere_since: None, .. } => Whereabouts::Ours,
+            _ => Whereabouts::Elsewhere,
+        }
+    }
+
+    /// What is known of the present, by name.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let Registration { registered, checked_at, ours_at, elsewhere_since, rival, failing_since, failure, .. } =
+            &self.registration;
+        let moment = |time: Timestamp| format!("{} ({})", to_the_second(time), ago(time, self.times.end));
+        let url = registered.as_deref().unwrap_or("nothing");
+        let since = self.since().map(|since| format!(" since {}", moment(since))).unwrap_or_default();
+        let mut facts = vec![(
+            "registered",
+            match self.whereabouts() {
+                Whereabouts::Unknown => "not known: no check has been taken down yet".to_owned(),
+                Whereabouts::Ours => format!("{url}, ours{since}"),
+                Whereabouts::Nowhere | Whereabouts::Elsewhere if ours_at.is_none() => {
+                    format!("{url}; ours was never seen registered")
+                }
+                Whereabouts::Nowhere | Whereabouts::Elsewhere => format!("{url}, not ours{since}"),
+            },
+        )];
+        facts.extend(checked_at.map(|at| ("checked", moment(at))));
+        if elsewhere_since.is_some() {
+            facts.extend(ours_at.map(|at| ("ours until", format!("{} at least", moment(at)))));
+        }
+        if let Some(since) = failing_since {
+            let cause = failure.as_deref().unwrap_or("cause not known");
+            facts.push(("failing", format!("{cause}, since {}", moment(*since))));
+        }
+        if let Some(rival) = rival {
+            let (times, at) = (if rival.repairs == 1 { "time" } else { "times" }, moment(rival.repaired_at));
+            facts.push((
+                "rival",
+                format!("{}, in whose place ours was put {} {times}, last {at}", rival.url, rival.repairs),
+            ));
+        }
+        if self.is_contested() {
+            let end = "end the other registration, then `cargo hooks webhook set`";
+            facts
+                .push(("contested", format!("the rival came back every time, so nothing is repaired any more; {end}")));
+        }
+        facts
+    }
+}
+
+/// Whose URL was registered, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Ours.
+    Ours,
+    /// Another one, or none.
+    NotOurs,
+    /// It was not checked.
+    Unknown,
+}
+
+/// A period in which the ownership did not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The period.
+    pub times: Range<Timestamp>,
+    /// Whose URL was registered.
+    pub ownership: Ownership,
+}
+
+/// Where the webhook points, as far as is known.
+pub enum Whereabouts {
+    /// It was never checked.
+    Unknown,
+    /// No URL is registered.
+    Nowhere,
+    /// Our URL is registered.
+    Ours,
+    /// Another URL is registered.
+    Elsewhere,
+}
+
+impl Whereabouts {
+    /// Its name for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Nowhere => "nowhere",
+            Self::Ours => "ours",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// For how much of a time at least one of the windows is open.
+fn united(windows: impl Iterator<Item = Range<Timestamp>>, within: &Range<Timestamp>) -> Duration {
+    let mut windows: Vec<_> = windows.collect();
+    windows.sort_by_key(|window| window.start);
+    let mut counted_until = within.start;
+    let mut sum = Duration::ZERO;
+    for window in windows {
+        let until = window.end.min(within.end);
+        sum += until.since(window.start.max(counted_until));
+        counted_until = counted_until.max(until);
+    }
+    sum
+}
+
+/// A time in pieces: not ours within the windows, ours where it was that, unknown elsewhere. They cover the time without a
+/// gap, and no two of them that follow each other are of one kind.
+fn divided(times: &Range<Timestamp>, ours: Option<&Range<Timestamp>>, windows: &[Range<Timestamp>]) -> Vec<Segment> {
+    let mut cuts: Vec<Timestamp> = windows.iter().chain(ours).flat_map(|range| [range.start, range.end]).collect();
+    cuts.retain(|cut| times.contains(cut));
+    cuts.extend([times.start, times.end]);
+    cuts.sort();
+    cuts.dedup();
+    let mut segments: Vec<Segment> = Vec::new();
+    for (&start, &end) in cuts.iter().zip(cuts.iter().skip(1)) {
+        let ownership = if windows.iter().any(|window| window.contains(&start)) {
+            Ownership::NotOurs
+        } else if ours.is_some_and(|ours| ours.contains(&start)) {
+            Ownership::Ours
+        } else {
+            Ownership::Unknown
+        };
+        match segments.last_mut().filter(|last| last.ownership == ownership) {
+            Some(last) => last.times.end = end,
+            None => segments.push(Segment { times: start..end, ownership }),
+        }
+    }
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shared::EventId;
+
+    use super::*;
+    use crate::Rival;
+
+    const OURS: &str = "https://ours.example/***1111";
+    const OTHER: &str = "https://other.example/***2222";
+
+    fn at(minute: u64) -> Timestamp {
+        Timestamp::from_micros(1_795_339_800_000_000).plus(Duration::from_secs(minute * 60))
+    }
+
+    fn change(minute: u64, kind: ChangeKind, registered: &str, not_ours: Option<(u64, u64)>) -> Change {
+        Change {
+            id: EventId::new(at(minute), [0; 8]),
+            at: at(minute),
+            kind,
+            action: "sync".to_owned(),
+            registered: Some(registered.to_owned()),
+            not_ours: not_ours.map(|(from, until)| at(from)..at(until)),
+            cause: (kind == ChangeKind::Failed).then(|| "PartnerUnreachable".to_owned()),
+        }
+    }
+
+    /// The last one first.
+    fn changes() -> Vec<Change> {
+        vec![
+            change(180, ChangeKind::Repaired, OURS, Some((60, 180))),
+            change(120, ChangeKind::Drift, OTHER, Some((60, 120))),
+            change(0, ChangeKind::Registered, OURS, None),
+        ]
+    }
+
+    fn ours() -> Registration {
+        let registered = Some(OURS.to_owned());
+        Registration { checked_at: Some(at(240)), ours_at: Some(at(240)), registered, ..Registration::default() }
+    }
+
+    #[test]
+    fn a_drift_that_lasts_counts_until_the_last_check() {
+        let registration = Registration {
+            checked_at: Some(at(240)),
+            registered: None,
+            ours_at: Some(at(60)),
+            elsewhere_since: Some(at(120)),
+            ..Registration::default()
+        };
+        let changes = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
+        let status = RegistrationStatus::new(registration, changes, at(0)..at(270));
+        assert_eq!(status.not_ours(), Duration::from_secs(180 * 60));
+        let facts = status.facts();
+        assert_eq!(facts[0], ("registered", "nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)".to_owned()));
+        assert!(facts.contains(&("ours until", "2026-11-22T10:30:00Z (3 h ago) at least".to_owned())), "{facts:?}");
+        assert_eq!(status.whereabouts().name(), "nowhere");
+    }
+
+    #[test]
+    fn a_url_that_was_there_before_ours_is_no_drift() {
+        let registered = Some(OTHER.to_owned());
+        let registration = Registration { checked_at: Some(at(0)), registered, ..Registration::default() };
+        let facts = RegistrationStatus::new(registration, Vec::new(), at(0)..at(60)).facts();
+        assert_eq!(facts[0], ("registered", format!("{OTHER}; ours was never seen registered")));
+    }
+
+    #[test]
+    fn failures_and_a_rival_are_among_the_facts() {
+        let rival = Rival { url: OTHER.to_owned(), repairs: 3, repaired_at: at(180) };
+        let registration = Registration {
+            registered: Some(OTHER.to_owned()),
+            elsewhere_since: Some(at(200)),
+            rival: Some(rival),
+            failing_since: Some(at(250)),
+            failure: Some("PartnerUnreachable".to_owned()),
+            ..ours()
+        };
+        let given_up = vec![
+            change(250, ChangeKind::Failed, OTHER, None),
+            change(200, ChangeKind::Contested, OTHER, None),
+            change(200, ChangeKind::Drift, OTHER, Some((180, 200))),
+        ];
+        let status = RegistrationStatus::new(registration.clone(), given_up, at(210)..at(270));
+        let shown: String = status.facts().iter().map(|(name, fact)| format!("{name}: {fact}\n")).collect();
+        for line in [
+            "\nfailing: PartnerUnreachable, since 2026-11-22T13:40:00Z (20 min ago)\n",
+            "\nrival: https://other.example/***2222, in whose place ours was put 3 times, last 2026-11-22T12:30:00Z (1 h ago)\n",
+            "\ncontested: the rival came back every time, so nothing is repaired any more; ",
+        ] {
+            assert!(shown.contains(line), "{line}\n{shown}");
+        }
+        let listed: Vec<Timestamp> = status.in_time().map(|change| change.at).collect();
+        assert_eq!(listed, [at(250)], "what was before the time is not listed");
+        assert_eq!(RegistrationStatus::start(&registration, at(210)), at(200), "but is read, to judge the present");
+
+        let set_since = Registration { rival: None, ..registration };
+        assert!(!RegistrationStatus::new(set_since, Vec::new(), at(0)..at(270)).is_contested());
+    }
+
+    /// Until which minute each piece lasts, and what it is.
+    fn pieces(status: &RegistrationStatus) -> Vec<(u64, Ownership)> {
+        let minute = |time: Timestamp| time.since(at(0)).as_secs() / 60;
+        status.segments().iter().map(|segment| (minute(segment.times.end), segment.ownership)).collect()
+    }
+
+    #[test]
+    fn the_time_is_divided_by_whose_the_webhook_was() {
+        let status = RegistrationStatus::new(ours(), changes(), at(0)..at(270));
+        let expected =
+            [(60, Ownership::Ours), (180, Ownership::NotOurs), (240, Ownership::Ours), (270, Ownership::Unknown)];
+        assert_eq!(pieces(&status), expected, "it was last checked at 240");
+        let later = RegistrationStatus::new(ours(), changes(), at(100)..at(240));
+        assert_eq!(pieces(&later), [(180, Ownership::NotOurs), (240, Ownership::Ours)]);
+
+        let lasting = Registration { ours_at: Some(at(60)), elsewhere_since: Some(at(120)), ..ours() };
+        let drift = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
+        let status = RegistrationStatus::new(lasting, drift, at(0)..at(270));
+        let expected = [(60, Ownership::Unknown), (240, Ownership::NotOurs), (270, Ownership::Unknown)];
+        assert_eq!(pieces(&status), expected, "what was before the first sign of ours is not known");
+
+        let never = RegistrationStatus::new(Registration::default(), Vec::new(), at(0)..at(60));
+        assert_eq!(pieces(&never), [(60, Ownership::Unknown)]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_of_a_time_cover_it_once_and_say_what_holds(
+            windows in proptest::collection::vec((0u64..60, 0u64..60), 0..8),
+            ours in proptest::option::of((0u64..60, 0u64..60)),
+            (start, length) in (0u64..60, 1u64..60),
+        ) {
+            let range = |(from, until): &(u64, u64)| at(*from)..at(*until);
+            let (times, ours) = (at(start)..at(start + length), ours.as_ref().map(range));
+            let windows: Vec<_> = windows.iter().map(range).collect();
+            let segments = divided(&times, ours.as_ref(), &windows);
+            prop_assert_eq!(segments[0].times.start, times.start);
+            prop_assert_eq!(segments[segments.len() - 1].times.end, times.end);
+            for (one, next) in segments.iter().zip(segments.iter().skip(1)) {
+                prop_assert_eq!(one.times.end, next.times.start);
+                prop_assert_ne!(one.ownership, next.ownership);
+            }
+            for minute in start..start + length {
+                let ownership: Vec<Ownership> =
+                    segments.iter().filter(|one| one.times.contains(&at(minute))).map(|one| one.ownership).collect();
+                let expected = match () {
+                    () if windows.iter().any(|window| window.contains(&at(minute))) => Ownership::NotOurs,
+                    () if ours.as_ref().is_some_and(|ours| ours.contains(&at(minute))) => Ownership::Ours,
+                    () => Ownership::Unknown,
+                };
+                prop_assert_eq!(ownership, vec![expected]);
+            }
+        }
+
+        #[test]
+        fn every_minute_within_a_window_and_the_time_counts_once(
+            windows in proptest::collection::vec((0u64..60, 0u64..60), 0..8),
+            (start, end) in (0u64..60, 0u64..60),
+        ) {
+            let expected = (start..end).filter(|minute| windows.iter().any(|(from, until)| (from..until).contains(&minute)));
+            let sum = united(windows.iter().map(|(from, until)| at(*from)..at(*until)), &(at(start)..at(end)));
+            prop_assert_eq!(sum.as_secs(), expected.count() as u64 * 60);
+        }
+    }
+}

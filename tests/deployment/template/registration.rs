@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use crate::template;
+use crate::reader;
 
 /// What SAM makes of the function's `EventInvokeConfig`.
 const INVOKE_CONFIG: &str = "SyncFunctionEventInvokeConfig";
 
 /// What would let a failed registration run again, or run when nobody waits for it; nothing when all is well.
 fn judge(template: &str) -> Vec<&'static str> {
-    let template = template::read(template);
+    let template = reader::read(template);
     let resources = &template["Resources"];
     let (sync, registration) = (&resources["SyncFunction"]["Properties"], &resources["Registration"]);
     let seconds = |value: &Value| value.as_u64().expect("a whole number of seconds");

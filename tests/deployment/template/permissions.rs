@@ -116,6 +116,19 @@ impl Permissions {
             _ if statement["!Ref"] == "AWS::NoValue" => return,
             _ => {}
         }
+        if let Some([Value::String(condition), then, other]) =
+            statement["Condition"]["!If"].as_array().map(Vec::as_slice)
+        {
+            for (restriction, when) in
+                [(then, format!("{when} when {condition}")), (other, format!("{when} unless {condition}"))]
+            {
+                let mut statement = statement.clone();
+                statement["Condition"] =
+                    if restriction["!Ref"] == "AWS::NoValue" { Value::Null } else { restriction.clone() };
+                self.read_statement(resource, &statement, &when);
+            }
+            return;
+        }
         let members = statement.as_object().into_iter().flat_map(Map::keys);
         for member in members.filter(|member| !OF_A_STATEMENT.contains(&member.as_str())) {
             self.fault(resource, &format!("{member} in a statement"));

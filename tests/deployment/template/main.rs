@@ -1,10 +1,13 @@
-//! The template: every permission that it gives is written down in permissions.txt, and one that is wide has a reason there; and
-//! the registration is called so that it runs once.
+//! The template: its permissions are those of permissions.txt; its references never miss a resource; a changed parameter reaches the
+//! receiver; the registration is called once; and the documents say what it says.
 #![allow(clippy::expect_used, reason = "what a template does not have, the test cannot judge")]
 
+mod conditions;
+mod documents;
 mod permissions;
+mod reader;
 mod registration;
-mod template;
+mod release;
 
 use std::collections::BTreeMap;
 
@@ -31,7 +34,7 @@ fn read_list(list: &str) -> BTreeMap<(String, String), Option<&str>> {
 
 /// What is wrong with the permissions of a template, one a line; nothing when they are those of the list.
 fn judge(template: &str, list: &str) -> String {
-    let Permissions { given, wide, mut faults } = Permissions::of(&template::read(template));
+    let Permissions { given, wide, mut faults } = Permissions::of(&reader::read(template));
     let listed = read_list(list);
     let line = |what: &str, (resource, permission): &(String, String)| format!("{resource}: {what}: {permission}");
     let unlisted = given.iter().filter(|permission| !listed.contains_key(permission));
@@ -140,6 +143,11 @@ fn a_permission_too_many_or_too_wide_is_found_wherever_it_stands() {
             "              - Effect: Allow\n                Action: [",
             "              - !If\n                - IsTraced\n                - { Effect: Allow, Action: [xray:PutTraceSegments], Resource: x }\n                - !Ref AWS::NoValue\n              - Effect: Allow\n                Action: [",
             "Role: given, but not listed: xray:PutTraceSegments on x when IsTraced",
+        ),
+        (
+            "                Condition:\n                  ForAllValues:StringLike:\n                    dynamodb:LeadingKeys: ['*#*']\n",
+            "                Condition: !If [IsTraced, { StringEquals: { a: b } }, !Ref AWS::NoValue]\n",
+            "Role: given, but not listed: dynamodb:PutItem on Table.Arn unless IsTraced",
         ),
         ("Action: [", "NotAction: [", "Role: NotAction in a statement"),
         ("{ Service: lambda.amazonaws.com }", "'*'", "Role: wide, and listed without a reason: *: sts:AssumeRole"),

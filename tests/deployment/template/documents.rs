@@ -1,0 +1,151 @@
+//! The documents that list what the template has: parameters, outputs, alarms, and the parameters that commands set.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use serde_json::Value;
+
+use crate::reader;
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).expect("a document of the project")
+}
+
+/// README.md and everything in docs/, by name.
+fn documents() -> BTreeMap<String, String> {
+    let mut documents = BTreeMap::from([("README.md".to_owned(), read("README.md"))]);
+    for file in fs::read_dir(root().join("docs")).expect("docs/") {
+        let name = file.expect("a file").file_name().into_string().expect("a name in UTF-8");
+        if name.ends_with(".md") {
+            let name = format!("docs/{name}");
+            documents.insert(name.clone(), read(&name));
+        }
+    }
+    documents
+}
+
+/// The texts in backquotes of the first cell of each row of the tables in a section of a document, each with the row's second cell.
+fn rows<'a>(document: &'a str, heading: &str) -> Vec<(&'a str, &'a str)> {
+    let (_, section) = document.split_once(&format!("\n## {heading}\n")).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let mut rows = Vec::new();
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let mut cells = row.trim_matches('|').split(" | ");
+        let (first, second) = (cells.next().expect("a cell"), cells.next().expect("a second cell"));
+        rows.extend(first.split('`').skip(1).step_by(2).map(|name| (name, second.trim())));
+    }
+    rows
+}
+
+fn names(members: &Value) -> BTreeSet<&str> {
+    members.as_object().into_iter().flat_map(|members| members.keys()).map(String::as_str).collect()
+}
+
+#[test]
+fn every_parameter_is_documented_with_its_default() {
+    let (template, document) = (reader::read(crate::TEMPLATE), read("docs/configuration.md"));
+    let documented: BTreeMap<_, _> = rows(&document, "Parameters").into_iter().collect();
+    let parameters = template["Parameters"].as_object().expect("parameters");
+    for (name, parameter) in parameters {
+        let default = match parameter["Default"].as_str() {
+            Some("") => "empty".to_owned(),
+            Some(text) => format!("`{text}`"),
+            None => panic!("{name} has no default text"),
+        };
+        assert_eq!(documented.get(name.as_str()), Some(&default.as_str()), "{name} in docs/configuration.md");
+    }
+    for name in documented.keys() {
+        let known = parameters.contains_key(*name) || !name.chars().all(char::is_alphanumeric);
+        assert!(known || ["hold", "refuse"].contains(name), "there is no parameter {name}");
+    }
+}
+
+#[test]
+fn every_output_is_documented() {
+    let (template, document) = (reader::read(crate::TEMPLATE), read("docs/configuration.md"));
+    let documented: BTreeSet<_> = rows(&document, "Outputs").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(documented, names(&template["Outputs"]));
+}
+
+#[test]
+fn every_alarm_is_listed_and_has_a_section_in_the_runbook() {
+    let template = reader::read(crate::TEMPLATE);
+    let (metrics, runbook) = (read("docs/metrics.md"), read("docs/runbook.md"));
+    let resources = template["Resources"].as_object().expect("resources").values();
+    let alarms: BTreeSet<_> = resources
+        .filter_map(|resource| resource["Properties"]["AlarmName"]["!Sub"].as_str())
+        .map(|name| name.trim_start_matches("${AWS::StackName}-"))
+        .collect();
+    let listed: BTreeSet<_> = rows(&metrics, "Alarms").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(listed.difference(&alarms).collect::<Vec<_>>(), [&""; 0]);
+    assert_eq!(alarms.difference(&listed).collect::<Vec<_>>(), [&""; 0]);
+    for alarm in alarms {
+        assert!(runbook.contains(&format!("\n## {alarm}\n")), "docs/runbook.md has no section {alarm}");
+    }
+}
+
+#[test]
+fn commands_in_the_documents_set_parameters_that_there_are_to_values_that_they_take() {
+    let template = reader::read(crate::TEMPLATE);
+    let mut seen = 0;
+    for (name, document) in documents() {
+        for line in document.lines().filter(|line| line.contains("--parameter-overrides ")) {
+            let (_, overrides) = line.split_once("--parameter-overrides ").expect("it is there");
+            let pairs =
+                overrides.split_whitespace().map_while(|pair| pair.trim_end_matches(['`', '.', ',']).split_once('='));
+            for (parameter, value) in pairs.filter(|(parameter, _)| *parameter != "Name") {
+                let known = &template["Parameters"][parameter];
+                assert!(known.is_object(), "{name}: there is no parameter {parameter}");
+                let allowed = known["AllowedValues"].as_array();
+                let taken = allowed.is_none_or(|allowed| allowed.iter().any(|allowed| allowed == value));
+                assert!(taken, "{name}: {parameter} does not take {value}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 5, "only {seen} were found");
+}
+
+#[test]
+fn links_between_documents_lead_to_files_and_sections_that_there_are() {
+    let anchor = |heading: &str| {
+        let kept =
+            heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
+        kept.trim().replace(' ', "-")
+    };
+    let mut all = documents();
+    for name in ["ARCHITECTURE.md", "CHANGELOG.md"] {
+        all.insert(name.to_owned(), read(name));
+    }
+    for (name, document) in &all {
+        let folder = Path::new(name).parent().expect("a folder");
+        for link in document.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, section) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(name) } else { root().join(folder).join(file) };
+            assert!(target.exists(), "{name}: {link} leads nowhere");
+            if !section.is_empty() {
+                let text = fs::read_to_string(&target).expect("a document");
+                let there = text
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .any(|line| anchor(line.trim_start_matches('#')) == section);
+                assert!(there, "{name}: {link} has no such section");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_front_page_is_short() {
+    assert!(read("README.md").lines().count() <= 150);
+}

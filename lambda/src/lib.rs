@@ -1,4 +1,4 @@
-//! What every function starts with: its environment, logging, metrics, the configuration of the AWS SDK.
+//! The start that all functions have in common: environment, logging, metrics, configuration of the AWS SDK.
 
 mod aws;
 mod environment;
@@ -6,10 +6,14 @@ mod https;
 mod logging;
 mod metrics;
 mod program;
+mod recording;
 mod trust;
+mod within;
 
 pub use aws::{Patience, aws_config, with_patience};
 pub use environment::{Environment, InvalidVariable};
 pub use logging::subscriber as log_subscriber;
 pub use metrics::{Count, CountBy, Dimension, Document, Metrics, Millis};
 pub use program::run;
+pub use recording::RecordingConfig;
+pub use within::within;

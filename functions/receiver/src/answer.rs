@@ -1,7 +1,5 @@
-use std::future::ready;
-
 use lambda_http::{
-    Body, IntoResponse, Response,
+    Body, Response,
     http::{HeaderValue, StatusCode, header},
 };
 use serde_json::{Value, json};
@@ -10,33 +8,23 @@ use store::Recorded;
 
 use crate::{arrive::LARGEST_BODY, route::Misrouted};
 
-/// An answer that is ready as it is. The body of a `Response` lambda_http would read once more, in any of forty character sets, whose
-/// tables are 0.14 of the binary's 5.7 MB.
-pub struct Answer(pub Response<Body>);
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> std::pin::Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        Box::pin(ready(self.0))
-    }
-}
-
 /// 200: the delivery is recorded.
 pub(crate) fn recorded(id: EventId, recorded: Recorded) -> Response<Body> {
-    let mut answer = json!({"status": "OK", "id": id.to_string()});
     match recorded {
-        Recorded::Event => {}
-        Recorded::Duplicate { of } => answer["duplicate_of"] = json!(of.to_string()),
-        Recorded::Quarantined => answer["quarantined"] = json!(true),
+        Recorded::Event => accepted(&json!({"status": "OK", "id": id.to_string()})),
+        Recorded::Duplicate { of } => {
+            accepted(&json!({"status": "OK", "id": id.to_string(), "duplicate_of": of.to_string()}))
+        }
+        Recorded::Quarantined => quarantined(id),
     }
-    json_answer(StatusCode::OK, &answer)
 }
 
-/// 200: the delivery waits in the fallback queue.
-pub(crate) fn queued(id: EventId) -> Response<Body> {
-    json_answer(StatusCode::OK, &json!({"status": "OK", "id": id.to_string()}))
+/// 200: the delivery waits in the fallback queue. One that redrive will hold is announced as quarantined.
+pub(crate) fn queued(id: EventId, held: bool) -> Response<Body> {
+    if held { quarantined(id) } else { accepted(&json!({"status": "OK", "id": id.to_string()})) }
 }
 
-/// 403, and nothing else: whoever is refused learns no more than that.
+/// 403, and nothing else: a caller who is refused learns no more than that.
 pub(crate) fn refused() -> Response<Body> {
     empty(StatusCode::FORBIDDEN)
 }
@@ -53,7 +41,7 @@ pub(crate) fn misrouted(misrouted: Misrouted) -> Response<Body> {
     }
 }
 
-/// 413: the body is larger than what is taken.
+/// 413: the body is larger than the limit.
 pub(crate) fn too_large(size: usize) -> Response<Body> {
     let error = format!("the body has {size} bytes; at most {LARGEST_BODY} are taken");
     json_answer(StatusCode::PAYLOAD_TOO_LARGE, &json!({"status": "FAIL", "error": error}))
@@ -63,6 +51,14 @@ pub(crate) fn too_large(size: usize) -> Response<Body> {
 pub(crate) fn unavailable() -> Response<Body> {
     let error = "the delivery could not be recorded; send it again";
     json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "FAIL", "error": error}))
+}
+
+fn quarantined(id: EventId) -> Response<Body> {
+    accepted(&json!({"status": "OK", "id": id.to_string(), "quarantined": true}))
+}
+
+fn accepted(answer: &Value) -> Response<Body> {
+    json_answer(StatusCode::OK, answer)
 }
 
 fn json_answer(status: StatusCode, answer: &Value) -> Response<Body> {

@@ -1,35 +1,63 @@
 use std::net::IpAddr;
 
-use shared::{Timestamp, TokenHash};
+use shared::{FingerprintKey, QueuedDelivery, Received, SourceIps, Timestamp, TokenCheck, TokenHash, UnlistedSource};
+use store::Delivery;
 use thiserror::Error;
 
 use crate::{
+    arrive::Arrival,
+    gateway::GatewayRequest,
     known_tokens::{KnownTokens, Standing},
-    route::Call,
-    source_ips::SourceIps,
 };
 
-/// A call that came from an allowed address with an accepted token. Only [`Gate::authenticate`] makes one.
-pub(crate) struct Verified {
-    pub(crate) body: Vec<u8>,
-    pub(crate) source_ip: IpAddr,
-    pub(crate) request_id: String,
+/// A call that authentication let in. Only [`Gate::authenticate`] makes one.
+pub(crate) struct Admitted {
+    call: QueuedDelivery,
+    listed: bool,
+}
+
+impl Admitted {
+    /// The call as it came in.
+    pub(crate) fn received(&self) -> &Received {
+        &self.call.received
+    }
+
+    /// The call as a message of the fallback queue.
+    pub(crate) fn queued(&self) -> &QueuedDelivery {
+        &self.call
+    }
+
+    /// Whether its token is known to be an accepted one; else redrive has to check that before it records anything.
+    pub(crate) fn is_checked(&self) -> bool {
+        matches!(self.call.token, TokenCheck::Accepted)
+    }
+
+    /// Whether it is to be held in quarantine, because its address is not on the list.
+    pub(crate) fn is_held(&self) -> bool {
+        !self.listed
+    }
+
+    /// Makes the delivery that is recorded: an event if the body is one and the address is on the list.
+    pub(crate) fn delivery(&self, key: &FingerprintKey) -> Delivery {
+        if self.listed { Delivery::decode(self.received(), key) } else { Delivery::hold(self.received(), key) }
+    }
 }
 
 /// A call that is not let in.
+#[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) cause: Refusal,
-    /// As the gateway saw it, if it did.
+    /// The caller's address as the gateway saw it, if it did.
     pub(crate) source_ip: Option<IpAddr>,
     pub(crate) request_id: String,
 }
 
-/// Why a call is not let in. The caller never learns which.
-#[derive(Clone, Copy, Debug, Error)]
+/// The reason why a call is not let in. The caller never learns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Refusal {
     #[error("the gateway gave no source address")]
     NoSourceAddress,
-    #[error("the source address is not among the allowed ones")]
+    #[error("the source address is not on the list")]
     SourceAddress,
     #[error("there is no token in the path")]
     NoToken,
@@ -37,45 +65,55 @@ pub(crate) enum Refusal {
     Token,
 }
 
-/// Neither let in nor refused: it came from an allowed address, and the accepted tokens cannot be read.
-pub(crate) struct CannotTell {
-    pub(crate) body: Vec<u8>,
-    pub(crate) source_ip: IpAddr,
-    pub(crate) request_id: String,
-    /// Of the token that it came with.
-    pub(crate) presented: TokenHash,
-}
-
-/// What became of a call at the gate.
-pub(crate) enum Verdict {
-    Verified(Verified),
-    Refused(Refused),
-    CannotTell(CannotTell),
-}
-
-/// Lets calls in: first by the address they come from, then by the token in their path.
+/// Lets calls in by the token in their path and by the address they come from.
 pub(crate) struct Gate {
-    pub(crate) allowed: SourceIps,
+    pub(crate) source_ips: SourceIps,
+    pub(crate) unlisted_source: UnlistedSource,
     pub(crate) tokens: KnownTokens,
 }
 
 impl Gate {
-    /// Checks the address before the token, so that nobody from elsewhere can make us read the tokens.
-    pub(crate) async fn authenticate(&self, call: Call, now: Timestamp) -> Verdict {
-        let Call { presented_token, source_ip, request_id, body } = call;
-        let refused = |cause, request_id| Verdict::Refused(Refused { cause, source_ip, request_id });
-        let Some(source_ip) = source_ip else { return refused(Refusal::NoSourceAddress, request_id) };
-        if !self.allowed.allow(source_ip) {
-            return refused(Refusal::SourceAddress, request_id);
+    /// Lets a call in, or refuses it.
+    ///
+    /// Where unlisted addresses are refused, the address is checked before the token, so that nobody elsewhere can make the
+    /// receiver read the tokens. Where they are held, the token alone decides.
+    pub(crate) async fn authenticate(
+        &self,
+        request: GatewayRequest,
+        presented_token: &str,
+        arrival: Arrival,
+    ) -> Result<Admitted, Refused> {
+        let listed = request.source_ip.is_some_and(|address| self.source_ips.contains(address));
+        let refusal = match request.source_ip {
+            _ if listed || self.unlisted_source == UnlistedSource::Hold => None,
+            Some(_) => Some(Refusal::SourceAddress),
+            None => Some(Refusal::NoSourceAddress),
+        };
+        let token = match refusal {
+            None => self.check(presented_token, arrival.received_at).await,
+            Some(refusal) => Err(refusal),
+        };
+        let GatewayRequest { source_ip, request_id, content_type, content_encoding, body, .. } = request;
+        match token {
+            Err(cause) => Err(Refused { cause, source_ip, request_id }),
+            Ok(token) => {
+                let (id, received_at) = (arrival.id(), arrival.received_at);
+                let received =
+                    Received { id, received_at, source_ip, request_id, content_type, content_encoding, body };
+                Ok(Admitted { call: QueuedDelivery { received, token }, listed })
+            }
         }
+    }
+
+    async fn check(&self, presented_token: &str, now: Timestamp) -> Result<TokenCheck, Refusal> {
         if presented_token.is_empty() {
-            return refused(Refusal::NoToken, request_id);
+            return Err(Refusal::NoToken);
         }
-        let presented = TokenHash::of(&presented_token);
+        let presented = TokenHash::of(presented_token);
         match self.tokens.check(&presented, now).await {
-            Standing::Accepted => Verdict::Verified(Verified { body, source_ip, request_id }),
-            Standing::Unknown => refused(Refusal::Token, request_id),
-            Standing::CannotTell => Verdict::CannotTell(CannotTell { body, source_ip, request_id, presented }),
+            Standing::Accepted => Ok(TokenCheck::Accepted),
+            Standing::Unknown => Err(Refusal::Token),
+            Standing::Unchecked => Ok(TokenCheck::Pending(presented)),
         }
     }
 }

@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use lambda::Patience;
 
-/// Within this a request is answered. The function's own timeout is 5 s.
+/// Maximum time from a request to its answer. The function's own timeout is 5 s.
 const ANSWER: Duration = Duration::from_millis(4_000);
 
-/// For reading the accepted tokens: at start, or when an unknown one comes. A request never waits for both, as the second
-/// reading is at least [`store::REREAD_INTERVAL`] after the first.
+/// Maximum time for reading the accepted tokens, at start or when an unknown token comes. A request never waits for both, as
+/// the second reading is at least [`store::REREAD_INTERVAL`] after the first.
 pub(crate) const READ_TOKENS: Duration = Duration::from_millis(800);
 
-/// For recording a delivery, conflicts and retries included.
+/// Maximum time for recording a delivery, conflicts and retries included.
 pub(crate) const RECORD: Duration = Duration::from_millis(1_600);
 
-/// For handing a delivery that is not recorded to the fallback queue, retries included.
+/// An error of DynamoDB that took at least this long counts as a timeout: one attempt of three was not answered.
+pub(crate) const TIMEOUT: Duration = DYNAMODB.attempt;
+
+/// Maximum time for handing a delivery to the fallback queue, retries included.
 pub(crate) const SEND: Duration = Duration::from_millis(1_200);
 
-/// For everything else: the runtime, decoding, logging, a busy processor.
+/// Time for everything else: the runtime, decoding, logging, a busy processor.
 const REST: Duration = Duration::from_millis(400);
 
 const _: () = {
@@ -29,15 +32,15 @@ const _: () = {
     assert!(longest(&QUEUE) <= SEND.as_millis(), "the last attempt at SQS would be cut off");
 };
 
-/// How a single call to DynamoDB is tried.
+/// The attempts at a single call to DynamoDB.
 pub const DYNAMODB: Patience =
     Patience { connect: Duration::from_millis(300), attempt: Duration::from_millis(480), attempts: 3, call: RECORD };
 
-/// How a single call to SQS is tried.
+/// The attempts at a single call to SQS.
 pub const QUEUE: Patience =
     Patience { connect: Duration::from_millis(300), attempt: Duration::from_millis(560), attempts: 2, call: SEND };
 
-/// The milliseconds that all attempts and the pauses between them can take.
+/// Returns the maximum time of all attempts and the pauses between them, in milliseconds.
 const fn longest(patience: &Patience) -> u128 {
     // The pauses are random, up to 50 ms at first and twice as much each time.
     let pauses = 50 * ((1 << (patience.attempts - 1)) - 1);

@@ -1,103 +1,66 @@
-use lambda::{Environment, InvalidVariable};
-use shared::{FingerprintKey, QueueUrl, Secret};
-use store::Settings;
+use lambda::{Environment, InvalidVariable, RecordingConfig};
+use shared::{SourceIps, UnlistedSource};
 
-use crate::source_ips::SourceIps;
-
-/// What the receiver has to know, read from its environment and checked once, at start.
+/// The receiver's settings, read from its environment and checked once, at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) settings: Settings,
-    pub(crate) fallback_queue: QueueUrl,
-    pub(crate) allowed: SourceIps,
-    pub(crate) fingerprint_key: FingerprintKey,
+    pub(crate) recording: RecordingConfig,
+    pub(crate) source_ips: SourceIps,
+    pub(crate) unlisted_source: UnlistedSource,
 }
 
 impl Config {
-    /// Reads `EVENTS_TABLE`, `SEALED_TABLE`, `FALLBACK_QUEUE_URL`, `ALLOWED_SOURCE_IPS`, `DEDUP_WINDOW_SECONDS`,
-    /// `RETENTION_DAYS` and `FINGERPRINT_KEY`.
+    /// Reads the variables of [`RecordingConfig::read`], `ALLOWED_SOURCE_IPS`, and `UNLISTED_SOURCE` (`hold` or `refuse`;
+    /// default: `hold`).
     ///
     /// # Errors
-    /// For the first that is missing or of no use.
+    /// For the first variable that is missing or cannot be used.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         Ok(Self {
-            settings: Settings {
-                events_table: environment.read("EVENTS_TABLE", "my-stack-events", table)?,
-                sealed_table: environment.read("SEALED_TABLE", "my-stack-sealed", table)?,
-                dedup_window: environment.read("DEDUP_WINDOW_SECONDS", "600", Settings::parse_dedup_window)?,
-                retention: environment.read("RETENTION_DAYS", "365", Settings::parse_retention)?,
-            },
-            fallback_queue: environment.read(
-                "FALLBACK_QUEUE_URL",
-                "https://sqs.eu-west-1.amazonaws.com/123456789012/my-stack-fallback",
-                str::parse,
-            )?,
-            allowed: environment.read("ALLOWED_SOURCE_IPS", "34.165.99.212/32", str::parse)?,
-            fingerprint_key: environment.read(
-                "FINGERPRINT_KEY",
-                "a generated text of 32 random letters and digits",
-                |key| FingerprintKey::new(Secret::new(key)),
-            )?,
+            recording: RecordingConfig::read(environment)?,
+            source_ips: environment.read("ALLOWED_SOURCE_IPS", "34.165.99.212/32", str::parse)?,
+            unlisted_source: environment.read_if_set("UNLISTED_SOURCE", "hold", str::parse)?.unwrap_or_default(),
         })
     }
 }
 
-fn table(name: &str) -> Result<String, std::convert::Infallible> {
-    Ok(name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    const GOOD: [(&str, &str); 7] = [
-        ("EVENTS_TABLE", "events"),
-        ("SEALED_TABLE", "sealed"),
-        ("FALLBACK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/fallback"),
-        ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
-        ("DEDUP_WINDOW_SECONDS", "600"),
-        ("RETENTION_DAYS", "365"),
-        ("FINGERPRINT_KEY", "a key for tests only"),
-    ];
-
-    fn with(name: &str, value: &str) -> Environment {
-        let mut environment = Environment::from(GOOD);
-        environment.extend([(name.to_owned(), value.to_owned())]);
-        environment
+    fn with<const N: usize>(variables: [(&str, &str); N]) -> Result<Config, String> {
+        let mut environment = Environment::from([
+            ("EVENTS_TABLE", "events"),
+            ("SEALED_TABLE", "sealed"),
+            ("FALLBACK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/fallback"),
+            ("DEDUP_WINDOW_SECONDS", "600"),
+            ("RETENTION_DAYS", "365"),
+            ("FINGERPRINT_KEY", "a key for tests only"),
+            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
+        ]);
+        environment.extend(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        Config::read(&environment).map_err(|invalid| invalid.to_string())
     }
 
     #[test]
-    fn a_good_environment_is_read() {
-        let settings = Config::read(&Environment::from(GOOD)).unwrap().settings;
-        assert_eq!(settings.dedup_window, Duration::from_secs(600));
-        assert_eq!(settings.retention, Some(Duration::from_secs(365 * 24 * 60 * 60)));
-    }
-
-    #[test]
-    fn zero_days_of_retention_are_forever() {
-        assert_eq!(Config::read(&with("RETENTION_DAYS", "0")).unwrap().settings.retention, None);
-    }
-
-    #[test]
-    fn each_variable_is_needed_and_a_bad_value_is_named() {
-        for (name, _) in GOOD {
-            let message = Config::read(&with(name, " ")).unwrap_err().to_string();
-            assert!(message.contains(name), "{message}");
+    fn calls_from_unlisted_addresses_are_held_unless_the_environment_says_refuse() {
+        assert_eq!(with([]).unwrap().unlisted_source, UnlistedSource::Hold);
+        for (text, policy) in [("hold", UnlistedSource::Hold), ("refuse", UnlistedSource::Refuse)] {
+            assert_eq!(with([("UNLISTED_SOURCE", text)]).unwrap().unlisted_source, policy);
         }
+    }
+
+    #[test]
+    fn the_error_names_the_variable_that_is_missing_or_cannot_be_used() {
         for (name, value) in [
-            ("FALLBACK_QUEUE_URL", "fallback"),
+            ("EVENTS_TABLE", " "),
+            ("ALLOWED_SOURCE_IPS", " "),
             ("ALLOWED_SOURCE_IPS", "everybody"),
-            ("DEDUP_WINDOW_SECONDS", "-1"),
-            ("DEDUP_WINDOW_SECONDS", "86401"),
-            ("RETENTION_DAYS", "1.5"),
-            ("RETENTION_DAYS", "99999"),
-            ("FINGERPRINT_KEY", "hunter2"),
+            ("UNLISTED_SOURCE", " "),
+            ("UNLISTED_SOURCE", "allow"),
         ] {
-            let message = Config::read(&with(name, value)).unwrap_err().to_string();
+            let message = with([(name, value)]).unwrap_err();
             assert!(message.contains(name) && message.contains("example"), "{message}");
-            assert!(!message.contains("hunter2"), "{message}");
         }
     }
 }

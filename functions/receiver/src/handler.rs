@@ -1,22 +1,23 @@
-use std::time::Duration;
-
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use lambda::Metrics;
-use lambda_http::{Body, Request, Response};
-use shared::{FingerprintKey, QueuedDelivery, Timestamp, TokenCheck};
+use lambda::{Metrics, within};
+use lambda_http::{Body, Response};
+use shared::{FingerprintKey, Timestamp};
 use store::{AcceptedTokens, Delivery, Recorded, Recorder};
+use tokio::time::Instant;
 
 use crate::{
     answer,
-    arrive::{self, Arrival, LARGEST_BODY},
-    authenticate::{CannotTell, Gate, Verdict, Verified},
+    arrive::{Arrival, LARGEST_BODY},
+    authenticate::{Admitted, Gate},
+    breaker::Breaker,
     budget,
     config::Config,
     fallback::FallbackQueue,
+    gateway::GatewayRequest,
     known_tokens::KnownTokens,
     log,
-    metrics::Tally,
+    metrics::RequestMetrics,
     route::route,
 };
 
@@ -25,6 +26,7 @@ pub struct Receiver {
     gate: Gate,
     fingerprint_key: FingerprintKey,
     recorder: Recorder,
+    breaker: Breaker,
     fallback: FallbackQueue,
     metrics: Metrics,
 }
@@ -41,103 +43,127 @@ impl Receiver {
         metrics: Metrics,
         now: Timestamp,
     ) -> Self {
+        let Config { recording, source_ips, unlisted_source } = config;
         let client = Client::new(dynamodb);
-        let tokens = AcceptedTokens::new(client.clone(), &config.settings.events_table);
+        let tokens = AcceptedTokens::new(client.clone(), &recording.store.events_table);
         Self {
-            gate: Gate { allowed: config.allowed, tokens: KnownTokens::start(tokens, now).await },
-            fingerprint_key: config.fingerprint_key,
-            recorder: Recorder::new(client, config.settings),
-            fallback: FallbackQueue::new(queue, config.fallback_queue),
+            gate: Gate { source_ips, unlisted_source, tokens: KnownTokens::start(tokens, now).await },
+            fingerprint_key: recording.fingerprint_key,
+            recorder: Recorder::new(client, recording.store),
+            breaker: Breaker::default(),
+            fallback: FallbackQueue::new(queue, recording.fallback_queue),
             metrics,
         }
     }
 
     /// Answers one request, within 4 seconds whatever is down, and writes its metrics.
-    pub async fn handle(&self, request: Request, arrival: Arrival) -> Response<Body> {
-        let mut tally = Tally::start(&self.metrics, arrival.received_at);
-        let answer = self.answer(request, arrival, &mut tally).await;
-        tally.answered();
+    pub async fn handle(&self, request: GatewayRequest, arrival: Arrival) -> Response<Body> {
+        let mut metrics = RequestMetrics::start(&self.metrics, arrival.received_at);
+        let answer = self.answer(request, arrival, &mut metrics).await;
+        metrics.answered();
         answer
     }
 
-    async fn answer(&self, request: Request, arrival: Arrival, tally: &mut Tally<'_>) -> Response<Body> {
-        let call = match route(request) {
-            Ok(call) => call,
+    async fn answer(
+        &self,
+        request: GatewayRequest,
+        arrival: Arrival,
+        metrics: &mut RequestMetrics<'_>,
+    ) -> Response<Body> {
+        let presented_token = match route(&request) {
+            Ok(presented_token) => presented_token.to_owned(),
             Err(misrouted) => return answer::misrouted(misrouted),
         };
-        match self.gate.authenticate(call, arrival.received_at).await {
-            Verdict::Verified(call) if call.body.len() > LARGEST_BODY => {
-                self.refuse_size(&call.body, &call.request_id, tally)
-            }
-            Verdict::Verified(call) => self.keep(call, arrival, tally).await,
-            Verdict::Refused(refused) => {
+        let call = match self.gate.authenticate(request, &presented_token, arrival).await {
+            Ok(call) => call,
+            Err(refused) => {
                 log::refused(&refused);
-                tally.refused(refused.cause);
-                answer::refused()
+                metrics.refused(refused.cause);
+                return answer::refused();
             }
-            Verdict::CannotTell(call) if call.body.len() > LARGEST_BODY => {
-                self.refuse_size(&call.body, &call.request_id, tally)
-            }
-            Verdict::CannotTell(call) => self.set_aside(call, arrival, tally).await,
+        };
+        let body = &call.received().body;
+        if body.len() > LARGEST_BODY {
+            log::too_large(body.len(), &self.fingerprint_key.fingerprint(body), &call.received().request_id);
+            metrics.too_large();
+            return answer::too_large(body.len());
+        }
+        if call.is_checked() {
+            self.record_or_queue(&call, metrics).await
+        } else {
+            self.queue_unchecked(&call, metrics).await
         }
     }
 
-    /// Records a delivery, or else hands it to the fallback queue.
-    async fn keep(&self, call: Verified, arrival: Arrival, tally: &mut Tally<'_>) -> Response<Body> {
-        let received = arrive::verified(call, arrival);
-        let delivery = Delivery::decode(&received, &self.fingerprint_key);
-        let not_recorded = match self.record(&delivery, budget::RECORD).await {
-            Ok(recorded) => {
-                log::recorded(&delivery, recorded);
-                tally.recorded(&delivery, recorded);
-                return answer::recorded(delivery.id, recorded);
+    /// Records a delivery, or else hands it to the fallback queue. While DynamoDB does not answer, the queue comes first.
+    async fn record_or_queue(&self, call: &Admitted, metrics: &mut RequestMetrics<'_>) -> Response<Body> {
+        let delivery = call.delivery(&self.fingerprint_key);
+        let record_first = self.breaker.lets_through(delivery.received_at);
+        let mut not_recorded = "DynamoDB: did not answer the deliveries before".to_owned();
+        if record_first {
+            match self.record(&delivery, metrics).await {
+                Ok(answer) => return answer,
+                Err(fault) => not_recorded = fault,
             }
+        }
+        let not_queued = match self.queue(call, &not_recorded, metrics).await {
+            Ok(answer) => return answer,
             Err(fault) => fault,
         };
-        // A write that was carried out unnoticed is no harm: recording the same id again changes nothing.
-        let queued = QueuedDelivery { received, token: TokenCheck::Accepted };
-        match self.fallback.send(&queued, budget::SEND).await {
-            Ok(()) => {
-                log::queued(&queued, &not_recorded);
-                tally.queued();
-                answer::queued(delivery.id)
-            }
-            Err(not_queued) => {
-                log::lost(&delivery, &not_recorded, &not_queued);
-                tally.lost();
-                answer::unavailable()
+        if !record_first {
+            match self.record(&delivery, metrics).await {
+                Ok(answer) => return answer,
+                Err(fault) => not_recorded = fault,
             }
         }
+        self.lose(call, &not_recorded, &not_queued, metrics)
     }
 
-    /// Hands a delivery whose token cannot be checked now to the fallback queue, to be checked before it is recorded.
-    async fn set_aside(&self, call: CannotTell, arrival: Arrival, tally: &mut Tally<'_>) -> Response<Body> {
+    /// Hands a delivery whose token cannot be checked now to the fallback queue. Redrive checks it before it records anything.
+    async fn queue_unchecked(&self, call: &Admitted, metrics: &mut RequestMetrics<'_>) -> Response<Body> {
         const NOT_RECORDED: &str = "the accepted webhook tokens cannot be read";
-        let queued = arrive::unchecked(call, arrival);
-        match self.fallback.send(&queued, budget::SEND).await {
-            Ok(()) => {
-                log::queued(&queued, NOT_RECORDED);
-                tally.queued();
-                answer::queued(queued.received.id)
-            }
-            Err(not_queued) => {
-                log::lost(&Delivery::decode(&queued.received, &self.fingerprint_key), NOT_RECORDED, &not_queued);
-                tally.lost();
-                answer::unavailable()
-            }
+        match self.queue(call, NOT_RECORDED, metrics).await {
+            Ok(answer) => answer,
+            Err(not_queued) => self.lose(call, NOT_RECORDED, &not_queued, metrics),
         }
     }
 
-    fn refuse_size(&self, body: &[u8], request_id: &str, tally: &mut Tally<'_>) -> Response<Body> {
-        log::too_large(body.len(), &self.fingerprint_key.fingerprint(body), request_id);
-        tally.too_large();
-        answer::too_large(body.len())
+    async fn record(&self, delivery: &Delivery, metrics: &mut RequestMetrics<'_>) -> Result<Response<Body>, String> {
+        let started = Instant::now();
+        let recorded: Result<Recorded, _> = within(budget::RECORD, "DynamoDB", self.recorder.record(delivery)).await;
+        let timed_out = recorded.is_err() && started.elapsed() >= budget::TIMEOUT;
+        if let Some(change) = self.breaker.note(timed_out, delivery.received_at) {
+            log::breaker(change);
+            metrics.breaker(change);
+        }
+        let recorded = recorded?;
+        log::recorded(delivery, recorded);
+        metrics.recorded(delivery, recorded);
+        Ok(answer::recorded(delivery.id, recorded))
     }
 
-    async fn record(&self, delivery: &Delivery, within: Duration) -> Result<Recorded, String> {
-        match tokio::time::timeout(within, self.recorder.record(delivery)).await {
-            Ok(recorded) => recorded.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("DynamoDB: not recorded within {} ms", within.as_millis())),
-        }
+    /// Queues a call. A write that DynamoDB carried out unnoticed does no harm: recording the same id again changes nothing.
+    async fn queue(
+        &self,
+        call: &Admitted,
+        not_recorded: &str,
+        metrics: &mut RequestMetrics<'_>,
+    ) -> Result<Response<Body>, String> {
+        self.fallback.send(call.queued()).await?;
+        log::queued(call, not_recorded);
+        metrics.queued();
+        Ok(answer::queued(call.received().id, call.is_held()))
+    }
+
+    fn lose(
+        &self,
+        call: &Admitted,
+        not_recorded: &str,
+        not_queued: &str,
+        metrics: &mut RequestMetrics<'_>,
+    ) -> Response<Body> {
+        log::lost(&Delivery::decode(call.received(), &self.fingerprint_key), not_recorded, not_queued);
+        metrics.lost();
+        answer::unavailable()
     }
 }

@@ -1,26 +1,36 @@
-//! What the receiver counts: one document of metrics for each request. Every delivery that is not refused is in exactly one
-//! of `Received`, `Queued`, `Lost` and `TooLarge`; one that was queued comes up again in what redrive counts.
+//! The receiver's metrics: one document for each request. Every authenticated delivery is in exactly one of `Received`,
+//! `Queued`, `Lost` and `TooLarge`. A queued one is counted once more by redrive.
 
 use lambda::{Count, CountBy, Dimension, Document, Metrics, Millis};
 use shared::{Kind, Timestamp};
-use store::{Content, Delivery, Recorded};
+use store::{Content, Delivery, QuarantineCause, Recorded};
 use tokio::time::Instant;
 
-use crate::authenticate::Refusal;
+use crate::{authenticate::Refusal, breaker::Change};
 
-/// Recorded, duplicates and quarantined ones included; what is no event is of no known kind.
+/// Deliveries that were answered with 200, recorded or queued. One metric for both, so that an alarm on silence needs no
+/// metric math.
+const ACCEPTED: Count = Count::named("Accepted");
+/// Recorded deliveries, duplicates and quarantined ones included; a quarantined one is of kind `other`.
 const RECEIVED: CountBy<Kind> = CountBy::named("Received");
 const DUPLICATES: Count = Count::named("Duplicates");
+/// Deliveries recorded in quarantine, held ones included.
 const QUARANTINED: Count = Count::named("Quarantined");
+/// Deliveries recorded in quarantine because their source address is not on the list.
+const HELD: Count = Count::named("Held");
 const REFUSED: CountBy<Refusal> = CountBy::named("Refused");
-/// Handed to the fallback queue in place of being recorded.
+/// Deliveries handed to the fallback queue in place of being recorded.
 const QUEUED: Count = Count::named("Queued");
-/// Neither recorded nor queued, and answered with 503.
+/// Deliveries that were neither recorded nor queued, and answered with 503.
 const LOST: Count = Count::named("Lost");
 const TOO_LARGE: Count = Count::named("TooLarge");
-/// From the request to DynamoDB's word that the delivery is recorded.
+/// The breaker has opened: this execution environment hands deliveries straight to the fallback queue.
+const BREAKER_OPENED: Count = Count::named("BreakerOpened");
+/// The breaker has closed: this execution environment records deliveries again.
+const BREAKER_CLOSED: Count = Count::named("BreakerClosed");
+/// Time from the request until DynamoDB has confirmed that the delivery is recorded.
 const TIME_TO_RECORD: Millis = Millis::named("TimeToRecord");
-/// From the request to the answer, whatever it is.
+/// Time from the request to the answer, whatever it is.
 const ANSWER_TIME: Millis = Millis::named("AnswerTime");
 
 impl Dimension for Refusal {
@@ -36,14 +46,14 @@ impl Dimension for Refusal {
     }
 }
 
-/// The metrics of one request while it is dealt with.
-pub(crate) struct Tally<'a> {
+/// The metrics of one request, from its start to its answer.
+pub(crate) struct RequestMetrics<'a> {
     document: Document<'a>,
     started: Instant,
 }
 
-impl<'a> Tally<'a> {
-    /// Starts with the request, from which its times are counted.
+impl<'a> RequestMetrics<'a> {
+    /// Starts with the request; its times are counted from here.
     pub(crate) fn start(metrics: &'a Metrics, received_at: Timestamp) -> Self {
         Self { document: metrics.document(received_at), started: Instant::now() }
     }
@@ -53,7 +63,7 @@ impl<'a> Tally<'a> {
             Content::Event(event) => &event.kind,
             Content::Quarantined { .. } => &Kind::Unnamed,
         };
-        self.document.count_by(RECEIVED, kind, 1).millis(TIME_TO_RECORD, self.started.elapsed());
+        self.document.count(ACCEPTED, 1).count_by(RECEIVED, kind, 1).millis(TIME_TO_RECORD, self.started.elapsed());
         match recorded {
             Recorded::Event => {}
             Recorded::Duplicate { .. } => {
@@ -63,6 +73,9 @@ impl<'a> Tally<'a> {
                 self.document.count(QUARANTINED, 1);
             }
         }
+        if matches!(delivery.content, Content::Quarantined { cause: QuarantineCause::UnlistedSource, .. }) {
+            self.document.count(HELD, 1);
+        }
     }
 
     pub(crate) fn refused(&mut self, cause: Refusal) {
@@ -70,7 +83,7 @@ impl<'a> Tally<'a> {
     }
 
     pub(crate) fn queued(&mut self) {
-        self.document.count(QUEUED, 1);
+        self.document.count(ACCEPTED, 1).count(QUEUED, 1);
     }
 
     pub(crate) fn lost(&mut self) {
@@ -81,7 +94,15 @@ impl<'a> Tally<'a> {
         self.document.count(TOO_LARGE, 1);
     }
 
-    /// Ends with the answer. The lines are written before the runtime has it: once it has, the process may be frozen.
+    pub(crate) fn breaker(&mut self, change: Change) {
+        let metric = match change {
+            Change::Opened => BREAKER_OPENED,
+            Change::Closed => BREAKER_CLOSED,
+        };
+        self.document.count(metric, 1);
+    }
+
+    /// Ends with the answer. The lines are written before the runtime has the answer: after that, the process may be frozen.
     pub(crate) fn answered(mut self) {
         self.document.millis(ANSWER_TIME, self.started.elapsed()).write();
     }

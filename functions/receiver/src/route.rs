@@ -1,17 +1,4 @@
-use lambda_http::{Request, RequestExt, http::Method, request::RequestContext};
-
-/// A call of the webhook, before anybody knows whose.
-pub(crate) struct Call {
-    /// The last part of the path, where the token has to be; empty when it is missing.
-    pub(crate) presented_token: String,
-    /// The caller's address as the gateway saw it, not as a header has it; `None` when the gateway gives none that can be
-    /// read.
-    pub(crate) source_ip: Option<std::net::IpAddr>,
-    /// The gateway's id of the request.
-    pub(crate) request_id: String,
-    /// The body as received, base64 undone.
-    pub(crate) body: Vec<u8>,
-}
+use crate::gateway::GatewayRequest;
 
 /// A request that is not for the webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,23 +9,18 @@ pub(crate) enum Misrouted {
     OtherMethod,
 }
 
-/// Recognises `POST /webhook/<token>`, with or without the stage in front.
-pub(crate) fn route(request: Request) -> Result<Call, Misrouted> {
-    let presented_token = token_of(request.raw_http_path()).ok_or(Misrouted::OtherPath)?.to_owned();
-    if request.method() != Method::POST {
-        return Err(Misrouted::OtherMethod);
+/// Recognizes `POST /webhook/<token>`, with or without the stage in front and one slash at the end. Returns the token, which
+/// is empty when the path has none.
+pub(crate) fn route(request: &GatewayRequest) -> Result<&str, Misrouted> {
+    let presented_token = token_of(&request.path).ok_or(Misrouted::OtherPath)?;
+    match request.method.as_deref() {
+        // The gateway has no route for other methods, so one that it does not name is POST.
+        None | Some("POST") => Ok(presented_token),
+        Some(_) => Err(Misrouted::OtherMethod),
     }
-    let (source_ip, request_id) = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => (&context.identity.source_ip, &context.request_id),
-        Some(RequestContext::ApiGatewayV2(context)) => (&context.http.source_ip, &context.request_id),
-        _ => (&None, &None),
-    };
-    let source_ip = source_ip.as_deref().and_then(|address| address.parse().ok());
-    let request_id = request_id.clone().unwrap_or_default();
-    Ok(Call { presented_token, source_ip, request_id, body: request.into_body().to_vec() })
 }
 
-/// What stands where the token has to stand, in the path of a webhook call; `None` in any other path.
+/// Returns the part of a webhook call's path that has to be the token; `None` for any other path.
 fn token_of(path: &str) -> Option<&str> {
     let path = path.strip_prefix('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
@@ -51,18 +33,46 @@ fn token_of(path: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::token_of;
+    use serde_json::json;
+
+    use super::*;
 
     #[test]
-    fn the_token_is_the_part_after_webhook_with_or_without_a_stage() {
+    fn the_token_is_the_part_after_webhook_with_or_without_a_stage_and_one_slash_at_the_end() {
         for path in ["/webhook/t", "/v1/webhook/t", "/webhook/t/", "/v1/webhook/t/"] {
             assert_eq!(token_of(path), Some("t"), "{path}");
         }
-        for path in ["/webhook", "/webhook/", "/v1/webhook"] {
+        for path in ["/webhook", "/webhook/", "/v1/webhook", "/v1/webhook/"] {
             assert_eq!(token_of(path), Some(""), "{path}");
         }
-        for path in ["", "/", "webhook/t", "/webhooks/t", "/v1/v2/webhook/t", "/webhook/t/u/v", "/health"] {
+        for path in
+            ["", "/", "webhook/t", "/webhooks/t", "/v1/v2/webhook/t", "/webhook/t/u/v", "/webhook/t//", "/health"]
+        {
             assert_eq!(token_of(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_is_taken_as_it_is_whatever_its_percent_encoding() {
+        for token in ["%", "%zz", "%2", "a%2Fb", "%F0%28", "א", "t?x=1#y"] {
+            let request: GatewayRequest = serde_json::from_value(json!({"path": format!("/webhook/{token}")})).unwrap();
+            assert_eq!(route(&request), Ok(token));
+        }
+    }
+
+    #[test]
+    fn only_post_is_for_the_webhook() {
+        for (method, misrouted) in
+            [("POST", None), ("GET", Some(Misrouted::OtherMethod)), ("post", Some(Misrouted::OtherMethod))]
+        {
+            let v1 = json!({"path": "/webhook/t", "httpMethod": method});
+            let v2 = json!({"rawPath": "/webhook/t", "requestContext": {"http": {"method": method}}});
+            for event in [v1, v2] {
+                let request: GatewayRequest = serde_json::from_value(event).unwrap();
+                assert_eq!(route(&request).err(), misrouted, "{method}");
+            }
+        }
+        let elsewhere: GatewayRequest = serde_json::from_value(json!({"path": "/", "httpMethod": "GET"})).unwrap();
+        assert_eq!(route(&elsewhere), Err(Misrouted::OtherPath));
     }
 }

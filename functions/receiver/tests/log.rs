@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use common::{TOKEN, World, noon, sample, samples};
-use serde_json::Value;
+use common::{TOKEN, World, noon, sample, samples, with_body};
+use serde_json::{Value, json};
 
 /// Where the log of a test goes.
 #[derive(Clone)]
@@ -74,6 +74,8 @@ async fn no_log_line_has_a_secret_at_any_level_whatever_happens() {
         "body too large",
         "delivery queued",
         "delivery not recorded",
+        "delivery held: its source address is not on the list",
+        "DynamoDB does not answer: deliveries go straight to the fallback queue",
     ] {
         assert!(text.contains(said), "the log does not say: {said}");
     }
@@ -94,6 +96,31 @@ async fn what_could_not_be_recorded_can_be_entered_again_from_the_log() {
     assert_eq!(line["level"], "ERROR");
     let logged: Value = serde_json::from_str(line["body"].as_str().unwrap()).unwrap();
     assert_eq!(logged["builderID"], 523);
+    assert_eq!((&line["part"], &line["parts"], &line["source_ip"]), (&1.into(), &1.into(), &"34.165.99.212".into()));
+}
+
+#[tokio::test]
+async fn a_lost_event_of_any_size_can_be_joined_from_lines_that_cloudwatch_does_not_cut() {
+    let log = Log::of_this_process();
+    let world = World::start().await;
+    world.link.hang();
+    world.sqs_link.hang();
+    tokio::time::pause();
+    let body = json!({"event": "voice", "quotes": "\"".repeat(60_000), "text": "א".repeat(60_000)}).to_string();
+    world.send_at(&with_body(&body), noon().plus(Duration::from_secs(4_321))).await;
+
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.contains("2026-11-22T13:12:01.000000Z"));
+    let (mut joined, mut parts) = (String::new(), 0);
+    for line in lines {
+        assert!(line.len() < 256 * 1024, "{} bytes", line.len());
+        let line: Value = serde_json::from_str(line).unwrap();
+        parts += 1;
+        assert_eq!((&line["message"], &line["part"]), (&"delivery not recorded".into(), &parts.into()));
+        assert_eq!(line["parts"], 4);
+        joined.push_str(line["body"].as_str().unwrap());
+    }
+    assert_eq!((parts, joined), (4, body));
 }
 
 #[tokio::test]
@@ -106,7 +133,7 @@ async fn every_line_about_a_call_has_its_request_id_and_about_a_delivery_its_eve
         event["requestContext"]["requestId"] = REQUEST.into();
         event.to_string()
     };
-    let refused = ["403-wrong-address.json", "403-wrong-token.json", "403-no-token.json"];
+    let refused = ["403-wrong-token.json", "403-no-token.json"];
     for name in ["200-whatsapp.json", "200-whatsapp.json", "200-quarantined-empty.json", "413-too-large.json"] {
         world.send(&of_this_test(name)).await;
     }
@@ -123,7 +150,7 @@ async fn every_line_about_a_call_has_its_request_id_and_about_a_delivery_its_eve
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let lines: Vec<_> = lines.filter(|line| line["request_id"] == REQUEST).collect();
     let said: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
-    let (events, refusals) = (["event recorded", "duplicate recorded", "delivery quarantined"], ["call refused"; 3]);
+    let (events, refusals) = (["event recorded", "duplicate recorded", "delivery quarantined"], ["call refused"; 2]);
     let expected =
         [&events[..], &["body too large, delivery lost"], &refusals, &["delivery queued", "delivery not recorded"]];
     assert_eq!(said, expected.concat());

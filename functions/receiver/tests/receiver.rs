@@ -6,6 +6,7 @@ mod common;
 use std::{collections::BTreeSet, time::Duration};
 
 use common::{LINE, World, answer, noon, receiver, request, sample, samples, with_body, with_token};
+use proptest::{collection::hash_map, prelude::*};
 use receiver::Arrival;
 use serde_json::{Value, json};
 use shared::{QueuedDelivery, TokenCheck, TokenHash};
@@ -111,11 +112,12 @@ async fn a_known_token_is_relied_on_while_the_tokens_cannot_be_read_anew() {
 }
 
 #[tokio::test]
-async fn nobody_from_elsewhere_can_make_the_receiver_read_the_tokens() {
-    let world = World::start().await;
+async fn where_unlisted_addresses_are_refused_none_can_make_the_receiver_read_the_tokens() {
+    let world = World::that_refuses().await;
     world.link.hang();
     // Were the tokens read, the answer would be 200.
-    let answer = world.send_at(&sample("403-wrong-address.json"), noon().plus(Duration::from_secs(60))).await;
+    let answer =
+        world.send_at(&sample("200-quarantined-unlisted-address.json"), noon().plus(Duration::from_secs(60))).await;
     assert_eq!(answer.status, 403);
 }
 
@@ -131,7 +133,7 @@ async fn without_dynamodb_a_verified_delivery_is_queued_as_received_and_answered
         let queued = &world.queued()[0];
         assert!(matches!(queued.token, TokenCheck::Accepted));
         assert_eq!(queued.received.received_at, noon().plus(Duration::from_secs(7)));
-        assert_eq!(queued.received.body, request(&sample(name)).into_body().to_vec());
+        assert_eq!(queued.received.body, request(&sample(name)).body());
         assert_eq!((answer.status, answer.body), (200, json!({"status": "OK", "id": queued.received.id.to_string()})));
         assert_eq!(world.queued().len(), 1);
         tokio::time::resume();
@@ -204,14 +206,208 @@ async fn without_dynamodb_the_start_takes_a_second_and_nothing_is_lost_until_it_
 
     assert_eq!(send(1).await.status, 200);
     assert!(matches!(world.queued()[..], [QueuedDelivery { token: TokenCheck::Pending(_), .. }]));
-    let elsewhere = Arrival { received_at: noon().plus(Duration::from_secs(1)), random: [2; 8] };
-    let refused = answer(cold.handle(request(&sample("403-wrong-address.json")), elsewhere).await);
-    assert_eq!((refused.status, world.queued().len()), (403, 1));
-
     tokio::time::resume();
     world.link.mend();
     assert_eq!(send(3).await.status, 200);
     assert_eq!((world.deliveries().await.len(), world.queued().len()), (1, 1));
+}
+
+/// A sample that comes from an address, or from none that the gateway gives.
+fn from_address(name: &str, source_ip: Value) -> String {
+    let mut event: Value = serde_json::from_str(&sample(name)).unwrap();
+    let context = &mut event["requestContext"];
+    let v2 = context.get("http").is_some();
+    context[if v2 { "http" } else { "identity" }]["sourceIp"] = source_ip;
+    event.to_string()
+}
+
+#[tokio::test]
+async fn a_delivery_from_an_unlisted_address_is_held_with_its_bytes_and_answered_200() {
+    let names = ["200-whatsapp.json", "200-whatsapp-http-api.json", "200-whatsapp-function-url.json"];
+    for (name, address) in names.into_iter().flat_map(|name| [(name, json!("192.117.146.95")), (name, Value::Null)]) {
+        let world = World::start().await;
+        let event = from_address(name, address.clone());
+        let answer = world.send(&event).await;
+        let [delivery] = &world.deliveries().await[..] else { panic!("one delivery is recorded") };
+        let expected = json!({"status": "OK", "id": delivery.id.to_string(), "quarantined": true});
+        assert_eq!((answer.status, answer.body), (200, expected), "{name} {address}");
+        assert_eq!(delivery.entity.as_str(), "quarantine#2026-11-22");
+        assert_eq!((delivery.cause.as_deref(), &delivery.body), (Some("unlisted_source"), &None));
+        assert_eq!(delivery.source_ip, address.as_str().unwrap_or("unknown"));
+        assert_eq!(delivery.content_type.as_deref(), Some("application/json"));
+        let sealed = &world.items("sealed").await[0];
+        assert_eq!(sealed["body"].as_b().unwrap().as_ref(), request(&event).body(), "{name}");
+        assert!(world.state(LINE).await.is_none(), "a held delivery is no event");
+        let open = format!("{:?}", world.items("events").await);
+        assert!(!open.contains("123-456-789") && !open.contains(common::TOKEN));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_token_is_refused_whatever_the_address() {
+    let world = World::start().await;
+    for name in ["403-wrong-token.json", "403-no-token.json"] {
+        for address in [json!("34.165.99.212"), json!("192.117.146.95"), Value::Null] {
+            let answer = world.send(&from_address(name, address)).await;
+            assert_eq!((answer.status, answer.body), (403, Value::Null), "{name}");
+        }
+    }
+    assert_eq!((world.deliveries().await.len(), world.queued().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn where_unlisted_addresses_are_refused_the_right_token_does_not_help() {
+    let world = World::that_refuses().await;
+    for address in [json!("192.117.146.95"), json!("unknown"), Value::Null] {
+        let answer = world.send(&from_address("200-whatsapp.json", address)).await;
+        assert_eq!((answer.status, answer.body), (403, Value::Null));
+    }
+    assert_eq!(world.send(&sample("200-whatsapp.json")).await.status, 200);
+    assert_eq!(world.deliveries().await.len(), 1);
+}
+
+#[tokio::test]
+async fn without_dynamodb_a_delivery_to_be_held_is_queued_and_announced_as_quarantined() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let held = from_address("200-whatsapp.json", json!("192.117.146.95"));
+    let answer = world.send_at(&held, noon().plus(Duration::from_secs(60))).await;
+    let [queued] = &world.queued()[..] else { panic!("one delivery is queued") };
+    let expected = json!({"status": "OK", "id": queued.received.id.to_string(), "quarantined": true});
+    assert_eq!((answer.status, answer.body), (200, expected));
+    assert!(matches!(queued.token, TokenCheck::Accepted));
+    assert_eq!(queued.received.source_ip, Some([192, 117, 146, 95].into()));
+    // A token that may be new is not refused, wherever it comes from.
+    let unchecked = held.replace(common::TOKEN, "a-token-that-was-rotated-in");
+    assert_eq!(world.send_at(&unchecked, noon().plus(Duration::from_secs(61))).await.status, 200);
+    assert!(matches!(world.queued()[1].token, TokenCheck::Pending(_)));
+}
+
+#[tokio::test]
+async fn a_compressed_event_is_the_event_and_a_stream_that_cannot_be_read_is_quarantined_as_received() {
+    let world = World::start().await;
+    let plain = world.send(&sample("200-whatsapp.json")).await;
+    let compressed = world.send(&sample("200-whatsapp-gzip.json")).await;
+    assert_eq!(compressed.body["duplicate_of"], plain.body["id"], "the same event, and the same fingerprint");
+    for (name, cause) in [
+        ("200-quarantined-gzip-cut.json", "the body is a damaged gzip stream"),
+        ("200-quarantined-gzip-bomb.json", "the body is a gzip stream that holds more than 256 KB"),
+    ] {
+        let answer = world.send(&sample(name)).await;
+        let delivery = world.deliveries().await.pop().unwrap();
+        assert_eq!((answer.body["quarantined"].as_bool(), delivery.cause.as_deref()), (Some(true), Some(cause)));
+        assert_eq!(delivery.content_type.as_deref(), Some("application/json"));
+        assert_eq!(delivery.content_encoding.as_deref(), Some("gzip"));
+    }
+}
+
+#[tokio::test]
+async fn after_two_timeouts_in_a_row_deliveries_go_straight_to_the_queue_until_one_is_recorded_again() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let event = sample("200-whatsapp.json");
+    let waits = async |millis: u64| {
+        let started = Instant::now();
+        let answer = world.send_at(&event, noon().plus(Duration::from_millis(millis))).await;
+        assert_eq!(answer.status, 200);
+        started.elapsed() >= Duration::from_secs(1)
+    };
+    for (millis, waited) in [(0, true), (2_000, true), (4_000, false), (11_999, false), (12_000, true), (21_999, false)]
+    {
+        assert_eq!(waits(millis).await, waited, "after {millis} ms");
+    }
+    tokio::time::resume();
+    world.link.mend();
+    waits(21_999).await;
+    assert_eq!((world.queued().len(), world.deliveries().await.len()), (7, 0), "it still waits");
+    waits(22_000).await;
+    waits(22_001).await;
+    assert_eq!((world.queued().len(), world.deliveries().await.len()), (7, 2));
+}
+
+#[tokio::test]
+async fn a_delivery_that_the_queue_does_not_take_tries_dynamodb_also_while_the_breaker_is_open() {
+    let world = World::start().await;
+    world.link.hang();
+    tokio::time::pause();
+    let event = sample("200-whatsapp.json");
+    for second in 0..2 {
+        world.send_at(&event, noon().plus(Duration::from_secs(second))).await;
+    }
+    world.sqs_link.hang();
+    let started = Instant::now();
+    assert_eq!(world.send_at(&event, noon().plus(Duration::from_secs(3))).await.status, 503);
+    assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
+    tokio::time::resume();
+    world.link.mend();
+    assert_eq!(world.send_at(&event, noon().plus(Duration::from_secs(4))).await.status, 200);
+    assert_eq!(world.deliveries().await.len(), 1);
+}
+
+/// A value of a header as a gateway may write it, or as nobody does.
+fn header_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!("https, http")),
+        Just(json!("gzip")),
+        Just(json!("br, gzip;q=0.5")),
+        Just(json!("://")),
+        Just(json!("a host/with?everything#in it")),
+        any::<String>().prop_map(Value::from),
+        any::<Vec<String>>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!({"a": ["b"]})),
+    ]
+}
+
+fn headers() -> impl Strategy<Value = Value> {
+    let names = prop::sample::select(vec![
+        "Host",
+        "host",
+        "X-Forwarded-Proto",
+        "x-forwarded-proto",
+        "X-Forwarded-For",
+        "X-Forwarded-Port",
+        "Content-Type",
+        "Content-Encoding",
+        "content-encoding",
+        "Transfer-Encoding",
+        "X-Amzn-Trace-Id",
+        "",
+        "\u{1}",
+        "ה",
+    ]);
+    let map = hash_map(names, header_value(), 0..8);
+    prop_oneof![
+        9 => map.prop_map(|headers| Value::Object(headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())),
+        1 => header_value(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn no_header_and_no_query_matters(
+        headers in prop::collection::vec((headers(), headers(), headers()), 8),
+        name in prop::sample::select(vec![
+            "200-whatsapp.json", "200-whatsapp-base64.json", "200-whatsapp-http-api.json", "200-whatsapp-function-url.json",
+        ]),
+    ) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let world = World::start().await;
+            for (headers, multi_value_headers, query) in headers {
+                let mut event: Value = serde_json::from_str(&sample(name)).unwrap();
+                event["headers"] = headers;
+                event["multiValueHeaders"] = multi_value_headers;
+                event["queryStringParameters"] = query.clone();
+                event["rawQueryString"] = query;
+                let answer = world.send(&event.to_string()).await;
+                assert_eq!((answer.status, answer.body.get("quarantined")), (200, None), "{event}");
+            }
+        });
+    }
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn every_sample_is_answered_as_its_name_says_and_kept_accordingly() {
         }
         assert_eq!(deliveries.len(), 1, "{name}");
         let delivery = &deliveries[0];
-        let body = request(&event).into_body().to_vec();
+        let body = request(&event).body().to_vec();
         let mut expected = json!({"status": "OK", "id": delivery.id.to_string()});
         if name.contains("quarantined") {
             expected["quarantined"] = json!(true);
@@ -59,13 +59,20 @@ async fn every_good_sample_sent_again_is_a_duplicate_of_the_first() {
 async fn the_same_event_through_every_kind_of_gateway_is_the_same_event() {
     let world = World::start().await;
     let first = world.send(&sample("200-whatsapp.json")).await;
-    for name in ["200-whatsapp-base64.json", "200-whatsapp-http-api.json", "200-whatsapp-function-url.json"] {
+    for name in [
+        "200-whatsapp-base64.json",
+        "200-whatsapp-http-api.json",
+        "200-whatsapp-function-url.json",
+        "200-whatsapp-gzip.json",
+        "200-forwarded-proto-list.json",
+        "200-trailing-slash.json",
+    ] {
         let answer = world.send(&sample(name)).await;
         assert_eq!(answer.body["duplicate_of"], first.body["id"], "{name}");
     }
     let deliveries = world.deliveries().await;
     assert!(deliveries.iter().all(|delivery| delivery.source_ip == "34.165.99.212" && !delivery.request_id.is_empty()));
-    assert_eq!(world.state(LINE).await.unwrap().duplicates, 3);
+    assert_eq!(world.state(LINE).await.unwrap().duplicates, 6);
 }
 
 #[tokio::test]

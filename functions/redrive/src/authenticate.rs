@@ -1,24 +1,27 @@
-use shared::{QueuedDelivery, Received, TokenCheck};
-use store::{AcceptedToken, AcceptedTokens};
+use lambda::within;
+use shared::{FingerprintKey, QueuedDelivery, Received, SourceIps, TokenCheck};
+use store::{AcceptedToken, AcceptedTokens, Delivery};
 
 use crate::budget;
 
-/// A call that the receiver let in, or would have. Only [`Gate::authenticate`] makes one.
+/// A call with an accepted token. Only [`Gate::authenticate`] makes one.
 pub(crate) struct Verified(Received);
 
 impl Verified {
-    pub(crate) fn received(&self) -> &Received {
-        &self.0
+    /// Makes the delivery that is recorded: an event if the body is one and the address is on the list, if there is a list.
+    pub(crate) fn delivery(&self, key: &FingerprintKey, source_ips: Option<&SourceIps>) -> Delivery {
+        let listed = |list: &SourceIps| self.0.source_ip.is_some_and(|address| list.contains(address));
+        if source_ips.is_none_or(listed) { Delivery::decode(&self.0, key) } else { Delivery::hold(&self.0, key) }
     }
 }
 
-/// What became of a queued call at the gate.
-pub(crate) enum Verdict {
+/// The result of authenticating a queued call.
+pub(crate) enum Authentication {
     Verified(Verified),
-    /// It came with a token that is none of the accepted ones.
+    /// It came with a token that is not an accepted one.
     Forged(Received),
     /// The accepted tokens cannot be read.
-    CannotTell(Received),
+    Unchecked(Received),
 }
 
 /// The accepted tokens as they are now; `None` when they cannot be read.
@@ -30,25 +33,24 @@ impl Gate {
         if !deliveries.into_iter().any(|delivery| matches!(delivery.token, TokenCheck::Pending(_))) {
             return Self(None);
         }
-        let fault = match tokio::time::timeout(budget::READ_TOKENS, tokens.read()).await {
-            Ok(Ok(accepted)) => return Self(Some(accepted)),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", budget::READ_TOKENS.as_secs()),
-        };
-        tracing::error!(error = fault, "the accepted webhook tokens cannot be read");
-        Self(None)
+        let accepted = within(budget::READ_TOKENS, "DynamoDB", tokens.read()).await;
+        if let Err(error) = &accepted {
+            tracing::error!(error, "the accepted webhook tokens cannot be read");
+        }
+        Self(accepted.ok())
     }
 
-    pub(crate) fn authenticate(&self, delivery: QueuedDelivery) -> Verdict {
+    /// Checks the token of a call that the receiver could not check.
+    pub(crate) fn authenticate(&self, delivery: QueuedDelivery) -> Authentication {
         match (delivery.token, &self.0) {
-            (TokenCheck::Accepted, _) => Verdict::Verified(Verified(delivery.received)),
-            (TokenCheck::Pending(_), None) => Verdict::CannotTell(delivery.received),
+            (TokenCheck::Accepted, _) => Authentication::Verified(Verified(delivery.received)),
+            (TokenCheck::Pending(_), None) => Authentication::Unchecked(delivery.received),
             (TokenCheck::Pending(presented), Some(accepted)) => {
-                // What counts is the time at which it came: the token may have been replaced while the delivery waited.
+                // The time of receipt counts: the token may have been replaced while the delivery waited.
                 if accepted.iter().any(|token| token.lets_in(&presented, delivery.received.received_at)) {
-                    Verdict::Verified(Verified(delivery.received))
+                    Authentication::Verified(Verified(delivery.received))
                 } else {
-                    Verdict::Forged(delivery.received)
+                    Authentication::Forged(delivery.received)
                 }
             }
         }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-/// Messages of the queue, as Lambda's event source mapping hands them over.
+/// A batch of messages, as Lambda's event source mapping hands it over.
 #[derive(Debug, Deserialize)]
 pub struct Batch {
     #[serde(rename = "Records")]
@@ -12,7 +12,7 @@ pub struct Batch {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Message {
     pub(crate) message_id: String,
-    /// By which this receipt of the message can be hidden for longer.
+    /// The handle by which this receipt of the message can be hidden for longer.
     pub(crate) receipt_handle: String,
     pub(crate) body: String,
     pub(crate) attributes: Attributes,
@@ -29,12 +29,12 @@ impl std::fmt::Debug for Message {
 
 #[derive(Deserialize)]
 pub(crate) struct Attributes {
-    /// How often the message has been received, this time included.
+    /// The number of times that the message has been received, this time included.
     #[serde(rename = "ApproximateReceiveCount", deserialize_with = "number")]
     pub(crate) receives: u32,
 }
 
-/// SQS writes its numbers as texts.
+/// Reads a number that SQS writes as a text.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }

@@ -1,4 +1,4 @@
-//! The time that a batch has. Its messages are recorded side by side, so it takes as long as its slowest.
+//! The time that a batch has. Its messages are recorded side by side, so it takes as long as its slowest message.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use lambda::Patience;
 /// The function's own timeout in template.yaml. The queue hides a message for 6 times as long, as Lambda asks for.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// For reading the accepted tokens, when a message has one to be checked.
+/// Maximum time for reading the accepted tokens, when a message has a token to be checked.
 pub(crate) const READ_TOKENS: Duration = Duration::from_secs(6);
 
-/// For recording a delivery, conflicts and retries included.
+/// Maximum time for recording a delivery, conflicts and retries included.
 pub(crate) const RECORD: Duration = Duration::from_secs(10);
 
-/// For having a message wait.
-pub(crate) const WAIT: Duration = Duration::from_secs(5);
+/// Maximum time for hiding a message that stays in the queue.
+pub(crate) const HIDE: Duration = Duration::from_secs(5);
 
 const _: () = {
-    let steps = READ_TOKENS.as_secs() + RECORD.as_secs() + WAIT.as_secs();
+    let steps = READ_TOKENS.as_secs() + RECORD.as_secs() + HIDE.as_secs();
     assert!(steps + 5 <= TIMEOUT.as_secs(), "a batch takes longer than the function may");
 };
 
-/// How a single call to DynamoDB is tried.
+/// The attempts at a single call to DynamoDB.
 pub const DYNAMODB: Patience =
     Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 3, call: RECORD };
 
-/// How a single call to SQS is tried.
+/// The attempts at a single call to SQS.
 pub const QUEUE: Patience =
-    Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 2, call: WAIT };
+    Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 2, call: HIDE };

@@ -1,39 +1,28 @@
-use lambda::{Environment, InvalidVariable};
-use shared::{FingerprintKey, QueueUrl, Secret};
-use store::Settings;
+use lambda::{Environment, InvalidVariable, RecordingConfig};
+use shared::{SourceIps, UnlistedSource};
 
-/// What redrive has to know, read from its environment and checked once, at start.
+/// Redrive's settings, read from its environment and checked once, at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) settings: Settings,
-    pub(crate) fallback_queue: QueueUrl,
-    pub(crate) fingerprint_key: FingerprintKey,
+    pub(crate) recording: RecordingConfig,
+    /// The addresses whose deliveries are recorded; deliveries from others are held. `None` when no delivery is held.
+    pub(crate) source_ips: Option<SourceIps>,
 }
 
 impl Config {
-    /// Reads `EVENTS_TABLE`, `SEALED_TABLE`, `FALLBACK_QUEUE_URL`, `DEDUP_WINDOW_SECONDS`, `RETENTION_DAYS` and
-    /// `FINGERPRINT_KEY`, all of them as the receiver has them.
+    /// Reads the variables of [`RecordingConfig::read`], `ALLOWED_SOURCE_IPS` if it is set, and `UNLISTED_SOURCE` (`hold` or
+    /// `refuse`; default: `hold`), all of them as the receiver has them.
     ///
     /// # Errors
-    /// For the first that is missing or of no use.
+    /// For the first variable that is missing or cannot be used.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
+        let source_ips = environment.read_if_set("ALLOWED_SOURCE_IPS", "34.165.99.212/32", str::parse)?;
+        let unlisted: UnlistedSource =
+            environment.read_if_set("UNLISTED_SOURCE", "hold", str::parse)?.unwrap_or_default();
         Ok(Self {
-            settings: Settings {
-                events_table: environment.read("EVENTS_TABLE", "my-stack-events", str::parse)?,
-                sealed_table: environment.read("SEALED_TABLE", "my-stack-sealed", str::parse)?,
-                dedup_window: environment.read("DEDUP_WINDOW_SECONDS", "600", Settings::parse_dedup_window)?,
-                retention: environment.read("RETENTION_DAYS", "365", Settings::parse_retention)?,
-            },
-            fallback_queue: environment.read(
-                "FALLBACK_QUEUE_URL",
-                "https://sqs.eu-west-1.amazonaws.com/123456789012/my-stack-fallback",
-                str::parse,
-            )?,
-            fingerprint_key: environment.read(
-                "FINGERPRINT_KEY",
-                "a generated text of 32 random letters and digits",
-                |key| FingerprintKey::new(Secret::new(key)),
-            )?,
+            recording: RecordingConfig::read(environment)?,
+            // A receiver that refuses unlisted addresses has let in no such delivery: the list may have changed since.
+            source_ips: source_ips.filter(|_| unlisted == UnlistedSource::Hold),
         })
     }
 }
@@ -42,23 +31,38 @@ impl Config {
 mod tests {
     use super::*;
 
-    const GOOD: [(&str, &str); 6] = [
-        ("EVENTS_TABLE", "events"),
-        ("SEALED_TABLE", "sealed"),
-        ("FALLBACK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/fallback"),
-        ("DEDUP_WINDOW_SECONDS", "600"),
-        ("RETENTION_DAYS", "365"),
-        ("FINGERPRINT_KEY", "a key for tests only"),
-    ];
+    fn with<const N: usize>(variables: [(&str, &str); N]) -> Result<Config, String> {
+        let mut environment = Environment::from([
+            ("EVENTS_TABLE", "events"),
+            ("SEALED_TABLE", "sealed"),
+            ("FALLBACK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/fallback"),
+            ("DEDUP_WINDOW_SECONDS", "600"),
+            ("RETENTION_DAYS", "365"),
+            ("FINGERPRINT_KEY", "a key for tests only"),
+        ]);
+        environment.extend(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        Config::read(&environment).map_err(|invalid| invalid.to_string())
+    }
 
     #[test]
-    fn each_variable_is_needed() {
-        assert!(Config::read(&Environment::from(GOOD)).is_ok());
-        for (name, _) in GOOD {
-            let mut environment = Environment::from(GOOD);
-            environment.extend([(name.to_owned(), " ".to_owned())]);
-            let message = Config::read(&environment).unwrap_err().to_string();
-            assert!(message.contains(name), "{message}");
+    fn deliveries_from_unlisted_addresses_are_held_unless_the_receiver_refuses_them() {
+        const LIST: (&str, &str) = ("ALLOWED_SOURCE_IPS", "34.165.99.212/32");
+        assert_eq!(with([]).unwrap().source_ips, None);
+        assert_eq!(with([LIST]).unwrap().source_ips, Some(LIST.1.parse().unwrap()));
+        assert_eq!(with([LIST, ("UNLISTED_SOURCE", "hold")]).unwrap().source_ips, Some(LIST.1.parse().unwrap()));
+        assert_eq!(with([LIST, ("UNLISTED_SOURCE", "refuse")]).unwrap().source_ips, None);
+    }
+
+    #[test]
+    fn the_error_names_the_variable_that_is_missing_or_cannot_be_used() {
+        for (name, value) in [
+            ("EVENTS_TABLE", " "),
+            ("ALLOWED_SOURCE_IPS", " "),
+            ("ALLOWED_SOURCE_IPS", "everybody"),
+            ("UNLISTED_SOURCE", "allow"),
+        ] {
+            let message = with([(name, value)]).unwrap_err();
+            assert!(message.contains(name) && message.contains("example"), "{message}");
         }
     }
 }

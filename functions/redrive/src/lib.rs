@@ -1,6 +1,6 @@
-//! Redrive: takes what waits in the fallback queue and records it, under the id and the time that the receiver gave it.
+//! Redrive: records the deliveries that wait in the fallback queue, under the id and the time that the receiver gave them.
 //!
-//! The way through, one file a step: `batch` → [`handler`](Redrive::handle) → `authenticate` → decode and record (the
+//! A batch goes through one file after the other: `batch` → [`handler`](Redrive::handle) → `authenticate` → decode and record (the
 //! `store` crate), or else `backoff`.
 
 mod authenticate;
@@ -10,10 +10,10 @@ mod budget;
 mod config;
 mod handler;
 mod log;
+mod message_outcome;
 mod metrics;
-mod outcome;
 
-pub use backoff::MOST_RECEIVES;
+pub use backoff::MAX_RECEIVES;
 pub use batch::{Batch, Failures};
 pub use budget::{DYNAMODB, QUEUE};
 pub use config::Config;

@@ -1,7 +1,8 @@
-//! What redrive says of each message, one line with fields. No line has a token, an API key or a body.
+//! Redrive's log: one line with fields for each message. No line has a token, an API key or a body.
 
 use shared::{Received, UnreadableMessage};
-use store::{Content, Delivery, Recorded};
+use store::{Content, Delivery, QuarantineCause, Recorded};
+use tracing::field::display;
 
 use crate::batch::Message;
 
@@ -15,36 +16,43 @@ pub(crate) fn recorded(delivery: &Delivery, recorded: Recorded) {
         (_, Content::Event(event)) => {
             tracing::info!(%event_id, request_id, %received_at, kind = %event.kind, "event redriven");
         }
-        (_, Content::Quarantined { bytes, cause, .. }) => {
+        (_, Content::Quarantined { cause: QuarantineCause::UnlistedSource, bytes, .. }) => {
+            let (source_ip, size) = (delivery.source_ip.map(display), bytes.len());
+            tracing::warn!(
+                %event_id, request_id, %received_at, source_ip, size,
+                "delivery held: its source address is not on the list"
+            );
+        }
+        (_, Content::Quarantined { cause: QuarantineCause::Undecodable(cause), bytes, .. }) => {
             tracing::warn!(%event_id, request_id, %received_at, size = bytes.len(), %cause, "redriven into quarantine");
         }
     }
 }
 
-/// A delivery stays in the queue.
-pub(crate) fn not_recorded(delivery: &Delivery, message: &Message, fault: &str) {
+/// A delivery stays in the queue because it cannot be recorded.
+pub(crate) fn not_recorded(delivery: &Delivery, message: &Message, error: &str) {
     tracing::warn!(
         event_id = %delivery.id, request_id = delivery.request_id, message_id = message.message_id,
-        receives = message.attributes.receives, error = fault, "delivery not recorded yet"
+        receives = message.attributes.receives, error, "delivery not recorded yet"
     );
 }
 
-/// A delivery stays in the queue, as nobody can tell now whether its token is accepted.
-pub(crate) fn not_checked(received: &Received, message: &Message) {
+/// A delivery stays in the queue because its token cannot be checked.
+pub(crate) fn unchecked(received: &Received, message: &Message) {
     tracing::warn!(
         event_id = %received.id, request_id = received.request_id, message_id = message.message_id,
         receives = message.attributes.receives, "delivery not checked yet"
     );
 }
 
-/// A call came with a token that is none: it is dropped, as the receiver would have refused it.
+/// A call came with a token that is not accepted: it is dropped, as the receiver would have refused it.
 pub(crate) fn forged(received: &Received) {
     let Received { id, received_at, source_ip, request_id, .. } = received;
-    let source_ip = source_ip.map(tracing::field::display);
+    let source_ip = source_ip.map(display);
     tracing::warn!(event_id = %id, request_id, %received_at, source_ip, "forged delivery dropped");
 }
 
-/// A message is none that the receiver writes: it ends in the dead-letter queue.
+/// A message is not one that the receiver writes: it goes to the dead-letter queue.
 pub(crate) fn unreadable(message: &Message, cause: UnreadableMessage) {
     tracing::error!(
         message_id = message.message_id, receives = message.attributes.receives, size = message.body.len(), %cause,
@@ -52,7 +60,7 @@ pub(crate) fn unreadable(message: &Message, cause: UnreadableMessage) {
     );
 }
 
-/// A message will be tried again, but sooner or later than it should.
-pub(crate) fn not_left_alone(message: &Message, fault: &str) {
-    tracing::warn!(message_id = message.message_id, error = fault, "the pause of a message cannot be set");
+/// A message is tried again after the queue's visibility timeout, and not after its pause.
+pub(crate) fn not_hidden(message: &Message, error: &str) {
+    tracing::warn!(message_id = message.message_id, error, "the pause of a message cannot be set");
 }

@@ -1,35 +1,49 @@
-//! What redrive counts: one document of metrics for each batch. Every message is in exactly one of `Redriven`, `NotRedriven`
-//! and `Forged`.
+//! Redrive's metrics: one document for each batch. Every message is in exactly one of `Redriven`, `NotRedriven` and `Forged`.
 
 use lambda::{Count, CountBy, Document};
 use shared::Kind;
 use store::Recorded;
 
-use crate::outcome::Outcome;
+use crate::message_outcome::MessageOutcome;
 
-/// Recorded, duplicates and quarantined ones included; what is no event is of no known kind.
+/// Recorded messages, duplicates and quarantined ones included; a quarantined one is of kind `other`.
 const REDRIVEN: CountBy<Kind> = CountBy::named("Redriven");
 const DUPLICATES: Count = Count::named("Duplicates");
+/// Deliveries recorded in quarantine, held ones included.
 const QUARANTINED: Count = Count::named("Quarantined");
-/// Back in the queue, whatever the cause.
+/// Deliveries recorded in quarantine because their source address is not on the list.
+const HELD: Count = Count::named("Held");
+/// Messages that stay in the queue, whatever the cause.
 const NOT_REDRIVEN: Count = Count::named("NotRedriven");
-/// Dropped because of their token.
+/// Messages dropped because of their token.
 const FORGED: Count = Count::named("Forged");
 
 /// Writes the metrics of a batch.
-pub(crate) fn write<'a>(mut document: Document<'_>, outcomes: impl Iterator<Item = &'a Outcome>) {
+pub(crate) fn write<'a>(mut document: Document<'_>, outcomes: impl Iterator<Item = &'a MessageOutcome>) {
     for outcome in outcomes {
         match outcome {
-            Outcome::Recorded(kind, Recorded::Event) => document.count_by(REDRIVEN, kind, 1),
-            Outcome::Recorded(kind, Recorded::Duplicate { .. }) => {
-                document.count_by(REDRIVEN, kind, 1).count(DUPLICATES, 1)
+            MessageOutcome::Recorded { kind, recorded, held } => {
+                document.count_by(REDRIVEN, kind, 1);
+                match recorded {
+                    Recorded::Event => {}
+                    Recorded::Duplicate { .. } => {
+                        document.count(DUPLICATES, 1);
+                    }
+                    Recorded::Quarantined => {
+                        document.count(QUARANTINED, 1);
+                    }
+                }
+                if *held {
+                    document.count(HELD, 1);
+                }
             }
-            Outcome::Recorded(kind, Recorded::Quarantined) => {
-                document.count_by(REDRIVEN, kind, 1).count(QUARANTINED, 1)
+            MessageOutcome::Forged => {
+                document.count(FORGED, 1);
             }
-            Outcome::Forged => document.count(FORGED, 1),
-            Outcome::Again(_) => document.count(NOT_REDRIVEN, 1),
-        };
+            MessageOutcome::Stays(_) => {
+                document.count(NOT_REDRIVEN, 1);
+            }
+        }
     }
     document.write();
 }

@@ -202,7 +202,7 @@ async fn a_message_that_is_none_of_ours_ends_among_the_dead_letters_and_holds_no
     world.sqs.send(&accepted(0, &update(1)).to_message());
     assert_eq!(world.round().await, 2);
     assert_eq!((world.history(LINE).await.len(), world.sqs.queued()), (1, vec!["poison".to_owned()]));
-    for _ in 1..redrive::MOST_RECEIVES {
+    for _ in 1..redrive::MAX_RECEIVES {
         world.sqs.show_all();
         assert_eq!(world.round().await, 1);
     }
@@ -281,8 +281,8 @@ fn the_template_has_the_numbers_that_the_code_counts_on() {
         value.lines().next().unwrap().parse().unwrap()
     };
     let visibility = after("FallbackQueue", "VisibilityTimeout");
-    assert_eq!(after("FallbackQueue", "maxReceiveCount"), u64::from(redrive::MOST_RECEIVES));
+    assert_eq!(after("FallbackQueue", "maxReceiveCount"), u64::from(redrive::MAX_RECEIVES));
     assert_eq!((after("RedriveFunction", "Timeout"), visibility), (30, 6 * 30));
     let rules = Rules::default();
-    assert_eq!((rules.visibility.as_secs(), rules.most_receives), (visibility, redrive::MOST_RECEIVES));
+    assert_eq!((rules.visibility.as_secs(), rules.most_receives), (visibility, redrive::MAX_RECEIVES));
 }

@@ -181,7 +181,7 @@ async fn receive(aws: &Aws, event: &str) -> (u16, String) {
     let mut random = [0; 8];
     getrandom::fill(&mut random).unwrap();
     let arrival = Arrival { received_at: SystemTime::now().into(), random };
-    let answer = aws.receiver.handle(lambda_http::request::from_str(event).unwrap(), arrival).await;
+    let answer = aws.receiver.handle(serde_json::from_str(event).unwrap(), arrival).await;
     let status = answer.status().as_u16();
     (status, String::from_utf8(answer.into_body().to_vec()).unwrap())
 }

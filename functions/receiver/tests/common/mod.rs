@@ -12,8 +12,8 @@ use emulators::{
     sqs::{Rules, Sqs},
 };
 use lambda::{Environment, Metrics, Patience};
-use lambda_http::{Body, Request, Response};
-use receiver::{Arrival, Config, Receiver};
+use lambda_http::{Body, Response};
+use receiver::{Arrival, Config, GatewayRequest, Receiver};
 use serde_json::Value;
 use shared::{Entity, QueuedDelivery, Timestamp, TokenHash};
 use store::{AcceptedTokens, Listing, Order, Reader, State, StoredDelivery};
@@ -45,7 +45,8 @@ pub fn noon() -> Timestamp {
     "2026-11-22T12:00:00.000000Z".parse().unwrap()
 }
 
-pub fn config() -> Config {
+/// The settings of a receiver; `unlisted_source` is `hold` or `refuse`.
+pub fn config(unlisted_source: &str) -> Config {
     let environment = Environment::from([
         ("EVENTS_TABLE", "events"),
         ("SEALED_TABLE", "sealed"),
@@ -54,6 +55,7 @@ pub fn config() -> Config {
         ("DEDUP_WINDOW_SECONDS", "600"),
         ("RETENTION_DAYS", "365"),
         ("FINGERPRINT_KEY", "a key for tests only"),
+        ("UNLISTED_SOURCE", unlisted_source),
     ]);
     Config::read(&environment).unwrap()
 }
@@ -65,15 +67,28 @@ pub async fn aws(url: &str, patience: Patience) -> SdkConfig {
 
 /// A receiver that starts at noon.
 pub async fn receiver(dynamodb: &Link, sqs: &Link, output: impl Write + Send + 'static) -> Receiver {
+    receiver_with(config("hold"), dynamodb, sqs, output).await
+}
+
+async fn receiver_with(config: Config, dynamodb: &Link, sqs: &Link, output: impl Write + Send + 'static) -> Receiver {
     let dynamodb = aws(&dynamodb.url(), receiver::DYNAMODB).await;
     let queue = aws(&sqs.url(), receiver::QUEUE).await;
     let metrics = Metrics::read(&Environment::from([]), output).unwrap();
-    Receiver::start(config(), &dynamodb, &queue, metrics, noon()).await
+    Receiver::start(config, &dynamodb, &queue, metrics, noon()).await
 }
 
 impl World {
     /// A receiver that has started after the samples' token was accepted.
     pub async fn start() -> Self {
+        Self::start_with(config("hold")).await
+    }
+
+    /// One that refuses calls from unlisted addresses.
+    pub async fn that_refuses() -> Self {
+        Self::start_with(config("refuse")).await
+    }
+
+    async fn start_with(config: Config) -> Self {
         let dynamodb = DynamoDb::start().await.unwrap();
         let tokens = AcceptedTokens::new(dynamodb.client(), dynamodb.events_table());
         tokens.accept(&TokenHash::of(TOKEN), noon()).await.unwrap();
@@ -81,7 +96,7 @@ impl World {
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let sqs_link = Link::to(&sqs.url()).await.unwrap();
         let cloudwatch = CloudWatch::default();
-        let receiver = receiver(&link, &sqs_link, cloudwatch.clone()).await;
+        let receiver = receiver_with(config, &link, &sqs_link, cloudwatch.clone()).await;
         Self { dynamodb, link, sqs, sqs_link, cloudwatch, receiver, tokens, clock: AtomicU64::new(0) }
     }
 
@@ -125,8 +140,8 @@ impl World {
 }
 
 /// A gateway's event as the runtime hands it to the function.
-pub fn request(event: &str) -> Request {
-    lambda_http::request::from_str(event).unwrap()
+pub fn request(event: &str) -> GatewayRequest {
+    serde_json::from_str(event).unwrap()
 }
 
 pub fn answer(response: Response<Body>) -> Answer {

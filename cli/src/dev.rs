@@ -1,232 +1,243 @@
+//! `hooks dev`: the whole system on this machine.
+
 mod build;
 pub mod cargo_lambda;
 mod event_source;
 mod functions;
+mod surroundings;
 
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, Result, ensure};
-use emulators::{
-    dynamodb::DynamoDb,
-    link::Link,
-    partner::{CLIENT_ID, CLIENT_SECRET, Partner},
-    secrets::SecretsManager,
-    sqs::{Rules, Sqs},
-};
-use rustix::process::getpid;
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::Args;
+use emulators::faults::Faults;
 use serde_json::{Value, json};
-use shared::{Entity, Timestamp};
-use store::{Listing, Order, Reader, State, StoredDelivery};
+use shared::{Entity, EventId, TokenHash};
+use store::{AcceptedTokens, Reader, State, StoredDelivery};
 
-use self::{build::build_functions, cargo_lambda::CargoLambda, event_source::EventSource, functions::Functions};
+use self::{
+    build::build_functions,
+    cargo_lambda::CargoLambda,
+    event_source::EventSource,
+    functions::Functions,
+    surroundings::{FIXED_PORTS, Ports, Surroundings},
+};
 use crate::{
     from_here, inspect,
     interrupt::interrupted,
     local_functions::LocalFunctions,
     output::tables,
-    project::{Project, Run},
+    project::Project,
     samples,
+    send::{self, Poster},
     target::Target,
 };
 
-/// How `hooks dev` was asked to run.
-pub struct Options {
-    pub once: bool,
-    pub persist: bool,
-    pub fail: Option<Fail>,
-    pub port: u16,
+/// The port on which the functions are called, here and under plain `cargo lambda watch`.
+const PORT: u16 = 9000;
+
+/// The maximum time until redrive has recorded what waited in the queue.
+const REDRIVE: Duration = Duration::from_secs(30);
+
+/// Runs the whole system on this machine. It registers the webhook with a stand-in for the provider, delivers the provider's
+/// documented events through the real receiver, and shows what is stored. It stays up until Ctrl-C.
+#[derive(Args)]
+#[command(after_help = "\
+The functions are built again when their code changes. What they write is in target/hooks/functions.log.
+
+Examples:
+  cargo hooks dev              start, deliver three events, stay up
+  cargo hooks dev --once       start, deliver three events, check, end
+  cargo hooks dev --persist    keep the events for the next run
+  cargo hooks dev --services   only what the functions need, for `cargo lambda watch`")]
+pub struct Dev {
+    /// End after the first round trip. The exit code is 0 if every event was stored.
+    #[arg(long)]
+    once: bool,
+    /// Keep the database in a file under target/, and continue with it next time.
+    #[arg(long)]
+    persist: bool,
+    /// Let something fail while the events are delivered, and see that they are stored all the same.
+    #[arg(long, value_enum)]
+    fail: Option<Fail>,
+    /// The port on which the functions are called. Default: 9000, or a free one if that is taken.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Start only what the functions need: DynamoDB, SQS, Secrets Manager, the partner API and CloudFormation, on ports 9001 to
+    /// 9005. `cargo lambda watch` finds them there.
+    #[arg(long, conflicts_with_all = ["once", "fail", "port"])]
+    services: bool,
 }
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Fail {
+enum Fail {
     /// DynamoDB takes connections and never answers.
     Dynamodb,
 }
 
-/// How long redrive may take to record what waited in the queue.
-const REDRIVE: Duration = Duration::from_secs(30);
-
-/// The defaults of the template.
-const DEDUP_WINDOW_SECONDS: &str = "600";
-const RETENTION_DAYS: &str = "365";
-
-/// Runs everything on this machine and takes the main job through it once: register, deliver, look.
+/// Runs it.
 ///
 /// # Errors
-/// When a step fails; everything that was started is ended.
-pub async fn run(options: Options) -> Result<ExitCode> {
+/// When a step fails. Everything that was started is ended.
+pub async fn run(options: Dev) -> Result<ExitCode> {
     let project = Project::find()?;
     if !options.once {
         project.check_that_none_runs()?;
+    }
+    if options.services {
+        return stay_for_cargo_lambda(&project, &options).await;
     }
     let cargo_lambda = CargoLambda::find_or_bring(&project.root().join(".tools/cargo-lambda")).await?;
     println!("Building the functions");
     build_functions(&project).await?;
 
-    let world = World::start(&project, &options).await?;
-    let address = Functions::choose_address(options.port)?;
-    if address.port() != options.port {
-        println!("Port {} is taken: the functions are called on {}", options.port, address.port());
-    }
-    let webhook_address = format!("http://{address}/v1/webhook");
-    let environment = world.environment(&webhook_address);
-    let mut functions = Functions::start(&project, &cargo_lambda, address, &environment).await?;
-    let round_trip = tokio::select! {
-        round_trip = world.round_trip(&project, functions.caller(), options.fail) => round_trip,
-        () = interrupted() => Err(anyhow::anyhow!("interrupted")),
+    let surroundings = start_surroundings(&project, &options, Ports::default()).await?;
+    let to_dynamodb = Faults::before(&surroundings.dynamodb.url()).await?;
+    let environment = |webhook: &str| surroundings.environment(&to_dynamodb.url(), webhook);
+    let mut functions = tokio::select! {
+        functions = Functions::start(&project, &cargo_lambda, options.port, environment) => functions?,
+        () = interrupted() => return Err(anyhow!("interrupted")),
     };
-    let stay = round_trip.is_ok() && !options.once;
-    if stay {
-        let webhook = world.partner.registered().unwrap_or_default();
-        let run = Run {
-            pid: getpid().as_raw_nonzero().get(),
-            webhook: webhook.clone(),
-            address: webhook_address,
-            partner_api: world.partner.url(),
-            functions: address,
-            dynamodb: world.dynamodb.url(),
-            events_table: world.dynamodb.events_table().to_owned(),
-            sealed_table: world.dynamodb.sealed_table().to_owned(),
-            dedup_window_seconds: DEDUP_WINDOW_SECONDS.to_owned(),
-            retention_days: RETENTION_DAYS.to_owned(),
-            sqs: world.queue.url(),
-            fallback_queue: world.queue.queue_url(),
-            dead_letter_queue: world.queue.dead_letter_queue_url(),
-        };
+    let tour = Tour {
+        project: &project,
+        surroundings: &surroundings,
+        to_dynamodb: &to_dynamodb,
+        functions: functions.caller(),
+    };
+    let toured = tokio::select! {
+        toured = tour.run(options.fail) => toured,
+        () = interrupted() => Err(anyhow!("interrupted")),
+    };
+    if toured.is_ok() && !options.once {
+        let webhook = surroundings.partner.registered().unwrap_or_default();
+        let run = surroundings.run(functions.address(), &functions.webhook(), webhook.clone());
         let _remembered = project.remember(&run)?;
         let inspector = inspect::start(Target::of_local_run(run)?, inspect::PORT).await?;
-        let _event_source = EventSource::start(Arc::clone(&world.queue), functions.caller());
-        next_steps(inspector.url(), &webhook, &functions, &cargo_lambda);
+        let _event_source = EventSource::start(Arc::clone(&surroundings.queue), functions.caller());
+        print_next_steps(inspector.url(), &webhook, &functions, &cargo_lambda);
         tokio::select! {
             () = interrupted() => println!("\nEnding"),
             ended = functions.ended() => println!("cargo lambda watch has ended: {}", ended?),
         }
     }
     functions.stop().await;
-    round_trip.map(|()| ExitCode::SUCCESS)
+    toured.map(|()| ExitCode::SUCCESS)
 }
 
-/// What the functions find around them.
-struct World {
-    dynamodb: DynamoDb,
-    /// The functions reach DynamoDB through this, so that it can be made to hang.
-    dynamodb_link: Link,
-    queue: Arc<Sqs>,
-    secrets: SecretsManager,
-    partner: Partner,
+async fn start_surroundings(project: &Project, options: &Dev, ports: Ports) -> Result<Surroundings> {
+    if !options.persist {
+        return Surroundings::start(ports, None).await;
+    }
+    let file = project.scratch()?.join("dynamodb.db");
+    println!("The events are kept in {}", from_here(&file).display());
+    Surroundings::start(ports, Some(&file)).await
 }
 
-impl World {
-    async fn start(project: &Project, options: &Options) -> Result<Self> {
-        let dynamodb = if options.persist {
-            let file = project.scratch()?.join("dynamodb.db");
-            println!("The events are kept in {}", from_here(&file).display());
-            DynamoDb::start_in(&file).await
-        } else {
-            DynamoDb::start().await
-        };
-        let secrets = SecretsManager::start().await?;
-        secrets.put("partner", &json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string());
-        secrets.put("webhook-token", samples::TOKEN);
-        let dynamodb = dynamodb.context("the embedded DynamoDB")?;
-        let dynamodb_link = Link::to(&dynamodb.url()).await?;
-        let queue = Arc::new(Sqs::start(Rules::default()).await?);
-        Ok(Self { dynamodb, dynamodb_link, queue, secrets, partner: Partner::start().await? })
-    }
+/// Starts what the functions need, and stays until Ctrl-C. The functions run elsewhere.
+async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitCode> {
+    let surroundings = start_surroundings(project, options, FIXED_PORTS).await?;
+    // As if sync had registered the samples' token.
+    let tokens = AcceptedTokens::new(surroundings.dynamodb.client(), surroundings.dynamodb.events_table());
+    tokens.accept(&TokenHash::of(samples::TOKEN), SystemTime::now().into()).await?;
 
-    /// The environment of the functions, as template.yaml gives it on AWS; only the addresses are others.
-    fn environment(&self, webhook: &str) -> Vec<(&'static str, String)> {
-        [
-            ("EVENTS_TABLE", self.dynamodb.events_table()),
-            ("SEALED_TABLE", self.dynamodb.sealed_table()),
-            // The provider's address, for the samples of events/receiver, and this machine.
-            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32,127.0.0.1/32"),
-            ("DEDUP_WINDOW_SECONDS", DEDUP_WINDOW_SECONDS),
-            ("RETENTION_DAYS", RETENTION_DAYS),
-            ("FINGERPRINT_KEY", "fingerprint-key-of-the-local-run"),
-            ("PARTNER_API_BASE_URL", &self.partner.url()),
-            ("PARTNER_SECRET_ID", "partner"),
-            ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
-            ("WEBHOOK_URL", webhook),
-            ("FALLBACK_QUEUE_URL", &self.queue.queue_url()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb_link.url()),
-            ("AWS_ENDPOINT_URL_SQS", &self.queue.url()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-        ]
-        .map(|(name, value)| (name, value.to_owned()))
-        .into()
-    }
+    let functions = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+    let address = format!("http://{functions}/v1/webhook");
+    let webhook = format!("{address}/{}", samples::TOKEN);
+    let _remembered = project.remember(&surroundings.run(functions, &address, webhook.clone()))?;
+    let _event_source = EventSource::start(Arc::clone(&surroundings.queue), LocalFunctions::at(functions));
+    println!(
+        "DynamoDB, SQS, Secrets Manager, the partner API and CloudFormation are up on ports 9001 to 9005 until Ctrl-C.\n\
+         \nNext, in another terminal, run the functions:\n\
+         \n  cargo lambda watch\n\
+         \nand in a third one, call them and look at what is stored:\n\
+         \n  cargo lambda invoke receiver --data-file events/receiver/200-whatsapp.json\
+         \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
+         \n  cargo hooks events\n"
+    );
+    interrupted().await;
+    println!("\nEnding");
+    Ok(ExitCode::SUCCESS)
+}
 
-    /// The main job: the webhook gets registered, the provider delivers its documented events, and they are stored.
-    async fn round_trip(&self, project: &Project, functions: LocalFunctions, fail: Option<Fail>) -> Result<()> {
-        let started = Timestamp::from(SystemTime::now());
+/// The main job, once: the webhook gets registered, the provider delivers its documented events, and they are stored.
+struct Tour<'a> {
+    project: &'a Project,
+    surroundings: &'a Surroundings,
+    to_dynamodb: &'a Faults,
+    functions: LocalFunctions,
+}
+
+impl Tour<'_> {
+    async fn run(&self, fail: Option<Fail>) -> Result<()> {
+        let Surroundings { partner, dynamodb, queue, .. } = self.surroundings;
         println!("\n1. sync registers the webhook with the provider's stand-in");
-        let report = functions.invoke("sync", json!({"action": "sync"})).await?;
+        let report = self.functions.invoke("sync", json!({"action": "sync"})).await?;
         let registered = report["registered"].as_str().unwrap_or("nothing");
         println!("   outcome {}, registered {registered}, verified {}", report["outcome"], report["verified"]);
-        ensure!(report["verified"] == true, "what is registered is not our webhook");
+        ensure!(report["verified"] == true, "the registered URL is not our webhook");
 
         if fail == Some(Fail::Dynamodb) {
             println!("\n   DynamoDB does not answer from now on");
-            self.dynamodb_link.hang();
+            self.to_dynamodb.hang();
         }
         println!("\n2. the provider's stand-in delivers the documented events to the registered URL");
-        for name in samples::DOCUMENTED {
-            let delivered = self.partner.deliver(samples::body(project, name)?).await?;
-            println!("   {name:9} {} {} ({} ms)", delivered.status, delivered.body, delivered.elapsed.as_millis());
-            let answer: Value = serde_json::from_str(&delivered.body).unwrap_or_default();
-            ensure!(delivered.status == 200 && answer["status"] == "OK", "the delivery of {name} was not acknowledged");
-        }
+        let ids = self.deliver(&partner.registered().context("no webhook is registered")?).await?;
 
-        let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
+        let reader = Reader::new(dynamodb.client(), dynamodb.events_table());
         if fail == Some(Fail::Dynamodb) {
-            let (queued, stored) = (self.queue.queued().len(), stored_since(&reader, started).await?.len());
+            let (queued, stored) = (queue.queued().len(), stored_of(&reader, &ids).await?.len());
             println!("\n   {queued} deliveries are in the fallback queue, {stored} in DynamoDB; now it answers again");
-            self.dynamodb_link.mend();
-            let _event_source = EventSource::start(Arc::clone(&self.queue), functions);
-            self.wait_until_redriven().await?;
+            self.to_dynamodb.mend()?;
+            let _event_source = EventSource::start(Arc::clone(queue), self.functions);
+            let redriven = async {
+                while stored_of(&reader, &ids).await?.len() < ids.len() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Ok::<_, anyhow::Error>(())
+            };
+            tokio::time::timeout(REDRIVE, redriven)
+                .await
+                .context("redrive has not recorded the queued deliveries")??;
         }
-        let stored = stored_since(&reader, started).await?;
+        let stored = stored_of(&reader, &ids).await?;
         println!("\n3. what is stored in DynamoDB\n{}", tables::deliveries(&stored));
         println!("\n4. the state of each entity\n{}", tables::states(&states_of(&reader, &stored).await?));
-        ensure!(
-            stored.len() == samples::DOCUMENTED.len(),
-            "{} of {} deliveries are stored",
-            stored.len(),
-            samples::DOCUMENTED.len()
-        );
+        ensure!(stored.len() == ids.len(), "{} of {} deliveries are stored", stored.len(), ids.len());
         println!("\n{} events stored, {registered} registered", stored.len());
         Ok(())
     }
 
-    async fn wait_until_redriven(&self) -> Result<()> {
-        let emptied = async {
-            while !self.queue.queued().is_empty() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(REDRIVE, emptied).await.context("redrive has not emptied the fallback queue")
+    /// Delivers the documented events. Returns their ids: others may post meanwhile.
+    async fn deliver(&self, webhook: &str) -> Result<Vec<EventId>> {
+        let webhook = Poster::new(webhook, send::PROVIDER_TIMEOUT);
+        let mut ids = Vec::new();
+        for name in samples::DOCUMENTED {
+            let send::Answer { status, body, elapsed } = webhook.post(samples::body(self.project, name)?, &[]).await?;
+            println!("   {name:9} {} {body} ({} ms)", status.as_u16(), elapsed.as_millis());
+            let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+            let id = answer["id"].as_str().filter(|_| status.is_success()).and_then(|id| id.parse().ok());
+            ids.push(id.with_context(|| format!("the delivery of {name} was not acknowledged"))?);
+        }
+        Ok(ids)
     }
 }
 
-async fn stored_since(reader: &Reader, start: Timestamp) -> Result<Vec<StoredDelivery>> {
-    let end = Timestamp::from(SystemTime::now()).plus(Duration::from_secs(1));
-    let listing = Listing { times: start..end, order: Order::OldestFirst, after: None, limit: 100 };
-    Ok(reader.by_time(&listing).await?.items)
+/// Returns the deliveries that are stored, of those with these ids.
+async fn stored_of(reader: &Reader, ids: &[EventId]) -> Result<Vec<StoredDelivery>> {
+    let mut stored = Vec::new();
+    for id in ids {
+        stored.extend(reader.delivery(id).await?);
+    }
+    Ok(stored)
 }
 
-/// The states of the entities that deliveries are about, in their order.
-///
-/// # Errors
-/// When the store does not answer.
+/// Returns the states of the entities of deliveries, in the order of the entities.
 async fn states_of(reader: &Reader, deliveries: &[StoredDelivery]) -> Result<Vec<State>> {
     let mut entities: Vec<&Entity> = deliveries.iter().map(|delivery| &delivery.entity).collect();
     entities.sort();
@@ -238,7 +249,7 @@ async fn states_of(reader: &Reader, deliveries: &[StoredDelivery]) -> Result<Vec
     Ok(states)
 }
 
-fn next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambda: &CargoLambda) {
+fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambda: &CargoLambda) {
     println!(
         "\nIt stays up until Ctrl-C. Look at it in the browser:\n\
          \n  {inspector}\n\
@@ -251,7 +262,7 @@ fn next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambd
          \n  cargo hooks webhook status\
          \n  cargo hooks webhook rotate\
          \n  tail -f {log}\n",
-        port = functions.port(),
+        port = functions.address().port(),
         log = from_here(functions.log()).display(),
     );
 }

@@ -38,25 +38,7 @@ struct Hooks {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs everything on this machine: registers the webhook with a stand-in for the provider, delivers the provider's
-    /// documented events through the real receiver, and shows what is stored. Stays up until Ctrl-C.
-    #[command(
-        after_help = "Examples:\n  cargo hooks dev             start, deliver three events, stay up\n  cargo hooks dev --once      start, deliver three events, check, end\n  cargo hooks dev --persist   keep the events for the next run"
-    )]
-    Dev {
-        /// End after the first round trip; the exit code tells whether everything arrived.
-        #[arg(long)]
-        once: bool,
-        /// Keep the database in a file under target/ and go on with it next time.
-        #[arg(long)]
-        persist: bool,
-        /// Have something fail while the events are delivered, and see that they are stored all the same.
-        #[arg(long, value_enum)]
-        fail: Option<dev::Fail>,
-        /// The port on which the functions are called; a free one if this is taken.
-        #[arg(long, default_value_t = 9000)]
-        port: u16,
-    },
+    Dev(dev::Dev),
     /// Posts a sample event to the webhook of the local run.
     #[command(
         after_help = "Examples:\n  cargo hooks send whatsapp                     events/bodies/whatsapp.json\n  cargo hooks send my-event.json                a body of your own\n  cargo hooks send online --url https://…       to another webhook"
@@ -140,7 +122,7 @@ enum Command {
 async fn main() -> ExitCode {
     let hooks = Hooks::parse();
     let done = match hooks.command {
-        Command::Dev { once, persist, fail, port } => dev::run(dev::Options { once, persist, fail, port }).await,
+        Command::Dev(dev) => dev::run(dev).await,
         Command::Send { event, url } => send::run(&event, url).await,
         Command::Events(events) => events::list(events).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,

@@ -1,15 +1,27 @@
-use std::{process::ExitCode, time::Duration};
+//! `hooks send`, and the one place from which an event is posted to a webhook.
 
-use anyhow::{Context, Result};
+use std::{
+    io::Read,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow};
 use shared::WebhookUrl;
-use ureq::Agent;
+use ureq::{Agent, Error, http::StatusCode};
 
 use crate::{project::Project, samples};
 
-/// Posts an event as the provider would: once, with 5 seconds for the answer.
+/// How long the provider waits for the answer to an event.
+pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The maximum number of bytes of an answer that are read.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+/// Posts a sample or a file to a webhook, once, as the provider would.
 ///
 /// # Errors
-/// When there is no such event, nowhere to send it, or no answer. An answer other than 200 is shown, and the exit code tells.
+/// When there is no such event, no webhook, or no answer. An answer other than 200 is printed and sets the exit code.
 pub async fn run(event: &str, url: Option<String>) -> Result<ExitCode> {
     let project = Project::find()?;
     let body = samples::body(&project, event)?;
@@ -23,27 +35,97 @@ pub async fn run(event: &str, url: Option<String>) -> Result<ExitCode> {
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Posts a body as the provider would, and gives the answer: its status and its body.
+/// Posts an event as the provider would: once, with 5 seconds for the answer. Returns its status and its body.
 ///
 /// # Errors
-/// When there is none within 5 seconds.
+/// When there is no answer.
 pub async fn post(url: WebhookUrl, body: Vec<u8>) -> Result<(u16, String)> {
-    tokio::task::spawn_blocking(move || post_and_wait(&url, &body)).await?
+    let answer = Poster::new(url.expose(), PROVIDER_TIMEOUT).post(body, &[]).await.with_context(|| url.to_string())?;
+    Ok((answer.status.as_u16(), answer.body))
 }
 
-fn post_and_wait(url: &WebhookUrl, body: &[u8]) -> Result<(u16, String)> {
-    let config = Agent::config_builder()
-        .proxy(None)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .timeout_global(Some(Duration::from_secs(5)))
-        .build();
-    let agent = Agent::new_with_config(config);
-    let mut response = agent
-        .post(url.expose())
-        .content_type("application/json")
-        .send(body)
-        .with_context(|| format!("no answer from {url}"))?;
-    Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
+/// Posts to one webhook. Its connection stays open for the next event. It follows no redirect and uses no proxy.
+#[derive(Clone)]
+pub struct Poster {
+    agent: Agent,
+    url: String,
+    timeout: Duration,
+}
+
+/// The answer to a post, whatever its status.
+pub struct Answer {
+    pub status: StatusCode,
+    /// The first 64 KB of it. Bytes that are not UTF-8 are replaced.
+    pub body: String,
+    /// From the first byte sent to the last byte read.
+    pub elapsed: Duration,
+}
+
+impl Poster {
+    /// Prepares to post to a URL. `timeout` is for the whole of one post, from connecting to the end of the answer.
+    pub fn new(url: &str, timeout: Duration) -> Self {
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(timeout))
+            .build();
+        Self { agent: Agent::new_with_config(config), url: url.to_owned(), timeout }
+    }
+
+    /// Posts a body as JSON, with these headers more.
+    ///
+    /// # Errors
+    /// When there is no answer. The URL is not in the message.
+    pub async fn post(&self, body: Vec<u8>, headers: &[(&'static str, String)]) -> Result<Answer> {
+        let (this, headers) = (self.clone(), headers.to_vec());
+        let posted = tokio::task::spawn_blocking(move || this.post_and_wait(&body, &headers)).await?;
+        posted.map_err(|error| match error {
+            Error::Timeout(_) => anyhow!("no answer within {} s", self.timeout.as_secs()),
+            // Its own text repeats the URL, which has a token in it.
+            Error::BadUri(_) => anyhow!("no answer: the URL cannot be sent to"),
+            Error::Io(error) => anyhow!("no answer: {error}"),
+            error => anyhow!("no answer: {error}"),
+        })
+    }
+
+    fn post_and_wait(&self, body: &[u8], headers: &[(&str, String)]) -> Result<Answer, Error> {
+        let started = Instant::now();
+        let mut request = self.agent.post(&self.url).content_type("application/json");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let mut response = request.send(body)?;
+        let status = response.status();
+        let mut start = Vec::new();
+        response.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut start)?;
+        let body = String::from_utf8_lossy(&start).into_owned();
+        Ok(Answer { status, body, elapsed: started.elapsed() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use emulators::partner::Partner;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_event_goes_to_the_url_and_its_answer_comes_back() {
+        let receiver = Partner::start().await.unwrap();
+        let poster = Poster::new(&format!("{}/settings/setWebhook", receiver.url()), PROVIDER_TIMEOUT);
+        let answer = poster.post(b"{}".to_vec(), &[]).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, r#"{"reason":3,"status":"FAIL"}"#));
+        assert_eq!(receiver.calls(), [emulators::partner::Call::Set]);
+    }
+
+    #[tokio::test]
+    async fn a_post_without_an_answer_says_why_and_does_not_repeat_the_url() {
+        for url in ["http://127.0.0.1:1/token", "no url, token"] {
+            let error = Poster::new(url, PROVIDER_TIMEOUT).post(Vec::new(), &[]).await.map(drop).unwrap_err();
+            let message = format!("{error:#}");
+            assert!(message.starts_with("no answer: ") && !message.contains("token"), "{message}");
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,13 +13,13 @@ use axum::{
     routing::put,
 };
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::server::Server;
 
 /// A running stand-in; it ends when this is dropped.
 pub struct CloudFormation {
-    address: SocketAddr,
+    server: Server,
     answers: Answers,
-    _stop: oneshot::Sender<()>,
 }
 
 #[derive(Clone, Default)]
@@ -39,22 +38,22 @@ impl CloudFormation {
     /// # Errors
     /// When no port is to be had.
     pub async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
+        Self::start_on(0).await
+    }
+
+    /// Starts one on a port of the loopback interface.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start_on(port: u16) -> io::Result<Self> {
         let answers = Answers::default();
         let router = Router::new().route("/answer", put(take)).with_state(answers.clone());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, router).with_graceful_shutdown(async {
-            // An error means that the sender was dropped, which is how it is told to stop.
-            let _ = stopped.await;
-        });
-        tokio::spawn(server.into_future());
-        Ok(Self { address, answers, _stop: stop })
+        Ok(Self { server: Server::start(port, router).await?, answers })
     }
 
     /// What a request has as `ResponseURL`; the signature is part of it.
     pub fn response_url(&self) -> String {
-        format!("http://{}/answer?X-Amz-Signature=signature-of-the-stand-in", self.address)
+        format!("{}/answer?X-Amz-Signature=signature-of-the-stand-in", self.server.url())
     }
 
     /// Refuses the next answers.

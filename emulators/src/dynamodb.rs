@@ -1,6 +1,6 @@
 //! An embedded DynamoDB with the project's tables: the real wire format, so that the real SDK talks to it.
 
-use std::{io, net::SocketAddr, path::Path};
+use std::{io, path::Path};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -10,71 +10,82 @@ use aws_sdk_dynamodb::{
         ScalarAttributeType, TimeToLiveSpecification,
     },
 };
-use dynoxide::Database;
-use tokio::{net::TcpListener, sync::oneshot};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use dynoxide::{Database, DynoxideError};
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::sdk;
+use crate::{sdk, server::Server};
 
 /// The indexes of the events table, each with its two key attributes, as template.yaml has them.
 const INDEXES: [(&str, &str, &str); 3] =
     [("by-time", "time_shard", "sk"), ("by-reference", "reference", "sk"), ("by-status", "state_shard", "extra_info")];
 
+/// The prefixes of `x-amz-target`: the tables' API and that of their streams.
+const TARGETS: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
+
+/// The maximum size of a request, in bytes.
+const MAX_REQUEST: usize = 16 * 1024 * 1024;
+
 /// A running embedded DynamoDB; it ends when this is dropped.
 #[derive(Debug)]
 pub struct DynamoDb {
-    address: SocketAddr,
+    server: Server,
     client: Client,
-    _stop: oneshot::Sender<()>,
 }
 
 impl DynamoDb {
     /// Starts one in memory on a free port of the loopback interface, with the tables in it.
     ///
     /// # Errors
-    /// When no port is to be had or the tables cannot be created.
+    /// When no port is free or the tables cannot be created.
     pub async fn start() -> io::Result<Self> {
-        Self::serve(Database::memory().map_err(io::Error::other)?).await
+        Self::start_on(0, None).await
     }
 
-    /// Starts one whose data stays in a file.
+    /// Starts one on a port of the loopback interface, with its data in a file or, without one, in memory.
     ///
     /// # Errors
-    /// As for [`DynamoDb::start`], and when the file cannot be opened.
-    pub async fn start_in(file: &Path) -> io::Result<Self> {
-        let path = file.to_str().ok_or_else(|| io::Error::other("the path of the database is not UTF-8"))?;
-        Self::serve(Database::new(path).map_err(io::Error::other)?).await
-    }
-
-    async fn serve(database: Database) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
-            // An error means that the sender was dropped, which is how it is told to stop.
-            let _ = stopped.await;
-        }));
-        let dynamodb = Self { address, client: client(&format!("http://{address}")), _stop: stop };
+    /// When the port is taken, the file cannot be opened, or the tables cannot be created.
+    pub async fn start_on(port: u16, file: Option<&Path>) -> io::Result<Self> {
+        let database = match file.map(Path::to_str) {
+            None => Database::memory(),
+            Some(Some(file)) => Database::new(file),
+            Some(None) => return Err(io::Error::other("the path of the database is not UTF-8")),
+        };
+        let router = Router::new()
+            .route("/", post(answer))
+            .layer(DefaultBodyLimit::max(MAX_REQUEST))
+            .with_state(database.map_err(io::Error::other)?);
+        let server = Server::start(port, router).await?;
+        let dynamodb = Self { client: client(&server.url()), server };
         dynamodb.create_table(dynamodb.events_table(), &INDEXES).await?;
         dynamodb.create_table(dynamodb.sealed_table(), &[]).await?;
         Ok(dynamodb)
     }
 
-    /// Its address, for `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// Returns its address, for `AWS_ENDPOINT_URL_DYNAMODB`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
-    /// A client of it.
+    /// Returns a client of it.
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// The name of the events table.
+    /// Returns the name of the events table.
     pub fn events_table(&self) -> &'static str {
         "events"
     }
 
-    /// The name of the sealed table.
+    /// Returns the name of the sealed table.
     pub fn sealed_table(&self) -> &'static str {
         "sealed"
     }
@@ -119,6 +130,55 @@ impl DynamoDb {
     }
 }
 
+/// Carries out one request. dynoxide has an HTTP server of its own, which lets every web page in.
+async fn answer(State(database): State<Database>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let operation = TARGETS.iter().find_map(|prefix| target.strip_prefix(prefix)).unwrap_or_default();
+    let (status, answer) = match carry_out(&database, operation, &body) {
+        Ok(answer) => (StatusCode::OK, answer),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, error.to_json())
+        }
+    };
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer).into_response()
+}
+
+fn carry_out(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    fn by<Request: DeserializeOwned, Answer: Serialize>(
+        body: &[u8],
+        carry_out: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+    ) -> Result<String, DynoxideError> {
+        let malformed = |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
+        let answer = carry_out(serde_json::from_slice(body).map_err(malformed)?)?;
+        serde_json::to_string(&answer).map_err(malformed)
+    }
+    match operation {
+        "CreateTable" => by(body, |request| database.create_table(request)),
+        "DeleteTable" => by(body, |request| database.delete_table(request)),
+        "DescribeTable" => by(body, |request| database.describe_table(request)),
+        "ListTables" => by(body, |request| database.list_tables(request)),
+        "UpdateTable" => by(body, |request| database.update_table(request)),
+        "DescribeTimeToLive" => by(body, |request| database.describe_time_to_live(request)),
+        "UpdateTimeToLive" => by(body, |request| database.update_time_to_live(request)),
+        "GetItem" => by(body, |request| database.get_item(request)),
+        "PutItem" => by(body, |request| database.put_item(request)),
+        "UpdateItem" => by(body, |request| database.update_item(request)),
+        "DeleteItem" => by(body, |request| database.delete_item(request)),
+        "Query" => by(body, |request| database.query(request)),
+        "Scan" => by(body, |request| database.scan(request)),
+        "BatchGetItem" => by(body, |request| database.batch_get_item(request)),
+        "BatchWriteItem" => by(body, |request| database.batch_write_item(request)),
+        "TransactGetItems" => by(body, |request| database.transact_get_items(request)),
+        "TransactWriteItems" => by(body, |request| database.transact_write_items(request)),
+        "ListStreams" => by(body, |request| database.list_streams(request)),
+        "DescribeStream" => by(body, |request| database.describe_stream(request)),
+        "GetShardIterator" => by(body, |request| database.get_shard_iterator(request)),
+        "GetRecords" => by(body, |request| database.get_records(request)),
+        _ => Err(DynoxideError::ValidationException(format!("the embedded DynamoDB has no operation {operation}"))),
+    }
+}
+
 fn key_schema(hash: &str, range: &str) -> io::Result<Vec<KeySchemaElement>> {
     let key = |name: &str, key_type: KeyType| {
         KeySchemaElement::builder().attribute_name(name).key_type(key_type).build().map_err(io::Error::other)
@@ -126,7 +186,49 @@ fn key_schema(hash: &str, range: &str) -> io::Result<Vec<KeySchemaElement>> {
     Ok(vec![key(hash, KeyType::Hash)?, key(range, KeyType::Range)?])
 }
 
-/// A client of one that runs at an address.
+/// Returns a client of one that runs at an address.
 pub fn client(url: &str) -> Client {
     Client::new(&sdk::plain(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    /// Sends a request as a browser would for a page, and returns the answer's first line.
+    async fn ask(dynamodb: &DynamoDb, method: &str, headers: &str) -> String {
+        let mut connection = TcpStream::connect(dynamodb.server.address()).await.unwrap();
+        let body = r#"{"TableName":"sealed"}"#;
+        let request = format!(
+            "{method} / HTTP/1.1\r\nconnection: close\r\nx-amz-target: DynamoDB_20120810.Scan\r\n\
+             content-length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
+        answer.lines().next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_web_page_cannot_read_the_sealed_table() {
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let host = format!("host: {}\r\n", dynamodb.server.address());
+        assert_eq!(ask(&dynamodb, "POST", &host).await, "HTTP/1.1 200 OK");
+        for headers in [
+            format!("{host}origin: https://page.example\r\n"),
+            format!("{host}sec-fetch-site: cross-site\r\n"),
+            "host: page.example\r\norigin: http://page.example\r\n".to_owned(),
+        ] {
+            for method in ["POST", "OPTIONS", "GET"] {
+                assert_eq!(ask(&dynamodb, method, &headers).await, "HTTP/1.1 403 Forbidden", "{method} {headers}");
+            }
+        }
+    }
 }

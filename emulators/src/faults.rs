@@ -127,6 +127,11 @@ impl Faults {
         if self.server.lock().unwrap_or_else(PoisonError::into_inner).is_some() { Ok(()) } else { self.listen() }
     }
 
+    /// From now on no request is answered, nor its connection closed.
+    pub fn hang(&self) {
+        self.always(Fault::Hang);
+    }
+
     /// From now on every request has this fault.
     pub fn always(&self, fault: Fault) {
         self.lock().plan = VecDeque::from([(None, fault)]);

@@ -1,12 +1,14 @@
 //! The world on one machine, for tests and `hooks dev`: an embedded DynamoDB, and stand-ins for what has no embedded server.
 
+pub mod api_gateway;
 pub mod cloudformation;
 pub mod cloudwatch;
 pub mod dynamodb;
 pub mod faults;
-pub mod link;
+pub mod lambda;
 pub mod partner;
 pub mod runtime_api;
 pub mod sdk;
 pub mod secrets;
+pub mod server;
 pub mod sqs;

@@ -2,18 +2,15 @@
 //! say, and misbehaves on command.
 
 mod api;
-mod delivery;
 
 use std::{
     collections::{HashMap, VecDeque},
     io,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-pub use delivery::{Delivered, DeliveryFailed};
-use tokio::{net::TcpListener, sync::oneshot};
+use crate::server::Server;
 
 /// The client id that it knows.
 pub const CLIENT_ID: &str = "stand-in-client-id";
@@ -89,9 +86,8 @@ pub enum Expiration {
 
 /// A running stand-in; it ends when this is dropped.
 pub struct Partner {
-    address: SocketAddr,
+    server: Server,
     state: Shared,
-    _stop: oneshot::Sender<()>,
 }
 
 #[derive(Clone)]
@@ -123,21 +119,13 @@ impl Partner {
     /// # Errors
     /// When the port is not to be had.
     pub async fn start_on(port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let address = listener.local_addr()?;
         let state = Shared(Arc::new(Mutex::new(State::default())));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, api::router(state.clone())).with_graceful_shutdown(async {
-            // An error means that the sender was dropped, which is how it is told to stop.
-            let _ = stopped.await;
-        });
-        tokio::spawn(server.into_future());
-        Ok(Self { address, state, _stop: stop })
+        Ok(Self { server: Server::start(port, api::router(state.clone())).await?, state })
     }
 
     /// The base URL, for `PARTNER_API_BASE_URL`.
     pub fn url(&self) -> String {
-        format!("http://{}/api", self.address)
+        format!("{}/api", self.server.url())
     }
 
     /// Misbehaves at the next call of a kind; more of them wait in a queue.

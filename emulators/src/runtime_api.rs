@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     io,
     path::PathBuf,
     process::Stdio,
@@ -20,14 +21,17 @@ use axum::{
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
-    net::TcpListener,
     process::{Child, Command},
     sync::{Notify, oneshot, watch},
-    task::JoinHandle,
 };
 
-/// The largest event and the largest answer that Lambda takes, in bytes.
-const LARGEST_EVENT: usize = 6 * 1024 * 1024;
+use crate::server::Server;
+
+/// The maximum size of an event, and of an answer, in bytes.
+pub(crate) const MAX_PAYLOAD: usize = 6 * 1024 * 1024;
+
+/// The maximum time from the start of a process until it asks for an event, as on AWS.
+const INIT: Duration = Duration::from_secs(10);
 
 /// A function: its binary, and the environment that it runs in.
 #[derive(Clone, Debug)]
@@ -51,14 +55,24 @@ pub enum Outcome {
     Died,
 }
 
-/// A function under the stand-in. One process runs at a time; it ends when this is dropped.
+/// A function under the stand-in, with one process, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Function {
     setup: Setup,
-    address: String,
+    server: Server,
     board: Board,
-    process: tokio::sync::Mutex<Option<Child>>,
-    server: JoinHandle<()>,
+    /// Its output goes there; else it is kept.
+    log_file: Option<File>,
+    process: tokio::sync::Mutex<Option<Process>>,
+}
+
+/// A process that is watched until it ends.
+#[derive(Debug)]
+struct Process {
+    id: Option<u32>,
+    /// Dropping it kills the process.
+    kill: oneshot::Sender<()>,
+    ended: watch::Receiver<bool>,
 }
 
 /// What the process and those who invoke it tell each other.
@@ -100,40 +114,62 @@ struct Event {
 }
 
 impl Function {
-    /// Starts the binary.
+    /// Starts the binary. Its output is kept for [`Function::log`].
     ///
     /// # Errors
-    /// When no port is to be had or the binary cannot be run.
+    /// When no port is free or the binary cannot be run.
     pub async fn start(setup: Setup) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?.to_string();
+        let function = Self::new(setup, None).await?;
+        function.restart().await?;
+        Ok(function)
+    }
+
+    /// Prepares a function whose binary is started by the first event, and whose output goes to a file.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub(crate) async fn with_log_file(setup: Setup, log_file: File) -> io::Result<Self> {
+        Self::new(setup, Some(log_file)).await
+    }
+
+    async fn new(setup: Setup, log_file: Option<File>) -> io::Result<Self> {
         let board = Board::default();
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
-            .layer(DefaultBodyLimit::max(LARGEST_EVENT))
+            .layer(DefaultBodyLimit::max(MAX_PAYLOAD))
             .with_state(board.clone());
-        let server = tokio::spawn(async move {
-            // Serving ends with the task.
-            let _ = axum::serve(listener, router).await;
-        });
-        let function = Self { setup, address, board, process: tokio::sync::Mutex::new(None), server };
-        function.restart().await?;
-        Ok(function)
+        Ok(Self {
+            setup,
+            server: Server::start(0, router).await?,
+            board,
+            log_file,
+            process: tokio::sync::Mutex::default(),
+        })
     }
 
-    /// Starts the binary anew; a process that still runs is killed.
+    /// Starts the binary again; a process that still runs is killed.
     ///
     /// # Errors
     /// When the binary cannot be run.
     pub async fn restart(&self) -> io::Result<()> {
-        self.kill().await;
+        let mut process = self.process.lock().await;
+        self.end(&mut process).await;
+        *process = Some(self.spawn()?);
+        Ok(())
+    }
+
+    fn spawn(&self) -> io::Result<Process> {
         self.board.spawns();
+        let output = || match &self.log_file {
+            Some(file) => Ok::<_, io::Error>(Stdio::from(file.try_clone()?)),
+            None => Ok(Stdio::piped()),
+        };
         let mut child = Command::new(&self.setup.binary)
             .env_clear()
-            .env("AWS_LAMBDA_RUNTIME_API", &self.address)
+            .env("AWS_LAMBDA_RUNTIME_API", self.server.address().to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "local")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
@@ -145,8 +181,8 @@ impl Function {
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .envs(self.setup.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output()?)
+            .stderr(output()?)
             .kill_on_drop(true)
             .spawn()?;
         if let Some(stdout) = child.stdout.take() {
@@ -155,29 +191,33 @@ impl Function {
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(keep_lines(stderr, self.board.clone()));
         }
-        *self.process.lock().await = Some(child);
-        Ok(())
+        let (id, (kill, killed), (end, ended)) = (child.id(), oneshot::channel(), watch::channel(false));
+        tokio::spawn(watch_process(child, killed, self.board.clone(), end));
+        Ok(Process { id, kill, ended })
     }
 
-    /// Kills the process with SIGKILL, wherever it is.
+    /// Kills the process with SIGKILL, wherever it is. The event that it has, or would have got, is not answered.
     pub async fn kill(&self) {
-        if let Some(mut child) = self.process.lock().await.take() {
-            // It may have ended by itself.
-            let _ = child.kill().await;
+        self.end(&mut *self.process.lock().await).await;
+    }
+
+    async fn end(&self, process: &mut Option<Process>) {
+        if let Some(Process { kill, mut ended, .. }) = process.take() {
+            drop(kill);
+            // The sender lives until the process has ended.
+            let _ = ended.wait_for(|ended| *ended).await;
         }
         self.board.asks.0.send_replace(false);
         let mut board = self.board.lock();
         board.waiting = None;
-        for (_, invoker) in board.running.drain() {
-            // Whoever has invoked it may have gone.
-            let _ = invoker.send(Outcome::Died);
-        }
+        board.fail_running();
     }
 
-    /// Hands the function an event and waits for what becomes of it. One event at a time, as Lambda does.
+    /// Hands the function an event and waits for its outcome, one event at a time. A process that is not there any more is
+    /// started again, as Lambda starts a new environment.
     pub async fn invoke(&self, payload: &str) -> (Outcome, Duration) {
         let started = Instant::now();
-        let (invoker, outcome) = oneshot::channel();
+        let (invoker, mut outcome) = oneshot::channel();
         {
             let mut board = self.board.lock();
             board.given += 1;
@@ -188,14 +228,71 @@ impl Function {
             board.waiting = Some(Event { id, payload: payload.to_owned(), deadline });
         }
         self.board.event_given.notify_one();
+        let outcome = async {
+            // Twice: a process that has ended unnoticed, or on its start, is started once more for the event.
+            for _ in 0..2 {
+                let Some(mut ended) = self.running_process().await else { break };
+                tokio::select! {
+                    biased;
+                    outcome = &mut outcome => return outcome.unwrap_or(Outcome::Died),
+                    _ = ended.wait_for(|ended| *ended) => {}
+                }
+                if self.board.lock().waiting.is_none() {
+                    // It has one, or gets one from whoever kills the process.
+                    return outcome.await.unwrap_or(Outcome::Died);
+                }
+            }
+            {
+                let mut board = self.board.lock();
+                board.waiting = None;
+                board.fail_running();
+            }
+            outcome.await.unwrap_or(Outcome::Died)
+        };
         let outcome = match tokio::time::timeout(self.setup.timeout, outcome).await {
-            Ok(outcome) => outcome.unwrap_or(Outcome::Died),
+            Ok(outcome) => outcome,
             Err(_) => {
                 self.kill().await;
                 Outcome::Died
             }
         };
         (outcome, started.elapsed())
+    }
+
+    /// Starts the binary if no process runs, and waits until it asks for an event, ends, or has had the time that Lambda gives
+    /// it for that.
+    pub(crate) async fn init(&self) {
+        let mut process = self.process.lock().await;
+        if let Some(mut ended) = self.running(&mut process) {
+            drop(process);
+            let asks = async {
+                tokio::select! {
+                    () = self.idle() => {}
+                    _ = ended.wait_for(|ended| *ended) => {}
+                }
+            };
+            // In either case the event is handed over, and what then happens is the outcome.
+            let _ = tokio::time::timeout(INIT, asks).await;
+        }
+    }
+
+    /// Starts the binary if no process runs and an event waits for one. Returns what tells the end of the process; `None`
+    /// when there is none.
+    async fn running_process(&self) -> Option<watch::Receiver<bool>> {
+        let mut process = self.process.lock().await;
+        if process.as_ref().is_none_or(|process| process.id().is_none()) && self.board.lock().waiting.is_none() {
+            return None;
+        }
+        self.running(&mut process)
+    }
+
+    /// Starts the binary if no process runs. Returns what tells the end of the process; `None` if it cannot be run.
+    fn running(&self, process: &mut Option<Process>) -> Option<watch::Receiver<bool>> {
+        let running = process.as_ref().filter(|process| process.id().is_some()).map(|process| process.ended.clone());
+        match running {
+            Some(ended) => Some(ended),
+            None => Some(process.insert(self.spawn().ok()?).ended.clone()),
+        }
     }
 
     /// Waits until the process asks for its first event: how long it took from its start until then. Without an end if it
@@ -216,9 +313,14 @@ impl Function {
         let _ = self.board.asks.0.subscribe().wait_for(|asks| *asks).await;
     }
 
-    /// The id of the process; `None` when it has ended.
+    /// Returns the id of the process; `None` when it has ended.
     pub async fn process_id(&self) -> Option<u32> {
-        self.process.lock().await.as_ref().and_then(Child::id)
+        self.process.lock().await.as_ref().and_then(Process::id)
+    }
+
+    /// Returns the id of the process; `None` also while it is started or killed.
+    pub(crate) fn settled_process_id(&self) -> Option<u32> {
+        self.process.try_lock().ok()?.as_ref().and_then(Process::id)
     }
 
     /// From now on, one answer of the function is not taken: it waits, and so does the function. What this gives is told
@@ -232,12 +334,6 @@ impl Function {
     /// Everything that the function has written to its output, of all its processes.
     pub fn log(&self) -> Vec<String> {
         self.board.lock().log.clone()
-    }
-}
-
-impl Drop for Function {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 
@@ -273,6 +369,39 @@ impl Board {
         }
         StatusCode::ACCEPTED.into_response()
     }
+}
+
+impl Process {
+    /// Returns its id; `None` when it has ended.
+    fn id(&self) -> Option<u32> {
+        self.id.filter(|_| !*self.ended.borrow())
+    }
+}
+
+impl BoardState {
+    fn fail_running(&mut self) {
+        let waiting = self.waiting.as_ref().map(|event| event.id.clone());
+        for (_, invoker) in self.running.extract_if(|id, _| Some(id) != waiting.as_ref()) {
+            // Whoever has invoked it may have gone.
+            let _ = invoker.send(Outcome::Died);
+        }
+    }
+}
+
+/// Waits until a process ends. If it ends by itself, its event has no outcome; one that it has not taken waits for the next
+/// process. If it is killed, whoever does that deals with them.
+async fn watch_process(mut child: Child, killed: oneshot::Receiver<()>, board: Board, ended: watch::Sender<bool>) {
+    tokio::select! {
+        _ = child.wait() => {
+            board.asks.0.send_replace(false);
+            board.lock().fail_running();
+        }
+        _ = killed => {
+            // It may have ended by itself.
+            let _ = child.kill().await;
+        }
+    }
+    ended.send_replace(true);
 }
 
 async fn keep_lines(output: impl AsyncRead + Unpin, board: Board) {

@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,18 +18,16 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::oneshot};
 
-use crate::sdk;
+use crate::{sdk, server::Server};
 
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
 /// A running stand-in; it ends when this is dropped.
 pub struct SecretsManager {
-    address: SocketAddr,
+    server: Server,
     secrets: Secrets,
-    _stop: oneshot::Sender<()>,
 }
 
 /// The secrets by their ids.
@@ -60,22 +57,14 @@ impl SecretsManager {
     /// # Errors
     /// When the port is not to be had.
     pub async fn start_on(port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let address = listener.local_addr()?;
         let secrets = Secrets::default();
         let router = Router::new().route("/", post(answer)).with_state(secrets.clone());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, router).with_graceful_shutdown(async {
-            // An error means that the sender was dropped, which is how it is told to stop.
-            let _ = stopped.await;
-        });
-        tokio::spawn(server.into_future());
-        Ok(Self { address, secrets, _stop: stop })
+        Ok(Self { server: Server::start(port, router).await?, secrets })
     }
 
     /// Its address, for `AWS_ENDPOINT_URL_SECRETS_MANAGER`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// A client of it.

@@ -3,7 +3,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -19,9 +18,8 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::sdk;
+use crate::{sdk, server::Server};
 
 /// The largest message that SQS takes, in bytes.
 const LARGEST_MESSAGE: usize = 1024 * 1024;
@@ -51,9 +49,8 @@ impl Default for Rules {
 /// A running stand-in with its two queues; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Sqs {
-    address: SocketAddr,
+    server: Server,
     queues: Queues,
-    server: JoinHandle<()>,
 }
 
 /// A message that was received.
@@ -104,23 +101,17 @@ impl Sqs {
     /// # Errors
     /// When the port is not to be had.
     pub async fn start_on(port: u16, rules: Rules) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let address = listener.local_addr()?;
         let queues = Queues { both: Arc::default(), rules };
         let router = Router::new()
             .route("/", post(answer))
             .layer(DefaultBodyLimit::max(2 * LARGEST_MESSAGE))
             .with_state(queues.clone());
-        let server = tokio::spawn(async move {
-            // Serving ends with the task.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { address, queues, server })
+        Ok(Self { server: Server::start(port, router).await?, queues })
     }
 
     /// Its address, for `AWS_ENDPOINT_URL_SQS`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// The address of the fallback queue, for `FALLBACK_QUEUE_URL`.
@@ -186,12 +177,6 @@ impl Sqs {
         for message in taken.iter().filter(|message| !failed.contains(&message.id)) {
             self.queues.delete(FALLBACK, &message.handle);
         }
-    }
-}
-
-impl Drop for Sqs {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

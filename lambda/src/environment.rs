@@ -29,6 +29,13 @@ impl Environment {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Returns the names and values of the variables whose names start with a text, in the order of their names.
+    pub(crate) fn starting_with<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut variables: Vec<_> = self.0.iter().filter(|(name, _)| name.starts_with(start)).collect();
+        variables.sort();
+        variables.into_iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Reads a variable that must be there and not be blank. The error of `parse` becomes part of the message, so it must
     /// not repeat the value.
     ///

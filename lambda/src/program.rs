@@ -1,4 +1,7 @@
-use std::process::ExitCode;
+use std::{
+    net::{SocketAddr, TcpStream},
+    process::ExitCode,
+};
 
 use lambda_runtime::Error;
 
@@ -8,11 +11,46 @@ use crate::{Environment, logging};
 pub async fn run(function: &str, run: impl AsyncFnOnce(&Environment) -> Result<(), Error>) -> ExitCode {
     let environment = Environment::of_this_process();
     logging::init(&environment);
+    if let Some((variable, url)) = closed_endpoint(&environment) {
+        tracing::error!(
+            "{variable}: nobody listens at {url}; run `cargo hooks dev --services` for what a function needs on a machine of your own"
+        );
+    }
     match run(&environment).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "{function} cannot start");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Returns the first endpoint variable of the SDK that names a port of this machine on which nobody listens. There is no such
+/// variable on AWS.
+fn closed_endpoint(environment: &Environment) -> Option<(&str, &str)> {
+    environment.starting_with("AWS_ENDPOINT_URL_").find(|(_, url)| {
+        let address = url.strip_prefix("http://").and_then(|address| address.parse::<SocketAddr>().ok());
+        address.is_some_and(|address| address.ip().is_loopback() && TcpStream::connect(address).is_err())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_endpoint_on_this_machine_where_nobody_listens_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let environment = Environment::from([
+            ("AWS_ENDPOINT_URL_DYNAMODB", url.as_str()),
+            ("AWS_ENDPOINT_URL_SQS", "https://sqs.eu-west-1.amazonaws.com"),
+            ("OTHER", "http://127.0.0.1:1"),
+        ]);
+        assert_eq!(closed_endpoint(&environment), None);
+        drop(listener);
+        assert_eq!(closed_endpoint(&environment), Some(("AWS_ENDPOINT_URL_DYNAMODB", url.as_str())));
     }
 }

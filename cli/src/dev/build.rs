@@ -3,10 +3,8 @@ use std::process::Stdio;
 use anyhow::{Result, bail};
 use tokio::process::Command;
 
+use super::functions::FUNCTIONS;
 use crate::project::Project;
-
-/// The functions, by the names of their binaries.
-pub const FUNCTIONS: [&str; 3] = ["receiver", "redrive", "sync"];
 
 /// Takes out of a command's environment what `cargo run` has put into ours: the build scripts of some dependencies look at
 /// it, and would be run anew each time.
@@ -29,7 +27,7 @@ pub async fn build_functions(project: &Project) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.arg("build").current_dir(project.root()).stdin(Stdio::null());
     forget_cargo_run(&mut cargo);
-    for function in FUNCTIONS {
+    for (function, _) in FUNCTIONS {
         cargo.args(["--bin", function]);
     }
     if !cargo.status().await?.success() {

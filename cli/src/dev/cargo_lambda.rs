@@ -69,7 +69,12 @@ impl CargoLambda {
         bail!("cargo-lambda cannot be brought; install it (https://www.cargo-lambda.info) and try again")
     }
 
-    /// A command line of it: `cargo lambda …`.
+    /// Returns the program; its first argument must be `lambda`.
+    pub fn program(&self) -> &OsStr {
+        &self.0
+    }
+
+    /// Returns a command line of it: `cargo lambda …`.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         command.arg("lambda");

@@ -1,139 +1,251 @@
 use std::{
-    fs::File,
-    io::Write,
+    collections::HashMap,
+    fs::{self, File},
+    io::{ErrorKind, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     process::{ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use emulators::{api_gateway, lambda::Lambda, runtime_api::Setup, server::Server};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    process::Child,
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    process::{Child, ChildStdin, ChildStdout, Command},
     time::{Instant, sleep},
 };
 
-use super::{build::forget_cargo_run, cargo_lambda::CargoLambda};
+use super::{PORT, build::forget_cargo_run, cargo_lambda::CargoLambda};
 use crate::{from_here, local_functions::LocalFunctions, project::Project};
 
-/// How long `cargo lambda watch` may take to listen.
+/// The functions by the names of their binaries, with the timeouts that template.yaml gives them.
+pub const FUNCTIONS: [(&str, Duration); 3] =
+    [("receiver", Duration::from_secs(5)), ("redrive", Duration::from_secs(30)), ("sync", Duration::from_secs(120))];
+
+/// How long `cargo lambda watch` may take until it listens.
 const START: Duration = Duration::from_secs(60);
 /// How long it may take to end when it is asked to.
 const END: Duration = Duration::from_secs(5);
 
-/// The functions as they run on this machine, under `cargo lambda watch`.
+/// What stands before the path of a built function on the output of `cargo lambda watch`.
+const BUILT: &str = "hooks-dev-built";
+
+/// The functions as they run on this machine: behind a stand-in for API Gateway, built anew by `cargo lambda watch` when the
+/// code changes.
+///
+/// `cargo lambda watch` could run them as well. But its port lets every web page call them, it cannot hand them bytes that
+/// are not UTF-8, it never answers again after 100 calls at once, and it does not start a process again that has ended.
+/// So cargo's runner only names the binary that it has built, and nothing waits for events at that port.
 pub struct Functions {
-    watch: Child,
-    group: Pid,
-    address: SocketAddr,
+    server: Server,
+    watch: Watch,
     log: PathBuf,
 }
 
-impl Functions {
-    /// The address on which functions will be called: the wanted port, or a free one.
-    ///
-    /// # Errors
-    /// When there is no free port.
-    pub fn choose_address(port: u16) -> Result<SocketAddr> {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-        Ok(listener.context("no free port on the loopback interface")?.local_addr()?)
-    }
+/// A shell that becomes the program in its arguments, and ends it and all that it has started when its own input is closed.
+const LIFELINE: &str = r#"exec 3<&0; (cat <&3 >/dev/null; kill -s TERM 0) & exec "$@" 3<&- </dev/null"#;
 
-    /// Starts them with an environment, and waits until they can be called.
+/// A running `cargo lambda watch`.
+struct Watch {
+    process: Child,
+    group: Pid,
+    address: SocketAddr,
+    /// It is closed when this process ends, however that happens.
+    lifeline: Option<ChildStdin>,
+    calls: Vec<TcpStream>,
+}
+
+impl Functions {
+    /// Starts them, and waits until each is built and deployed. Without a port they are called on the usual one, or on a free
+    /// one if that is taken. `environment` gives their variables for the address of the webhook.
     ///
     /// # Errors
-    /// When they do not start.
+    /// When the port is taken, or they cannot be built.
     pub async fn start(
         project: &Project,
         cargo_lambda: &CargoLambda,
-        address: SocketAddr,
-        environment: &[(&str, String)],
+        port: Option<u16>,
+        environment: impl FnOnce(&str) -> Vec<(String, String)>,
     ) -> Result<Self> {
-        let scratch = project.scratch()?;
-        let (variables, log) = (scratch.join("functions.env"), scratch.join("functions.log"));
-        let mut file = File::create(&variables)?;
-        for (name, value) in environment {
-            writeln!(file, "{name}={value}")?;
-        }
-        let output = File::create(&log)?;
-        let mut watch = cargo_lambda.command();
-        forget_cargo_run(&mut watch);
-        let watch = watch
-            .args(["watch", "--ignore-changes", "--invoke-address"])
-            .arg(address.ip().to_string())
-            .arg("--invoke-port")
-            .arg(address.port().to_string())
-            .arg("--env-file")
-            .arg(&variables)
-            .current_dir(project.root())
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            // In a group of its own: whatever it starts ends with it, and Ctrl-C reaches us first.
-            .process_group(0)
-            .spawn()
-            .context("cargo lambda watch does not start")?;
-        let id =
-            watch.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).context("cargo lambda watch has ended")?;
-        let mut functions = Self { watch, group: id, address, log };
-        functions.wait_until_up().await?;
+        let path = project.scratch()?.join("functions.log");
+        let log = File::create(&path)?;
+        let lambda = Lambda::new(&FUNCTIONS.map(|(name, _)| name), log.try_clone()?);
+        let router = api_gateway::router(lambda.clone()).merge(lambda.router());
+        let server = match (Server::start(port.unwrap_or(PORT), router.clone()).await, port) {
+            (Err(error), None) if error.kind() == ErrorKind::AddrInUse => {
+                let server = Server::start(0, router).await?;
+                println!("Port {PORT} is taken: the functions are called on {}", server.address().port());
+                server
+            }
+            (server, _) => server.with_context(|| format!("port {} of 127.0.0.1", port.unwrap_or(PORT)))?,
+        };
+        let environment = environment(&webhook_of(&server));
+        let (watch, output) = Watch::start(project, cargo_lambda, log.try_clone()?)?;
+        let mut functions = Self { server, watch, log: path };
+        let deployer = Deployer { root: project.root().to_owned(), lambda, environment, log, deployed: HashMap::new() };
+        functions.deploy(deployer, output).await?;
         Ok(functions)
     }
 
-    /// The port on which they are called.
-    pub fn port(&self) -> u16 {
-        self.address.port()
+    /// Returns the address on which they are called.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
-    /// What the functions write: one line an event, and what cargo says.
+    /// Returns the address of the webhook, which is its URL without a token.
+    pub fn webhook(&self) -> String {
+        webhook_of(&self.server)
+    }
+
+    /// Returns the file with what the functions and cargo write.
     pub fn log(&self) -> &PathBuf {
         &self.log
     }
 
-    /// What calls them.
+    /// Returns what calls them.
     pub fn caller(&self) -> LocalFunctions {
-        LocalFunctions::at(self.address)
+        LocalFunctions::at(self.address())
     }
 
-    /// When they end by themselves: with what.
+    /// Waits until `cargo lambda watch` ends by itself.
     pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
-        self.watch.wait().await
+        self.watch.process.wait().await
     }
 
-    /// Ends them, and whatever they have started.
+    /// Ends them, and whatever `cargo lambda watch` has started.
     pub async fn stop(mut self) {
-        // Errors mean that there is nobody left to end.
-        let _ = kill_process_group(self.group, Signal::INT);
-        if tokio::time::timeout(END, self.watch.wait()).await.is_err() {
-            let _ = kill_process_group(self.group, Signal::KILL);
-            let _ = self.watch.wait().await;
+        self.watch.calls.clear();
+        drop(self.watch.lifeline.take());
+        if tokio::time::timeout(END, self.watch.process.wait()).await.is_err() {
+            // An error means that there is nobody left to end.
+            let _ = kill_process_group(self.watch.group, Signal::KILL);
+            let _ = self.watch.process.wait().await;
         }
     }
 
-    async fn wait_until_up(&mut self) -> Result<()> {
+    /// Deploys each function when it is built, now and whenever its code changes; waits until each is deployed once.
+    async fn deploy(&mut self, mut deployer: Deployer, output: ChildStdout) -> Result<()> {
+        self.watch.call_each_function().await.with_context(|| format!("see {}", from_here(&self.log).display()))?;
+        let mut lines = BufReader::new(output).lines();
+        while deployer.deployed.len() < FUNCTIONS.len() {
+            let line = tokio::time::timeout(START, lines.next_line()).await;
+            let line = line.ok().and_then(Result::ok).flatten();
+            deployer.read(&line.with_context(|| {
+                format!("cargo lambda watch has not built the functions; see {}", from_here(&self.log).display())
+            })?)?;
+        }
+        tokio::spawn(async move {
+            // It ends with the output.
+            while let Ok(Some(line)) = lines.next_line().await {
+                match deployer.read(&line) {
+                    Ok(Some(name)) => println!("The function {name} was built and deployed again"),
+                    Ok(None) => {}
+                    Err(error) => eprintln!("error: {error:#}"),
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+fn webhook_of(server: &Server) -> String {
+    format!("{}/v1/webhook", server.url())
+}
+
+impl Watch {
+    fn start(project: &Project, cargo_lambda: &CargoLambda, log: File) -> Result<(Self, ChildStdout)> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let address = port.context("no free port on the loopback interface")?;
+        let mut command = Command::new("sh");
+        forget_cargo_run(&mut command);
+        let mut process = command
+            .args(["-c", LIFELINE, "sh"])
+            .arg(cargo_lambda.program())
+            .args(["lambda", "watch", "--disable-cors", "--invoke-address"])
+            .arg(address.ip().to_string())
+            .arg("--invoke-port")
+            .arg(address.port().to_string())
+            .arg("--config")
+            .arg(format!(r#"target."cfg(all())".runner = ["echo", "{BUILT}"]"#))
+            .current_dir(project.root())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            // In a group of its own: whatever it starts ends with it, and Ctrl-C reaches us first.
+            .process_group(0)
+            .spawn()
+            .context("cargo lambda watch does not start")?;
+        let id = process.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        let output = process.stdout.take().context("cargo lambda watch has no output")?;
+        let lifeline = process.stdin.take();
+        let group = id.context("cargo lambda watch has ended")?;
+        Ok((Self { process, group, address, lifeline, calls: Vec::new() }, output))
+    }
+
+    /// Calls each function, because `cargo lambda watch` builds and watches only what was called.
+    async fn call_each_function(&mut self) -> Result<()> {
         let deadline = Instant::now() + START;
-        while tokio::net::TcpStream::connect(self.address).await.is_err() {
-            if let Some(status) = self.watch.try_wait()? {
-                bail!("cargo lambda watch has ended ({status}); see {}", from_here(&self.log).display());
-            }
-            if Instant::now() > deadline {
-                bail!(
-                    "cargo lambda watch does not listen after {} s; see {}",
-                    START.as_secs(),
-                    from_here(&self.log).display()
-                );
-            }
-            sleep(Duration::from_millis(50)).await;
+        for (name, _) in FUNCTIONS {
+            let mut connection = loop {
+                if let Ok(connection) = TcpStream::connect(self.address).await {
+                    break connection;
+                }
+                if let Some(status) = self.process.try_wait()? {
+                    bail!("cargo lambda watch has ended ({status})");
+                }
+                ensure!(Instant::now() < deadline, "cargo lambda watch does not listen after {} s", START.as_secs());
+                sleep(Duration::from_millis(50)).await;
+            };
+            let request = format!(
+                "POST /2015-03-31/functions/{name}/invocations HTTP/1.1\r\nhost: {}\r\ncontent-length: 2\r\n\r\n{{}}",
+                self.address
+            );
+            connection.write_all(request.as_bytes()).await?;
+            // A call whose connection is closed is forgotten, perhaps before it has been read.
+            self.calls.push(connection);
         }
         Ok(())
     }
 }
 
-impl Drop for Functions {
+impl Drop for Watch {
     /// For the ways out on which [`Functions::stop`] was not called. After it, there is no such group any more.
     fn drop(&mut self) {
         let _ = kill_process_group(self.group, Signal::KILL);
+    }
+}
+
+/// Deploys what `cargo lambda watch` has built.
+struct Deployer {
+    root: PathBuf,
+    lambda: Lambda,
+    environment: Vec<(String, String)>,
+    log: File,
+    /// When the deployed binary of each function was built.
+    deployed: HashMap<&'static str, SystemTime>,
+}
+
+impl Deployer {
+    /// Reads a line of the output: the path of a function's binary, or something for the log. Returns the function's name if
+    /// it has been deployed for another time.
+    fn read(&mut self, line: &str) -> Result<Option<&'static str>> {
+        let Some(path) = line.strip_prefix(BUILT) else {
+            writeln!(self.log, "{line}")?;
+            return Ok(None);
+        };
+        let binary = self.root.join(path.trim());
+        let is_it = |(name, _): &&(&str, Duration)| binary.file_name().is_some_and(|file| file == *name);
+        let Some((name, timeout)) = FUNCTIONS.iter().find(is_it) else { return Ok(None) };
+        let built = fs::metadata(&binary)?.modified()?;
+        let before = self.deployed.insert(name, built);
+        // Any change in the checkout has cargo look; most change nothing of the function.
+        if before == Some(built) {
+            return Ok(None);
+        }
+        self.lambda.deploy(name, Setup { binary, environment: self.environment.clone(), timeout: *timeout });
+        Ok(before.map(|_| *name))
     }
 }

@@ -1,13 +1,13 @@
 //! What redrive does with what waits in the fallback queue, in front of an embedded DynamoDB and a stand-in for SQS.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use aws_config::SdkConfig;
 use emulators::{
     cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
-    link::Link,
+    faults::Faults,
     sqs::{self, Rules, Sqs},
 };
 use lambda::{Environment, Metrics, Patience};
@@ -20,9 +20,9 @@ const LINE: &str = "whatsapp#972501234567";
 
 struct World {
     dynamodb: DynamoDb,
-    link: Link,
+    link: Faults,
     sqs: Sqs,
-    sqs_link: Link,
+    sqs_link: Faults,
     cloudwatch: CloudWatch,
     redrive: Redrive,
     tokens: AcceptedTokens,
@@ -40,9 +40,9 @@ impl World {
     async fn start() -> Self {
         let dynamodb = DynamoDb::start().await.unwrap();
         let tokens = AcceptedTokens::new(dynamodb.client(), dynamodb.events_table());
-        let link = Link::to(&dynamodb.url()).await.unwrap();
+        let link = Faults::before(&dynamodb.url()).await.unwrap();
         let sqs = Sqs::start(Rules::default()).await.unwrap();
-        let sqs_link = Link::to(&sqs.url()).await.unwrap();
+        let sqs_link = Faults::before(&sqs.url()).await.unwrap();
         let config = Config::read(&Environment::from([
             ("EVENTS_TABLE", "events"),
             ("SEALED_TABLE", "sealed"),
@@ -176,7 +176,7 @@ async fn without_dynamodb_everything_stays_and_waits_longer_each_time() {
         world.sqs.show_all();
     }
     tokio::time::resume();
-    world.link.mend();
+    world.link.mend().unwrap();
     world.round().await;
     assert_eq!((world.history(LINE).await.len(), world.sqs.queued().len()), (2, 0));
 }
@@ -266,7 +266,7 @@ async fn what_cannot_be_recorded_is_counted_each_time_it_is_tried() {
         world.sqs.show_all();
     }
     tokio::time::resume();
-    world.link.mend();
+    world.link.mend().unwrap();
     world.round().await;
     let sum = |metric| world.cloudwatch.sum(metric, None).unwrap();
     assert_eq!((sum("NotRedriven"), sum("Redriven")), (2.0, 1.0));
@@ -285,4 +285,20 @@ fn the_template_has_the_numbers_that_the_code_counts_on() {
     assert_eq!((after("RedriveFunction", "Timeout"), visibility), (30, 6 * 30));
     let rules = Rules::default();
     assert_eq!((rules.visibility.as_secs(), rules.most_receives), (visibility, redrive::MAX_RECEIVES));
+}
+
+#[tokio::test]
+async fn of_every_sample_batch_as_many_messages_are_left_as_its_name_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/redrive");
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() >= 5, "only {} samples", files.len());
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let batch: Batch = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let world = World::start().await;
+        world.tokens.accept(&TokenHash::of("local-sample-token-0123456789abcdef"), noon()).await.unwrap();
+        let answer = serde_json::to_value(world.redrive.handle(&batch, noon()).await).unwrap();
+        let left = answer["batchItemFailures"].as_array().unwrap().len().to_string();
+        assert_eq!(left, name[..1], "{name}: {answer}");
+    }
 }

@@ -104,11 +104,16 @@ impl World {
     }
 
     pub async fn receiver_with_dynamodb(&self, url: &str) -> Function {
+        Function::start(self.receiver_setup(url)).await.unwrap()
+    }
+
+    /// The receiver, with DynamoDB at an address.
+    pub fn receiver_setup(&self, dynamodb: &str) -> Setup {
         let mut environment = self.environment();
         environment.push(("ALLOWED_SOURCE_IPS".to_owned(), "34.165.99.212/32".to_owned()));
-        environment.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.to_owned()));
+        environment.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb.to_owned()));
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_receiver-under-test"));
-        Function::start(Setup { binary, environment, timeout: Duration::from_secs(5) }).await.unwrap()
+        Setup { binary, environment, timeout: Duration::from_secs(5) }
     }
 
     pub async fn redrive(&self) -> Function {

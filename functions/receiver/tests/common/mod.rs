@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use emulators::{
     cloudwatch::CloudWatch,
     dynamodb::DynamoDb,
-    link::Link,
+    faults::Faults,
     sqs::{Rules, Sqs},
 };
 use lambda::{Environment, Metrics, Patience};
@@ -24,9 +24,9 @@ pub const LINE: &str = "whatsapp#972501234567";
 
 pub struct World {
     pub dynamodb: DynamoDb,
-    pub link: Link,
+    pub link: Faults,
     pub sqs: Sqs,
-    pub sqs_link: Link,
+    pub sqs_link: Faults,
     pub cloudwatch: CloudWatch,
     pub receiver: Receiver,
     pub tokens: AcceptedTokens,
@@ -66,11 +66,16 @@ pub async fn aws(url: &str, patience: Patience) -> SdkConfig {
 }
 
 /// A receiver that starts at noon.
-pub async fn receiver(dynamodb: &Link, sqs: &Link, output: impl Write + Send + 'static) -> Receiver {
+pub async fn receiver(dynamodb: &Faults, sqs: &Faults, output: impl Write + Send + 'static) -> Receiver {
     receiver_with(config("hold"), dynamodb, sqs, output).await
 }
 
-async fn receiver_with(config: Config, dynamodb: &Link, sqs: &Link, output: impl Write + Send + 'static) -> Receiver {
+async fn receiver_with(
+    config: Config,
+    dynamodb: &Faults,
+    sqs: &Faults,
+    output: impl Write + Send + 'static,
+) -> Receiver {
     let dynamodb = aws(&dynamodb.url(), receiver::DYNAMODB).await;
     let queue = aws(&sqs.url(), receiver::QUEUE).await;
     let metrics = Metrics::read(&Environment::from([]), output).unwrap();
@@ -92,9 +97,9 @@ impl World {
         let dynamodb = DynamoDb::start().await.unwrap();
         let tokens = AcceptedTokens::new(dynamodb.client(), dynamodb.events_table());
         tokens.accept(&TokenHash::of(TOKEN), noon()).await.unwrap();
-        let link = Link::to(&dynamodb.url()).await.unwrap();
+        let link = Faults::before(&dynamodb.url()).await.unwrap();
         let sqs = Sqs::start(Rules::default()).await.unwrap();
-        let sqs_link = Link::to(&sqs.url()).await.unwrap();
+        let sqs_link = Faults::before(&sqs.url()).await.unwrap();
         let cloudwatch = CloudWatch::default();
         let receiver = receiver_with(config, &link, &sqs_link, cloudwatch.clone()).await;
         Self { dynamodb, link, sqs, sqs_link, cloudwatch, receiver, tokens, clock: AtomicU64::new(0) }

@@ -1,0 +1,146 @@
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use emulators::{
+    cloudformation::CloudFormation,
+    dynamodb::DynamoDb,
+    partner::{CLIENT_ID, CLIENT_SECRET, Partner},
+    secrets::SecretsManager,
+    sqs::{Rules, Sqs},
+};
+use rustix::process::getpid;
+use serde_json::json;
+
+use crate::{project::Run, samples};
+
+/// The defaults of the template.
+const DEDUP_WINDOW_SECONDS: &str = "600";
+const RETENTION_DAYS: &str = "365";
+
+/// Where each stand-in listens on the loopback interface; 0 is a free port.
+#[derive(Clone, Copy, Default)]
+pub struct Ports {
+    dynamodb: u16,
+    sqs: u16,
+    secrets: u16,
+    partner: u16,
+    cloudformation: u16,
+}
+
+/// The ports that `[workspace.metadata.lambda.env]` in Cargo.toml names, for functions under plain `cargo lambda watch`.
+pub const FIXED_PORTS: Ports = Ports { dynamodb: 9001, sqs: 9002, secrets: 9003, partner: 9004, cloudformation: 9005 };
+
+/// Everything that the functions find around them on AWS, on this machine.
+pub struct Surroundings {
+    pub dynamodb: DynamoDb,
+    pub queue: Arc<Sqs>,
+    pub partner: Partner,
+    secrets: SecretsManager,
+    _cloudformation: CloudFormation,
+}
+
+impl Surroundings {
+    /// Starts them. The tables are kept in a file, or without one in memory.
+    ///
+    /// # Errors
+    /// When a port is taken or the file cannot be opened.
+    pub async fn start(ports: Ports, file: Option<&Path>) -> Result<Self> {
+        let taken = |name: &str, port: u16| match port {
+            0 => name.to_owned(),
+            port => format!("{name}, on port {port}"),
+        };
+        let secrets = SecretsManager::start_on(ports.secrets).await;
+        let secrets = secrets.with_context(|| taken("the stand-in for Secrets Manager", ports.secrets))?;
+        secrets.put("partner", &json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string());
+        secrets.put("webhook-token", samples::TOKEN);
+        let dynamodb = DynamoDb::start_on(ports.dynamodb, file).await;
+        let dynamodb = dynamodb.with_context(|| taken("the embedded DynamoDB", ports.dynamodb))?;
+        let queue = Sqs::start_on(ports.sqs, Rules::default()).await;
+        let queue = Arc::new(queue.with_context(|| taken("the stand-in for SQS", ports.sqs))?);
+        let partner = Partner::start_on(ports.partner).await;
+        let partner = partner.with_context(|| taken("the stand-in for the partner API", ports.partner))?;
+        let cloudformation = CloudFormation::start_on(ports.cloudformation).await;
+        let cloudformation =
+            cloudformation.with_context(|| taken("the stand-in for CloudFormation", ports.cloudformation))?;
+        Ok(Self { dynamodb, queue, partner, secrets, _cloudformation: cloudformation })
+    }
+
+    /// Returns the environment of the functions, as template.yaml gives it on AWS; only the addresses differ. They reach
+    /// DynamoDB at the first address, and know the webhook's as the second.
+    pub fn environment(&self, dynamodb: &str, webhook: &str) -> Vec<(String, String)> {
+        [
+            ("EVENTS_TABLE", self.dynamodb.events_table()),
+            ("SEALED_TABLE", self.dynamodb.sealed_table()),
+            // The provider's address, for the samples of events/receiver, and this machine.
+            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32,127.0.0.1/32"),
+            ("DEDUP_WINDOW_SECONDS", DEDUP_WINDOW_SECONDS),
+            ("RETENTION_DAYS", RETENTION_DAYS),
+            ("FINGERPRINT_KEY", "fingerprint-key-of-the-local-run"),
+            ("PARTNER_API_BASE_URL", &self.partner.url()),
+            ("PARTNER_SECRET_ID", "partner"),
+            ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
+            ("WEBHOOK_URL", webhook),
+            ("FALLBACK_QUEUE_URL", &self.queue.queue_url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
+            ("AWS_ENDPOINT_URL_SQS", &self.queue.url()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    /// Returns what the commands beside it need to know.
+    pub fn run(&self, functions: SocketAddr, webhook: &str, registered: String) -> Run {
+        Run {
+            pid: getpid().as_raw_nonzero().get(),
+            webhook: registered,
+            address: webhook.to_owned(),
+            partner_api: self.partner.url(),
+            functions,
+            dynamodb: self.dynamodb.url(),
+            events_table: self.dynamodb.events_table().to_owned(),
+            sealed_table: self.dynamodb.sealed_table().to_owned(),
+            dedup_window_seconds: DEDUP_WINDOW_SECONDS.to_owned(),
+            retention_days: RETENTION_DAYS.to_owned(),
+            sqs: self.queue.url(),
+            fallback_queue: self.queue.queue_url(),
+            dead_letter_queue: self.queue.dead_letter_queue_url(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{super::PORT, *};
+
+    #[tokio::test]
+    async fn plain_cargo_lambda_watch_gets_the_environment_of_the_surroundings() {
+        let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
+        let (_, section) = manifest.split_once("[workspace.metadata.lambda.env]\n").unwrap();
+        let variables: BTreeMap<_, _> = section
+            .lines()
+            .take_while(|line| !line.starts_with('['))
+            .filter_map(|line| line.split_once(" = "))
+            .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
+            .collect();
+        let surroundings = Surroundings::start(Ports::default(), None).await.unwrap();
+        let environment =
+            surroundings.environment(&surroundings.dynamodb.url(), &format!("http://127.0.0.1:{PORT}/v1/webhook"));
+        let ports = [
+            (surroundings.dynamodb.url(), FIXED_PORTS.dynamodb),
+            (surroundings.queue.url(), FIXED_PORTS.sqs),
+            (surroundings.secrets.url(), FIXED_PORTS.secrets),
+            (surroundings.partner.url().trim_end_matches("/api").to_owned(), FIXED_PORTS.partner),
+        ];
+        let fixed = |value: String| {
+            ports.iter().fold(value, |value, (url, port)| value.replace(url, &format!("http://127.0.0.1:{port}")))
+        };
+        let expected = environment.into_iter().map(|(name, value)| (name, fixed(value))).collect();
+        assert_eq!(variables, expected);
+    }
+}

@@ -1,47 +1,77 @@
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Fields, Kind};
 
-/// The longest part of an entity's name that comes from the provider, in bytes; with two of them and a kind the name stays
-/// far below the 2,048 bytes of a key.
-const LONGEST_PART: usize = 256;
+/// Maximum length of a part of the key that comes from the provider, in bytes. With two of them and a kind the key stays far
+/// below the 2,048 bytes that DynamoDB allows.
+const MAX_PART: usize = 256;
 
-/// What an event is about, as the key under which its history and its state stand:
+/// In place of a part that an event does not name.
+const UNNAMED: &str = "-";
+
+/// The key of what an event is about, under which its history and its state are recorded:
 /// `whatsapp#972501234567`, `builder#523`, `online#<server>#523`, and `<kind>#-` when the event names none.
+///
+/// Entities of two kinds never have the same key: a `#` in the name of a kind is written as `%23`, and a `%` as `%25`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Entity(String);
 
 impl Entity {
-    /// The entity that an event of a kind names with its fields.
+    /// Returns the entity that an event of a kind names with its fields.
     pub fn of(kind: &Kind, fields: &Fields) -> Self {
         let named = match kind {
             Kind::Whatsapp => part(fields.text("whatsapp")),
             Kind::Builder => fields.integer("builderID").map(ToString::to_string),
             Kind::Online => fields.integer("accountID").map(|account| {
-                let server = part(fields.text("server")).unwrap_or_else(|| "-".to_owned());
+                let server = part(fields.text("server")).unwrap_or_else(|| UNNAMED.to_owned());
                 format!("{server}#{account}")
             }),
             Kind::Partners | Kind::Package | Kind::Other(_) | Kind::Unnamed => None,
         };
-        Self(format!("{kind}#{}", named.as_deref().unwrap_or("-")))
+        Self(format!("{}#{}", partition_name(kind), named.as_deref().unwrap_or(UNNAMED)))
     }
 
-    /// The entity that somebody names, for reading: any text.
+    /// Returns the names of the top-level members that say which kind an event is of, and what it is about.
+    pub(crate) fn naming_fields(kind: &Kind) -> &'static [&'static str] {
+        match kind {
+            Kind::Whatsapp => &["event", "whatsapp"],
+            Kind::Builder => &["event", "builderID"],
+            Kind::Online => &["event", "accountID", "server"],
+            Kind::Partners | Kind::Package | Kind::Other(_) | Kind::Unnamed => &["event"],
+        }
+    }
+
+    /// Takes the key of an entity, for reading. Any text is one.
     pub fn named(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The name.
+    /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it stands for all events of its kind that name no entity. They may be about different clients.
+    pub fn is_unnamed(&self) -> bool {
+        self.0.split_once('#').is_some_and(|(_, name)| name == UNNAMED)
+    }
+}
+
+/// The name of a kind, written so that it ends at the first `#` and is none of the names that partitions of ours begin with.
+fn partition_name(kind: &Kind) -> Cow<'_, str> {
+    match kind.as_str() {
+        "quarantine" => "%71uarantine".into(),
+        name if name.contains(['#', '%']) => name.replace('%', "%25").replace('#', "%23").into(),
+        name => name.into(),
     }
 }
 
 fn part(text: Option<&str>) -> Option<String> {
-    text.filter(|text| text.len() <= LONGEST_PART && !text.chars().any(char::is_control)).map(str::to_owned)
+    let usable = |text: &&str| *text != UNNAMED && text.len() <= MAX_PART && !text.chars().any(char::is_control);
+    text.filter(usable).map(str::to_owned)
 }
 
 impl fmt::Display for Entity {

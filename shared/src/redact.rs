@@ -1,145 +1,252 @@
-//! Takes the secrets out of a body before anybody but the sealed table sees it.
+//! Takes the secrets out of a body before anybody but the sealed table sees it. docs/events.md has the rule in prose.
 
-use std::ops::Range;
+mod names;
+mod repeats;
+mod url;
+
+use std::{borrow::Cow, ops::Range};
 
 use crate::{
     Secret,
-    fields::LONGEST_TEXT,
-    json::{self, Token, TokenKind},
+    fields::MAX_TEXT,
+    json::{self, TokenKind},
 };
+use names::{Role, is_credential};
+use repeats::{Search, Secrets};
 
-/// What stands in a redacted body where a secret stood.
-pub(crate) const PLACEHOLDER: &str = r#""[sealed]""#;
+/// The text that stands in a redacted body where a secret stood.
+pub(crate) const PLACEHOLDER: &str = "[sealed]";
 
-/// A member whose name, in lower case and without punctuation, has one of these in it holds a credential. The provider
-/// documents `whatsapp_apiKey`; the others are what the kinds that it has not specified yet would be expected to use.
-const CREDENTIALS: [&str; 4] = ["apikey", "password", "secret", "token"];
+/// The member that the provider documents for the key of a line (provider's page: Partner Webhook).
+const API_KEY: &str = "whatsapp_apiKey";
 
-/// From this length on, a secret is also sealed where it is repeated inside other strings of the body. A shorter one would
-/// be found by chance.
-const SHORTEST_REPEATED: usize = 8;
-
-/// With more secrets than this, everything but what names the entity is sealed: comparing each with each would take longer
-/// than there is time to answer.
-const MOST_COMPARED: usize = 32;
+/// Maximum number of texts with JSON inside each other that are read. One that is deeper is sealed as a whole.
+const MAX_NESTING: usize = 4;
 
 /// A body without its secrets.
 pub(crate) struct Redacted {
     pub(crate) body: String,
-    /// The text of the last `apiKey` of the top level.
+    /// The key of the line, if the body has one.
     pub(crate) api_key: Option<Secret>,
 }
 
-/// Finds the credentials of a JSON text, at any depth; `None` when there are none.
+/// Seals the credentials of a JSON text, and the values that repeat them; `None` when there is nothing to seal.
 ///
-/// `is_documented` tells the top-level members whose values the provider describes; they are sealed only where they repeat a
-/// secret. `names_entity` tells those among them whose values stay in any case, as the event's key is made of them.
-pub(crate) fn redact(
-    text: &str,
-    scalars: &[Token],
-    is_documented: impl Fn(&str) -> bool,
-    names_entity: impl Fn(&str) -> bool,
-) -> Option<Redacted> {
-    let mut sealed: Vec<Range<usize>> = Vec::new();
-    let mut secrets: Vec<String> = Vec::new();
-    let mut api_key = None;
-    let mut field = false;
-    let mut rest = scalars.iter().peekable();
-    while let Some(key) = rest.next() {
-        if key.depth == 1 && key.kind == TokenKind::Name {
-            field = is_documented(&plain(text, key));
-        }
-        if key.kind == TokenKind::Text && !(field && key.depth == 1) && holds_credential(&text[key.span.clone()]) {
-            // A text about credentials, such as JSON inside a string: what in it is the secret cannot be told.
-            sealed.push(key.span.clone());
-        }
-        if key.kind != TokenKind::Name {
-            continue;
-        }
-        if !holds_credential(&text[key.span.clone()]) {
-            continue;
-        }
-        let name = normalised(&text[key.span.clone()]);
-        let start = json::value_start(text, key.span.end);
-        let value = start..json::value_end(text, start);
-        let token = &text[value.clone()];
-        if matches!(token, "null" | "true" | "false" | r#""""#) {
-            continue;
-        }
-        while let Some(inside) = rest.next_if(|scalar| within(scalar, &value)) {
-            secrets.push(plain(text, inside).trim().to_owned());
-        }
-        if key.depth == 1 && name.ends_with("apikey") {
-            let key = json::unquote(token).unwrap_or_else(|| token.to_owned());
-            api_key = Some(key).filter(|key| key.len() <= LONGEST_TEXT).map(Secret::new);
-        }
-        sealed.push(value);
-    }
-    if sealed.is_empty() {
-        return None;
-    }
-    secrets.retain(|secret| secret.len() >= SHORTEST_REPEATED);
-    let repeats = repeated(text, scalars, &secrets, &sealed, names_entity);
-    sealed.extend(repeats);
-    sealed.sort_by_key(|range| range.start);
-    Some(Redacted { body: replace(text, &sealed), api_key })
+/// `naming` has the names of the top-level members that say what the event is about. The last value of each stays even if it
+/// repeats a secret, because the event's key is made of it.
+pub(crate) fn redact(text: &str, naming: &[&str]) -> Option<Redacted> {
+    let document = Document::scan(text, &[&[API_KEY], naming].concat());
+    let mut secrets = Secrets::default();
+    document.collect(0, false, &mut secrets);
+    let body = document.redacted(0, naming, &secrets.search())?;
+    let api_key = document.last(API_KEY).and_then(|at| document.values[at].text());
+    Some(Redacted { body, api_key: api_key.filter(|key| key.len() <= MAX_TEXT).map(Secret::new) })
 }
 
-/// The scalars outside of `sealed` that repeat a secret.
-fn repeated(
-    text: &str,
-    scalars: &[Token],
-    secrets: &[String],
-    sealed: &[Range<usize>],
-    names_entity: impl Fn(&str) -> bool,
-) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut stays = false;
-    let mut sealed = sealed.iter().peekable();
-    for scalar in scalars {
-        if scalar.depth == 1 && scalar.kind == TokenKind::Name {
-            stays = names_entity(&plain(text, scalar));
+/// A JSON text and its scalar values.
+struct Document<'a> {
+    text: &'a str,
+    values: Vec<Value<'a>>,
+    /// The watched members of the top level that have a scalar value, and its place in `values`.
+    members: Vec<(&'a str, usize)>,
+}
+
+/// A scalar value.
+struct Value<'a> {
+    start: usize,
+    token: &'a str,
+    /// Whether it is, or is inside of, the value of a credential.
+    is_credential: bool,
+}
+
+/// An object that is being read, up to its current member.
+struct Object {
+    depth: usize,
+    role: Role,
+    /// The number of values before the member's value.
+    member: usize,
+    /// The number of pairs' values before those of this object.
+    pairs: usize,
+    /// Whether a member gives the name of a credential, so that the pair's values are one.
+    names_credential: bool,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a text in one pass and without recursion, however deeply it is nested.
+    fn scan(text: &'a str, watched: &[&'a str]) -> Self {
+        let (mut values, mut members): (Vec<Value<'a>>, Vec<_>) = (Vec::new(), Vec::new());
+        let mut credentials: Vec<Range<usize>> = Vec::new();
+        let mut pairs: Vec<Range<usize>> = Vec::new();
+        let mut objects: Vec<Object> = Vec::new();
+        let mut watching = None;
+        for token in json::tokens(text) {
+            let (start, depth, kind) = (token.span.start, token.depth, token.kind);
+            let token = &text[token.span];
+            let mut object = objects.last_mut().filter(|object| object.depth == depth);
+            match kind {
+                TokenKind::Open if token == "{" => objects.push(Object {
+                    depth,
+                    role: Role::Other,
+                    member: values.len(),
+                    pairs: pairs.len(),
+                    names_credential: false,
+                }),
+                TokenKind::Name => {
+                    let name = json::unquote(token).unwrap_or_default();
+                    if depth == 1 {
+                        watching = watched.iter().find(|watched| **watched == name);
+                    }
+                    if let Some(object) = object {
+                        (object.role, object.member) = (Role::of(&name), values.len());
+                    }
+                }
+                TokenKind::Text | TokenKind::Literal => {
+                    if let Some(object) = object.as_mut().filter(|object| object.role == Role::PairName) {
+                        object.names_credential |= json::unquote(token).is_some_and(|text| is_credential(&text));
+                    }
+                    if depth == 1 {
+                        members.extend(watching.take().map(|name| (*name, values.len())));
+                    }
+                    values.push(Value { start, token, is_credential: false });
+                }
+                TokenKind::Comma | TokenKind::Close => {
+                    let Some(object) = object else { continue };
+                    match object.role {
+                        Role::Credential => credentials.push(object.member..values.len()),
+                        Role::PairValue => pairs.push(object.member..values.len()),
+                        Role::PairName | Role::Other => {}
+                    }
+                    object.role = Role::Other;
+                    if kind == TokenKind::Close {
+                        let values_of_pairs = pairs.drain(object.pairs..);
+                        if object.names_credential {
+                            credentials.extend(values_of_pairs);
+                        }
+                        objects.pop();
+                    }
+                }
+                TokenKind::Open | TokenKind::Colon => {}
+            }
         }
-        while sealed.next_if(|range| range.end <= scalar.span.start).is_some() {}
-        let inside = sealed.peek().is_some_and(|range| within(scalar, range));
-        let kept = stays && scalar.depth == 1 && scalar.kind != TokenKind::Name;
-        if !inside && !kept {
-            let content = plain(text, scalar);
-            if secrets.len() > MOST_COMPARED || secrets.iter().any(|secret| content.contains(secret)) {
-                found.push(scalar.span.clone());
+        mark(&mut values, credentials);
+        Self { text, values, members }
+    }
+
+    /// Returns the place of the last scalar value of a watched member.
+    fn last(&self, name: &str) -> Option<usize> {
+        self.members.iter().rfind(|(watched, _)| *watched == name).map(|(_, place)| *place)
+    }
+
+    /// Collects the secrets: credentials, and those in URLs and in texts that hold JSON. With `all`, each value is a secret.
+    fn collect(&self, nesting: usize, all: bool, secrets: &mut Secrets) {
+        for value in &self.values {
+            let Some(text) = value.text() else { continue };
+            let is_secret = all || value.is_credential;
+            if is_secret {
+                secrets.add(&text);
+            }
+            if !value.is_text() {
+                continue;
+            }
+            if !holds_json(&text) {
+                for secret in url_secrets(&text) {
+                    secrets.add(&text[secret.clone()]);
+                    secrets.add(&url::decoded(&text[secret]));
+                }
+            } else if nesting < MAX_NESTING {
+                Document::scan(&text, &[]).collect(nesting + 1, is_secret, secrets);
             }
         }
     }
-    found
-}
 
-fn within(scalar: &Token, range: &Range<usize>) -> bool {
-    range.start <= scalar.span.start && scalar.span.end <= range.end
-}
-
-fn plain(text: &str, scalar: &Token) -> String {
-    let token = &text[scalar.span.clone()];
-    json::unquote(token).unwrap_or_else(|| token.to_owned())
-}
-
-fn holds_credential(token: &str) -> bool {
-    let text = normalised(token);
-    CREDENTIALS.iter().any(|credential| text.contains(credential))
-}
-
-fn normalised(key: &str) -> String {
-    let name = json::unquote(key).unwrap_or_default();
-    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
-}
-
-fn replace(text: &str, ranges: &[Range<usize>]) -> String {
-    let mut redacted = String::with_capacity(text.len());
-    let mut from = 0;
-    for range in ranges {
-        redacted.push_str(&text[from..range.start]);
-        redacted.push_str(PLACEHOLDER);
-        from = range.end;
+    /// Returns the text without its secrets; `None` when it has none.
+    fn redacted(&self, nesting: usize, naming: &[&str], search: &Search) -> Option<String> {
+        let kept: Vec<usize> = naming.iter().filter_map(|name| self.last(name)).collect();
+        let mut redacted = String::new();
+        let mut from = 0;
+        for (place, value) in self.values.iter().enumerate() {
+            if let Some(replacement) = value.replacement(nesting, kept.contains(&place), search) {
+                redacted.push_str(&self.text[from..value.start]);
+                redacted.push_str(&json::quoted(&replacement));
+                from = value.start + value.token.len();
+            }
+        }
+        (from > 0).then(|| redacted + &self.text[from..])
     }
-    redacted.push_str(&text[from..]);
-    redacted
+}
+
+/// Marks the values in ranges as credentials. Ranges may be nested in each other, so each value is looked at once, not once
+/// for each of its ranges.
+fn mark(values: &mut [Value<'_>], mut credentials: Vec<Range<usize>>) {
+    credentials.sort_unstable_by_key(|range| range.start);
+    let mut marked = 0;
+    for range in credentials {
+        for value in values.get_mut(range.start.max(marked)..range.end).unwrap_or_default() {
+            value.is_credential = true;
+        }
+        marked = marked.max(range.end);
+    }
+}
+
+impl Value<'_> {
+    fn is_text(&self) -> bool {
+        self.token.starts_with('"')
+    }
+
+    /// Returns a text or a number; `None` for values that cannot be a secret: flags, null, blank texts and the placeholder.
+    fn text(&self) -> Option<Cow<'_, str>> {
+        match json::unquote(self.token) {
+            Some(text) => can_be_secret(&text).then_some(text),
+            None => (!matches!(self.token, "true" | "false" | "null")).then_some(Cow::Borrowed(self.token)),
+        }
+    }
+
+    /// Returns the text in place of a value that is or has a secret; `None` when the value stays. With `is_kept` it may
+    /// repeat one.
+    fn replacement(&self, nesting: usize, is_kept: bool, search: &Search) -> Option<Cow<'static, str>> {
+        const SEALED: Option<Cow<'static, str>> = Some(Cow::Borrowed(PLACEHOLDER));
+
+        let text = self.text()?;
+        if self.is_credential || (!is_kept && search.is_secret(&text)) {
+            return SEALED;
+        }
+        let mut changed = None;
+        if self.is_text() {
+            if holds_json(&text) {
+                if nesting == MAX_NESTING {
+                    return SEALED;
+                }
+                return Document::scan(&text, &[]).redacted(nesting + 1, &[], search).map(Cow::Owned);
+            }
+            changed = without_url_secrets(&text);
+        }
+        if !is_kept && search.finds(changed.as_deref().unwrap_or(&text)) {
+            return SEALED;
+        }
+        changed.map(Cow::Owned)
+    }
+}
+
+fn can_be_secret(text: &str) -> bool {
+    !matches!(text.trim(), "" | PLACEHOLDER)
+}
+
+/// Whether a text is a JSON object, array or string, which is then redacted as such.
+fn holds_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[', '"']) && json::is_json(text)
+}
+
+fn url_secrets(text: &str) -> impl Iterator<Item = Range<usize>> {
+    url::credential_values(text).into_iter().filter(|value| can_be_secret(&text[value.clone()]))
+}
+
+fn without_url_secrets(text: &str) -> Option<String> {
+    let mut redacted = String::new();
+    let mut from = 0;
+    for secret in url_secrets(text) {
+        redacted.push_str(&text[from..secret.start]);
+        redacted.push_str(PLACEHOLDER);
+        from = secret.end;
+    }
+    (from > 0).then(|| redacted + &text[from..])
 }

@@ -12,7 +12,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::tokens::{TokenKind, tokens};
+use super::tokens::{TokenKind, is_low_surrogate, tokens, utf16_unit};
 
 /// Maximum depth of JSON that is written as JSON. jq 1.6 reads 256 levels; the output around a body needs some of them.
 const MAX_DEPTH: usize = 200;
@@ -145,7 +145,11 @@ fn push_token(out: &mut String, token: &str) {
         let escape = rest.as_str();
         match surrogate(escape) {
             Some(0xd800..=0xdbff)
-                if escape.get(5..).and_then(|rest| rest.strip_prefix('\\')).and_then(surrogate).is_some_and(is_low) =>
+                if escape
+                    .get(5..)
+                    .and_then(|rest| rest.strip_prefix('\\'))
+                    .and_then(surrogate)
+                    .is_some_and(is_low_surrogate) =>
             {
                 out.push('\\');
                 out.push_str(&escape[..11]);
@@ -177,12 +181,7 @@ fn push(out: &mut String, character: char) {
 
 /// The half of a surrogate pair that an escape stands for, given what follows its backslash.
 fn surrogate(escape: &str) -> Option<u16> {
-    let digits = escape.strip_prefix('u')?.get(..4)?;
-    u16::from_str_radix(digits, 16).ok().filter(|unit| matches!(unit, 0xd800..=0xdfff))
-}
-
-fn is_low(unit: u16) -> bool {
-    matches!(unit, 0xdc00..=0xdfff)
+    utf16_unit(escape).filter(|unit| matches!(unit, 0xd800..=0xdfff))
 }
 
 #[cfg(test)]

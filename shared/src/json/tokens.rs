@@ -4,9 +4,8 @@
 //! writing anew: that would reorder, round and merge. All functions expect text that [`is_json`] has accepted; the walk
 //! is one pass without recursion, however deeply the text is nested.
 
-use std::{fmt, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
 /// Returns a document without the byte order mark in front of it, if it has one (RFC 8259, section 8.1, lets a reader ignore it).
@@ -49,12 +48,6 @@ pub struct Token {
     pub depth: usize,
 }
 
-impl Token {
-    pub(crate) fn is_scalar(&self) -> bool {
-        matches!(self.kind, TokenKind::Name | TokenKind::Text | TokenKind::Literal)
-    }
-}
-
 /// Returns the tokens of a text in their order. The text between them is white space.
 ///
 /// A text that is not JSON has tokens too: a string without an end goes to the end of the text, and a literal to the next
@@ -94,42 +87,17 @@ pub fn tokens(text: &str) -> impl Iterator<Item = Token> {
     })
 }
 
-/// The names, strings and literals of the text.
-pub(crate) fn scalars(text: &str) -> Vec<Token> {
-    tokens(text).filter(Token::is_scalar).collect()
-}
-
-/// Where the value of the key that ends at `key_end` starts.
-pub(crate) fn value_start(text: &str, key_end: usize) -> usize {
-    let bytes = text.as_bytes();
-    let colon = skip_blanks(bytes, key_end);
-    skip_blanks(bytes, colon + 1)
-}
-
-/// Where the value that starts at `start` ends, be it a scalar, an object or an array.
-pub(crate) fn value_end(text: &str, start: usize) -> usize {
-    let bytes = text.as_bytes();
-    let mut depth = 0_usize;
-    let mut at = start;
-    loop {
-        match bytes.get(at) {
-            Some(b'{' | b'[') => {
-                depth += 1;
-                at += 1;
-            }
-            Some(b'}' | b']') => {
-                depth = depth.saturating_sub(1);
-                at += 1;
-            }
-            Some(b'"') => at = string_end(bytes, at),
-            Some(b',' | b':' | b' ' | b'\t' | b'\n' | b'\r') => at += 1,
-            Some(_) => at = literal_end(bytes, at),
-            None => return bytes.len(),
+/// Returns the members of an object that have a scalar value: name, kind and JSON text of the value.
+pub(crate) fn members(object: &str) -> impl Iterator<Item = (Cow<'_, str>, TokenKind, &str)> {
+    let mut name = None;
+    tokens(object).filter(|token| token.depth == 1).filter_map(move |token| match token.kind {
+        TokenKind::Name => {
+            name = unquote(&object[token.span]);
+            None
         }
-        if depth == 0 {
-            return at;
-        }
-    }
+        TokenKind::Text | TokenKind::Literal => Some((name.take()?, token.kind, &object[token.span])),
+        _ => None,
+    })
 }
 
 fn string_end(bytes: &[u8], start: usize) -> usize {
@@ -157,43 +125,73 @@ fn skip_blanks(bytes: &[u8], start: usize) -> usize {
     start + rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len())
 }
 
-/// The text that a JSON string stands for; what is not Unicode in it (half a surrogate pair) becomes U+FFFD.
+/// Returns the text that a JSON string stands for. Half a surrogate pair in it becomes U+FFFD.
 /// `None` when the token is not a string.
-pub(crate) fn unquote(token: &str) -> Option<String> {
-    // Read as bytes: serde_json refuses half a surrogate pair in a `String`, though JSON allows one.
-    struct Lossy(String);
+pub(crate) fn unquote(token: &str) -> Option<Cow<'_, str>> {
+    let content = token.strip_prefix('"')?.strip_suffix('"')?;
+    let Some((plain, mut escape)) = content.split_once('\\') else { return Some(Cow::Borrowed(content)) };
+    let mut text = String::with_capacity(content.len());
+    text.push_str(plain);
+    loop {
+        let (character, rest) = unescape(escape);
+        text.push(character);
+        let Some((plain, next)) = rest.split_once('\\') else {
+            text.push_str(rest);
+            return Some(Cow::Owned(text));
+        };
+        text.push_str(plain);
+        escape = next;
+    }
+}
 
-    impl<'de> Deserialize<'de> for Lossy {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Bytes;
-            impl Visitor<'_> for Bytes {
-                type Value = Lossy;
+/// Reads an escape from behind its backslash; returns its character and what follows it.
+fn unescape(escape: &str) -> (char, &str) {
+    let mut characters = escape.chars();
+    let character = match characters.next() {
+        Some('b') => '\u{8}',
+        Some('f') => '\u{c}',
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some('u') => return unescape_unicode(escape),
+        Some(other) => other,
+        None => char::REPLACEMENT_CHARACTER,
+    };
+    (character, characters.as_str())
+}
 
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a string")
-                }
-
-                fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Lossy, E> {
-                    Ok(Lossy(String::from_utf8_lossy(bytes).into_owned()))
-                }
-            }
-            deserializer.deserialize_bytes(Bytes)
+fn unescape_unicode(escape: &str) -> (char, &str) {
+    let rest = escape.get(5..).unwrap_or_default();
+    let low = rest.strip_prefix('\\').and_then(utf16_unit).filter(|unit| is_low_surrogate(*unit));
+    match (utf16_unit(escape), low) {
+        (Some(high @ 0xd800..=0xdbff), Some(low)) => {
+            let pair = 0x1_0000 + ((u32::from(high) - 0xd800) << 10) + (u32::from(low) - 0xdc00);
+            (char::from_u32(pair).unwrap_or(char::REPLACEMENT_CHARACTER), &rest[6..])
         }
+        (unit, _) => (unit.and_then(|unit| char::from_u32(unit.into())).unwrap_or(char::REPLACEMENT_CHARACTER), rest),
     }
+}
 
-    if !token.starts_with('"') {
-        return None;
-    }
-    serde_json::from_str::<Lossy>(token).ok().map(|Lossy(text)| text)
+/// The UTF-16 unit of a `\u` escape, given what follows its backslash.
+pub(super) fn utf16_unit(escape: &str) -> Option<u16> {
+    u16::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok()
+}
+
+pub(super) fn is_low_surrogate(unit: u16) -> bool {
+    matches!(unit, 0xdc00..=0xdfff)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn shown(text: &str) -> Vec<(TokenKind, &str, usize)> {
         assert!(is_json(text));
-        scalars(text).into_iter().map(|found| (found.kind, &text[found.span], found.depth)).collect()
+        let scalar = |kind| matches!(kind, TokenKind::Name | TokenKind::Text | TokenKind::Literal);
+        let scalars = tokens(text).filter(|token| scalar(token.kind));
+        scalars.map(|token| (token.kind, &text[token.span], token.depth)).collect()
     }
 
     #[test]
@@ -213,12 +211,28 @@ mod tests {
     }
 
     #[test]
-    fn a_value_ends_where_its_last_bracket_closes() {
-        let text = r#"{"a": {"b":["]}"]} ,"c": 12}"#;
-        let start = value_start(text, 4);
-        assert_eq!(&text[start..value_end(text, start)], r#"{"b":["]}"]}"#);
-        let start = value_start(text, 23);
-        assert_eq!(&text[start..value_end(text, start)], "12");
+    fn brackets_and_signs_are_tokens_of_the_object_or_array_they_belong_to() {
+        let shown: Vec<_> = tokens("[{\"a\":[]},1]").map(|token| (token.kind, token.depth)).collect();
+        let expected = [
+            (TokenKind::Open, 1),
+            (TokenKind::Open, 2),
+            (TokenKind::Name, 2),
+            (TokenKind::Colon, 2),
+            (TokenKind::Open, 3),
+            (TokenKind::Close, 3),
+            (TokenKind::Close, 2),
+            (TokenKind::Comma, 1),
+            (TokenKind::Literal, 1),
+            (TokenKind::Close, 1),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn members_are_the_scalars_of_the_top_level() {
+        let object = r#" { "a" : 1, "b":{"c":2}, "d\u0065":"x", "e":[3,"y"], "a":null } "#;
+        let shown: Vec<_> = members(object).map(|(name, _, value)| format!("{name}={value}")).collect();
+        assert_eq!(shown, ["a=1", "de=\"x\"", "a=null"]);
     }
 
     #[test]
@@ -229,8 +243,34 @@ mod tests {
 
     #[test]
     fn escapes_are_read_also_those_of_half_a_character() {
-        assert_eq!(unquote(r#""\u0061\n""#).unwrap(), "a\n");
-        assert_eq!(unquote(r#""a\ud800b""#).unwrap().chars().next(), Some('a'));
+        for (token, text) in [
+            (r#""""#, ""),
+            (r#""\u0061\n\"\\\/\b\f\r\t""#, "a\n\"\\/\u{8}\u{c}\r\t"),
+            (r#""\ud83d\ude00x""#, "\u{1f600}x"),
+            (r#""a\ud83db""#, "a\u{fffd}b"),
+            (r#""\ud83d\ud83d\ude00\ude00""#, "\u{fffd}\u{1f600}\u{fffd}"),
+            (r#""\ud83d\n""#, "\u{fffd}\n"),
+        ] {
+            assert_eq!(unquote(token).unwrap(), text, "{token}");
+        }
         assert_eq!(unquote("12"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_string_is_read_as_serde_reads_it(text: String) {
+            let token = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(unquote(&token).unwrap(), &text[..]);
+            let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+            let token = format!("\"{escaped}\"");
+            prop_assert_eq!(unquote(&token).unwrap(), &text[..]);
+        }
+
+        #[test]
+        fn no_token_of_any_text_makes_it_panic(text in ".*|[\"\\\\u{}d8,: é]{0,30}") {
+            for token in tokens(&text) {
+                let _ = unquote(&text[token.span]);
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-// Everything here is an addition: without it the pages are read, filtered and turned by links and forms.
+// The pages work without this file: links and forms read, filter and turn them.
 
 const byId = (id) => document.getElementById(id);
 
@@ -16,7 +16,7 @@ const colours = {
     try {
       localStorage.setItem('colours', name);
     } catch {
-      // Then they last as long as the page.
+      // Without storage the choice lasts as long as the page.
     }
   },
   show(name) {
@@ -77,17 +77,17 @@ function setUpCopying() {
         await navigator.clipboard.writeText(byId(button.dataset.copy).textContent);
         button.textContent = 'Copied';
       } catch {
-        button.textContent = 'Not copied';
+        button.textContent = 'Copy failed';
       }
       setTimeout(() => { button.textContent = name; }, 1500);
     });
   }
 }
 
-// As many as a page has.
+// Rows of a page.
 const MOST_ROWS = 50;
 
-// Rows are told no more often than this, so that nobody is read a number every second.
+// Milliseconds between announcements, so that a screen reader does not read a number every second.
 const NEWS_EVERY = 5000;
 
 function setUpLive() {
@@ -138,12 +138,12 @@ function setUpLive() {
     source.addEventListener('open', () => say('live', 'live'));
     source.addEventListener('error', () => {
       const isOver = source.readyState === EventSource.CLOSED;
-      say(isOver ? 'not live, reload the page' : 'not live, connecting', 'off');
+      say(isOver ? 'disconnected, reload the page' : 'reconnecting', 'off');
     });
     source.addEventListener('row', (event) => add(event.data));
     source.addEventListener('chart', (event) => { byId('chart').innerHTML = event.data; });
-    source.addEventListener('missed', () => complain('More came than is shown here. Reload the page to see all of it.'));
-    source.addEventListener('trouble', (event) => complain(`What comes cannot be read now: ${event.data}`));
+    source.addEventListener('missed', () => complain('More deliveries arrived than are shown here. Reload the page to see them.'));
+    source.addEventListener('trouble', (event) => complain(`New deliveries cannot be read: ${event.data}`));
     source.addEventListener('recovered', () => complain(''));
     return source;
   };
@@ -151,7 +151,7 @@ function setUpLive() {
   state.hidden = false;
   setInterval(tell, NEWS_EVERY);
   let source = null;
-  // While nobody sees the page nothing is read for it, and it takes none of the few connections that a browser makes.
+  // A hidden page reads nothing, and takes none of the few connections that a browser opens.
   const listenWhileSeen = () => {
     source?.close();
     source = document.hidden ? null : listen();

@@ -65,9 +65,9 @@ fn tell(shown: &Arc<Shown>, done: Result<String>) {
 }
 
 async fn send_sample(shown: &Shown, sample: &str) -> Result<String> {
-    let actions = shown.source.actions.as_ref().context("a stack is only looked at")?;
+    let actions = shown.source.actions.as_ref().context("A stack is read-only.")?;
     // Not any file: a name of those that the page offers.
-    let name = actions.samples.iter().find(|name| *name == sample).context("there is no such sample")?;
+    let name = actions.samples.iter().find(|name| *name == sample).context("There is no such sample.")?;
     let (status, answer) = (actions.send)(name.clone()).await?;
     let answered: Value = serde_json::from_str(&answer).unwrap_or_default();
     let Some(id) = answered["id"].as_str().filter(|_| status == 200) else {
@@ -78,8 +78,8 @@ async fn send_sample(shown: &Shown, sample: &str) -> Result<String> {
 }
 
 async fn run_sync(shown: &Shown) -> Result<String> {
-    let actions = shown.source.actions.as_ref().context("a stack is only looked at")?;
+    let actions = shown.source.actions.as_ref().context("A stack is read-only.")?;
     let report = (actions.sync)(()).await?;
     let text = |name: &str| plain(report[name].as_str().unwrap_or("nothing"));
-    Ok(format!("Sync: {}. Registered is {}.", text("outcome").replace('_', " "), text("registered")))
+    Ok(format!("Sync: {}. Registered: {}.", text("outcome").replace('_', " "), text("registered")))
 }

@@ -102,11 +102,11 @@ impl Chart {
         let label = match extent {
             Extent::All => number,
             Extent::Last => format!("The last {number}"),
-            Extent::Page => format!("{number} of this page"),
+            Extent::Page => format!("{number} on this page"),
         };
         let (newest, oldest) = (moment_of(last, now), moment_of(first, now));
         Some(Self {
-            description: format!("Per {step_name}, from {oldest} to {newest}; at most {most} in one."),
+            description: format!("Per {step_name}, from {oldest} to {newest}; maximum {most}."),
             label,
             width: (last_bar - first_bar + 1) * BAR,
             height: HEIGHT,

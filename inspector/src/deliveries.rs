@@ -96,7 +96,7 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
 }
 
 fn older(asked: &Asked, found: &Found) -> Option<(String, &'static str)> {
-    let name = if found.searched.is_some() { "Search on" } else { "Older" };
+    let name = if found.searched.is_some() { "Search further back" } else { "Older" };
     found.next.as_ref().map(|next| (asked.link("./", next.as_str()), name))
 }
 
@@ -106,7 +106,7 @@ fn searched(found: &Found, read: usize, now: Timestamp) -> String {
     let back_to = found.next.as_ref().and_then(|next| next.as_str().parse::<EventId>().ok());
     match back_to {
         Some(id) => format!("Searched {deliveries}, back to {}.", Moment::new(id.received_at(), now).second),
-        None => format!("Searched {deliveries}: all of this time."),
+        None => format!("Searched {deliveries}, the whole period."),
     }
 }
 

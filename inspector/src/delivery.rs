@@ -24,6 +24,9 @@ use super::{
 /// How many deliveries of the entity are looked through for those that repeat this one.
 const LOOKED_THROUGH: u16 = 200;
 
+/// Why a delivery is held.
+const HELD: &str = "It came with an accepted token from an address that is not on the stack's list (AllowedSourceIps).";
+
 /// Which one.
 #[derive(Deserialize)]
 pub struct Which {
@@ -46,12 +49,16 @@ struct Page {
     window: String,
     cause: Option<String>,
     body_bytes: Option<u64>,
+    content_type: Option<String>,
+    content_encoding: Option<String>,
     body: Vec<Piece>,
     /// On one line, as it can be copied.
     raw: Option<String>,
     has_sealed: bool,
     curl: Option<String>,
     show: String,
+    /// The command that takes it out of quarantine.
+    retry: Option<String>,
 }
 
 /// Another delivery of the same body.
@@ -82,25 +89,29 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
     let (repeats, more_repeats) = repeats(&shown, &delivery).await?;
     let now = now();
     let other = |id: &EventId| Other::of(id, &delivery, now);
+    let (row, arguments) = (Row::of(&delivery, now), &shown.source.arguments);
     let body = delivery.body.as_deref().map(pieces).unwrap_or_default();
     let raw = delivery.body.as_deref().map(json::compact);
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Deliveries),
-        row: Row::of(&delivery, now),
         source_ip: plain(&delivery.source_ip),
         request_id: plain(&delivery.request_id),
         duplicate_of: delivery.duplicate_of.as_ref().map(other),
         repeats: repeats.iter().map(other).collect(),
         more_repeats,
         window: roughly(shown.source.dedup_window),
-        cause: delivery.cause.as_deref().map(plain),
+        cause: if row.is_held { Some(HELD.to_owned()) } else { delivery.cause.as_deref().map(plain) },
+        retry: row.is_quarantined.then(|| format!("cargo hooks quarantine retry {id}{arguments}")),
+        content_type: delivery.content_type.as_deref().map(plain),
+        content_encoding: delivery.content_encoding.as_deref().map(plain),
         body_bytes: delivery.body_bytes,
         has_sealed: body.iter().any(Piece::is_sealed),
         body,
         curl: raw.as_deref().map(curl),
         raw,
-        show: format!("cargo hooks show {id}{}", shown.source.arguments),
+        show: format!("cargo hooks show {id}{arguments}"),
         fingerprint: delivery.fingerprint,
+        row,
     }))
 }
 

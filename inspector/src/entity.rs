@@ -37,7 +37,6 @@ pub struct Which {
 struct Page {
     layout: Layout,
     name: String,
-    /// What could not be decoded has none.
     state: Option<StateView>,
     entries: Vec<Entry>,
     newest: String,
@@ -78,16 +77,16 @@ struct Entry {
 pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Which>) -> Result<Response, Problem> {
     let now = now();
     let entity = Entity::named(which.name);
+    if Quarantine::is_entity(entity.as_str()) {
+        return Err(not_found(&entity));
+    }
     let state = shown.source.reader.state(&entity).await?;
     let (history, next) = history(&shown, &entity, &which.after, now).await?;
     if state.is_none() && history.is_empty() {
-        let name = plain(entity.as_str());
-        return Err(Problem::NotFound(format!("There is no entity {name}: no event has named it.")));
+        return Err(not_found(&entity));
     }
     let steps = steps(&history, usize::from(PAGE), next.is_none());
     let entries = history.iter().zip(steps).map(|(delivery, step)| Entry { row: Row::of(delivery, now), step });
-    // What could not be decoded has no state.
-    let command = if Quarantine::is_entity(entity.as_str()) { "events --entity" } else { "state" };
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::States),
         name: plain(entity.as_str()),
@@ -96,8 +95,12 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
         newest: link("entity", &[("name", entity.as_str())]),
         older: next.map(|next| link("entity", &[("name", entity.as_str()), ("after", next.as_str())])),
         is_first: which.after.is_empty(),
-        show: format!("cargo hooks {command} {}{}", quoted(entity.as_str()), shown.source.arguments),
+        show: format!("cargo hooks state {}{}", quoted(entity.as_str()), shown.source.arguments),
     }))
+}
+
+fn not_found(entity: &Entity) -> Problem {
+    Problem::NotFound(format!("There is no entity {}: no event has named it.", plain(entity.as_str())))
 }
 
 /// A page of the history with some more to compare with, and where the next page begins.

@@ -111,7 +111,7 @@ impl Filter {
         let start = self.since.before(now);
         let end = self.until.map_or(now.plus(DeliveryQuery::CLOCK_AHEAD), |until| until.before(now));
         if end <= start {
-            return Err(Problem::Unclear("From is not before Until, which is now unless it is given.".to_owned()));
+            return Err(Problem::Unclear("From must be before Until, which is now when it is empty.".to_owned()));
         }
         Ok(DeliveryQuery::new(reader, self.of.clone(), start..end))
     }

@@ -135,7 +135,7 @@ fn router(source: Source, guard: Guard) -> Router {
         pages
     };
     pages
-        .fallback(async || problem::Problem::NotFound("There is no such page.".to_owned()))
+        .fallback(async || problem::Problem::NotFound("This page does not exist.".to_owned()))
         .with_state(shown)
         .layer(DefaultBodyLimit::max(FORM))
         .layer(middleware::from_fn_with_state(Arc::new(guard), guard::check))

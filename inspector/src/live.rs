@@ -165,7 +165,7 @@ impl Listener {
         let from = seen.map(|seen| seen.received_at().minus(Follow::OVERLAP));
         let is_new = |delivery: &&StoredDelivery| Some(delivery.id) != seen && Some(delivery.received_at) >= from;
         let rows: Vec<Event> = there.deliveries.iter().filter(is_new).map(row).collect();
-        self.waiting.extend(missed.then(|| Event::default().event("missed").data("")));
+        self.waiting.extend(missed.then(|| told("missed")));
         self.chart_is_old = !rows.is_empty();
         self.waiting.extend(rows.into_iter().rev());
         self.has_more = there.next.is_some();
@@ -185,8 +185,8 @@ impl Listener {
             match self.updates.recv().await {
                 Ok(Update::Came(delivery)) => self.came(&delivery),
                 Ok(Update::Trouble(cause)) => return Some(Event::default().event("trouble").data(&*cause)),
-                Ok(Update::Recovered) => return Some(Event::default().event("recovered").data("")),
-                Err(RecvError::Lagged(_)) => return Some(Event::default().event("missed").data("")),
+                Ok(Update::Recovered) => return Some(told("recovered")),
+                Err(RecvError::Lagged(_)) => return Some(told("missed")),
                 Err(RecvError::Closed) => return None,
             }
         }
@@ -223,6 +223,11 @@ struct Drawing {
 #[template(path = "row.html")]
 struct Came {
     row: Row,
+}
+
+/// An event of which the name says everything. A browser drops an event without data, so its data is the name again.
+fn told(name: &str) -> Event {
+    Event::default().event(name).data(name)
 }
 
 fn row(delivery: &StoredDelivery) -> Event {

@@ -28,7 +28,7 @@ struct Page {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error.downcast_ref::<StoreError>() {
-            Some(StoreError::InvalidCursor) => Self::Unclear("This page is not of this list.".to_owned()),
+            Some(StoreError::InvalidCursor) => Self::Unclear("This link does not belong to this list.".to_owned()),
             _ => Self::Failed(error),
         }
     }
@@ -43,9 +43,9 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, title, message) = match self {
-            Self::NotFound(message) => (StatusCode::NOT_FOUND, "Not here", message),
-            Self::Unclear(message) => (StatusCode::BAD_REQUEST, "Not understood", message),
-            Self::Failed(error) => (StatusCode::BAD_GATEWAY, "Not to be had", format!("{error:#}")),
+            Self::NotFound(message) => (StatusCode::NOT_FOUND, "Not found", message),
+            Self::Unclear(message) => (StatusCode::BAD_REQUEST, "Invalid request", message),
+            Self::Failed(error) => (StatusCode::BAD_GATEWAY, "Unavailable", format!("{error:#}")),
         };
         (status, render(&Page { title, message })).into_response()
     }

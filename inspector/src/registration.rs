@@ -98,9 +98,9 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
 
 fn headline(whereabouts: &Whereabouts) -> &'static str {
     match whereabouts {
-        Whereabouts::Ours => "Ours is registered",
+        Whereabouts::Ours => "Our URL is registered",
         Whereabouts::Elsewhere => "Another URL is registered",
-        Whereabouts::Nowhere => "Nothing is registered",
+        Whereabouts::Nowhere => "No URL is registered",
         Whereabouts::Unknown => "Not checked yet",
     }
 }

@@ -1,7 +1,7 @@
 //! A delivery as a line of a list.
 
 use shared::{Timestamp, text::plain};
-use store::StoredDelivery;
+use store::{QuarantineCause, StoredDelivery};
 
 use super::layout::{Moment, kind_class, link};
 
@@ -19,19 +19,28 @@ pub struct Row {
     pub extra_info: Option<String>,
     pub is_duplicate: bool,
     pub is_quarantined: bool,
+    /// Quarantined for its source address.
+    pub is_held: bool,
 }
 
 impl Row {
     /// As seen from now.
     pub fn of(delivery: &StoredDelivery, now: Timestamp) -> Self {
         let id = delivery.id.to_string();
+        let (is_quarantined, entity) = (delivery.body_bytes.is_some(), delivery.entity.as_str());
+        // What is quarantined belongs to no entity: its partition is a day.
+        let entity_link = if is_quarantined {
+            link("./", &[("entity", entity), ("since", &delivery.received_at.day())])
+        } else {
+            link("entity", &[("name", entity)])
+        };
         Self {
             link: link("delivery", &[("id", &id)]),
             time: Moment::new(delivery.received_at, now),
             kind: plain(&delivery.kind),
             kind_class: kind_class(&delivery.kind),
-            entity: plain(delivery.entity.as_str()),
-            entity_link: link("entity", &[("name", delivery.entity.as_str())]),
+            entity: plain(entity),
+            entity_link,
             reference: delivery.reference.as_deref().map(plain),
             reference_link: link(
                 "./",
@@ -39,7 +48,8 @@ impl Row {
             ),
             extra_info: delivery.extra_info.as_ref().map(ToString::to_string),
             is_duplicate: delivery.duplicate_of.is_some(),
-            is_quarantined: delivery.body_bytes.is_some(),
+            is_quarantined,
+            is_held: delivery.cause == Some(QuarantineCause::UnlistedSource.to_string()),
             id,
         }
     }

@@ -94,11 +94,12 @@ impl WebhookUrl {
         &self.text
     }
 
-    /// What of it `Display` hides, to take it out of other texts: parts of the path, and the query.
+    /// What of it `Display` hides, to take it out of other texts: labels of the host, parts of the path, and the query.
     pub fn hidden(&self) -> Vec<&str> {
         let parts = parts(&self.url);
         let hidden = (0..parts.len()).filter(|at| is_hidden(&parts, *at)).map(|at| parts[at]);
-        hidden.chain(self.url.query()).collect()
+        let labels = labels(&self.url).filter(|label| is_hidden_label(&self.url, label));
+        labels.chain(hidden).chain(self.url.query()).collect()
     }
 }
 
@@ -206,22 +207,62 @@ impl fmt::Debug for RegisteredUrl {
     }
 }
 
-/// From this length on, in characters, any part of a path may be a secret.
+/// Length in characters from which any part of a path may be a secret.
 const LIKE_A_SECRET: usize = 12;
 
-/// The URL without query, credentials and fragment, and with the last part of its path, and every long one, as `***` and four
-/// digits of its SHA-256: by these two tokens can be told apart, but not found.
+/// Length in characters from which any label of a host may be a secret.
+const LIKE_A_SECRET_LABEL: usize = 20;
+
+/// Digits from which a label of a host that is as long as a secret may be one.
+const DIGITS_OF_A_SECRET: usize = 3;
+
+/// Maximum length of a masked URL, in characters.
+const LONGEST_MASKED: usize = 200;
+
+/// Characters at the end of a longer one that are kept: by them two can be told apart.
+const MASKED_END: usize = 16;
+
+/// The URL without query, credentials and fragment, and with `***` and four digits of its SHA-256 in place of each part that
+/// may be a secret: by these two tokens can be told apart, but not found. Those parts are the last one of the path, each long
+/// one, and labels of the host that look like a secret. A long URL is cut in its middle.
 fn masked(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
+    let mask = |part: &str| format!("***{}", &TokenHash::of(part).to_string()[..4]);
+    let labels: Vec<String> =
+        labels(url).map(|label| if is_hidden_label(url, label) { mask(label) } else { label.to_owned() }).collect();
+    let host = labels.join(".");
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let parts = parts(url);
-    let mask = |(at, part): (usize, &&str)| match is_hidden(&parts, at) {
-        true => format!("/***{}", &TokenHash::of(part).to_string()[..4]),
-        false => format!("/{part}"),
-    };
-    let path: String = parts.iter().enumerate().map(mask).collect();
+    let part = |(at, part): (usize, &&str)| if is_hidden(&parts, at) { mask(part) } else { (*part).to_owned() };
+    let path: String = parts.iter().enumerate().map(|part_at| format!("/{}", part(part_at))).collect();
     let query = if url.query().is_some() { "?***" } else { "" };
-    format!("{}://{host}{port}{path}{query}", url.scheme())
+    cut(&format!("{}://{host}{port}{path}{query}", url.scheme()))
+}
+
+/// The text, with `…` in place of the middle of a long one.
+fn cut(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= LONGEST_MASKED {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(LONGEST_MASKED - MASKED_END - 1).collect();
+    let end: String = text.chars().skip(length - MASKED_END).collect();
+    format!("{start}…{end}")
+}
+
+/// The labels of its host; an address is one.
+fn labels(url: &Url) -> impl Iterator<Item = &str> {
+    let separator = if matches!(url.host(), Some(Host::Domain(_))) { '.' } else { '\0' };
+    url.host_str().unwrap_or_default().split(separator)
+}
+
+/// Whether a label of the host may be a secret: a text that is no URL becomes a host of one label, and some services give each
+/// customer a host that nobody else knows.
+fn is_hidden_label(url: &Url, label: &str) -> bool {
+    let Some(Host::Domain(host)) = url.host() else { return false };
+    let digits = label.chars().filter(char::is_ascii_digit).count();
+    (!host.contains('.') && host != "localhost")
+        || label.len() >= LIKE_A_SECRET_LABEL
+        || (label.len() >= LIKE_A_SECRET && digits >= DIGITS_OF_A_SECRET)
 }
 
 /// The parts of its path.
@@ -380,6 +421,50 @@ mod tests {
         ] {
             let shown = RegisteredUrl::new(text).unwrap().to_string();
             assert!(!shown.contains("cret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_looks_like_a_secret_is_masked_and_others_are_not() {
+        for text in [
+            "https://s3cret-0123456789.hooks.example/in/x",
+            "https://0f8b7c1e-1234-4abc-8def-s3cret567890.webhook.example/",
+            "https://secretsecretsecretsecret.example.com/x",
+            "s3cret/x",
+            "s3cret-0123456789/",
+            "https://s3cret/x",
+        ] {
+            let registered = RegisteredUrl::new(text).unwrap();
+            let shown = format!("{registered} {registered:?}");
+            assert!(!shown.contains("cret") && shown.contains("***"), "{shown}");
+        }
+        let hidden = url("https://s3cret-0123456789.hooks.example/in/last");
+        assert_eq!(hidden.hidden(), ["s3cret-0123456789", "last"]);
+        for (text, shown) in [
+            (WANTED, "https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook/***9aa2"),
+            ("http://localhost:9000/v1/Token-0123456789", "http://localhost:9000/v1/***9aa2"),
+            ("http://127.0.0.1:9000/v1/Token-0123456789", "http://127.0.0.1:9000/v1/***9aa2"),
+            ("http://[::1]:9000/v1/Token-0123456789", "http://[::1]:9000/v1/***9aa2"),
+            (
+                "https://a1b2c3d4e5.execute-api.ap-northeast-1.amazonaws.com/Token-0123456789",
+                "https://a1b2c3d4e5.execute-api.ap-northeast-1.amazonaws.com/***9aa2",
+            ),
+        ] {
+            assert_eq!(url(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_masked_url_is_never_long() {
+        let end = "Token-0123456789";
+        for text in [
+            format!("https://example.com/{}{end}", "a/".repeat(200)),
+            format!("https://{}example.com/{end}", "a.".repeat(100)),
+            format!("{}://example.com/{end}", "a".repeat(10_000)),
+            format!("example.com/{}{end}", "a/".repeat(100_000)),
+        ] {
+            let shown = RegisteredUrl::new(&text).unwrap().to_string();
+            assert!(shown.chars().count() <= 200 && shown.ends_with("/***9aa2"), "{shown}");
         }
     }
 

@@ -39,6 +39,11 @@ pub(crate) const EVENT: &str = "event#";
 pub(crate) const QUARANTINE: &str = "quarantine#";
 const TOKEN: &str = "sha256#";
 
+/// Whether a partition holds the accepted tokens or the registration. Deliveries and states are in the others.
+pub(crate) fn is_reserved(partition: &str) -> bool {
+    [TOKENS, REGISTRATION].contains(&partition)
+}
+
 /// Sort key of a delivery.
 pub(crate) fn event(id: &EventId) -> String {
     format!("{EVENT}{id}")

@@ -108,6 +108,9 @@ impl Reader {
     /// # Errors
     /// When DynamoDB does not answer, or the item cannot be read.
     pub async fn state(&self, entity: &Entity) -> Result<Option<State>, StoreError> {
+        if keys::is_reserved(entity.as_str()) {
+            return Ok(None);
+        }
         let get = self
             .client
             .get_item()
@@ -141,6 +144,9 @@ impl Reader {
     /// # Errors
     /// When DynamoDB does not answer, an item cannot be read, or the cursor is of another listing.
     pub async fn history(&self, entity: &Entity, listing: &Listing) -> Result<Page<StoredDelivery>, StoreError> {
+        if keys::is_reserved(entity.as_str()) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
         self.deliveries(self.query().consistent_read(true), keys::PK, entity.as_str(), listing).await
     }
 

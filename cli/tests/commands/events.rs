@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    inspector::table::Watched,
+    watched::Watched,
     world::{LINE, World, objects, update},
 };
 

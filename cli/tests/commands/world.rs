@@ -12,7 +12,7 @@ use emulators::{
 };
 use serde_json::{Value, json};
 use shared::{EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
-use store::{Content, Delivery, Recorder, RegistrationLedger, Settings};
+use store::{Content, Delivery, Recorder, Settings};
 use tokio::process::Child;
 
 use crate::program::{self, Ended, hooks, project};
@@ -95,11 +95,6 @@ impl World {
         self.record(40, &update(2)).await;
         self.record(30, r#"{"event":"builder","builderID":523,"builder_extra_info":3,"new":{"a":1e2}}"#).await;
         self.record(20, &format!("not JSON {API_KEY}")).await;
-    }
-
-    /// What stands in the table of the registration.
-    pub fn ledger(&self) -> RegistrationLedger {
-        RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
     }
 
     /// Puts something between the table and the commands.

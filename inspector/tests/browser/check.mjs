@@ -118,6 +118,41 @@ try {
     await context.close();
   });
 
+  await check('a page that was hidden while more came than it shows says so', async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    await page.addInitScript(() => {
+      globalThis.isHidden = false;
+      Object.defineProperty(document, 'hidden', { get: () => globalThis.isHidden });
+    });
+    const turn = (isHidden) => page.evaluate((hidden) => {
+      globalThis.isHidden = hidden;
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, isHidden);
+    await page.goto(run.inspector + '?kind=flood');
+    await page.locator('#live[data-state="live"]').waitFor();
+    const first = await post(run.webhook, { event: 'flood', n: 0 });
+    await rowOf(page, first.id).waitFor();
+    await turn(true);
+    for (let n = 1; n <= 60; n += 1) await post(run.webhook, { event: 'flood', n });
+    await turn(false);
+    await page.locator('#trouble', { hasText: 'More deliveries arrived than are shown here' }).waitFor();
+    await context.close();
+  });
+
+  await check('that deliveries cannot be read is said until they can', async () => {
+    const page = await open('states');
+    // What is on the wire the tests of the crate say.
+    const answers = ['event: trouble\ndata: out of order\n\n', 'event: recovered\ndata: recovered\n\n'];
+    await page.route('**/live*', (route) => route.fulfill({
+      contentType: 'text/event-stream', body: answers.shift() ?? ': nothing\n\n',
+    }));
+    await page.goto(run.inspector);
+    await page.locator('#trouble', { hasText: 'New deliveries cannot be read: out of order' }).waitFor();
+    await page.locator('#trouble').waitFor({ state: 'hidden' });
+  });
+
   await check('a row that is told is one that belongs to the filter', async () => {
     const page = await open('?kind=online');
     await page.locator('#live[data-state="live"]').waitFor();
@@ -131,7 +166,7 @@ try {
     const page = await open('');
     await page.getByLabel('Text').fill('Rimon');
     await page.getByRole('button', { name: 'Filter' }).click();
-    await page.getByText(/Searched \d+ deliveries: all of this time/).waitFor();
+    await page.getByText(/Searched \d+ deliveries, the whole period/).waitFor();
     const kinds = () => page.locator('#rows .kind').allInnerTexts();
     assert.deepEqual(new Set(await kinds()), new Set(['whatsapp', 'package']));
     await page.getByLabel('Kind').selectOption('package');
@@ -146,7 +181,7 @@ try {
     await page.goto(`${run.inspector}?reference=cafe-rimon`);
     assert.equal(await page.locator('#rows tr').count(), 5);
     await page.goto(`${run.inspector}?text=nobody-has-this`);
-    await page.getByRole('heading', { name: 'Nothing found' }).waitFor();
+    await page.getByRole('heading', { name: 'No matching deliveries' }).waitFor();
     await picture(page, 'nothing');
   });
 
@@ -179,7 +214,7 @@ try {
   await check('states are listed by kind and last update', async () => {
     const page = await open('states');
     await page.getByRole('link', { name: 'builder', exact: true }).click();
-    await page.getByLabel('Last update').fill('3');
+    await page.getByLabel('Update', { exact: true }).fill('3');
     await page.getByRole('button', { name: 'Filter' }).click();
     await page.waitForURL(/status=3/);
     assert.deepEqual(await page.locator('tbody .entity').allInnerTexts(), ['builder#702']);
@@ -189,9 +224,9 @@ try {
 
   await check('the ledger shows whose the webhook was, in a drawing and in words', async () => {
     const page = await open('registration');
-    await page.getByRole('heading', { name: 'Ours is registered' }).waitFor();
+    await page.getByRole('heading', { name: 'Our URL is registered' }).waitFor();
     assert.ok(await page.locator('.ledger rect.not-ours').count() > 0);
-    const table = page.getByRole('region', { name: 'Stretches of time' });
+    const table = page.getByRole('region', { name: 'Periods' });
     await table.getByRole('rowheader', { name: 'not ours' }).waitFor();
     const entries = await page.locator('.entries .mark').allInnerTexts();
     assert.deepEqual(entries, ['repaired', 'set', 'registered']);
@@ -231,7 +266,7 @@ try {
     assert.equal(await page.getByLabel('Text').inputValue(), 'j?/', 'what is typed is typed');
     await page.keyboard.press('Escape');
     await page.keyboard.press('?');
-    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
     await picture(page, 'keys');
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use inspector::{Inspector, Source};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::Child,
     time::timeout,
 };
 
@@ -30,7 +30,7 @@ impl Answer {
 
 /// A running inspector, and somebody who sends it whatever bytes they like.
 pub struct Visitor {
-    _hooks: Child,
+    _inspector: Inspector,
     pub port: u16,
     pub token: String,
 }
@@ -38,16 +38,15 @@ pub struct Visitor {
 impl Visitor {
     /// Of a local run.
     pub async fn of(world: &World) -> Self {
-        Self::reading(world.start_hooks(&["inspect", "--port", "0"])).await
+        Self::to(world.source()).await
     }
 
-    /// Of an inspector that was started.
-    pub async fn reading(mut hooks: Child) -> Self {
-        let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
-        let url = timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().unwrap();
-        let (address, token) = url.trim_end_matches('/').rsplit_once('/').unwrap();
-        let port = address.strip_prefix("http://127.0.0.1:").unwrap().parse().unwrap();
-        Self { _hooks: hooks, port, token: token.to_owned() }
+    /// Of the pages of a source.
+    pub async fn to(source: Source) -> Self {
+        let inspector = Inspector::start(source, 0).await.unwrap();
+        let (address, token) = inspector.url().trim_end_matches('/').rsplit_once('/').unwrap();
+        assert_eq!(address, format!("http://127.0.0.1:{}", inspector.port()));
+        Self { port: inspector.port(), token: token.to_owned(), _inspector: inspector }
     }
 
     /// A page by its relative link, which must be there; no secret may be in it.
@@ -61,7 +60,7 @@ impl Visitor {
     pub async fn get(&self, link: &str) -> Answer {
         let link = link.strip_prefix("./").unwrap_or(link);
         let answer = self.send(&format!("GET /{}/{link} HTTP/1.1", self.token), &[self.host()], "").await;
-        for secret in [API_KEY, "Webhook-Token-0123456789", &self.token] {
+        for secret in [API_KEY, &self.token] {
             assert!(!answer.body.contains(secret), "{secret} is in {link}");
         }
         answer

@@ -1,5 +1,6 @@
 use std::time::{Duration, SystemTime};
 
+use emulators::faults::{Fault, Faults};
 use shared::{EventId, Timestamp};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -7,11 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    table::Watched,
+use crate::{
     visitor::{Visitor, attributes},
+    world::{World, update},
 };
-use crate::world::{World, update};
 
 /// What comes over a stream of events.
 struct Stream(Lines<BufReader<TcpStream>>);
@@ -25,18 +25,25 @@ impl Stream {
         Self(lines)
     }
 
-    /// The next event, by its name and data; that it comes is what is tested, not how soon.
+    /// The next event that a browser dispatches, by its name and data: read as the HTML Standard has it, "Interpreting an event
+    /// stream", by which an event without data is dropped. That it comes is what is tested, not how soon.
     async fn first(&mut self) -> (String, String) {
         let event = async {
             let (mut name, mut data) = (String::new(), String::new());
             loop {
                 let line = self.0.next_line().await.unwrap().expect("the stream goes on");
-                if let Some(text) = line.strip_prefix("event: ") {
-                    name = text.to_owned();
-                } else if let Some(part) = line.strip_prefix("data: ") {
-                    data += part;
-                } else if line.is_empty() && !name.is_empty() {
-                    return (name, data);
+                if line.is_empty() {
+                    if let Some(data) = data.strip_suffix('\n') {
+                        return (if name.is_empty() { "message".to_owned() } else { name }, data.to_owned());
+                    }
+                    name.clear();
+                }
+                let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+                let value = value.strip_prefix(' ').unwrap_or(value);
+                match field {
+                    "event" => value.clone_into(&mut name),
+                    "data" => data = data + value + "\n",
+                    _ => {}
                 }
             }
         };
@@ -67,7 +74,7 @@ async fn record(world: &World, extra_info: u8) -> String {
 
 #[tokio::test]
 async fn what_comes_is_told_once_with_a_chart_of_it() {
-    let world = World::start("inspector-live").await;
+    let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     let page = visitor.page("").await;
@@ -91,7 +98,7 @@ async fn what_comes_is_told_once_with_a_chart_of_it() {
 
 #[tokio::test]
 async fn a_row_that_was_readable_only_after_the_page_is_told_though_it_is_older() {
-    let world = World::start("inspector-live-late").await;
+    let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     let link = attributes(&visitor.page("").await, "data-stream").remove(0);
@@ -105,7 +112,7 @@ async fn a_row_that_was_readable_only_after_the_page_is_told_though_it_is_older(
 
 #[tokio::test]
 async fn a_search_that_does_not_reach_back_to_what_the_page_shows_says_so() {
-    let world = World::start("inspector-live-missed").await;
+    let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     let link = attributes(&visitor.page("?text=client-7").await, "data-stream").remove(0);
@@ -123,7 +130,7 @@ async fn a_search_that_does_not_reach_back_to_what_the_page_shows_says_so() {
 
 #[tokio::test]
 async fn a_page_is_told_what_belongs_on_it() {
-    let world = World::start("inspector-live-filter").await;
+    let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     let page = visitor.page("?kind=whatsapp&text=client-7").await;
@@ -140,14 +147,13 @@ async fn a_page_is_told_what_belongs_on_it() {
 
 #[tokio::test]
 async fn the_table_is_asked_little_and_only_while_somebody_looks() {
-    let world = World::start("inspector-asked").await;
+    let world = World::start().await;
     world.fill().await;
-    let (url, table) = Watched::start(world.dynamodb_url()).await;
-    world.reach_dynamodb_by(&url);
-    let visitor = Visitor::of(&world).await;
-    assert_eq!(table.asked(), [""; 0], "nothing is asked before somebody looks");
+    let table = Faults::before(&world.url()).await.unwrap();
+    let visitor = Visitor::to(world.source_by(&table.url())).await;
+    assert_eq!(table.take_seen(), [""; 0], "nothing is asked before somebody looks");
     let page = visitor.page("").await;
-    let asked = table.asked();
+    let asked = table.take_seen();
     // A day is in one month or in two, and a month in 8 partitions of the index.
     assert!(asked.len() <= 16 && asked.iter().all(|operation| operation == "Query"), "{asked:?}");
 
@@ -155,18 +161,18 @@ async fn the_table_is_asked_little_and_only_while_somebody_looks() {
     let (mut one, mut other) = (Stream::open(&visitor, &link, &[]).await, Stream::open(&visitor, &link, &[]).await);
     let id = record(&world, 3).await;
     assert_eq!((one.next_id().await, other.next_id().await), (id.clone(), id));
-    table.set_out(true);
-    assert!(one.next("trouble").await.contains("out on command"));
-    table.set_out(false);
+    table.always(Fault::InternalError);
+    assert!(one.next("trouble").await.contains("InternalServerError"));
+    table.mend().unwrap();
     one.next("recovered").await;
     other.next("recovered").await;
     drop((one, other));
     let quiet = async {
         loop {
-            table.asked();
+            table.take_seen();
             // Longer than the time between two looks, of which one may still be under way.
             tokio::time::sleep(Duration::from_millis(1_500)).await;
-            if table.asked().is_empty() {
+            if table.take_seen().is_empty() {
                 break;
             }
         }

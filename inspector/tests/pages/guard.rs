@@ -1,5 +1,7 @@
+use inspector::Source;
+
 use super::visitor::{Answer, Visitor};
-use crate::{webhook::world::World as Aws, world::World};
+use crate::world::World;
 
 /// A request from where it must not come from is answered with this, and with nothing of what is stored.
 fn assert_refused(answer: &Answer, status: u16, why: &str) {
@@ -9,7 +11,7 @@ fn assert_refused(answer: &Answer, status: u16, why: &str) {
 
 #[tokio::test]
 async fn only_who_has_the_token_is_shown_anything() {
-    let world = World::start("inspector-token").await;
+    let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     let Visitor { token, .. } = &visitor;
@@ -37,7 +39,7 @@ async fn only_who_has_the_token_is_shown_anything() {
     for path in [format!("/{token}/../../etc/passwd"), format!("/{token}/assets/..%2f..%2fCargo.toml")] {
         let answer = visitor.send(&format!("GET {path} HTTP/1.1"), &[visitor.host()], "").await;
         assert_eq!(answer.status, 404, "{path}");
-        assert!(answer.body.contains("There is no such page."), "{path}: {answer:?}");
+        assert!(answer.body.contains("This page does not exist."), "{path}: {answer:?}");
     }
     let slash = visitor.send(&format!("GET /{token} HTTP/1.1"), &[visitor.host()], "").await;
     assert_eq!((slash.status, slash.header("location")), (308, Some(format!("{token}/").as_str())));
@@ -45,7 +47,7 @@ async fn only_who_has_the_token_is_shown_anything() {
 
 #[tokio::test]
 async fn another_host_is_refused_though_it_has_the_token() {
-    let world = World::start("inspector-host").await;
+    let world = World::start().await;
     let visitor = Visitor::of(&world).await;
     let Visitor { token, port, .. } = &visitor;
     let line = format!("GET /{token}/ HTTP/1.1");
@@ -79,11 +81,11 @@ async fn another_host_is_refused_though_it_has_the_token() {
 
 #[tokio::test]
 async fn nothing_is_done_for_a_page_of_somebody_else() {
-    let world = World::start("inspector-origin").await;
+    let world = World::start().await;
     let visitor = Visitor::of(&world).await;
     let Visitor { token, port, .. } = &visitor;
     let post = async |action: &str, origin: Option<&str>, host: &str| {
-        let body = "sample=nothing";
+        let body = "sample=package";
         let form = "Content-Type: application/x-www-form-urlencoded".to_owned();
         let length = format!("Content-Length: {}", body.len());
         let mut headers = vec![format!("Host: {host}:{port}"), form, length];
@@ -107,10 +109,12 @@ async fn nothing_is_done_for_a_page_of_somebody_else() {
             assert_refused(&post(action, origin, "127.0.0.1").await, 403, &format!("{action} {origin:?}"));
         }
     }
-    assert!(!visitor.page("").await.contains("there is no such sample"), "nothing was done");
-    let done = post("send", Some(&own), "127.0.0.1").await;
-    assert_eq!((done.status, done.header("location")), (303, Some("./")));
-    assert!(visitor.page("").await.contains("there is no such sample"));
+    assert_eq!(*world.done.lock().unwrap(), [""; 0], "nothing was done");
+    for (action, page) in [("send", "./"), ("sync", "registration")] {
+        let done = post(action, Some(&own), "127.0.0.1").await;
+        assert_eq!((done.status, done.header("location")), (303, Some(page)));
+    }
+    assert_eq!(*world.done.lock().unwrap(), ["package", "sync"]);
     let named = format!("http://localhost:{port}");
     assert_eq!(post("send", Some(&named), "localhost").await.status, 303);
     assert_eq!(post("", Some(&own), "127.0.0.1").await.status, 405);
@@ -120,7 +124,7 @@ async fn nothing_is_done_for_a_page_of_somebody_else() {
 
 #[tokio::test]
 async fn a_sample_is_one_of_those_that_are_offered_and_no_other_file() {
-    let world = World::start("inspector-sample").await;
+    let world = World::start().await;
     let visitor = Visitor::of(&world).await;
     for sample in ["..%2F..%2Ftemplate", "%2Fetc%2Fpasswd", "template.yaml"] {
         let headers = [
@@ -131,13 +135,14 @@ async fn a_sample_is_one_of_those_that_are_offered_and_no_other_file() {
         ];
         let line = format!("POST /{}/send HTTP/1.1", visitor.token);
         assert_eq!(visitor.send(&line, &headers, &format!("sample={sample}")).await.status, 303);
-        assert!(visitor.page("").await.contains("there is no such sample"), "{sample}");
+        assert!(visitor.page("").await.contains("There is no such sample."), "{sample}");
     }
+    assert_eq!(*world.done.lock().unwrap(), [""; 0]);
 }
 
 #[tokio::test]
 async fn every_answer_says_what_a_browser_may_do_with_it() {
-    let world = World::start("inspector-headers").await;
+    let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     let refused = visitor.send("GET / HTTP/1.1", &[visitor.host()], "").await;
@@ -170,10 +175,8 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
 
 #[tokio::test]
 async fn a_stack_is_only_looked_at() {
-    let world = Aws::start("inspector-stack").await;
-    let credentials = [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
-    let hooks = world.start_hooks_of_stack(&["inspect", "--stack", "hooks", "--port", "0"], &credentials);
-    let visitor = Visitor::reading(hooks).await;
+    let world = World::start().await;
+    let visitor = Visitor::to(Source { stack: Some("hooks".to_owned()), actions: None, ..world.source() }).await;
     let page = visitor.page("").await;
     assert!(page.contains("stack</span> hooks") && !page.contains("method=\"post\""), "{page}");
     assert!(!visitor.page("registration").await.contains("method=\"post\""));
@@ -182,5 +185,4 @@ async fn a_stack_is_only_looked_at() {
         let answer = visitor.send(&format!("POST /{}/{action} HTTP/1.1", visitor.token), &headers, "").await;
         assert_eq!(answer.status, 404, "{action}");
     }
-    assert!(world.partner.registered().is_none());
 }

@@ -1,16 +1,18 @@
 use std::time::Duration;
 
 use serde_json::json;
-use shared::EventId;
+use shared::{EventId, TokenHash};
 use store::{Change, ChangeKind, Registration};
 
-use super::visitor::{Visitor, attributes, link, text};
-use crate::world::{World, update};
+use crate::{
+    visitor::{Visitor, attributes, link, text},
+    world::{World, update},
+};
 
 const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"&amp;\u{1b}[2J\u{202e}";
 
-async fn world_and_visitor(name: &str) -> (World, Visitor) {
-    let world = World::start(&format!("inspector-{name}")).await;
+async fn world_and_visitor() -> (World, Visitor) {
+    let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     (world, visitor)
@@ -18,11 +20,11 @@ async fn world_and_visitor(name: &str) -> (World, Visitor) {
 
 #[tokio::test]
 async fn the_start_page_has_the_deliveries_of_a_day_the_last_one_first() {
-    let (world, visitor) = world_and_visitor("list").await;
+    let (world, visitor) = world_and_visitor().await;
     let page = visitor.page("").await;
     let expected: Vec<String> = [20, 30, 40, 45, 50].map(|minutes| world.id(minutes).to_string()).into();
     assert_eq!(attributes(&page, "data-id"), expected);
-    let rows = world.lines(&text(page.split_once("<tbody").unwrap().1)).join(" ");
+    let rows = world.with_minutes(&text(page.split_once("<tbody").unwrap().1));
     for row in [
         "builder builder#523 3",
         "whatsapp whatsapp#972501234567 client-7 2",
@@ -39,7 +41,7 @@ async fn the_start_page_has_the_deliveries_of_a_day_the_last_one_first() {
 
 #[tokio::test]
 async fn the_list_is_narrowed_by_whose_when_and_text() {
-    let (world, visitor) = world_and_visitor("filter").await;
+    let (world, visitor) = world_and_visitor().await;
     let (since, until) = (world.ago(45).to_string(), world.ago(30).to_string());
     for (query, expected) in [
         ("kind=whatsapp".to_owned(), &[40, 45, 50][..]),
@@ -62,7 +64,7 @@ async fn the_list_is_narrowed_by_whose_when_and_text() {
     for query in ["since=1h&until=7d", "since=2099-01-01T00:00:00Z"] {
         let empty = visitor.get(&format!("?{query}")).await;
         assert_eq!(empty.status, 400, "{query}");
-        assert!(text(&empty.body).contains("From is not before Until"), "{}", empty.body);
+        assert!(text(&empty.body).contains("From must be before Until"), "{}", empty.body);
     }
     let unclear = visitor.get("?since=yesterday").await;
     assert_eq!(unclear.status, 400);
@@ -72,7 +74,7 @@ async fn the_list_is_narrowed_by_whose_when_and_text() {
 
 #[tokio::test]
 async fn a_text_is_found_however_a_body_spells_it() {
-    let world = World::start("inspector-escapes").await;
+    let world = World::start().await;
     world.record(30, r#"{"event":"voice","name":"\u05e9\u05dc\u05d5\u05dd \u00c4rger","half":"\ud800"}"#).await;
     world.record(20, r#"{"event":"voice","name":"x","deep":[{"https:\/\/bots.example.com\/523":1}]}"#).await;
     let visitor = Visitor::of(&world).await;
@@ -93,17 +95,17 @@ async fn a_text_is_found_however_a_body_spells_it() {
 
 #[tokio::test]
 async fn a_longer_time_is_offered_where_there_is_one() {
-    let world = World::start("inspector-wider").await;
+    let world = World::start().await;
     let visitor = Visitor::of(&world).await;
     for (query, is_offered) in [("", true), ("?since=29d", true), ("?since=30d", false), ("?since=90d", false)] {
         let page = visitor.page(query).await;
-        assert_eq!(link(&page, "Look at the last 30 days").is_some(), is_offered, "{query}");
+        assert_eq!(link(&page, "Show the last 30 days").is_some(), is_offered, "{query}");
     }
 }
 
 #[tokio::test]
 async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
-    let world = World::start("inspector-pages").await;
+    let world = World::start().await;
     let start = world.ago(60);
     let mut ids = Vec::new();
     for n in 0..1_120_u64 {
@@ -131,11 +133,11 @@ async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
     let first = visitor.page("").await;
     assert!(first.contains("The last 50 deliveries</title>"), "{first}");
     let older = visitor.page(&link(&first, "Older").unwrap()).await;
-    assert!(older.contains("50 deliveries of this page</title>"), "{older}");
+    assert!(older.contains("50 deliveries on this page</title>"), "{older}");
     let (walked, sizes) = walk(Some(String::new()), "Older").await;
     assert_eq!(sizes, [50; 8]);
     assert_eq!(walked, ids[..400]);
-    let (walked, sizes) = walk(Some("?kind=builder".to_owned()), "Search on").await;
+    let (walked, sizes) = walk(Some("?kind=builder".to_owned()), "Search further back").await;
     let builders: Vec<String> = ids.iter().skip(7).step_by(8).cloned().collect();
     assert_eq!((walked, sizes), (builders.clone(), vec![50, 50, 40]));
     let (walked, _) = walk(Some("?entity=builder%231".to_owned()), "Older").await;
@@ -144,17 +146,17 @@ async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
     let page = visitor.page("?text=n7.").await;
     assert_eq!(attributes(&page, "data-id"), [""; 0]);
     assert!(text(&page).contains("Searched 1000 deliveries, back to 20"), "{}", text(&page));
-    let page = visitor.page(&link(&page, "Search on").unwrap()).await;
+    let page = visitor.page(&link(&page, "Search further back").unwrap()).await;
     assert_eq!(attributes(&page, "data-id"), ids[1_112..1_113]);
-    assert!(text(&page).contains("Searched 120 deliveries: all of this time."), "{}", text(&page));
+    assert!(text(&page).contains("Searched 120 deliveries, the whole period."), "{}", text(&page));
 }
 
 #[tokio::test]
 async fn a_delivery_is_shown_with_what_it_repeats_and_what_repeats_it() {
-    let (world, visitor) = world_and_visitor("delivery").await;
+    let (world, visitor) = world_and_visitor().await;
     let original = visitor.page(&format!("delivery?id={}", world.id(50))).await;
     let duplicate = visitor.page(&format!("delivery?id={}", world.id(45))).await;
-    let shown = world.lines(&text(&original)).join(" ");
+    let shown = world.with_minutes(&text(&original));
     for part in [
         "Id #50 Received -50 50 min ago Entity whatsapp#972501234567 Reference client-7 Update 1",
         "Source IP 34.165.99.212",
@@ -167,7 +169,7 @@ async fn a_delivery_is_shown_with_what_it_repeats_and_what_repeats_it() {
     }
     assert!(text(&original).contains("curl --json '{\"event\":\"whatsapp\","), "{original}");
     assert!(text(&original).contains("}' \"$WEBHOOK_URL\""), "{original}");
-    let shown = world.lines(&text(&duplicate)).join(" ");
+    let shown = world.with_minutes(&text(&duplicate));
     assert!(shown.contains("Duplicate of #50 5 min before") && !shown.contains("Repeated by"), "{shown}");
     let quarantined = text(&visitor.page(&format!("delivery?id={}", world.id(20))).await);
     assert!(
@@ -182,8 +184,37 @@ async fn a_delivery_is_shown_with_what_it_repeats_and_what_repeats_it() {
 }
 
 #[tokio::test]
+async fn a_held_delivery_says_why_and_how_it_becomes_an_event() {
+    let world = World::start().await;
+    world.hold(20, &update(1)).await;
+    let visitor = Visitor::of(&world).await;
+    let row = text(visitor.page("").await.split_once("<tbody").unwrap().1);
+    assert!(row.contains(" held ") && !row.contains("quarantined "), "{row}");
+    let shown = world.with_minutes(&text(&visitor.page(&format!("delivery?id={}", world.id(20))).await));
+    for part in [
+        "Held It came with an accepted token from an address that is not on the stack's list (AllowedSourceIps).",
+        "Content type application/json; charset=utf-8 Content encoding identity Source IP 34.165.99.212",
+        "cargo hooks quarantine retry #20 Copy Records it as an event once its address is on the list.",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert!(!shown.contains("unlisted_source"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_deep_to_lay_out_is_shown_as_it_came() {
+    let world = World::start().await;
+    let body = format!(r#"{{"event":"voice","deep":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    world.record(20, &body).await;
+    let visitor = Visitor::of(&world).await;
+    let page = visitor.page(&format!("delivery?id={}", world.id(20))).await;
+    assert!(page.len() < 5 * body.len(), "{}", page.len());
+    assert!(text(&page).contains(&body), "{page}");
+}
+
+#[tokio::test]
 async fn what_comes_from_outside_is_text_on_every_page() {
-    let (world, visitor) = world_and_visitor("hostile").await;
+    let (world, visitor) = world_and_visitor().await;
     let body = json!({
         "event": "whatsapp", "whatsapp": "<b>1'\"", "whatsapp_reference": HOSTILE, "whatsapp_extra_info": 1, "note": HOSTILE,
         (HOSTILE): 1,
@@ -218,14 +249,14 @@ async fn what_comes_from_outside_is_text_on_every_page() {
 
 #[tokio::test]
 async fn an_entity_has_its_state_and_what_each_event_changed() {
-    let (world, visitor) = world_and_visitor("entity").await;
+    let (world, visitor) = world_and_visitor().await;
     let page = visitor.page("entity?name=whatsapp%23972501234567").await;
-    let shown = world.lines(&text(&page)).join(" ");
+    let shown = world.with_minutes(&text(&page));
     for part in [
         "Update 2 Events 3 Duplicates 1 First seen -4320 3 d ago Last seen -40 40 min ago Reference client-7",
         "whatsapp_extra_info 2 40 min ago",
         "-40 40 min ago whatsapp_extra_info 1 → 2",
-        "-45 45 min ago duplicate changes nothing",
+        "-45 45 min ago duplicate no change",
         "-50 50 min ago whatsapp_extra_info 0 → 1",
         "-4320 3 d ago First event with update 0",
         "cargo hooks state whatsapp#972501234567 Copy",
@@ -236,17 +267,49 @@ async fn an_entity_has_its_state_and_what_each_event_changed() {
     world.record(10, body).await;
     let bot = text(&visitor.page("entity?name=builder%23523").await);
     assert!(bot.contains("quality green not in the event before"), "{bot}");
-    assert!(bot.contains("Not in this event: new; last values stay."), "{bot}");
+    assert!(bot.contains("Missing in this event: new. The state keeps their last values."), "{bot}");
     let set_by = format!("delivery?id={}", world.id(40));
     assert!(attributes(&page, "href").contains(&set_by), "a field leads to the event that brought it");
     assert_eq!(visitor.get("entity?name=whatsapp%231").await.status, 404);
-    let day = format!("entity?name=quarantine%23{}", world.ago(20).day());
-    assert!(text(&visitor.page(&day).await).contains("No state"));
+}
+
+#[tokio::test]
+async fn a_partition_of_something_else_has_no_page_of_an_entity() {
+    let (world, visitor) = world_and_visitor().await;
+    let drift = Change {
+        id: EventId::new(world.ago(10), [7; 8]),
+        at: world.ago(10),
+        kind: ChangeKind::Drift,
+        action: "sync".to_owned(),
+        registered: None,
+        not_ours: None,
+        cause: None,
+    };
+    world
+        .ledger()
+        .write(&Registration { checked_at: Some(world.ago(10)), ..Registration::default() }, &[drift])
+        .await
+        .unwrap();
+    let token = TokenHash::of("Token-0123456789");
+    world.tokens().accept(&token, world.ago(10)).await.unwrap();
+    let day = world.ago(20).day();
+    for name in ["registration", "webhook-tokens", &format!("quarantine%23{day}"), "quarantine%23", "%20registration"] {
+        for link in [format!("entity?name={name}"), format!("entity?name={name}&after={}", world.id(20))] {
+            let answer = visitor.get(&link).await;
+            assert_eq!(answer.status, 404, "{link} {answer:?}");
+        }
+        let deliveries = visitor.page(&format!("?entity={name}")).await;
+        let expected = if name.ends_with(&*day) { 1 } else { 0 };
+        assert_eq!(attributes(&deliveries, "data-id").len(), expected, "{name}");
+    }
+    let row = visitor.page("?kind=quarantine").await;
+    let day = attributes(&row, "href").into_iter().find(|link| link.contains("entity=quarantine")).unwrap();
+    assert_eq!(attributes(&visitor.page(&day).await, "data-id"), [world.id(20).to_string()]);
 }
 
 #[tokio::test]
 async fn a_history_is_compared_across_its_pages() {
-    let world = World::start("inspector-history").await;
+    let world = World::start().await;
     for minutes in 1..=120_u64 {
         world.record(minutes, &update(u8::try_from(minutes).unwrap())).await;
     }
@@ -266,30 +329,30 @@ async fn a_history_is_compared_across_its_pages() {
 
 #[tokio::test]
 async fn states_are_listed_by_kind_and_last_update() {
-    let world = World::start("inspector-states").await;
+    let world = World::start().await;
     for n in 1..=60_u64 {
         let body = json!({ "event": "builder", "builderID": n, "builder_extra_info": n % 3, "builder_reference": "b" });
         world.record(n, &body.to_string()).await;
     }
     let visitor = Visitor::of(&world).await;
     let first = visitor.page("states?kind=builder").await;
-    let second = visitor.page(&link(&first, "More").unwrap()).await;
+    let second = visitor.page(&link(&first, "Next page").unwrap()).await;
     let entities = |page: &str| {
         attributes(page, "href").into_iter().filter(|link| link.starts_with("entity?")).collect::<Vec<_>>()
     };
-    assert_eq!((entities(&first).len(), entities(&second).len(), link(&second, "More")), (50, 10, None));
+    assert_eq!((entities(&first).len(), entities(&second).len(), link(&second, "Next page")), (50, 10, None));
     let mut all = [entities(&first), entities(&second)].concat();
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 60);
     assert_eq!(entities(&visitor.page("states?kind=builder&status=1").await).len(), 20);
-    assert!(text(&visitor.page("states").await).contains("No such states"));
+    assert!(text(&visitor.page("states").await).contains("No states"));
     assert_eq!(visitor.get("states?status=soon").await.status, 400);
 }
 
 #[tokio::test]
 async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
-    let (world, visitor) = world_and_visitor("registration").await;
+    let (world, visitor) = world_and_visitor().await;
     assert!(text(&visitor.page("registration").await).contains("Not checked yet"));
     let ours = "https://hooks.example.com/v1/webhook/***2b72";
     let change = |minutes: u64, kind, not_ours: Option<(u64, u64)>| Change {
@@ -312,11 +375,11 @@ async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
     world.ledger().write(&state, &changes).await.unwrap();
 
     let page = visitor.page("registration").await;
-    let shown = world.lines(&text(&page)).join(" ");
+    let shown = world.with_minutes(&text(&page));
     for part in [
-        "Ours is registered",
+        "Our URL is registered",
         "registered https://hooks.example.com/v1/webhook/***2b72, ours since -40 (40 min ago)",
-        "Not ours for 10 min in the last 24 hours.",
+        "Another URL was registered, or none, for 10 min in the last 24 hours.",
         "ours -40 -20 20 min",
         "not ours -50 -40 10 min",
         "-30 failed <b>PartnerUnreachable sync",
@@ -327,6 +390,6 @@ async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
     assert!(!shown.contains("-4320"), "what was before the time is not listed");
     assert_eq!(page.matches("<rect class=\"ours\"").count(), 2, "it was ours before the day began");
     assert_eq!(page.matches("<rect class=\"not-ours\"").count(), 1);
-    let week = world.lines(&text(&visitor.page("registration?time=7d").await)).join(" ");
+    let week = world.with_minutes(&text(&visitor.page("registration?time=7d").await));
     assert!(week.contains("ours -4320 -50 2 d 23 h") && week.contains("-4320 registered"), "{week}");
 }

@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Child,
+    time::timeout,
+};
+use ureq::Agent;
+
+use crate::{webhook::world::World as Aws, world::World};
+
+/// The page at the address that the command has printed.
+async fn start_page(hooks: &mut Child) -> String {
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    let url = timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().unwrap();
+    let page = tokio::task::spawn_blocking(move || {
+        let config = Agent::config_builder().proxy(None).build();
+        Agent::new_with_config(config).get(&url).call().unwrap().body_mut().read_to_string().unwrap()
+    });
+    page.await.unwrap()
+}
+
+#[tokio::test]
+async fn the_pages_of_a_local_run_are_at_the_address_that_is_printed() {
+    let world = World::start("inspect").await;
+    world.fill().await;
+    let page = start_page(&mut world.start_hooks(&["inspect", "--port", "0"])).await;
+    assert!(page.contains("local run</span>") && page.contains(&world.id(20).to_string()), "{page}");
+}
+
+#[tokio::test]
+async fn the_pages_of_a_stack_have_its_name_and_no_button_that_changes_it() {
+    let world = Aws::start("inspect-stack").await;
+    let credentials = [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
+    let mut hooks = world.start_hooks_of_stack(&["inspect", "--stack", "hooks", "--port", "0"], &credentials);
+    let page = start_page(&mut hooks).await;
+    assert!(page.contains("stack</span> hooks") && !page.contains("method=\"post\""), "{page}");
+}

@@ -6,6 +6,8 @@ mod consent;
 mod dead_letters;
 mod dev;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod events;
 mod export;
 mod inspect;

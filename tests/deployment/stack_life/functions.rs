@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::{emulator::Emulator, http};
 
+/// The alias by which the API calls the receiver.
+pub const ALIAS: &str = "live";
+
 /// Calls a function and waits for its answer.
 ///
 /// # Panics
@@ -29,13 +32,37 @@ pub async fn invoke_in_vain(emulator: &Emulator, function: &str, event: &Value) 
 
 /// Changes a variable of a function; answers with the value that it had.
 pub async fn set_variable(emulator: &Emulator, function: &str, name: &str, value: &str) -> String {
-    let url = format!("{}/2015-03-31/functions/{function}/configuration", emulator.url());
-    let mut configuration: Value = serde_json::from_str(&http::get(&url).await.body).unwrap();
-    let before = configuration["Environment"]["Variables"][name].take();
-    configuration["Environment"]["Variables"][name] = value.into();
-    let answer = http::put(&url, json!({"Environment": configuration["Environment"]}).to_string()).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    let configuration = configuration(emulator, function).await;
+    let mut environment = configuration["Environment"].clone();
+    let before = environment["Variables"][name].take();
+    environment["Variables"][name] = value.into();
+    configure(emulator, function, &json!({ "Environment": environment })).await;
     before.as_str().unwrap().to_owned()
+}
+
+/// The configuration of a function, or of one of its versions (`name:alias`).
+pub async fn configuration(emulator: &Emulator, function: &str) -> Value {
+    let (name, qualifier) = function.split_once(':').unwrap_or((function, "$LATEST"));
+    let url = format!("{}/2015-03-31/functions/{name}/configuration?Qualifier={qualifier}", emulator.url());
+    let answer = http::get(&url).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+/// Changes a function. When the API calls it by the alias, that leads to a new version with the change, as after a deployment.
+async fn configure(emulator: &Emulator, function: &str, change: &Value) {
+    let function = format!("{}/2015-03-31/functions/{function}", emulator.url());
+    let put = async |path: &str, body: &Value| {
+        let answer = http::put(&format!("{function}{path}"), body.to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    put("/configuration", change).await;
+    if http::get(&format!("{function}/aliases/{ALIAS}")).await.status == 200 {
+        let published = http::post(&format!("{function}/versions"), &[], "{}").await;
+        assert_eq!(published.status, 201, "{}", published.body);
+        let published: Value = serde_json::from_str(&published.body).unwrap();
+        put(&format!("/aliases/{ALIAS}"), &json!({ "FunctionVersion": published["Version"] })).await;
+    }
 }
 
 /// Whether there is a function of that name; it is not run.
@@ -46,9 +73,15 @@ pub async fn exists(emulator: &Emulator, function: &str) -> bool {
 
 /// Changes a function in a way that does not matter to it, upon which it is started anew for its next event.
 pub async fn have_started_anew(emulator: &Emulator, function: &str) {
-    let url = format!("{}/2015-03-31/functions/{function}/configuration", emulator.url());
-    let answer = http::put(&url, json!({"Description": "started anew"}).to_string()).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    configure(emulator, function, &json!({"Description": "started anew"})).await;
+}
+
+/// The names of the scheduler's groups.
+pub async fn schedule_groups(emulator: &Emulator) -> Vec<String> {
+    let groups: Value =
+        serde_json::from_str(&http::get(&format!("{}/schedule-groups", emulator.url())).await.body).unwrap();
+    let groups = groups["ScheduleGroups"].as_array().unwrap().iter();
+    groups.map(|group| group["Name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Everything that stands in the log groups, a text for each group.

@@ -49,6 +49,8 @@ async fn live(world: &mut World) {
     steps::events::bytes_that_are_no_text_are_quarantined(world).await;
     steps::refusals::others_are_refused(world).await;
     steps::deploy::a_parameter_changes_in_place(world, &recorded).await;
+    steps::unlisted::a_slash_after_the_token_changes_nothing(world).await;
+    steps::unlisted::a_new_address_of_the_provider_loses_nothing(world).await;
     steps::registration::the_schedule_repairs_a_changed_url(world).await;
     steps::registration::a_rotation_refuses_no_event(world).await;
     steps::commands::the_registration_is_looked_after(world).await;
@@ -64,5 +66,7 @@ async fn live(world: &mut World) {
     steps::signals::every_metric_that_is_watched_has_been_written(world).await;
     steps::signals::every_alarm_rings_and_is_in_the_runbook(world).await;
     steps::secrets::no_secret_is_in_a_log(world).await;
+    steps::deploy::credentials_of_ones_own_are_read_and_left_alone(world).await;
     steps::delete::tables_and_queues_outlive_the_stack(world, &recorded).await;
+    steps::deploy::credentials_of_ones_own_are_still_there(world).await;
 }

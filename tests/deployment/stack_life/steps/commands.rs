@@ -161,7 +161,7 @@ async fn object(world: &World, arguments: &[&str]) -> Value {
 }
 
 /// The objects that it prints, each on a line.
-async fn objects(world: &World, arguments: &[&str]) -> Vec<Value> {
+pub(super) async fn objects(world: &World, arguments: &[&str]) -> Vec<Value> {
     let printed = hooks(world, arguments).await;
     printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -174,7 +174,7 @@ fn command(world: &World, arguments: &[&str]) -> Command {
 }
 
 /// What it prints as JSON; it has to succeed.
-async fn hooks(world: &World, arguments: &[&str]) -> String {
+pub(super) async fn hooks(world: &World, arguments: &[&str]) -> String {
     let output: &[&str] = if arguments == ["export"] { &[] } else { &["--output", "json"] };
     let Output { status, stdout, stderr } = command(world, &[arguments, output].concat()).output().await.unwrap();
     let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());

@@ -1,10 +1,11 @@
 use emulators::partner::{CLIENT_ID, CLIENT_SECRET};
+use serde_json::json;
 
 use super::{events::Recorded, registration::BEFORE};
-use crate::{progress::say, stack, world::World};
+use crate::{functions, progress::say, stack, world::World};
 
-/// The outputs that README.md and other programs count on.
-const OUTPUTS: [&str; 12] = [
+/// The outputs that documents and other programs rely on.
+const OUTPUTS: [&str; 13] = [
     "WebhookUrl",
     "EventsTableName",
     "SealedTableName",
@@ -13,6 +14,7 @@ const OUTPUTS: [&str; 12] = [
     "SyncFunctionName",
     "FallbackQueueUrl",
     "DeadLetterQueueUrl",
+    "ScheduleDeadLetterQueueUrl",
     "PartnerSecretId",
     "WebhookTokenSecretId",
     "Registration",
@@ -48,4 +50,28 @@ pub async fn a_parameter_changes_in_place(world: &mut World, recorded: &Recorded
     let again = world.post(recorded.body.clone()).await.acknowledged();
     assert_eq!(again["duplicate_of"], recorded.id.to_string(), "{again}");
     say("URL, tables, data and the key of the fingerprints have stayed");
+}
+
+/// The credentials in a secret that the stack does not own: it reads them, and neither an update nor its deletion touches them.
+pub async fn credentials_of_ones_own_are_read_and_left_alone(world: &mut World) {
+    say("sam deploy with the partner credentials in a secret of one's own");
+    let client = aws_sdk_secretsmanager::Client::new(&world.emulator.sdk_config());
+    let credentials = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string();
+    let created = client.create_secret().name("credentials-of-ones-own").secret_string(&credentials).send().await;
+    let arn = created.unwrap().arn.unwrap();
+    let parameters =
+        [("PartnerSecretArn", arn.as_str()), ("PartnerClientId", "wrong"), ("PartnerClientSecret", "wrong")];
+    world.outputs = stack::deploy(&world.tools, &world.emulator, &parameters).await;
+    assert_eq!(world.output("PartnerSecretId"), arn);
+    let report = functions::invoke(&world.emulator, world.output("SyncFunctionName"), &json!({"action": "sync"})).await;
+    assert_eq!(report["verified"], true, "{report}");
+    say("sync registers with them");
+}
+
+/// After the stack is gone.
+pub async fn credentials_of_ones_own_are_still_there(world: &World) {
+    let client = aws_sdk_secretsmanager::Client::new(&world.emulator.sdk_config());
+    let found = client.get_secret_value().secret_id("credentials-of-ones-own").send().await.unwrap();
+    assert!(found.secret_string().is_some_and(|text| text.contains(CLIENT_ID)), "the credentials have changed");
+    say("the credentials in a secret of one's own are still there");
 }

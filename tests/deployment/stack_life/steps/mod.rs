@@ -9,3 +9,4 @@ pub mod refusals;
 pub mod registration;
 pub mod secrets;
 pub mod signals;
+pub mod unlisted;

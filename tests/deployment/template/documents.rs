@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    process::Command,
 };
 
 use serde_json::Value;
@@ -88,6 +89,50 @@ fn every_alarm_is_listed_and_has_a_section_in_the_runbook() {
     assert_eq!(alarms.difference(&listed).collect::<Vec<_>>(), [&""; 0]);
     for alarm in alarms {
         assert!(runbook.contains(&format!("\n## {alarm}\n")), "docs/runbook.md has no section {alarm}");
+    }
+}
+
+#[test]
+fn every_metric_that_a_function_writes_is_listed() {
+    let document = read("docs/metrics.md");
+    let (table, _) = document.split_once("\n## Alarms\n").expect("the section");
+    let listed: BTreeSet<_> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| line.split(" | ").next().unwrap_or(line).split('`').skip(1).step_by(2))
+        .collect();
+    let sources = ["receiver", "redrive", "sync"].map(|function| format!("functions/{function}/src/metrics.rs"));
+    let sources = sources.iter().map(String::as_str).chain(["lambda/src/metrics.rs"]).map(read);
+    let sources: String =
+        sources.map(|source| source.split("#[cfg(test)]").next().unwrap_or(&source).to_owned()).collect();
+    let written: BTreeSet<_> = sources.split("::named(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(listed, written);
+}
+
+#[test]
+fn shell_blocks_in_the_documents_are_what_a_shell_can_parse() {
+    for (name, document) in documents() {
+        for block in document.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let mut script = String::new();
+            // A placeholder such as <table> is a word.
+            let mut rest = block;
+            while let Some((before, after)) = rest.split_once('<') {
+                script.push_str(before);
+                match after.split_once('>').filter(|(word, _)| word.chars().all(|c| c.is_alphanumeric() || c == ' ')) {
+                    Some((_, after)) => {
+                        script.push_str("word");
+                        rest = after;
+                    }
+                    None => {
+                        script.push('<');
+                        rest = after;
+                    }
+                }
+            }
+            script.push_str(rest);
+            let parsed = Command::new("bash").args(["-n", "-c", &script]).output().expect("bash runs");
+            assert!(parsed.status.success(), "{name}: {}{block}", String::from_utf8_lossy(&parsed.stderr));
+        }
     }
 }
 

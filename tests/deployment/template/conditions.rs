@@ -119,7 +119,7 @@ fn references(value: &Value, when: &[Value], found: &mut impl FnMut(&str, &[Valu
                 match (name.as_str(), member) {
                     ("!If", Value::Array(parts)) => {
                         let [condition, then, otherwise] = parts.as_slice() else { panic!("!If has three parts") };
-                        references(then, &[when, &[condition.clone()]].concat(), found);
+                        references(then, &[when, std::slice::from_ref(condition)].concat(), found);
                         let not = serde_json::json!({ "!Not": [condition] });
                         references(otherwise, &[when, &[not]].concat(), found);
                     }

@@ -2,14 +2,16 @@
 
 use std::{
     io::{IsTerminal, stdout},
+    pin::pin,
     process::ExitCode,
     time::SystemTime,
 };
 
 use anyhow::Result;
 use clap::Args;
+use futures_util::StreamExt;
 use shared::{Timestamp, human_time::to_the_second};
-use store::DeliveryQuery;
+use store::{DeliveryQuery, PAGE};
 
 use crate::{
     output::{json, print, progress::Progress, text},
@@ -36,8 +38,9 @@ pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     // On a terminal the lines themselves tell how far it is.
     let progress = (!stdout().is_terminal()).then(|| Progress::to(micros(&query, query.times.end)));
     let mut number = 0_u64;
-    let mut pages = query.walk(None);
-    while let Some(page) = pages.next_page().await? {
+    let mut pages = pin!(query.walk(None).ready_chunks(PAGE.into()));
+    while let Some(page) = pages.next().await {
+        let page = page.into_iter().collect::<Result<Vec<_>, _>>()?;
         let mut lines = String::new();
         for delivery in &page {
             lines += &json::delivery(delivery)?;

@@ -6,11 +6,12 @@ use std::{collections::BTreeSet, fmt::Write, ops::Range, process::ExitCode, time
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use futures_util::TryStreamExt;
 use shared::{
     EventId, Timestamp,
     human_time::{Moment, moment, to_the_second},
 };
-use store::{Listing, Order, Quarantine, Reader, Retried, SealedReader, StoreError, StoredDelivery};
+use store::{Listing, Order, PAGE, Quarantine, Reader, Retried, SealedReader, StoreError, first, page_size};
 
 use self::outcome::RetryOutcome;
 use crate::{
@@ -20,9 +21,6 @@ use crate::{
     query::time_range,
     target::{Target, TargetArgs},
 };
-
-/// How many deliveries are read at once.
-const PAGE: u16 = 200;
 
 /// What to do, and how to show it.
 #[derive(Args)]
@@ -120,10 +118,8 @@ pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> 
 
 async fn list(quarantine: &Quarantine, times: Range<Timestamp>, limit: usize, output: Output) -> Result<ExitCode> {
     let since = to_the_second(times.start);
-    // One more, to know whether there are more.
-    let mut found = read(quarantine, times, Order::NewestFirst, limit.saturating_add(1)).await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
+    let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: page_size(limit) };
+    let (found, more) = first(quarantine.list(&listing), limit).await?;
     let mut shown = String::new();
     match output {
         Output::Json => {
@@ -163,27 +159,8 @@ async fn show_bytes(sealed: &SealedReader, id: &EventId, consent: &Consent) -> R
 /// All that were received within a time, in the order in which they came: of two with the same body the second is the
 /// duplicate.
 async fn received(quarantine: &Quarantine, times: Range<Timestamp>) -> Result<Vec<EventId>> {
-    let found = read(quarantine, times, Order::OldestFirst, usize::MAX).await?;
-    Ok(found.iter().map(|delivery| delivery.id).collect())
-}
-
-async fn read(
-    quarantine: &Quarantine,
-    times: Range<Timestamp>,
-    order: Order,
-    most: usize,
-) -> Result<Vec<StoredDelivery>> {
-    let mut found = Vec::new();
-    let mut listing = Listing { times, order, after: None, limit: PAGE };
-    loop {
-        listing.limit = u16::try_from(most - found.len()).unwrap_or(PAGE).min(PAGE);
-        let page = quarantine.list(&listing).await?;
-        found.extend(page.items);
-        listing.after = page.next;
-        if listing.after.is_none() || found.len() >= most {
-            return Ok(found);
-        }
-    }
+    let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: PAGE };
+    Ok(quarantine.list(&listing).map_ok(|delivery| delivery.id).try_collect().await?)
 }
 
 /// How many of them became what.
@@ -201,7 +178,9 @@ async fn retry(quarantine: &Quarantine, reader: &Reader, ids: &[EventId], output
         let outcome = try_again(quarantine, reader, id).await?;
         match outcome {
             RetryOutcome::Tried(Retried::Recorded { .. }) => counts.recorded += 1,
-            RetryOutcome::Tried(Retried::Undecodable(_) | Retried::BytesGone) => counts.undecodable += 1,
+            RetryOutcome::Tried(Retried::UnlistedSource(_) | Retried::Undecodable(_) | Retried::BytesGone) => {
+                counts.undecodable += 1;
+            }
             RetryOutcome::RecordedBefore(_) => {}
             RetryOutcome::Tried(Retried::NotQuarantined) | RetryOutcome::Unreadable(_) => counts.failed += 1,
         }
@@ -218,7 +197,7 @@ async fn retry(quarantine: &Quarantine, reader: &Reader, ids: &[EventId], output
 }
 
 async fn try_again(quarantine: &Quarantine, reader: &Reader, id: &EventId) -> Result<RetryOutcome> {
-    match quarantine.retry(id).await {
+    match quarantine.retry(id, |_| false).await {
         Ok(Retried::NotQuarantined) => {
             let event = reader.delivery(id).await?.filter(|delivery| delivery.body.is_some());
             Ok(event.map_or(RetryOutcome::Tried(Retried::NotQuarantined), |event| {

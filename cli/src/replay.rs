@@ -14,13 +14,17 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{ArgGroup, Args};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use serde::Serialize;
 use serde_json::json;
 use shared::{
     EventId, Timestamp,
     text::{quoted, short},
 };
-use store::{DeliveryQuery, Reader, StoredDelivery, Walk};
+use store::{DeliveryQuery, Reader, StoreError, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::{
@@ -124,9 +128,9 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     let with_doctors = !replay.ids.is_empty() || replay.filter.kind.as_deref() == Some(doctor::KIND);
     let query = DeliveryQuery::new(target.reader.clone(), replay.filter.filter(), checkpoint.times.clone());
     check_entity(&query).await?;
-    let pages = match &replay.ids[..] {
-        [] => Pages::Asked(query.walk(checkpoint.last.as_ref())),
-        ids => Pages::Named(Some(read(&target.reader, ids, checkpoint.last).await?)),
+    let deliveries = match &replay.ids[..] {
+        [] => query.walk(checkpoint.last).boxed(),
+        ids => stream::iter(read(&target.reader, ids, checkpoint.last).await?).map(Ok).boxed(),
     };
     file.write(&checkpoint)?;
     let mut run = ReplayRun {
@@ -137,7 +141,7 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
         file,
         checkpoint,
     };
-    let done = run.take(pages).await;
+    let done = run.take(deliveries).await;
     if done.is_ok() {
         run.file.clear()?;
     }
@@ -181,21 +185,6 @@ impl Start {
     }
 }
 
-/// What is to be handed over, as it came.
-enum Pages<'a> {
-    Asked(Walk<'a>),
-    Named(Option<Vec<StoredDelivery>>),
-}
-
-impl Pages<'_> {
-    async fn next(&mut self) -> Result<Option<Vec<StoredDelivery>>> {
-        match self {
-            Self::Asked(walk) => Ok(walk.next_page().await?),
-            Self::Named(deliveries) => Ok(deliveries.take()),
-        }
-    }
-}
-
 /// Reads those that are named and not yet done; all of them are there before any is handed over.
 async fn read(reader: &Reader, ids: &[EventId], done: Option<EventId>) -> Result<Vec<StoredDelivery>> {
     let mut deliveries = Vec::new();
@@ -220,7 +209,7 @@ struct ReplayRun {
 
 impl ReplayRun {
     /// Hands over what is there, to the end or to the first that is not taken.
-    async fn take(&mut self, mut pages: Pages<'_>) -> Result<()> {
+    async fn take(&mut self, mut deliveries: BoxStream<'_, Result<StoredDelivery, StoreError>>) -> Result<()> {
         let start = self.checkpoint.times.start;
         let micros = |at: Timestamp| u64::try_from(at.since(start).as_micros()).unwrap_or(u64::MAX);
         let progress = Progress::to(micros(self.checkpoint.times.end));
@@ -229,22 +218,21 @@ impl ReplayRun {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut interrupted = pin!(interrupted());
         let mut number = 0_u32;
-        while let Some(page) = unless(interrupted.as_mut(), pages.next()).await?? {
-            for delivery in page {
-                let received_at = delivery.received_at;
-                let Some(event) = self.pack(delivery) else { continue };
-                let id = event.id;
-                unless(interrupted.as_mut(), ticks.tick()).await?;
-                self.consumer.hand(event).await.with_context(|| format!("event {id} was not taken"))?;
-                self.checkpoint.last = Some(id);
-                self.checkpoint.counts.handed_over += 1;
-                self.file.write(&self.checkpoint)?;
-                number += 1;
-                let rate = f64::from(number) / began.elapsed().as_secs_f64();
-                let message =
-                    format!("{}, {rate:.1}/s, last {}", text::events(self.checkpoint.counts.handed_over), short(&id));
-                progress.reached(micros(received_at), message);
-            }
+        while let Some(delivery) = unless(interrupted.as_mut(), deliveries.next()).await? {
+            let delivery = delivery?;
+            let received_at = delivery.received_at;
+            let Some(event) = self.pack(delivery) else { continue };
+            let id = event.id;
+            unless(interrupted.as_mut(), ticks.tick()).await?;
+            self.consumer.hand(event).await.with_context(|| format!("event {id} was not taken"))?;
+            self.checkpoint.last = Some(id);
+            self.checkpoint.counts.handed_over += 1;
+            self.file.write(&self.checkpoint)?;
+            number += 1;
+            let rate = f64::from(number) / began.elapsed().as_secs_f64();
+            let message =
+                format!("{}, {rate:.1}/s, last {}", text::events(self.checkpoint.counts.handed_over), short(&id));
+            progress.reached(micros(received_at), message);
         }
         Ok(())
     }

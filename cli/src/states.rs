@@ -9,15 +9,12 @@ use shared::{
     human_time::{ago, to_the_second},
     text::plain,
 };
-use store::{Cursor, Reader, State};
+use store::{State, first, page_size};
 
 use crate::{
     output::{Output, json, print, tables, text},
     target::{Target, TargetArgs},
 };
-
-/// How many states are read at once.
-const PAGE: u16 = 200;
 
 /// Which state, and how to show it.
 #[derive(Args)]
@@ -76,7 +73,8 @@ pub async fn show(StateOf { entity, target, output }: StateOf) -> Result<ExitCod
 /// When they cannot be read.
 pub async fn list(States { kind, status, limit, target, output }: States) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
-    let (states, more) = read(&reader, &Kind::of(&kind), status.as_ref(), limit).await?;
+    let states = reader.states(&Kind::of(&kind), status.as_ref(), None, page_size(limit));
+    let (states, more) = first(states, limit).await?;
     let mut shown = String::new();
     match output {
         Output::Json => {
@@ -94,24 +92,6 @@ pub async fn list(States { kind, status, limit, target, output }: States) -> Res
     }
     print(&shown)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Up to so many states, and whether there are more.
-async fn read(reader: &Reader, kind: &Kind, status: Option<&Integer>, limit: usize) -> Result<(Vec<State>, bool)> {
-    let (mut states, mut after): (Vec<State>, Option<Cursor>) = (Vec::new(), None);
-    loop {
-        // One more, to know whether there are more.
-        let missing = limit.saturating_add(1).saturating_sub(states.len());
-        let size = u16::try_from(missing).unwrap_or(PAGE).min(PAGE);
-        let page = reader.states(kind, status, after.as_ref(), size).await?;
-        states.extend(page.items);
-        after = page.next;
-        let more = states.len() > limit;
-        if more || after.is_none() {
-            states.truncate(limit);
-            return Ok((states, more));
-        }
-    }
 }
 
 /// Everything that is known of an entity, for people.

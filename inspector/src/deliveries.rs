@@ -7,7 +7,7 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
-use shared::{EventId, Timestamp, text::plain};
+use shared::{Timestamp, text::plain};
 
 use super::{
     App,
@@ -97,14 +97,13 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
 
 fn older(asked: &Asked, found: &Found) -> Option<(String, &'static str)> {
     let name = if found.searched.is_some() { "Search further back" } else { "Older" };
-    found.next.as_ref().map(|next| (asked.link("./", next.as_str()), name))
+    found.next.as_ref().map(|next| (asked.link("./", &next.to_string()), name))
 }
 
 /// How far a search has come.
 fn searched(found: &Found, read: usize, now: Timestamp) -> String {
     let deliveries = if read == 1 { "1 delivery".to_owned() } else { format!("{read} deliveries") };
-    let back_to = found.next.as_ref().and_then(|next| next.as_str().parse::<EventId>().ok());
-    match back_to {
+    match found.next {
         Some(id) => format!("Searched {deliveries}, back to {}.", Moment::new(id.received_at(), now).second),
         None => format!("Searched {deliveries}, the whole period."),
     }

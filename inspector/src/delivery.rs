@@ -10,7 +10,7 @@ use shared::{
     EventId, Timestamp, json,
     text::{plain, short},
 };
-use store::{Listing, Order, StoredDelivery};
+use store::{Listing, Order, StoredDelivery, first};
 
 use super::{
     App, Shown,
@@ -123,10 +123,11 @@ async fn repeats(shown: &Shown, delivery: &StoredDelivery) -> Result<(Vec<EventI
     let (at, window) = (delivery.received_at, shown.source.dedup_window);
     // One that was held up on its way can have come before the one that it repeats.
     let times = at.minus(window)..at.plus(window).plus(std::time::Duration::from_micros(1));
-    let listing = Listing { times, order: Order::OldestFirst, after: None, limit: LOOKED_THROUGH };
-    let page = shown.source.reader.history(&delivery.entity, &listing).await?;
-    let of_this = page.items.iter().filter(|other| other.duplicate_of == Some(delivery.id));
-    Ok((of_this.map(|other| other.id).collect(), page.next.is_some()))
+    let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: LOOKED_THROUGH + 1 };
+    let history = shown.source.reader.history(&delivery.entity, &listing);
+    let (history, more) = first(history, LOOKED_THROUGH.into()).await?;
+    let of_this = history.iter().filter(|other| other.duplicate_of == Some(delivery.id));
+    Ok((of_this.map(|other| other.id).collect(), more))
 }
 
 /// The body as a request, for a shell. The address has a token in it, so it is not given.

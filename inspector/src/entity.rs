@@ -5,12 +5,13 @@ use axum::{
     extract::{self, State as Extract},
     response::Response,
 };
+use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use shared::{
-    Entity, Timestamp,
+    Entity, EventId, Timestamp,
     text::{plain, quoted},
 };
-use store::{Cursor, DeliveryQuery, Listing, Order, Quarantine, State, StoredDelivery};
+use store::{DeliveryQuery, Listing, Order, Quarantine, State, StoredDelivery};
 
 use super::{
     App, PAGE, Shown,
@@ -93,7 +94,7 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
         state: state.map(|state| StateView::of(&state, now)),
         entries: entries.collect(),
         newest: link("entity", &[("name", entity.as_str())]),
-        older: next.map(|next| link("entity", &[("name", entity.as_str()), ("after", next.as_str())])),
+        older: next.map(|next| link("entity", &[("name", entity.as_str()), ("after", &next.to_string())])),
         is_first: which.after.is_empty(),
         show: format!("cargo hooks state {}{}", quoted(entity.as_str()), shown.source.arguments),
     }))
@@ -109,15 +110,19 @@ async fn history(
     entity: &Entity,
     after: &str,
     now: Timestamp,
-) -> Result<(Vec<StoredDelivery>, Option<Cursor>), Problem> {
+) -> Result<(Vec<StoredDelivery>, Option<EventId>), Problem> {
     let times = Timestamp::from_micros(0)..now.plus(DeliveryQuery::CLOCK_AHEAD);
-    let after = Some(after).filter(|after| !after.is_empty()).map(Cursor::from_text);
-    let listing = Listing { times, order: Order::NewestFirst, after, limit: PAGE + COMPARED_WITH };
-    let page = shown.source.reader.history(entity, &listing).await?;
-    let is_more = page.items.len() > usize::from(PAGE) || page.next.is_some();
-    let last = page.items.iter().take(usize::from(PAGE)).next_back();
-    let next = last.filter(|_| is_more).map(|last| Cursor::from_text(last.id.to_string()));
-    Ok((page.items, next.or(page.next)))
+    let after = match after {
+        "" => None,
+        after => Some(after.parse().map_err(|_| Problem::wrong_place())?),
+    };
+    let page_size = PAGE + COMPARED_WITH;
+    let listing = Listing { times, order: Order::NewestFirst, after, page_size };
+    let history = shown.source.reader.history(entity, &listing).take(page_size.into());
+    let history: Vec<StoredDelivery> = history.try_collect().await?;
+    let is_more = history.len() > usize::from(PAGE);
+    let next = history.get(usize::from(PAGE) - 1).filter(|_| is_more).map(|last| last.id);
+    Ok((history, next))
 }
 
 impl StateView {

@@ -1,11 +1,12 @@
 //! Which deliveries a page asks for, and how it finds them without reading everything.
 
+use futures_util::TryStreamExt;
 use serde::Deserialize;
 use shared::{
     EventId, Timestamp,
     human_time::{Moment, moment},
 };
-use store::{Cursor, DeliveryFilter, DeliveryQuery, Listing, Order, Reader, StoredDelivery};
+use store::{DeliveryFilter, DeliveryQuery, Listing, Order, Reader, StoredDelivery};
 
 use super::{PAGE, body::pieces, layout::link, problem::Problem};
 
@@ -38,7 +39,7 @@ pub struct Filter {
     text: Option<String>,
     since: Moment,
     until: Option<Moment>,
-    after: Option<Cursor>,
+    after: Option<EventId>,
 }
 
 /// What a page has found.
@@ -46,7 +47,7 @@ pub struct Found {
     /// The last one first.
     pub deliveries: Vec<StoredDelivery>,
     /// Where the next page begins.
-    pub next: Option<Cursor>,
+    pub next: Option<EventId>,
     /// How many were read, if they had to be picked from others.
     pub searched: Option<usize>,
 }
@@ -70,7 +71,10 @@ impl Asked {
             text: given(&self.text).map(|text| text.to_lowercase()),
             since: time(given(&self.since).unwrap_or_else(|| SINCE.to_owned()))?,
             until: given(&self.until).map(time).transpose()?,
-            after: given(&self.after).map(Cursor::from_text),
+            after: match given(&self.after) {
+                None => None,
+                Some(after) => Some(after.parse().map_err(|_| Problem::wrong_place())?),
+            },
         })
     }
 
@@ -130,35 +134,30 @@ impl Filter {
         // An index has all others by themselves.
         let picks = self.text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
         // One more, to know whether there are more.
-        let limit = if picks { READ_AT_ONCE } else { PAGE + 1 };
-        let (order, after) = (Order::NewestFirst, self.after.clone());
-        let mut listing = Listing { times: query.times.clone(), order, after, limit };
+        let page_size = if picks { READ_AT_ONCE } else { PAGE + 1 };
+        let (order, after) = (Order::NewestFirst, self.after);
+        let listing = Listing { times: query.times.clone(), order, after, page_size };
+        let mut candidates = query.candidates(&listing);
         let (mut deliveries, mut read, mut searched) = (Vec::<StoredDelivery>::new(), 0, 0);
-        loop {
-            let page = query.page(&listing).await?;
-            for delivery in page.items {
-                read += 1;
-                if !self.matches(query, &delivery) {
-                    continue;
-                }
-                if deliveries.len() == usize::from(PAGE) {
-                    let next = deliveries.last().map(|last| after_id(&last.id));
-                    return Ok(Found { deliveries, next, searched: picks.then_some(searched) });
-                }
-                deliveries.push(delivery);
-                searched = read;
+        let mut last = None;
+        while let Some(delivery) = candidates.try_next().await? {
+            if picks && read == MOST_READ {
+                return Ok(Found { deliveries, next: last, searched: Some(read) });
             }
-            listing.after = page.next;
-            if listing.after.is_none() || (picks && read >= MOST_READ) {
-                return Ok(Found { deliveries, next: listing.after, searched: picks.then_some(read) });
+            read += 1;
+            last = Some(delivery.id);
+            if !self.matches(query, &delivery) {
+                continue;
             }
+            if deliveries.len() == usize::from(PAGE) {
+                let next = deliveries.last().map(|last| last.id);
+                return Ok(Found { deliveries, next, searched: picks.then_some(searched) });
+            }
+            deliveries.push(delivery);
+            searched = read;
         }
+        Ok(Found { deliveries, next: None, searched: picks.then_some(read) })
     }
-}
-
-/// The place right after a delivery: cursors of deliveries are their ids.
-fn after_id(id: &EventId) -> Cursor {
-    Cursor::from_text(id.to_string())
 }
 
 /// Whether a text is anywhere in what is shown of a delivery.

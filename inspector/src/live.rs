@@ -160,8 +160,7 @@ impl Listener {
     /// What came between the page and now. Some of it may be older than the last one that was seen, as others were readable
     /// before it; the page knows which of them it has.
     fn catch_up(&mut self, there: Found, seen: Option<EventId>) {
-        let next: Option<EventId> = there.next.as_ref().and_then(|next| next.as_str().parse().ok());
-        let missed = next.zip(seen).is_some_and(|(next, seen)| next > seen);
+        let missed = there.next.zip(seen).is_some_and(|(next, seen)| next > seen);
         let from = seen.map(|seen| seen.received_at().minus(Follow::OVERLAP));
         let is_new = |delivery: &&StoredDelivery| Some(delivery.id) != seen && Some(delivery.received_at) >= from;
         let rows: Vec<Event> = there.deliveries.iter().filter(is_new).map(row).collect();

@@ -25,12 +25,16 @@ struct Page {
     message: String,
 }
 
+impl Problem {
+    /// The problem of a link whose place is not in its list.
+    pub fn wrong_place() -> Self {
+        Self::Unclear("This link does not belong to this list.".to_owned())
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        match error.downcast_ref::<StoreError>() {
-            Some(StoreError::InvalidCursor) => Self::Unclear("This link does not belong to this list.".to_owned()),
-            _ => Self::Failed(error),
-        }
+        Self::Failed(error)
     }
 }
 

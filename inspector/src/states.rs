@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::Deserialize;
 use shared::{Integer, Kind, Timestamp, text::plain};
-use store::{Cursor, State};
+use store::{Cursor, State, first};
 
 use super::{
     App, PAGE,
@@ -70,17 +70,22 @@ pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Res
             Problem::Unclear(format!("{:?} is not a whole number of at most 38 digits.", plain(text)))
         })?),
     };
-    let after = Some(which.after.as_str()).filter(|after| !after.is_empty()).map(Cursor::from_text);
+    let after: Option<Cursor> = match which.after.as_str() {
+        "" => None,
+        after => Some(after.parse().map_err(|_| Problem::wrong_place())?),
+    };
     let kind = Kind::of(which.kind.trim());
-    let page = shown.source.reader.states(&kind, status.as_ref(), after.as_ref(), PAGE).await?;
+    let states = shown.source.reader.states(&kind, status.as_ref(), after.as_ref(), PAGE + 1);
+    let (states, more) = first(states, PAGE.into()).await?;
+    let next = states.last().filter(|_| more).map(Cursor::after);
     let here = |after: &str| link("states", &[("kind", kind.as_str()), ("status", &which.status), ("after", after)]);
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::States),
         kinds: tabs(kind.as_str()),
         kind: plain(kind.as_str()),
-        rows: page.items.iter().map(|state| Row::of(state, now)).collect(),
+        rows: states.iter().map(|state| Row::of(state, now)).collect(),
         first: here(""),
-        next: page.next.map(|next| here(next.as_str())),
+        next: next.map(|next| here(&next.to_string())),
         is_first: after.is_none(),
         status: plain(which.status.trim()),
     }))

@@ -2,7 +2,7 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use shared::{
-    Entity, Event, EventId, Fingerprint, FingerprintKey, Integer, Received, Timestamp, Undecodable, Value, gunzip,
+    Entity, Event, EventId, Fingerprint, FingerprintKey, Integer, Kind, Received, Timestamp, Undecodable, Value, gunzip,
 };
 use thiserror::Error;
 
@@ -105,6 +105,14 @@ impl Delivery {
         let Received { id, received_at, source_ip, request_id, .. } = received;
         let request_id = request_id.clone();
         Self { id: *id, received_at: *received_at, source_ip: *source_ip, request_id, fingerprint, content }
+    }
+
+    /// The kind of its event; [`Kind::Unnamed`] when it is quarantined.
+    pub fn kind(&self) -> &Kind {
+        match &self.content {
+            Content::Event(event) => &event.kind,
+            Content::Quarantined { .. } => &Kind::Unnamed,
+        }
     }
 
     /// The partition that it is recorded in, in both tables.
@@ -232,7 +240,11 @@ pub struct StoredDelivery {
 }
 
 impl StoredDelivery {
-    pub(crate) fn read(item: &Item) -> Result<Self, crate::StoreError> {
+    /// Reads an item of the events table, or an image of one in the table's stream.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when the item is not a delivery as this program writes it.
+    pub fn from_item(item: &HashMap<String, AttributeValue>) -> Result<Self, crate::StoreError> {
         let reader = Attributes(item);
         let corrupt = || reader.corrupt(keys::SK);
         let kind = reader.text("kind")?;

@@ -24,9 +24,6 @@ pub enum StoreError {
     /// Somebody else has written in between; nothing was written. Reading again and going on from there is the way.
     #[error("somebody else has written at the same time")]
     Conflict,
-    /// The text does not come from an earlier page.
-    #[error("not a cursor of an earlier page")]
-    InvalidCursor,
 }
 
 impl StoreError {

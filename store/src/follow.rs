@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use futures_util::TryStreamExt;
 use shared::{EventId, Timestamp};
 
-use crate::{DeliveryQuery, Listing, Order, StoreError, StoredDelivery, query::PAGE};
+use crate::{DeliveryQuery, Listing, Order, PAGE, StoreError, StoredDelivery};
 
 /// Hands over each delivery that comes, once.
 pub struct Follow {
@@ -37,18 +38,12 @@ impl Follow {
         // What is dated ahead hides nothing that comes now.
         let from = self.newest.min(now).minus(Self::OVERLAP).max(self.start);
         let times = from..now.plus(DeliveryQuery::CLOCK_AHEAD);
-        let mut listing = Listing { times, order: Order::OldestFirst, after: None, limit: PAGE };
-        loop {
-            let page = query.page(&listing).await?;
-            for delivery in page.items {
-                self.newest = self.newest.max(delivery.received_at);
-                if self.seen.insert(delivery.id) && !take(delivery)? {
-                    return Ok(false);
-                }
-            }
-            listing.after = page.next;
-            if listing.after.is_none() {
-                break;
+        let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: PAGE };
+        let mut candidates = query.candidates(&listing);
+        while let Some(delivery) = candidates.try_next().await? {
+            self.newest = self.newest.max(delivery.received_at);
+            if self.seen.insert(delivery.id) && !take(delivery)? {
+                return Ok(false);
             }
         }
         self.seen.retain(|id| id.received_at() >= from);

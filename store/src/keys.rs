@@ -33,6 +33,9 @@ pub(crate) const NO_EXTRA_INFO: &str = "-";
 /// Over how many partitions an index spreads what would else be one: a partition takes 1,000 writes a second.
 pub(crate) const SHARDS: u8 = 8;
 
+/// The longest partition key that DynamoDB takes, in bytes.
+pub(crate) const LONGEST: usize = 2_048;
+
 /// In front of the id in the sort key of a delivery.
 pub(crate) const EVENT: &str = "event#";
 /// In front of the day in the partition key of what could not be decoded.
@@ -111,13 +114,18 @@ pub(crate) fn time_shard_of(month: &str, shard: u8) -> String {
 
 /// The partition of [`BY_STATUS`] that a state is in: its kind and one of [`SHARDS`].
 pub(crate) fn state_shard(kind: &Kind, entity: &Entity) -> String {
+    state_shard_of(kind, state_shard_number(entity))
+}
+
+/// Which of the [`SHARDS`] has the state of an entity.
+pub(crate) fn state_shard_number(entity: &Entity) -> u8 {
     // FNV-1a: spreads evenly and is the same in every version of this program, as a stored key must be.
     let hash =
         entity.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    state_shard_of(kind.as_str(), (hash % u32::from(SHARDS)).to_le_bytes()[0])
+    (hash % u32::from(SHARDS)).to_le_bytes()[0]
 }
 
 /// A partition of [`BY_STATUS`], for reading.
-pub(crate) fn state_shard_of(kind: &str, shard: u8) -> String {
+pub(crate) fn state_shard_of(kind: &Kind, shard: u8) -> String {
     format!("{kind}#{shard}")
 }

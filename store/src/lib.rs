@@ -20,8 +20,8 @@ pub use delivery::{Content, Delivery, QuarantineCause, StoredDelivery};
 pub use error::StoreError;
 pub use follow::Follow;
 pub use quarantine::{Quarantine, Retried};
-pub use query::{DeliveryFilter, DeliveryQuery, NewestDeliveries, Walk};
-pub use read::{Cursor, Listing, Order, Page, Reader};
+pub use query::{DeliveryFilter, DeliveryQuery, NewestDeliveries};
+pub use read::{Cursor, InvalidCursor, Listing, Order, PAGE, Reader, first, page_size};
 pub use record::{Recorded, Recorder};
 pub use registration::{
     Before, Change, ChangeKind, Registration, RegistrationLedger, Rival, UnknownChange, UrlBeforeOurs,

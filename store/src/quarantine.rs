@@ -1,20 +1,24 @@
-//! The quarantine: what could not be decoded when it came, and what becomes of it when it can be.
+//! The quarantine: deliveries that were set aside when they came, and their release.
 
-use std::{ops::Range, time::Duration};
+use std::{net::IpAddr, ops::Range, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
     error::BuildError,
     types::{Delete, TransactWriteItem},
 };
-use shared::{Entity, Event, EventId, Fingerprint, Timestamp, Undecodable};
+use futures_util::{Stream, StreamExt, stream};
+use shared::{Entity, Event, EventId, Timestamp, Undecodable, gunzip};
 
 use crate::{
-    Content, Cursor, Delivery, Listing, Order, Page, Recorded, Recorder, SealedReader, Settings, StoreError,
-    StoredDelivery, delivery::quarantined_key, keys, read::events_of_partition,
+    Content, Delivery, Listing, Order, QuarantineCause, Recorded, Recorder, SealedReader, Settings, StoreError,
+    StoredDelivery,
+    delivery::quarantined_key,
+    keys,
+    read::{deliveries, events_of_partition},
 };
 
-/// Reads quarantined deliveries, and records those that decode by now.
+/// Reads quarantined deliveries, and records as events those that can be.
 #[derive(Clone, Debug)]
 pub struct Quarantine {
     client: Client,
@@ -23,7 +27,7 @@ pub struct Quarantine {
     recorder: Recorder,
 }
 
-/// What became of a quarantined delivery that was decoded again.
+/// The result of retrying a quarantined delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Retried {
     /// It is recorded, and no longer in quarantine.
@@ -33,11 +37,13 @@ pub enum Retried {
         /// How it is recorded.
         recorded: Recorded,
     },
-    /// It still is no event, and stays where it is.
+    /// It came from this address, which is not accepted, and stays in quarantine. `None` when the gateway gave no address.
+    UnlistedSource(Option<IpAddr>),
+    /// It still is no event, and stays in quarantine.
     Undecodable(Undecodable),
-    /// Its bytes are gone, as they expire by themselves.
+    /// Its bytes have expired.
     BytesGone,
-    /// There is none with this id.
+    /// No quarantined delivery has this id.
     NotQuarantined,
 }
 
@@ -62,30 +68,19 @@ impl Quarantine {
         name.starts_with(keys::QUARANTINE)
     }
 
-    /// What was quarantined within a time.
+    /// Lists what was quarantined within a time, day after day.
     ///
-    /// Reads the days of the time, in order, each from its partition; a page ends with the day on which something was found.
-    ///
-    /// # Errors
-    /// When DynamoDB does not answer, an item cannot be read, or the cursor is of another listing.
-    pub async fn list(&self, listing: &Listing) -> Result<Page<StoredDelivery>, StoreError> {
-        let mut days = days(&listing.remaining()?);
+    /// The stream ends with an error when DynamoDB does not answer, or an item cannot be read.
+    pub fn list(&self, listing: &Listing) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send + use<> {
+        let mut days = days(&listing.remaining());
         if listing.order == Order::NewestFirst {
             days.reverse();
         }
-        let mut days = days.into_iter().peekable();
-        while let Some(day) = days.next() {
-            let query = self.client.query().table_name(&self.events_table).consistent_read(true);
-            let page = events_of_partition(query, keys::PK, &keys::quarantine_of(&day), listing).await?;
-            let items = page.items.iter().map(StoredDelivery::read).collect::<Result<Vec<_>, _>>()?;
-            if !items.is_empty() || page.next.is_some() {
-                // The days that are left have the rest; this one is then found empty.
-                let last =
-                    items.last().filter(|_| days.peek().is_some()).map(|last| Cursor::from_text(last.id.to_string()));
-                return Ok(Page { items, next: page.next.or(last) });
-            }
-        }
-        Ok(Page { items: Vec::new(), next: None })
+        let query = self.client.query().table_name(&self.events_table).consistent_read(true);
+        let listing = listing.clone();
+        let of_day =
+            move |day: String| events_of_partition(query.clone(), keys::PK, &keys::quarantine_of(&day), &listing);
+        deliveries(stream::iter(days).flat_map(of_day))
     }
 
     /// The quarantined delivery with an id; `None` when there is none.
@@ -95,48 +90,51 @@ impl Quarantine {
     pub async fn find(&self, id: &EventId) -> Result<Option<StoredDelivery>, StoreError> {
         let get = self.client.get_item().table_name(&self.events_table).set_key(Some(quarantined_key(id)));
         let answer = get.consistent_read(true).send().await.map_err(|error| StoreError::dynamodb(&error))?;
-        answer.item.as_ref().map(StoredDelivery::read).transpose()
+        answer.item.as_ref().map(StoredDelivery::from_item).transpose()
     }
 
-    /// Decodes a quarantined delivery again. When it is an event by now, one transaction records that under its old id, with
-    /// its old time, and deletes the quarantined delivery with its bytes. Repeating it changes nothing.
+    /// Decodes a quarantined delivery again. If it is an event, one transaction records it with its old id and time, and
+    /// deletes the quarantined delivery with its bytes. Repeating it changes nothing.
+    ///
+    /// A delivery that is held for its source is decoded only if `accepts` returns true for its address.
     ///
     /// # Errors
-    /// When DynamoDB refuses, cannot be reached or does not answer, when an item cannot be read, and with
+    /// When DynamoDB refuses, cannot be reached or does not answer, or an item cannot be read.
     /// [`StoreError::Conflict`] when the delivery expires at this moment, or another write has it.
-    pub async fn retry(&self, id: &EventId) -> Result<Retried, StoreError> {
+    pub async fn retry(&self, id: &EventId, accepts: impl Fn(Option<IpAddr>) -> bool) -> Result<Retried, StoreError> {
         let Some(stored) = self.find(id).await? else { return Ok(Retried::NotQuarantined) };
+        let source_ip = stored.source_ip.parse().ok();
+        let is_held = stored.cause == Some(QuarantineCause::UnlistedSource.to_string());
+        if is_held && !accepts(source_ip) {
+            return Ok(Retried::UnlistedSource(source_ip));
+        }
         let Some(bytes) = self.sealed.quarantined(id).await? else {
             // Another retry may have been quicker.
             let still_there = self.find(id).await?.is_some();
             return Ok(if still_there { Retried::BytesGone } else { Retried::NotQuarantined });
         };
-        let event = match Event::decode(&bytes) {
+        let event = match gunzip(&bytes).and_then(|body| Event::decode(&body)) {
             Ok(event) => event,
             Err(cause) => return Ok(Retried::Undecodable(cause)),
         };
         let entity = event.entity.clone();
-        let recorded = self.recorder.release(&as_received(stored, event)?).await?;
+        let corrupt = || StoreError::Corrupt {
+            pk: stored.entity.to_string(),
+            sk: keys::event(&stored.id),
+            attribute: "fingerprint".to_owned(),
+        };
+        // As the receiver would have recorded it.
+        let delivery = Delivery {
+            id: stored.id,
+            received_at: stored.received_at,
+            source_ip,
+            fingerprint: stored.fingerprint.parse().map_err(|_| corrupt())?,
+            request_id: stored.request_id,
+            content: Content::Event(event),
+        };
+        let recorded = self.recorder.release(&delivery).await?;
         Ok(Retried::Recorded { entity, recorded })
     }
-}
-
-/// The delivery as the receiver would have recorded it.
-fn as_received(stored: StoredDelivery, event: Event) -> Result<Delivery, StoreError> {
-    let corrupt = |attribute: &str| StoreError::Corrupt {
-        pk: stored.entity.to_string(),
-        sk: keys::event(&stored.id),
-        attribute: attribute.to_owned(),
-    };
-    let fingerprint: Fingerprint = stored.fingerprint.parse().map_err(|_| corrupt("fingerprint"))?;
-    Ok(Delivery {
-        id: stored.id,
-        received_at: stored.received_at,
-        source_ip: stored.source_ip.parse().ok(),
-        request_id: stored.request_id,
-        fingerprint,
-        content: Content::Event(event),
-    })
 }
 
 /// The deletes of a quarantined delivery and of its bytes, the first of them on the condition that it is there.

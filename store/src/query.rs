@@ -2,12 +2,10 @@
 
 use std::{ops::Range, time::Duration};
 
+use futures_util::{Stream, StreamExt, TryStreamExt, future::ready, stream::BoxStream};
 use shared::{Entity, EventId, Timestamp};
 
-use crate::{Cursor, Listing, Order, Page, Quarantine, Reader, StoreError, StoredDelivery};
-
-/// How many deliveries are read at once.
-pub(crate) const PAGE: u16 = 200;
+use crate::{Listing, Order, PAGE, Quarantine, Reader, StoreError, StoredDelivery, first, page_size};
 
 /// Selects deliveries: those that have everything that is given here. The default selects all.
 #[derive(Clone, Debug, Default)]
@@ -40,29 +38,6 @@ pub struct NewestDeliveries {
     pub newest: Option<Timestamp>,
 }
 
-/// The deliveries of a query, oldest first, page by page.
-pub struct Walk<'a> {
-    query: &'a DeliveryQuery,
-    /// What is to be read next; `None` after the last page.
-    listing: Option<Listing>,
-}
-
-impl Walk<'_> {
-    /// The next page, which may be empty; `None` after the last one.
-    ///
-    /// # Errors
-    /// As for [`Reader::history`].
-    pub async fn next_page(&mut self) -> Result<Option<Vec<StoredDelivery>>, StoreError> {
-        let Some(mut listing) = self.listing.take() else { return Ok(None) };
-        let page = self.query.page(&listing).await?;
-        if page.next.is_some() {
-            listing.after = page.next;
-            self.listing = Some(listing);
-        }
-        Ok(Some(page.items.into_iter().filter(|delivery| self.query.matches(delivery)).collect()))
-    }
-}
-
 impl DeliveryQuery {
     /// How far the clock that dates deliveries may be ahead of ours.
     pub const CLOCK_AHEAD: Duration = Duration::from_secs(60);
@@ -72,22 +47,22 @@ impl DeliveryQuery {
         Self { reader, filter, times }
     }
 
-    /// All of them, or those received after one of them.
-    pub fn walk(&self, after: Option<&EventId>) -> Walk<'_> {
-        let after = after.map(|id| Cursor::from_text(id.to_string()));
-        let listing = Listing { times: self.times.clone(), order: Order::OldestFirst, after, limit: PAGE };
-        Walk { query: self, listing: Some(listing) }
+    /// Lists the selected deliveries, oldest first: all of them, or those received after one of them.
+    ///
+    /// The stream ends with an error as that of [`Reader::history`] does.
+    pub fn walk(&self, after: Option<EventId>) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send {
+        let listing = Listing { times: self.times.clone(), order: Order::OldestFirst, after, page_size: PAGE };
+        self.candidates(&listing).try_filter(|delivery| ready(self.matches(delivery)))
     }
 
-    /// A page of the deliveries that an index has for the query: [`DeliveryQuery::matches`] tells which of them are selected.
+    /// Lists the deliveries that an index has for the query: [`DeliveryQuery::matches`] tells which of them are selected.
     ///
-    /// # Errors
-    /// As for [`Reader::history`].
-    pub async fn page(&self, listing: &Listing) -> Result<Page<StoredDelivery>, StoreError> {
+    /// The stream ends with an error as that of [`Reader::history`] does.
+    pub fn candidates(&self, listing: &Listing) -> BoxStream<'static, Result<StoredDelivery, StoreError>> {
         match (&self.filter.entity, &self.filter.reference) {
-            (Some(entity), _) => self.reader.history(&Entity::named(entity), listing).await,
-            (None, Some(reference)) => self.reader.by_reference(reference, listing).await,
-            (None, None) => self.reader.by_time(listing).await,
+            (Some(entity), _) => self.reader.history(&Entity::named(entity), listing).boxed(),
+            (None, Some(reference)) => self.reader.by_reference(reference, listing).boxed(),
+            (None, None) => self.reader.by_time(listing).boxed(),
         }
     }
 
@@ -100,27 +75,21 @@ impl DeliveryQuery {
             && (!duplicates || delivery.duplicate_of.is_some())
     }
 
-    /// The newest of them.
+    /// Reads the newest of the selected deliveries, `limit` at most.
     ///
     /// # Errors
-    /// As for [`Reader::history`].
+    /// When DynamoDB does not answer, or an item cannot be read.
     pub async fn newest(&self, limit: usize) -> Result<NewestDeliveries, StoreError> {
-        let picked = self.filter.kind.is_some() || self.filter.duplicates;
-        // One more, to know whether there are more.
-        let page = if picked { PAGE } else { u16::try_from(limit.saturating_add(1)).unwrap_or(PAGE).min(PAGE) };
-        let mut listing = Listing { times: self.times.clone(), order: Order::NewestFirst, after: None, limit: page };
-        let mut found = NewestDeliveries { deliveries: Vec::new(), more: false, newest: None };
-        loop {
-            let page = self.page(&listing).await?;
-            found.newest = found.newest.or(page.items.first().map(|delivery| delivery.received_at));
-            found.deliveries.extend(page.items.into_iter().filter(|delivery| self.matches(delivery)));
-            found.more = found.deliveries.len() > limit;
-            listing.after = page.next;
-            if found.more || listing.after.is_none() {
-                found.deliveries.truncate(limit);
-                return Ok(found);
-            }
-        }
+        let is_picked = self.filter.kind.is_some() || self.filter.duplicates;
+        let page_size = if is_picked { PAGE } else { page_size(limit) };
+        let listing = Listing { times: self.times.clone(), order: Order::NewestFirst, after: None, page_size };
+        let mut newest = None;
+        let candidates = self.candidates(&listing).inspect_ok(|delivery| {
+            newest.get_or_insert(delivery.received_at);
+        });
+        let selected = candidates.try_filter(|delivery| ready(self.matches(delivery)));
+        let (deliveries, more) = first(selected, limit).await?;
+        Ok(NewestDeliveries { deliveries, more, newest })
     }
 
     /// The entity that is asked for, when no event has ever named it: then its name is wrong.

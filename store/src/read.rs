@@ -1,8 +1,11 @@
-//! The reads: each a query of one partition, or of the few partitions over which an index is spread; never a scan.
+//! The reads. Each queries one partition, or the few partitions over which an index is spread; none is a scan.
+//!
+//! Lists are streams: a page is read when the stream is polled and the page before is used up.
 
-use std::ops::Range;
+use std::{fmt, ops::Range, str::FromStr};
 
-use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
+use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream};
 use shared::{Entity, EventId, Integer, Kind, Timestamp};
 
 use crate::{
@@ -12,6 +15,25 @@ use crate::{
     state::State,
 };
 
+/// How many items are read at once to go through a whole list.
+pub const PAGE: u16 = 200;
+
+/// How many items to read at once to list `limit` of them and to tell whether there are more. Maximum: [`PAGE`].
+pub fn page_size(limit: usize) -> u16 {
+    u16::try_from(limit.saturating_add(1)).unwrap_or(PAGE).min(PAGE)
+}
+
+/// Takes the first `limit` items of a list, and tells whether there are more.
+///
+/// # Errors
+/// The first error of the list.
+pub async fn first<T, E>(list: impl Stream<Item = Result<T, E>>, limit: usize) -> Result<(Vec<T>, bool), E> {
+    let mut items: Vec<T> = list.take(limit.saturating_add(1)).try_collect().await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    Ok((items, more))
+}
+
 /// Reads deliveries and states.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -19,81 +41,120 @@ pub struct Reader {
     events_table: String,
 }
 
-/// Some of the answers to a question, and where to go on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page<T> {
-    /// Up to as many as were asked for. There can be fewer, even none, and more to come.
-    pub items: Vec<T>,
-    /// Asks for the next page; `None` when this was the last one.
-    pub next: Option<Cursor>,
-}
-
-/// Where a page ended. Only good for the question that the page answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor(String);
-
-impl Cursor {
-    /// The cursor as text, to hand it to somebody who will come back with it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// From the text of a cursor. A text that is none is found out when it is used.
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-/// In which order deliveries are listed, by the time at which they were received.
+/// The order of a listing, by the time of receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As they came.
+    /// The first received comes first.
     OldestFirst,
-    /// The last one first.
+    /// The last received comes first.
     NewestFirst,
 }
 
-/// What to list: from when, until when (not included), in which order, where to go on, and how many at once.
+/// Selects deliveries by the time of receipt, and says how to read them.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    /// Deliveries received within this time.
+    /// When they were received; the end is not included.
     pub times: Range<Timestamp>,
-    /// In which order.
+    /// The order in which they come.
     pub order: Order,
-    /// Where the page before ended; `None` for the first.
-    pub after: Option<Cursor>,
-    /// At most this many, at least one.
-    pub limit: u16,
+    /// The delivery after which the listing goes on, in its order. `None` starts at the first.
+    pub after: Option<EventId>,
+    /// How many are read at once, at least one. Whoever needs a few asks for as many; the stream reads on when they are taken.
+    pub page_size: u16,
 }
 
 impl Listing {
-    /// Where the page before ended, as the id of its last delivery.
-    fn last_listed(&self) -> Result<Option<EventId>, StoreError> {
-        let id = self.after.as_ref().map(|Cursor(after)| after.parse());
-        id.transpose().map_err(|_| StoreError::InvalidCursor)
-    }
-
-    /// What of the times the pages before have left.
-    pub(crate) fn remaining(&self) -> Result<Range<Timestamp>, StoreError> {
+    /// The times that are still to be listed.
+    pub(crate) fn remaining(&self) -> Range<Timestamp> {
         let Range { start, end } = self.times;
-        let Some(id) = self.last_listed()? else { return Ok(start..end) };
-        Ok(match self.order {
-            Order::OldestFirst => start.max(id.received_at())..end,
-            Order::NewestFirst => start..end.min(id.received_at()),
-        })
+        match (self.after, self.order) {
+            (None, _) => start..end,
+            (Some(id), Order::OldestFirst) => start.max(id.received_at())..end,
+            (Some(id), Order::NewestFirst) => start..end.min(id.received_at()),
+        }
     }
 
-    /// The first and the last sort key that are still to be listed: those of the times, without those of the pages before.
-    /// `None` when there are none left.
-    fn sort_keys(&self) -> Result<Option<(String, String)>, StoreError> {
-        let (mut first, mut last) = keys::events_within(&self.times);
-        if let Some(id) = self.last_listed()? {
-            match self.order {
-                Order::OldestFirst => first = keys::event_after(&id),
-                Order::NewestFirst => last = keys::event_before(&id),
-            }
+    /// The sort keys that are still to be listed; `None` when there are none.
+    fn sort_keys(&self) -> Option<SortKeys> {
+        let (first, last) = keys::events_within(&self.times);
+        let all = SortKeys { first, last };
+        match self.after {
+            None => all.unless_empty(),
+            Some(id) => all.after(&id, self.order),
         }
-        Ok((first <= last).then_some((first, last)))
+    }
+}
+
+/// A range of sort keys, both ends included.
+#[derive(Clone)]
+struct SortKeys {
+    first: String,
+    last: String,
+}
+
+impl SortKeys {
+    /// What is left of them after a delivery; `None` when that is nothing.
+    fn after(self, id: &EventId, order: Order) -> Option<Self> {
+        let rest = match order {
+            Order::OldestFirst => Self { first: keys::event_after(id), ..self },
+            Order::NewestFirst => Self { last: keys::event_before(id), ..self },
+        };
+        rest.unless_empty()
+    }
+
+    fn unless_empty(self) -> Option<Self> {
+        (self.first <= self.last).then_some(self)
+    }
+}
+
+/// A place in a listing of states, as text to hand to somebody who will go on from there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The update code of the state there, as the index has it.
+    extra_info: String,
+    entity: Entity,
+}
+
+/// The text is not a [`Cursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in a list of states")]
+pub struct InvalidCursor;
+
+impl Cursor {
+    /// The place right after a state.
+    pub fn after(state: &State) -> Self {
+        let extra_info = state.extra_info().map_or(keys::NO_EXTRA_INFO, Integer::as_str);
+        Self { extra_info: extra_info.to_owned(), entity: state.entity.clone() }
+    }
+
+    /// The key of the state there, in the index of the states of a kind.
+    fn key(&self, kind: &Kind) -> Item {
+        Item::from([
+            (keys::STATE_SHARD.to_owned(), text(keys::state_shard(kind, &self.entity))),
+            (keys::EXTRA_INFO.to_owned(), text(&self.extra_info)),
+            (keys::PK.to_owned(), text(&self.entity)),
+            (keys::SK.to_owned(), text(keys::STATE)),
+        ])
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.extra_info, self.entity)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (extra_info, entity) = text.split_once(' ').ok_or(InvalidCursor)?;
+        let is_number = extra_info == keys::NO_EXTRA_INFO || Integer::parse(extra_info).is_some();
+        let is_entity = !entity.is_empty() && entity.len() <= keys::LONGEST;
+        if !is_number || !is_entity {
+            return Err(InvalidCursor);
+        }
+        Ok(Self { extra_info: extra_info.to_owned(), entity: Entity::named(entity) })
     }
 }
 
@@ -103,7 +164,7 @@ impl Reader {
         Self { client, events_table: events_table.into() }
     }
 
-    /// The state of an entity, with everything that was acknowledged before this call; `None` when it never had an event.
+    /// Returns the state of an entity, including everything acknowledged before this call; `None` when no event has named it.
     ///
     /// # Errors
     /// When DynamoDB does not answer, or the item cannot be read.
@@ -122,8 +183,8 @@ impl Reader {
         answer.item.as_ref().map(State::read).transpose()
     }
 
-    /// The delivery with an id; `None` when there is none, or not yet: it is found through an index, which has a delivery
-    /// some time after it was acknowledged, as a rule within a second.
+    /// Returns the delivery with an id; `None` when there is none, or not yet. It is found through an index, which usually
+    /// has a delivery within a second after it was acknowledged.
     ///
     /// # Errors
     /// When DynamoDB does not answer, or the item cannot be read.
@@ -135,185 +196,115 @@ impl Reader {
             .key_condition_expression("time_shard = :shard AND sk = :sk")
             .expression_attribute_values(":shard", text(keys::time_shard(id.received_at(), id)))
             .expression_attribute_values(":sk", text(keys::event(id)));
-        let (items, _) = run(query).await?;
-        items.first().map(StoredDelivery::read).transpose()
+        let answer = query.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+        answer.items().first().map(StoredDelivery::from_item).transpose()
     }
 
-    /// The deliveries of an entity, duplicates included; of `quarantine#<date>`, what could not be decoded on that day.
+    /// Lists the deliveries of an entity, duplicates included; of `quarantine#<date>`, the quarantined ones of that day.
     ///
-    /// # Errors
-    /// When DynamoDB does not answer, an item cannot be read, or the cursor is of another listing.
-    pub async fn history(&self, entity: &Entity, listing: &Listing) -> Result<Page<StoredDelivery>, StoreError> {
-        if keys::is_reserved(entity.as_str()) {
-            return Ok(Page { items: Vec::new(), next: None });
-        }
-        self.deliveries(self.query().consistent_read(true), keys::PK, entity.as_str(), listing).await
+    /// The stream ends with an error when DynamoDB does not answer, or an item cannot be read.
+    pub fn history(
+        &self,
+        entity: &Entity,
+        listing: &Listing,
+    ) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send + use<> {
+        let query = (!keys::is_reserved(entity.as_str())).then(|| self.query().consistent_read(true));
+        let (entity, listing) = (entity.clone(), listing.clone());
+        let of_entity = move |query| events_of_partition(query, keys::PK, entity.as_str(), &listing);
+        deliveries(stream::iter(query).flat_map(of_entity))
     }
 
-    /// The deliveries that carried one of the partner's references, of whatever kind.
+    /// Lists the deliveries that carried one of the partner's references, of every kind.
     ///
-    /// # Errors
-    /// As for [`Reader::history`].
-    pub async fn by_reference(&self, reference: &str, listing: &Listing) -> Result<Page<StoredDelivery>, StoreError> {
-        self.deliveries(self.query().index_name(keys::BY_REFERENCE), keys::REFERENCE, reference, listing).await
-    }
-
-    /// The states that carry one of the partner's references: its clients of that name.
-    ///
-    /// # Errors
-    /// As for [`Reader::history`].
-    pub async fn states_by_reference(
+    /// The stream ends with an error as that of [`Reader::history`] does.
+    pub fn by_reference(
         &self,
         reference: &str,
-        after: Option<&Cursor>,
-        limit: u16,
-    ) -> Result<Page<State>, StoreError> {
+        listing: &Listing,
+    ) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send + use<> {
+        let query = self.query().index_name(keys::BY_REFERENCE);
+        deliveries(events_of_partition(query, keys::REFERENCE, reference, listing))
+    }
+
+    /// Lists the states that carry one of the partner's references: the clients of that name.
+    ///
+    /// The stream ends with an error as that of [`Reader::history`] does.
+    pub fn states_by_reference(
+        &self,
+        reference: &str,
+        page_size: u16,
+    ) -> impl Stream<Item = Result<State, StoreError>> + Send + use<> {
         let query = self
             .query()
             .index_name(keys::BY_REFERENCE)
             .key_condition_expression("#reference = :reference AND sk = :state")
             .expression_attribute_names("#reference", keys::REFERENCE)
             .expression_attribute_values(":reference", text(reference))
-            .expression_attribute_values(":state", text(keys::STATE))
-            .limit(limit.max(1).into());
-        let start = after.map(|Cursor(entity)| {
-            Item::from([
-                (keys::REFERENCE.to_owned(), text(reference)),
-                (keys::PK.to_owned(), text(entity)),
-                (keys::SK.to_owned(), text(keys::STATE)),
-            ])
-        });
-        let (items, last) = run(query.set_exclusive_start_key(start)).await?;
-        let states = items.iter().map(State::read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page { items: states, next: last.and_then(|key| key_text(&key, keys::PK)).map(Cursor) })
+            .expression_attribute_values(":state", text(keys::STATE));
+        items(query, page_size).map(|item| State::read(&item?))
     }
 
-    /// The states of a kind, or those among them whose last update (`whatsapp_extra_info` and the like) is a certain one.
+    /// Lists the states of a kind, or those of them whose last update code (`whatsapp_extra_info` and the like) is the given
+    /// one, after a place in the same list or from its start.
     ///
-    /// # Errors
-    /// As for [`Reader::history`].
-    pub async fn states(
+    /// The stream ends with an error as that of [`Reader::history`] does.
+    pub fn states(
         &self,
         kind: &Kind,
         extra_info: Option<&Integer>,
         after: Option<&Cursor>,
-        limit: u16,
-    ) -> Result<Page<State>, StoreError> {
-        let (mut shard, mut start) = match after {
-            None => (0, None),
-            Some(cursor) => read_state_cursor(kind, cursor)?,
+        page_size: u16,
+    ) -> impl Stream<Item = Result<State, StoreError>> + Send + use<> {
+        let query = self.query().index_name(keys::BY_STATUS);
+        let query = match extra_info {
+            None => query.key_condition_expression("state_shard = :shard"),
+            Some(extra_info) => query
+                .key_condition_expression("state_shard = :shard AND extra_info = :extra_info")
+                .expression_attribute_values(":extra_info", text(extra_info)),
         };
-        let mut states = Vec::new();
-        while shard < keys::SHARDS {
-            let missing = usize::from(limit.max(1)).saturating_sub(states.len());
-            let query = self
-                .query()
-                .index_name(keys::BY_STATUS)
-                .expression_attribute_values(":shard", text(keys::state_shard_of(kind.as_str(), shard)))
-                .limit(i32::try_from(missing).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(start.take());
-            let query = match extra_info {
-                None => query.key_condition_expression("state_shard = :shard"),
-                Some(extra_info) => query
-                    .key_condition_expression("state_shard = :shard AND extra_info = :extra_info")
-                    .expression_attribute_values(":extra_info", text(extra_info)),
-            };
-            let (items, last) = run(query).await?;
-            for item in &items {
-                states.push(State::read(item)?);
+        let shard =
+            |shard| query.clone().expression_attribute_values(":shard", text(keys::state_shard_of(kind, shard)));
+        let queries: Vec<_> = match after {
+            None => (0..keys::SHARDS).map(shard).collect(),
+            Some(cursor) => {
+                let first = keys::state_shard_number(&cursor.entity);
+                let rest = (first + 1..keys::SHARDS).map(shard);
+                let first = shard(first).set_exclusive_start_key(Some(cursor.key(kind)));
+                std::iter::once(first).chain(rest).collect()
             }
-            match last {
-                Some(key) if states.len() >= usize::from(limit) => {
-                    return Ok(Page { items: states, next: write_state_cursor(shard, &key) });
+        };
+        stream::iter(queries).flat_map(move |query| items(query, page_size)).map(|item| State::read(&item?))
+    }
+
+    /// Lists everything that was received within a time, of all entities.
+    ///
+    /// Reads month after month, the partitions of a month at once.
+    ///
+    /// The stream ends with an error as that of [`Reader::history`] does.
+    pub fn by_time(&self, listing: &Listing) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send + use<> {
+        let months = match listing.sort_keys() {
+            None => Vec::new(),
+            Some(sort_keys) => {
+                let mut months = months(&listing.remaining());
+                if listing.order == Order::NewestFirst {
+                    months.reverse();
                 }
-                Some(key) => start = Some(key),
-                None => shard += 1,
+                months.into_iter().map(|month| (month, sort_keys.clone())).collect()
             }
-            if states.len() >= usize::from(limit) && shard < keys::SHARDS {
-                return Ok(Page { items: states, next: Some(Cursor(format!("{shard}"))) });
-            }
-        }
-        Ok(Page { items: states, next: None })
-    }
-
-    /// Everything that was received within a time, of all entities.
-    ///
-    /// Reads the months of the time that the pages before have left, in order, each from its partitions of the index at once.
-    ///
-    /// # Errors
-    /// As for [`Reader::history`].
-    pub async fn by_time(&self, listing: &Listing) -> Result<Page<StoredDelivery>, StoreError> {
-        let Some((first, last)) = listing.sort_keys()? else { return Ok(Page { items: Vec::new(), next: None }) };
-        let mut months = months(&listing.remaining()?);
-        if listing.order == Order::NewestFirst {
-            months.reverse();
-        }
-        let mut months = months.into_iter();
-        while let Some(month) = months.next() {
-            let page = self.month(&month, (&first, &last), listing).await?;
-            if !page.items.is_empty() || page.next.is_some() {
-                // The months that are left have the rest; the next call finds this one empty and goes on.
-                let last = page.items.last().filter(|_| months.len() > 0);
-                let last = last.map(|delivery| Cursor(delivery.id.to_string()));
-                return Ok(Page { items: page.items, next: page.next.or(last) });
-            }
-        }
-        Ok(Page { items: Vec::new(), next: None })
-    }
-
-    /// One month of the index: its partitions merged up to where the first of them was cut off.
-    async fn month(
-        &self,
-        month: &str,
-        sort_keys: (&str, &str),
-        listing: &Listing,
-    ) -> Result<Page<StoredDelivery>, StoreError> {
-        // Deliveries are spread evenly: a little more than its share of each partition fills a page.
-        let share = i32::from(listing.limit.max(1)) / i32::from(keys::SHARDS) + 8;
-        let mut queries = tokio::task::JoinSet::new();
-        for shard in 0..keys::SHARDS {
-            let query = self.query().index_name(keys::BY_TIME).limit(share);
-            let query = in_order(query, keys::TIME_SHARD, &keys::time_shard_of(month, shard), sort_keys, listing.order);
-            queries.spawn(run(query));
-        }
-        let mut merged = Vec::new();
-        let mut cut_off: Option<EventId> = None;
-        let sooner = |a: &EventId, b: &EventId| match listing.order {
-            Order::OldestFirst => a < b,
-            Order::NewestFirst => a > b,
         };
-        while let Some(answer) = queries.join_next().await {
-            let (items, more) = answer.map_err(|error| StoreError::DynamoDb(error.to_string()))??;
-            let deliveries = items.iter().map(StoredDelivery::read).collect::<Result<Vec<_>, _>>()?;
-            let last = deliveries.last().filter(|_| more.is_some()).map(|delivery| delivery.id);
-            cut_off = match (cut_off, last) {
-                (Some(a), Some(b)) => Some(if sooner(&b, &a) { b } else { a }),
-                (a, b) => a.or(b),
-            };
-            merged.extend(deliveries);
-        }
-        merged.sort_by_key(|delivery| delivery.id);
-        if listing.order == Order::NewestFirst {
-            merged.reverse();
-        }
-        let whole = merged.len();
-        merged.retain(|delivery| cut_off.is_none_or(|at| !sooner(&at, &delivery.id)));
-        merged.truncate(usize::from(listing.limit.max(1)));
-        let more = cut_off.is_some() || merged.len() < whole;
-        let next = merged.last().filter(|_| more).map(|delivery| Cursor(delivery.id.to_string()));
-        Ok(Page { items: merged, next })
-    }
-
-    async fn deliveries(
-        &self,
-        query: QueryFluentBuilder,
-        partition: &str,
-        value: &str,
-        listing: &Listing,
-    ) -> Result<Page<StoredDelivery>, StoreError> {
-        let page = events_of_partition(query, partition, value, listing).await?;
-        let deliveries = page.items.iter().map(StoredDelivery::read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page { items: deliveries, next: page.next })
+        let (query, order, page_size) = (self.query().index_name(keys::BY_TIME), listing.order, listing.page_size);
+        stream::iter(months).flat_map(move |(month, sort_keys)| {
+            let query = query.clone();
+            let pages = stream::try_unfold(Some(sort_keys), move |sort_keys| {
+                let (query, month) = (query.clone(), month.clone());
+                async move {
+                    let Some(sort_keys) = sort_keys else { return Ok(None) };
+                    let (page, rest) = page_of_month(&query, &month, sort_keys, order, page_size).await?;
+                    Ok(Some((stream::iter(page.into_iter().map(Ok)), rest)))
+                }
+            });
+            pages.try_flatten()
+        })
     }
 
     fn query(&self) -> QueryFluentBuilder {
@@ -321,44 +312,88 @@ impl Reader {
     }
 }
 
-/// A page of the items with an event's sort key in one partition.
-pub(crate) async fn events_of_partition(
+/// A page of one month of the index, merged from its partitions up to where the first of them was cut off, and the sort keys
+/// that are left.
+async fn page_of_month(
+    query: &QueryFluentBuilder,
+    month: &str,
+    sort_keys: SortKeys,
+    order: Order,
+    page_size: u16,
+) -> Result<(Vec<StoredDelivery>, Option<SortKeys>), StoreError> {
+    // Deliveries are spread evenly: a little more than its share of each partition fills a page.
+    let share = i32::from(page_size.max(1)) / i32::from(keys::SHARDS) + 8;
+    let answers = (0..keys::SHARDS).map(|shard| {
+        let shard = keys::time_shard_of(month, shard);
+        in_order(query.clone(), keys::TIME_SHARD, &shard, &sort_keys, order).limit(share).send()
+    });
+    let answers = try_join_all(answers).await.map_err(|error| StoreError::dynamodb(&error))?;
+    let is_before = |a: &EventId, b: &EventId| match order {
+        Order::OldestFirst => a < b,
+        Order::NewestFirst => a > b,
+    };
+    let mut merged = Vec::new();
+    let mut cut_off: Option<EventId> = None;
+    for answer in answers {
+        let deliveries = answer.items().iter().map(StoredDelivery::from_item).collect::<Result<Vec<_>, _>>()?;
+        if let Some(last) = deliveries.last().filter(|_| answer.last_evaluated_key.is_some())
+            && cut_off.is_none_or(|at| is_before(&last.id, &at))
+        {
+            cut_off = Some(last.id);
+        }
+        merged.extend(deliveries);
+    }
+    merged.retain(|delivery| cut_off.is_none_or(|at| !is_before(&at, &delivery.id)));
+    merged.sort_by_key(|delivery| delivery.id);
+    if order == Order::NewestFirst {
+        merged.reverse();
+    }
+    Ok((merged, cut_off.and_then(|at| sort_keys.after(&at, order))))
+}
+
+/// Lists the items with an event's sort key in one partition.
+pub(crate) fn events_of_partition(
     query: QueryFluentBuilder,
     partition: &str,
     value: &str,
     listing: &Listing,
-) -> Result<Page<Item>, StoreError> {
-    let Some((first, last)) = listing.sort_keys()? else { return Ok(Page { items: Vec::new(), next: None }) };
-    let query = in_order(query, partition, value, (&first, &last), listing.order);
-    let (items, more) = run(query.limit(listing.limit.max(1).into())).await?;
-    let next = more.and_then(|key| keys::read_event(&key_text(&key, keys::SK)?)).map(|id| Cursor(id.to_string()));
-    Ok(Page { items, next })
+) -> impl Stream<Item = Result<Item, StoreError>> + Send + use<> {
+    let query = listing.sort_keys().map(|sort_keys| in_order(query, partition, value, &sort_keys, listing.order));
+    let page_size = listing.page_size;
+    stream::iter(query).flat_map(move |query| items(query, page_size))
 }
 
-/// A query of the deliveries in one partition from a first to a last sort key.
+/// Queries the deliveries with these sort keys in one partition.
 fn in_order(
     query: QueryFluentBuilder,
     partition: &str,
     value: &str,
-    (first, last): (&str, &str),
+    sort_keys: &SortKeys,
     order: Order,
 ) -> QueryFluentBuilder {
     query
         .key_condition_expression("#partition = :partition AND sk BETWEEN :first AND :last")
         .expression_attribute_names("#partition", partition)
         .expression_attribute_values(":partition", text(value))
-        .expression_attribute_values(":first", text(first))
-        .expression_attribute_values(":last", text(last))
+        .expression_attribute_values(":first", text(&sort_keys.first))
+        .expression_attribute_values(":last", text(&sort_keys.last))
         .scan_index_forward(order == Order::OldestFirst)
 }
 
-async fn run(query: QueryFluentBuilder) -> Result<(Vec<Item>, Option<Item>), StoreError> {
-    let answer = query.send().await.map_err(|error| StoreError::dynamodb(&error))?;
-    Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
+/// What a query finds.
+fn items(query: QueryFluentBuilder, page_size: u16) -> impl Stream<Item = Result<Item, StoreError>> + Send {
+    let pages = query.limit(page_size.max(1).into()).into_paginator().send();
+    let pages = stream::unfold(pages, async |mut pages| {
+        let page = pages.next().await?;
+        Some((page.map_err(|error| StoreError::dynamodb(&error)), pages))
+    });
+    pages.map_ok(|page| stream::iter(page.items.unwrap_or_default()).map(Ok)).try_flatten()
 }
 
-fn key_text(key: &Item, name: &str) -> Option<String> {
-    key.get(name).and_then(|value: &AttributeValue| value.as_s().ok()).cloned()
+pub(crate) fn deliveries(
+    items: impl Stream<Item = Result<Item, StoreError>> + Send,
+) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send {
+    items.map(|item| StoredDelivery::from_item(&item?))
 }
 
 /// The months that a time touches, as `2026-11`.
@@ -373,23 +408,4 @@ fn months(times: &Range<Timestamp>) -> Vec<String> {
     months.push(times.end.month());
     months.dedup();
     months
-}
-
-fn write_state_cursor(shard: u8, key: &Item) -> Option<Cursor> {
-    let extra_info = key_text(key, keys::EXTRA_INFO)?;
-    let entity = key_text(key, keys::PK)?;
-    Some(Cursor(format!("{shard} {extra_info} {entity}")))
-}
-
-fn read_state_cursor(kind: &Kind, Cursor(cursor): &Cursor) -> Result<(u8, Option<Item>), StoreError> {
-    let mut parts = cursor.splitn(3, ' ');
-    let shard = parts.next().and_then(|shard| shard.parse().ok()).ok_or(StoreError::InvalidCursor)?;
-    let (Some(extra_info), Some(entity)) = (parts.next(), parts.next()) else { return Ok((shard, None)) };
-    let key = Item::from([
-        (keys::STATE_SHARD.to_owned(), text(keys::state_shard_of(kind.as_str(), shard))),
-        (keys::EXTRA_INFO.to_owned(), text(extra_info)),
-        (keys::PK.to_owned(), text(entity)),
-        (keys::SK.to_owned(), text(keys::STATE)),
-    ]);
-    Ok((shard, Some(key)))
 }

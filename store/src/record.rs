@@ -110,7 +110,7 @@ impl Recorder {
                 let write = self.client.transact_write_items().transact_items(stands);
                 let write = deletes.into_iter().fold(write, TransactWriteItemsFluentBuilder::transact_items);
                 write.send().await.map_err(|error| match error.as_service_error() {
-                    Some(refused) if is_conflict(refused) => StoreError::Conflict,
+                    Some(refused) if is_contended(refused) => StoreError::Conflict,
                     _ => StoreError::dynamodb(&error),
                 })?;
                 already_recorded(delivery, &item)
@@ -282,7 +282,7 @@ fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
 }
 
 /// Whether another write had one of the items.
-fn is_conflict(error: &TransactWriteItemsError) -> bool {
+fn is_contended(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
     cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
 }
@@ -293,7 +293,7 @@ fn is_about_size(message: Option<&str>) -> bool {
 }
 
 fn already_recorded(delivery: &Delivery, item: &Item) -> Result<Recorded, StoreError> {
-    Ok(match (&delivery.content, StoredDelivery::read(item)?.duplicate_of) {
+    Ok(match (&delivery.content, StoredDelivery::from_item(item)?.duplicate_of) {
         (Content::Quarantined { .. }, _) => Recorded::Quarantined,
         (Content::Event(_), Some(of)) => Recorded::Duplicate { of },
         (Content::Event(_), None) => Recorded::Event,

@@ -8,10 +8,11 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{AttributeValue, Put, TransactWriteItem},
 };
+use futures_util::{Stream, StreamExt};
 use shared::{EventId, Secret, Timestamp};
 
 use crate::{
-    Listing, Page, StoreError,
+    Listing, StoreError,
     delivery::{Attributes, Item, text},
     keys,
     read::events_of_partition,
@@ -193,25 +194,23 @@ impl RegistrationLedger {
         let puts = puts.collect::<Result<Vec<_>, _>>().map_err(|error| StoreError::DynamoDb(error.to_string()))?;
         match self.client.transact_write_items().set_transact_items(Some(puts)).send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(is_conflict) => Err(StoreError::Conflict),
+            Err(error) if error.as_service_error().is_some_and(is_outdated) => Err(StoreError::Conflict),
             Err(error) => Err(StoreError::dynamodb(&error)),
         }
     }
 
-    /// What has happened within a time.
+    /// Lists what has happened within a time.
     ///
-    /// # Errors
-    /// When DynamoDB does not answer, an item cannot be read, or the cursor is of another listing.
-    pub async fn changes(&self, listing: &Listing) -> Result<Page<Change>, StoreError> {
+    /// The stream ends with an error when DynamoDB does not answer, or an item cannot be read.
+    pub fn changes(&self, listing: &Listing) -> impl Stream<Item = Result<Change, StoreError>> + Send + use<> {
         let query = self.client.query().table_name(&self.events_table).consistent_read(true);
-        let page = events_of_partition(query, keys::PK, keys::REGISTRATION, listing).await?;
-        let changes = page.items.iter().map(Change::from_item).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page { items: changes, next: page.next })
+        let entries = events_of_partition(query, keys::PK, keys::REGISTRATION, listing);
+        entries.map(|item| Change::from_item(&item?))
     }
 }
 
-/// Whether the state has changed, or somebody is about to change it.
-fn is_conflict(error: &TransactWriteItemsError) -> bool {
+/// Whether the state was changed since it was read, or is being changed.
+fn is_outdated(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
     let code = cancelled.cancellation_reasons().first().and_then(|reason| reason.code());
     matches!(code, Some("ConditionalCheckFailed" | "TransactionConflict"))

@@ -2,17 +2,15 @@
 
 use std::{ops::Range, time::Duration};
 
+use futures_util::{StreamExt, TryStreamExt};
 use shared::{
     Timestamp,
     human_time::{ago, to_the_second},
 };
 
-use crate::{Change, ChangeKind, Listing, Order, Registration, RegistrationLedger, StoreError};
+use crate::{Change, ChangeKind, Listing, Order, PAGE, Registration, RegistrationLedger, StoreError};
 
-/// How many changes are read at once.
-const PAGE: u16 = 100;
-
-/// What is known of the registration, and what has happened to it within a time.
+/// The state of the registration, and its ledger within a time.
 pub struct RegistrationStatus {
     registration: Registration,
     /// The last one first; also those before the time that are needed to judge the present.
@@ -30,19 +28,13 @@ impl RegistrationStatus {
         let start = Self::start(&registration, times.start);
         // Another clock than ours has dated them.
         let end = Timestamp::from_micros(i64::MAX);
-        let mut listing = Listing { times: start..end, order: Order::NewestFirst, after: None, limit: PAGE };
-        let mut changes = Vec::new();
-        loop {
-            let page = ledger.changes(&listing).await?;
-            changes.extend(page.items);
-            listing.after = page.next;
-            if listing.after.is_none() {
-                break;
-            }
-        }
+        let listing = Listing { times: start..end, order: Order::NewestFirst, after: None, page_size: PAGE };
+        let mut changes: Vec<Change> = ledger.changes(&listing).try_collect().await?;
         if before > 0 {
-            listing = Listing { times: Timestamp::from_micros(0)..start, limit: before, ..listing };
-            changes.extend(ledger.changes(&listing).await?.items);
+            let times = Timestamp::from_micros(0)..start;
+            let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: before };
+            let earlier: Vec<Change> = ledger.changes(&listing).take(before.into()).try_collect().await?;
+            changes.extend(earlier);
         }
         Ok(Self::new(registration, changes, times))
     }

@@ -1,28 +1,19 @@
-//! The questions that the tables answer, page by page.
+//! The lists that the tables give.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
 
+use std::pin::pin;
+
 use common::{LINE, World, delivery, everything, noon, raw_delivery, secs, update};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use serde_json::json;
 use shared::{Entity, EventId, Integer, Kind};
-use store::{Cursor, Listing, Order, Page, StoredDelivery};
+use store::{Cursor, Listing, Order, StoreError, StoredDelivery};
 
-/// Asks for page after page, until there is none.
-async fn all_pages<T, F>(mut ask: impl FnMut(Option<Cursor>) -> F) -> Vec<T>
-where
-    F: Future<Output = Page<T>>,
-{
-    let (mut all, mut after) = (Vec::new(), None);
-    for _ in 0..1_000 {
-        let page = ask(after).await;
-        all.extend(page.items);
-        match page.next {
-            Some(next) => after = Some(Cursor::from_text(next.as_str())),
-            None => return all,
-        }
-    }
-    panic!("the pages have no end");
+/// Reads a stream to its end.
+async fn all<T>(stream: impl Stream<Item = Result<T, StoreError>>) -> Vec<T> {
+    stream.try_collect().await.unwrap()
 }
 
 fn ids(deliveries: &[StoredDelivery]) -> Vec<EventId> {
@@ -47,33 +38,52 @@ async fn filled() -> (World, Vec<EventId>) {
 #[tokio::test]
 async fn everything_is_listed_by_time_across_months_in_both_orders_in_pages_of_any_size() {
     let (world, recorded) = filled().await;
-    for limit in [1, 7, 39, 40, 1_000] {
+    for page_size in [0, 1, 7, 39, 40, 1_000] {
         for order in [Order::OldestFirst, Order::NewestFirst] {
-            let listed = all_pages(async |after| {
-                let listing = Listing { order, after, limit, ..everything() };
-                let page = world.reader.by_time(&listing).await.unwrap();
-                assert!(page.items.len() <= usize::from(limit));
-                page
-            });
-            let mut listed = ids(&listed.await);
+            let listing = Listing { order, page_size, ..everything() };
+            let mut listed = ids(&all(world.reader.by_time(&listing)).await);
             if order == Order::NewestFirst {
                 listed.reverse();
             }
-            assert_eq!(listed, recorded, "{limit} {order:?}");
+            assert_eq!(listed, recorded, "{page_size} {order:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_page_does_not_ask_the_months_of_the_pages_before() {
-    let (world, _) = filled().await;
+async fn a_listing_goes_on_after_any_delivery_and_asks_no_month_before_it() {
+    let (world, mut recorded) = filled().await;
     for order in [Order::OldestFirst, Order::NewestFirst] {
-        let first = Listing { order, limit: 2, ..everything() };
-        let after = world.reader.by_time(&first).await.unwrap().next;
+        let from = |after| Listing { order, after: Some(after), page_size: 2, ..everything() };
+        for n in [0, 1, 20, 38, 39] {
+            let rest = all(world.reader.by_time(&from(recorded[n]))).await;
+            assert_eq!(ids(&rest), recorded[n + 1..], "{order:?} {n}");
+        }
         world.requests.take();
-        let second = world.reader.by_time(&Listing { after, ..first }).await.unwrap();
-        assert_eq!((second.items.len(), world.requests.take()), (2, 8), "{order:?}");
+        let next = all(world.reader.by_time(&from(recorded[1])).take(2)).await;
+        assert_eq!((ids(&next), world.requests.take()), (recorded[2..4].to_vec(), 8), "{order:?}");
+        recorded.reverse();
     }
+}
+
+#[tokio::test]
+async fn a_stream_reads_nothing_until_it_is_polled_and_no_page_that_nobody_takes_from() {
+    let world = World::start().await;
+    for second in 0..6 {
+        world.recorder.record(&delivery(noon().plus(secs(second)), &update(second.try_into().unwrap()))).await.unwrap();
+    }
+    world.requests.take();
+    let listing = Listing { page_size: 2, ..everything() };
+    let line = Entity::named(LINE);
+    let mut history = pin!(world.reader.history(&line, &listing));
+    assert_eq!(world.requests.take(), 0);
+    for requests in [1, 0, 1, 0, 1, 0] {
+        assert!(history.try_next().await.unwrap().is_some());
+        assert_eq!(world.requests.take(), requests);
+    }
+    // DynamoDB does not say of a full page that it is the last.
+    assert!(history.try_next().await.unwrap().is_none());
+    assert_eq!(world.requests.take(), 1);
 }
 
 #[tokio::test]
@@ -83,18 +93,19 @@ async fn a_listing_has_what_was_received_from_its_start_and_before_its_end() {
         world.recorder.record(&delivery(noon().plus(secs(second)), &update(second.try_into().unwrap()))).await.unwrap();
     }
     let listing = Listing { times: noon().plus(secs(1))..noon().plus(secs(3)), ..everything() };
-    let of_line = world.reader.history(&Entity::named(LINE), &listing).await.unwrap();
-    let of_all = world.reader.by_time(&listing).await.unwrap();
-    let of_reference = world.reader.by_reference("client-7", &listing).await.unwrap();
-    let times: Vec<_> = of_line.items.iter().map(|delivery| delivery.received_at).collect();
+    let of_line = all(world.reader.history(&Entity::named(LINE), &listing)).await;
+    let of_all = all(world.reader.by_time(&listing)).await;
+    let of_reference = all(world.reader.by_reference("client-7", &listing)).await;
+    let times: Vec<_> = of_line.iter().map(|delivery| delivery.received_at).collect();
     assert_eq!(times, [noon().plus(secs(1)), noon().plus(secs(2))]);
-    assert_eq!((&of_all.items, &of_reference.items), (&of_line.items, &of_line.items));
+    assert_eq!((&of_all, &of_reference), (&of_line, &of_line));
     let nothing = Listing { times: noon()..noon(), ..everything() };
-    assert_eq!(world.reader.by_time(&nothing).await.unwrap().items, []);
+    assert_eq!(all(world.reader.by_time(&nothing)).await, []);
+    assert_eq!(all(world.reader.history(&Entity::named(LINE), &nothing)).await, []);
 }
 
 #[tokio::test]
-async fn the_history_of_an_entity_is_paged_in_both_orders() {
+async fn the_history_of_an_entity_is_listed_in_both_orders_from_any_delivery_on() {
     let world = World::start().await;
     let mut recorded = Vec::new();
     for second in 0..10 {
@@ -103,11 +114,10 @@ async fn the_history_of_an_entity_is_paged_in_both_orders() {
         recorded.push(event.id);
     }
     for order in [Order::OldestFirst, Order::NewestFirst] {
-        let listed = all_pages(async |after| {
-            let listing = Listing { order, after, limit: 3, ..everything() };
-            world.reader.history(&Entity::named(LINE), &listing).await.unwrap()
-        });
-        assert_eq!(ids(&listed.await), recorded);
+        let listing = Listing { order, page_size: 3, ..everything() };
+        assert_eq!(ids(&all(world.reader.history(&Entity::named(LINE), &listing)).await), recorded);
+        let rest = Listing { after: Some(recorded[3]), ..listing };
+        assert_eq!(ids(&all(world.reader.history(&Entity::named(LINE), &rest)).await), recorded[4..]);
         recorded.reverse();
     }
 }
@@ -148,26 +158,19 @@ async fn a_long_number_is_read_as_it_came() {
 #[tokio::test]
 async fn what_could_not_be_decoded_is_listed_by_its_day() {
     let (world, _) = filled().await;
-    let page = world.reader.history(&Entity::named("quarantine#2026-10-23"), &everything()).await.unwrap();
-    assert_eq!(page.items.len(), 1);
-    assert_eq!((page.items[0].kind.as_str(), &page.items[0].body), ("quarantine", &None));
+    let of_day = all(world.reader.history(&Entity::named("quarantine#2026-10-23"), &everything())).await;
+    assert_eq!(of_day.len(), 1);
+    assert_eq!((of_day[0].kind.as_str(), &of_day[0].body), ("quarantine", &None));
 }
 
 #[tokio::test]
 async fn clients_and_their_deliveries_are_found_by_the_partners_reference() {
     let (world, _) = filled().await;
-    let deliveries = all_pages(async |after| {
-        let listing = Listing { after, limit: 4, ..everything() };
-        world.reader.by_reference("client-1", &listing).await.unwrap()
-    });
-    assert_eq!(deliveries.await.len(), 13);
-    let states = all_pages(async |after: Option<Cursor>| {
-        world.reader.states_by_reference("client-1", after.as_ref(), 2).await.unwrap()
-    });
-    let states = states.await;
+    let deliveries = world.reader.by_reference("client-1", &Listing { page_size: 4, ..everything() });
+    assert_eq!(all(deliveries).await.len(), 13);
+    let states = all(world.reader.states_by_reference("client-1", 2)).await;
     assert!(states.iter().all(|state| state.reference() == Some("client-1")) && states.len() > 2, "{}", states.len());
-    let nobody = world.reader.states_by_reference("client-99", None, 2).await.unwrap();
-    assert_eq!((nobody.items, nobody.next), (vec![], None));
+    assert_eq!(all(world.reader.states_by_reference("client-99", 2)).await, []);
 }
 
 #[tokio::test]
@@ -175,29 +178,31 @@ async fn states_are_listed_by_kind_and_by_status() {
     let (world, _) = filled().await;
     world.recorder.record(&delivery(noon(), &json!({"event": "whatsapp", "whatsapp": "1"}))).await.unwrap();
     world.recorder.record(&delivery(noon(), &json!({"event": "builder", "builderID": 1}))).await.unwrap();
-    for limit in [1, 3, 100] {
-        let all = all_pages(async |after: Option<Cursor>| {
-            world.reader.states(&Kind::Whatsapp, None, after.as_ref(), limit).await.unwrap()
-        });
-        assert_eq!(all.await.len(), 21, "{limit}");
-        let two = Integer::parse("2").unwrap();
-        let of_status = all_pages(async |after: Option<Cursor>| {
-            world.reader.states(&Kind::Whatsapp, Some(&two), after.as_ref(), limit).await.unwrap()
-        });
-        let of_status = of_status.await;
-        assert_eq!(of_status.len(), 5, "{limit}");
-        assert!(of_status.iter().all(|state| state.extra_info() == Some(&two)));
+    let two = Integer::parse("2").unwrap();
+    for page_size in [1, 3, 100] {
+        for (extra_info, number) in [(None, 21), (Some(&two), 5)] {
+            let states = all(world.reader.states(&Kind::Whatsapp, extra_info, None, page_size)).await;
+            assert_eq!(states.len(), number, "{page_size} {extra_info:?}");
+            assert!(states.iter().all(|state| state.kind == "whatsapp"));
+            assert!(extra_info.is_none() || states.iter().all(|state| state.extra_info() == extra_info));
+            // From each of them on the list has the rest, also by way of a text.
+            for (n, state) in states.iter().enumerate() {
+                let cursor: Cursor = Cursor::after(state).to_string().parse().unwrap();
+                let rest = all(world.reader.states(&Kind::Whatsapp, extra_info, Some(&cursor), page_size)).await;
+                assert_eq!(rest, states[n + 1..], "{page_size} {extra_info:?} {cursor}");
+            }
+        }
     }
 }
 
-#[tokio::test]
-async fn a_text_that_is_no_cursor_is_refused() {
-    let world = World::start().await;
-    let after = Some(Cursor::from_text("not a cursor"));
-    let listing = Listing { after: after.clone(), ..everything() };
-    assert!(world.reader.by_time(&listing).await.is_err());
-    assert!(world.reader.history(&Entity::named(LINE), &listing).await.is_err());
-    assert!(world.reader.states(&Kind::Whatsapp, None, after.as_ref(), 1).await.is_err());
+#[test]
+fn a_text_that_is_no_cursor_is_refused() {
+    for text in ["", "-", "not a cursor", "1", "- ", "1.5 whatsapp#1", &format!("- {}", "x".repeat(2_049))] {
+        assert!(text.parse::<Cursor>().is_err(), "{text}");
+    }
+    for text in ["- whatsapp#1", "-7 a b", "12 online#eu1#523"] {
+        assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
+    }
 }
 
 #[tokio::test]

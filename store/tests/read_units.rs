@@ -10,8 +10,9 @@ mod common;
 use std::{env, time::Duration};
 
 use common::{World, delivery, noon, secs, units::consumed, update};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use shared::{Entity, EventId, Kind};
-use store::{Delivery, Listing, Order};
+use store::{Delivery, Listing, Order, StoreError};
 
 /// What the requests take that were sent since the last call.
 async fn taken(world: &World) -> (usize, f64) {
@@ -24,30 +25,38 @@ async fn taken(world: &World) -> (usize, f64) {
     (count, units)
 }
 
+/// Takes so many from a list that has as many.
+async fn take<T>(list: impl Stream<Item = Result<T, StoreError>>, number: usize) {
+    assert_eq!(list.take(number).try_collect::<Vec<T>>().await.unwrap().len(), number);
+}
+
 /// What each first look takes: its name, its requests and its read units.
 async fn looks(world: &World) -> Vec<(&'static str, usize, f64)> {
-    let last_hour =
-        |limit| Listing { times: noon()..noon().plus(secs(3_600)), order: Order::NewestFirst, after: None, limit };
+    let last_hour = |page_size| Listing {
+        times: noon()..noon().plus(secs(3_600)),
+        order: Order::NewestFirst,
+        after: None,
+        page_size,
+    };
     let line = Entity::named(common::LINE);
     let mut looks = Vec::new();
     world.requests.take();
-    let found = world.reader.by_time(&last_hour(21)).await.unwrap().items.len();
-    assert_eq!(found, 21);
+    take(world.reader.by_time(&last_hour(21)), 21).await;
     let (requests, units) = taken(world).await;
     looks.push(("20 of the last hour, and whether there are more", requests, units));
-    assert_eq!(world.reader.by_time(&last_hour(50)).await.unwrap().items.len(), 50);
+    take(world.reader.by_time(&last_hour(50)), 50).await;
     let (requests, units) = taken(world).await;
     looks.push(("50 of the last hour", requests, units));
-    world.reader.history(&line, &last_hour(50)).await.unwrap();
+    take(world.reader.history(&line, &last_hour(50)), 50).await;
     let (requests, units) = taken(world).await;
     looks.push(("50 of an entity", requests, units));
-    world.reader.by_reference("client-7", &last_hour(50)).await.unwrap();
+    take(world.reader.by_reference("client-7", &last_hour(50)), 50).await;
     let (requests, units) = taken(world).await;
     looks.push(("50 with a reference", requests, units));
     world.reader.state(&line).await.unwrap();
     let (requests, units) = taken(world).await;
     looks.push(("the state of an entity", requests, units));
-    world.reader.states(&Kind::Whatsapp, None, None, 10).await.unwrap();
+    take(world.reader.states(&Kind::Whatsapp, None, None, 10), 10).await;
     let (requests, units) = taken(world).await;
     looks.push(("10 states", requests, units));
     looks

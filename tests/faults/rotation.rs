@@ -23,6 +23,7 @@ use emulators::{
     runtime_api::{Function, Outcome},
     secrets::SecretsManager,
 };
+use futures_util::TryStreamExt;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use shared::{Timestamp, TokenHash};
@@ -118,8 +119,8 @@ impl SyncWorld {
     async fn changes(&self) -> Vec<Change> {
         let ledger = RegistrationLedger::new(self.world.dynamodb.client(), self.world.dynamodb.events_table());
         let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
-        let listing = Listing { times, order: Order::OldestFirst, after: None, limit: 100 };
-        ledger.changes(&listing).await.unwrap().items
+        let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: 100 };
+        ledger.changes(&listing).try_collect().await.unwrap()
     }
 
     async fn is_accepted(&self, token: &str, at: Timestamp) -> bool {

@@ -28,6 +28,7 @@ impl RetryOutcome {
             }
             Self::Tried(Retried::Recorded { entity, .. }) => recorded("recorded", entity, None),
             Self::RecordedBefore(event) => recorded("recorded_before", &event.entity, event.duplicate_of.as_ref()),
+            Self::Tried(Retried::UnlistedSource(_)) => not_recorded("unlisted_source", None),
             Self::Tried(Retried::Undecodable(cause)) => not_recorded("undecodable", Some(cause)),
             Self::Tried(Retried::BytesGone) => not_recorded("bytes_gone", None),
             Self::Tried(Retried::NotQuarantined) => not_recorded("not_quarantined", None),
@@ -44,6 +45,7 @@ impl fmt::Display for RetryOutcome {
             }
             Self::Tried(Retried::Recorded { entity, .. }) => write!(f, "recorded as {}", plain(entity.as_str())),
             Self::RecordedBefore(event) => write!(f, "recorded before, as {}", plain(event.entity.as_str())),
+            Self::Tried(Retried::UnlistedSource(_)) => write!(f, "still held: its source address is not on the list"),
             Self::Tried(Retried::Undecodable(cause)) => write!(f, "still undecodable: {cause}"),
             Self::Tried(Retried::BytesGone) => write!(f, "still undecodable: its bytes have expired"),
             Self::Tried(Retried::NotQuarantined) => write!(f, "not in quarantine, and no event"),

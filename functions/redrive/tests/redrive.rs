@@ -10,6 +10,7 @@ use emulators::{
     faults::Faults,
     sqs::{self, Rules, Sqs},
 };
+use futures_util::TryStreamExt;
 use lambda::{Environment, Metrics, Patience};
 use redrive::{Batch, Config, Redrive};
 use serde_json::{Value, json};
@@ -75,9 +76,9 @@ impl World {
             times: noon().minus(day)..noon().plus(day),
             order: Order::OldestFirst,
             after: None,
-            limit: 1_000,
+            page_size: 1_000,
         };
-        reader.history(&Entity::named(entity), &listing).await.unwrap().items
+        reader.history(&Entity::named(entity), &listing).try_collect().await.unwrap()
     }
 }
 

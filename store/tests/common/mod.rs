@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::{
     types::AttributeValue,
 };
 use emulators::dynamodb::DynamoDb;
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
 use store::{
@@ -102,9 +103,7 @@ impl World {
     }
 
     pub async fn history(&self, entity: &str) -> Vec<StoredDelivery> {
-        let page = self.reader.history(&Entity::named(entity), &everything()).await.unwrap();
-        assert_eq!(page.next, None);
-        page.items
+        self.reader.history(&Entity::named(entity), &everything()).try_collect().await.unwrap()
     }
 
     /// Every item of both tables, in an order that is always the same.
@@ -125,7 +124,7 @@ impl World {
 
 pub fn everything() -> Listing {
     let times = noon().minus(secs(90 * 24 * 3600))..noon().plus(secs(90 * 24 * 3600));
-    Listing { times, order: Order::OldestFirst, after: None, limit: 1_000 }
+    Listing { times, order: Order::OldestFirst, after: None, page_size: 1_000 }
 }
 
 /// A delivery of a body at a time.
@@ -134,8 +133,16 @@ pub fn delivery(at: Timestamp, body: &Value) -> Delivery {
 }
 
 pub fn raw_delivery(at: Timestamp, body: &[u8]) -> Delivery {
-    let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
-    let received = Received {
+    Delivery::decode(&received(at, body), &fingerprint_key())
+}
+
+pub fn fingerprint_key() -> FingerprintKey {
+    FingerprintKey::new(Secret::new("a key for tests only")).unwrap()
+}
+
+/// A call with a body, at a time.
+pub fn received(at: Timestamp, body: &[u8]) -> Received {
+    Received {
         id: EventId::new(at, fastrand::u64(..).to_be_bytes()),
         received_at: at,
         source_ip: Some(IpAddr::from([34, 165, 99, 212])),
@@ -143,8 +150,7 @@ pub fn raw_delivery(at: Timestamp, body: &[u8]) -> Delivery {
         content_type: None,
         content_encoding: None,
         body: body.to_vec(),
-    };
-    Delivery::decode(&received, &key)
+    }
 }
 
 /// The same delivery as a program would have recorded it that could not decode the body.

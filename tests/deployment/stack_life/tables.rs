@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, GlobalSecondaryIndex, TableDescription},
 };
+use futures_util::TryStreamExt;
 use shared::{Entity, EventId, Timestamp};
 use store::{Delivery, Listing, Order, Reader, Recorder, Settings, State, StoredDelivery};
 
@@ -37,15 +38,9 @@ impl Tables {
 
     /// A delivery: found by its time, read by its key.
     pub async fn delivery(&self, id: EventId) -> Option<StoredDelivery> {
-        let mut listing = everything();
-        let entity = loop {
-            let page = self.reader().by_time(&listing).await.unwrap();
-            if let Some(found) = page.items.into_iter().find(|delivery| delivery.id == id) {
-                break found.entity;
-            }
-            listing.after = Some(page.next?);
-        };
-        let history = self.reader().history(&entity, &everything()).await.unwrap().items;
+        let all: Vec<StoredDelivery> = self.reader().by_time(&everything()).try_collect().await.unwrap();
+        let entity = all.into_iter().find(|delivery| delivery.id == id)?.entity;
+        let history: Vec<StoredDelivery> = self.reader().history(&entity, &everything()).try_collect().await.unwrap();
         history.into_iter().find(|delivery| delivery.id == id)
     }
 
@@ -129,5 +124,5 @@ impl Tables {
 fn everything() -> Listing {
     let now = Timestamp::from(SystemTime::now());
     let hour = Duration::from_secs(60 * 60);
-    Listing { times: now.minus(hour)..now.plus(hour), order: Order::OldestFirst, after: None, limit: 1000 }
+    Listing { times: now.minus(hour)..now.plus(hour), order: Order::OldestFirst, after: None, page_size: 1_000 }
 }

@@ -14,6 +14,7 @@ use emulators::{
     runtime_api::{Function, Outcome, Setup},
     sqs::{self, Rules, Sqs},
 };
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use shared::{Entity, Event, QueuedDelivery, Timestamp, TokenHash};
 use store::{AcceptedTokens, Listing, Order, Reader, StoredDelivery};
@@ -278,17 +279,8 @@ impl World {
 
     pub async fn history(&self, reader: &Reader, entity: &Entity) -> Vec<StoredDelivery> {
         let (first, last) = (Timestamp::from_micros(0), Timestamp::from_micros(i64::MAX));
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let listing = Listing { times: first..last, order: Order::OldestFirst, after, limit: 1_000 };
-            let page = reader.history(entity, &listing).await.unwrap();
-            all.extend(page.items);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return all,
-            }
-        }
+        let listing = Listing { times: first..last, order: Order::OldestFirst, after: None, page_size: 1_000 };
+        reader.history(entity, &listing).try_collect().await.unwrap()
     }
 
     /// No secret is anywhere but in the sealed table and in the queue.

@@ -16,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use futures_util::TryStreamExt;
 use lambda::{Environment, Metrics, Patience};
 use receiver::{Arrival, Config, Receiver};
 use serde_json::{Value, json};
@@ -129,7 +130,11 @@ impl World {
         let now = Timestamp::from(SystemTime::now());
         let day = std::time::Duration::from_secs(24 * 60 * 60);
         let times = now.minus(day)..now.plus(day);
-        reader.by_time(&Listing { times, order: Order::OldestFirst, after: None, limit: 100 }).await.unwrap().items
+        reader
+            .by_time(&Listing { times, order: Order::OldestFirst, after: None, page_size: 100 })
+            .try_collect()
+            .await
+            .unwrap()
     }
 }
 

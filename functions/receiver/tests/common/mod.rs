@@ -11,6 +11,7 @@ use emulators::{
     faults::Faults,
     sqs::{Rules, Sqs},
 };
+use futures_util::TryStreamExt;
 use lambda::{Environment, Metrics, Patience};
 use lambda_http::{Body, Response};
 use receiver::{Arrival, Config, GatewayRequest, Receiver};
@@ -134,9 +135,9 @@ impl World {
             times: noon().minus(day)..noon().plus(day),
             order: Order::OldestFirst,
             after: None,
-            limit: 1_000,
+            page_size: 1_000,
         };
-        reader.by_time(&listing).await.unwrap().items
+        reader.by_time(&listing).try_collect().await.unwrap()
     }
 
     pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {

@@ -12,6 +12,7 @@ use emulators::{
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
 };
+use futures_util::TryStreamExt;
 use lambda::{Environment, Metrics};
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
@@ -231,8 +232,8 @@ impl World {
     /// Everything in the ledger, as it came.
     pub async fn changes(&self) -> Vec<Change> {
         let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
-        let listing = Listing { times, order: Order::OldestFirst, after: None, limit: 1_000 };
-        self.book().changes(&listing).await.unwrap().items
+        let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: 1_000 };
+        self.book().changes(&listing).try_collect().await.unwrap()
     }
 
     /// The kinds of everything in the ledger.

@@ -1,5 +1,5 @@
-//! Every way in which DynamoDB can misbehave, each with every way in which SQS can: what the caller is answered, in what
-//! time, and where the event is. Ends with a table of all of it.
+//! Every way in which DynamoDB can misbehave, each with every way in which SQS can: the caller's answer, its time, and the
+//! place of the event. Ends with a table of all cases.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -11,9 +11,10 @@ mod common;
 use std::time::Duration;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
-use common::{ANSWER_WITHIN, Answer, FORGED, World, call, call_with_token, logged, send, update};
+use common::{ANSWER_WITHIN, Answer, FORGED, World, call, call_from_elsewhere, call_with_token, logged, send, update};
 use emulators::faults::{Fault, Faults};
 use futures_util::{StreamExt, stream};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// How many cases run at a time. They mostly wait.
@@ -25,11 +26,17 @@ struct Case {
     sqs: Trouble,
     /// Whether DynamoDB is in trouble before the receiver starts, so that it never reads the accepted tokens.
     cold: bool,
+    /// Whether the call comes from an address that is not on the list, so that its delivery is to be held.
+    unlisted: bool,
 }
 
 impl Case {
     fn warmth(&self) -> &'static str {
         if self.cold { "cold" } else { "warm" }
+    }
+
+    fn source(&self) -> &'static str {
+        if self.unlisted { "unlisted" } else { "listed" }
     }
 }
 
@@ -127,8 +134,11 @@ async fn run(case: Case) -> Row {
     }
     bring(case.sqs, &world.to_sqs);
 
-    let answer = send(&receiver, &call(&update(0, 2))).await;
+    let body = update(0, 2);
+    let answer = send(&receiver, &if case.unlisted { call_from_elsewhere(&body) } else { call(&body) }).await;
     answers.push(answer.clone());
+    let announced = answer.body.get("quarantined").and_then(Value::as_bool);
+    assert_eq!(announced, (case.unlisted && answer.status == Some(200)).then_some(true), "{answer:?}");
     let expected = if case.dynamodb.passes || case.sqs.passes { 200 } else { 503 };
     assert_eq!(
         answer.status,
@@ -159,6 +169,7 @@ async fn run(case: Case) -> Row {
 
     let redrive = world.mend_and_drain().await;
     world.check_all(2, &answers, &[&receiver, &redrive]).await;
+    world.check_held().await;
     let stored = world.stored_ids().await;
     let in_the_end = match answer.id() {
         Some(id) if stored.contains(&id) => "stored",
@@ -180,10 +191,15 @@ async fn whatever_is_down_what_is_acknowledged_is_kept_once_and_every_answer_is_
         let met_by_reading = !matches!(dynamodb.kind, Kind::Always(Fault::Conflict));
         for sqs in SQS {
             if !matches!(dynamodb.kind, Kind::TlsHangs) {
-                cases.push(Case { dynamodb, sqs, cold: false });
+                cases.push(Case { dynamodb, sqs, cold: false, unlisted: false });
             }
             if lasting && met_by_reading {
-                cases.push(Case { dynamodb, sqs, cold: true });
+                cases.push(Case { dynamodb, sqs, cold: true, unlisted: false });
+            }
+            if matches!(sqs.kind, Kind::Healthy | Kind::Refuses) {
+                let of_warmth = |cold| Case { dynamodb, sqs, cold, unlisted: true };
+                cases.extend((!matches!(dynamodb.kind, Kind::TlsHangs)).then(|| of_warmth(false)));
+                cases.extend((lasting && met_by_reading).then(|| of_warmth(true)));
             }
         }
     }
@@ -194,19 +210,26 @@ async fn whatever_is_down_what_is_acknowledged_is_kept_once_and_every_answer_is_
             Ok(row) => rows.push(row),
             Err(_) => {
                 failed += 1;
-                println!("FAILED: {} / {} / SQS {}", case.dynamodb.name, case.warmth(), case.sqs.name);
+                println!(
+                    "FAILED: {} / {} / SQS {} / {}",
+                    case.dynamodb.name,
+                    case.warmth(),
+                    case.sqs.name,
+                    case.source()
+                );
             }
         }
     }
 
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN);
-    table.set_header(["DynamoDB", "receiver", "SQS", "answer", "ms", "then in", "in the end"]);
+    table.set_header(["DynamoDB", "receiver", "SQS", "source", "answer", "ms", "then in", "in the end"]);
     for Row { case, answer, place, in_the_end } in &rows {
         table.add_row([
             case.dynamodb.name.to_owned(),
             case.warmth().to_owned(),
             case.sqs.name.to_owned(),
+            case.source().to_owned(),
             answer.status.unwrap().to_string(),
             answer.took.as_millis().to_string(),
             (*place).to_owned(),

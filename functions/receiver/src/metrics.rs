@@ -10,7 +10,7 @@ use crate::{authenticate::Refusal, breaker::Change};
 
 /// Deliveries that were answered with 200, recorded or queued. One metric for both, so that an alarm on silence needs no
 /// metric math.
-const ACCEPTED: Count = Count::named("Accepted");
+const ACKNOWLEDGED: Count = Count::named("Acknowledged");
 /// Recorded deliveries, duplicates and quarantined ones included; a quarantined one is of kind `other`.
 const RECEIVED: CountBy<Kind> = CountBy::named("Received");
 const DUPLICATES: Count = Count::named("Duplicates");
@@ -63,7 +63,7 @@ impl<'a> RequestMetrics<'a> {
             Content::Event(event) => &event.kind,
             Content::Quarantined { .. } => &Kind::Unnamed,
         };
-        self.document.count(ACCEPTED, 1).count_by(RECEIVED, kind, 1).millis(TIME_TO_RECORD, self.started.elapsed());
+        self.document.count(ACKNOWLEDGED, 1).count_by(RECEIVED, kind, 1).millis(TIME_TO_RECORD, self.started.elapsed());
         match recorded {
             Recorded::Event => {}
             Recorded::Duplicate { .. } => {
@@ -83,7 +83,7 @@ impl<'a> RequestMetrics<'a> {
     }
 
     pub(crate) fn queued(&mut self) {
-        self.document.count(ACCEPTED, 1).count(QUEUED, 1);
+        self.document.count(ACKNOWLEDGED, 1).count(QUEUED, 1);
     }
 
     pub(crate) fn lost(&mut self) {

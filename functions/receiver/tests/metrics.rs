@@ -45,7 +45,7 @@ async fn an_event_is_one_document_with_its_kind_its_times_and_the_time_of_receip
         names.iter().map(|(name, unit)| json!({"Name": name, "Unit": unit})).collect()
     };
     let all = metrics(&[
-        ("Accepted", "Count"),
+        ("Acknowledged", "Count"),
         ("AnswerTime", "Milliseconds"),
         ("ColdStart", "Count"),
         ("Received", "Count"),
@@ -65,7 +65,7 @@ async fn an_event_is_one_document_with_its_kind_its_times_and_the_time_of_receip
     let members: BTreeSet<&str> = document.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         members,
-        BTreeSet::from(["Accepted", "AnswerTime", "ColdStart", "Kind", "Received", "TimeToRecord", "_aws"])
+        BTreeSet::from(["Acknowledged", "AnswerTime", "ColdStart", "Kind", "Received", "TimeToRecord", "_aws"])
     );
     assert_eq!((&document["Kind"], &document["Received"]), (&json!("whatsapp"), &json!(1)));
     let (record, answer) = (document["TimeToRecord"].as_f64().unwrap(), document["AnswerTime"].as_f64().unwrap());
@@ -94,7 +94,7 @@ async fn received_are_counted_by_documented_kind_and_all_others_as_other() {
         world.send(&with_body(&json!({"event": kind, "n": fastrand::u64(..)}).to_string())).await;
     }
     let kinds = [("builder", 2.0), ("package", 1.0), ("other", 4.0)];
-    let mut wanted = expected([("Accepted", 7.0), ("ColdStart", 1.0), ("Received", 7.0)]);
+    let mut wanted = expected([("Acknowledged", 7.0), ("ColdStart", 1.0), ("Received", 7.0)]);
     wanted.extend(kinds.map(|(kind, count)| (format!("Received Kind={kind}"), count)));
     assert_eq!(counts(&world), wanted);
 }
@@ -106,7 +106,7 @@ async fn duplicates_and_quarantined_deliveries_are_counted_beside_being_received
         world.send(&sample(name)).await;
     }
     let wanted = [
-        ("Accepted", 3.0),
+        ("Acknowledged", 3.0),
         ("ColdStart", 1.0),
         ("Received", 3.0),
         ("Received Kind=whatsapp", 2.0),
@@ -122,7 +122,7 @@ async fn a_held_delivery_is_counted_as_held_beside_being_quarantined() {
     let world = warm().await;
     world.send(&sample("200-quarantined-unlisted-address.json")).await;
     let wanted = [
-        ("Accepted", 1.0),
+        ("Acknowledged", 1.0),
         ("ColdStart", 1.0),
         ("Held", 1.0),
         ("Quarantined", 1.0),
@@ -148,7 +148,7 @@ async fn the_breaker_is_counted_when_it_opens_and_when_it_closes() {
     send(31).await;
     let of = |name| counts(&world).get(name).copied();
     assert_eq!((of("BreakerOpened"), of("BreakerClosed")), (Some(1.0), Some(1.0)));
-    assert_eq!((of("Accepted"), of("Queued"), of("Received")), (Some(6.0), Some(4.0), Some(2.0)));
+    assert_eq!((of("Acknowledged"), of("Queued"), of("Received")), (Some(6.0), Some(4.0), Some(2.0)));
 }
 
 #[tokio::test]
@@ -197,12 +197,12 @@ async fn without_dynamodb_deliveries_are_counted_as_queued_and_without_sqs_as_lo
     for event in [&checked, &unchecked] {
         world.send_at(event, noon().plus(Duration::from_secs(60))).await;
     }
-    assert_eq!(counts(&world), expected([("Accepted", 2.0), ("ColdStart", 1.0), ("Queued", 2.0)]));
+    assert_eq!(counts(&world), expected([("Acknowledged", 2.0), ("ColdStart", 1.0), ("Queued", 2.0)]));
     world.sqs_link.hang();
     for event in [&checked, &unchecked] {
         world.send_at(event, noon().plus(Duration::from_secs(120))).await;
     }
-    let wanted = [("Accepted", 2.0), ("BreakerOpened", 1.0), ("ColdStart", 1.0), ("Queued", 2.0), ("Lost", 2.0)];
+    let wanted = [("Acknowledged", 2.0), ("BreakerOpened", 1.0), ("ColdStart", 1.0), ("Queued", 2.0), ("Lost", 2.0)];
     assert_eq!(counts(&world), expected(wanted));
 }
 

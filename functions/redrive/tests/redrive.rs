@@ -51,6 +51,7 @@ impl World {
             ("DEDUP_WINDOW_SECONDS", "600"),
             ("RETENTION_DAYS", "365"),
             ("FINGERPRINT_KEY", "a key for tests only"),
+            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
         ]));
         let (dynamodb_config, queue_config) =
             (aws(&link.url(), redrive::DYNAMODB).await, aws(&sqs_link.url(), redrive::QUEUE).await);
@@ -100,6 +101,12 @@ fn queued(second: u64, body: &[u8], token: TokenCheck) -> QueuedDelivery {
     QueuedDelivery { received, token }
 }
 
+/// The same delivery from another address, or from none that the gateway gave.
+fn from_address(source_ip: Option<[u8; 4]>, mut delivery: QueuedDelivery) -> QueuedDelivery {
+    delivery.received.source_ip = source_ip.map(Into::into);
+    delivery
+}
+
 fn accepted(second: u64, body: &Value) -> QueuedDelivery {
     queued(second, body.to_string().as_bytes(), TokenCheck::Accepted)
 }
@@ -141,6 +148,59 @@ async fn of_those_with_a_token_to_check_the_genuine_are_recorded_and_the_forged_
     let history = world.history(LINE).await;
     assert_eq!(history.iter().map(|delivery| delivery.received_at).collect::<Vec<_>>(), [noon()]);
     assert_eq!(world.sqs.queued().len(), 0);
+}
+
+#[tokio::test]
+async fn deliveries_from_unlisted_addresses_are_held_once_their_token_is_checked_and_forged_ones_dropped() {
+    let world = World::start().await;
+    world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
+    let pending = |second, token| {
+        queued(second, update(second).to_string().as_bytes(), TokenCheck::Pending(TokenHash::of(token)))
+    };
+    let unlisted = Some([192, 117, 146, 95]);
+    for delivery in [
+        from_address(unlisted, accepted(0, &update(0))),
+        from_address(None, accepted(1, &update(1))),
+        from_address(unlisted, pending(2, "the accepted token")),
+        from_address(unlisted, pending(3, "a forged token")),
+        accepted(4, &update(4)),
+    ] {
+        world.sqs.send(&delivery.to_message());
+    }
+    world.round().await;
+    let held = world.history("quarantine#2026-11-22").await;
+    let of_each: Vec<_> = held.iter().map(|held| (held.source_ip.as_str(), held.cause.as_deref())).collect();
+    let cause = Some("unlisted_source");
+    assert_eq!(of_each, [("192.117.146.95", cause), ("unknown", cause), ("192.117.146.95", cause)]);
+    let recorded = world.history(LINE).await;
+    assert_eq!(
+        recorded.iter().map(|delivery| delivery.received_at).collect::<Vec<_>>(),
+        [noon().plus(Duration::from_secs(4))]
+    );
+    assert_eq!(world.sqs.queued().len(), 0);
+    let sum = |metric| world.cloudwatch.sum(metric, None).unwrap();
+    assert_eq!((sum("Held"), sum("Quarantined"), sum("Redriven"), sum("Forged")), (3.0, 3.0, 4.0, 1.0));
+}
+
+#[tokio::test]
+async fn a_compressed_event_is_recorded_and_a_damaged_stream_keeps_its_headers_in_quarantine() {
+    const GZIP_OF_AN_EMPTY_OBJECT: [u8; 22] =
+        [31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
+    let world = World::start().await;
+    for (second, body) in [(0, &GZIP_OF_AN_EMPTY_OBJECT[..]), (1, &GZIP_OF_AN_EMPTY_OBJECT[..20])] {
+        let mut delivery = queued(second, body, TokenCheck::Accepted);
+        delivery.received.content_type = Some("application/json".to_owned());
+        delivery.received.content_encoding = Some("gzip".to_owned());
+        world.sqs.send(&delivery.to_message());
+    }
+    world.round().await;
+    let quarantined = world.history("quarantine#2026-11-22").await;
+    let headers = |delivery: &StoredDelivery| (delivery.content_type.clone(), delivery.content_encoding.clone());
+    assert_eq!(
+        quarantined.iter().map(headers).collect::<Vec<_>>(),
+        [(Some("application/json".to_owned()), Some("gzip".to_owned()))]
+    );
+    assert_eq!(world.history("unnamed#-").await[0].body.as_deref(), Some("{}"));
 }
 
 #[tokio::test]

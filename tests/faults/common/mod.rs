@@ -21,6 +21,8 @@ use store::{AcceptedTokens, Listing, Order, Reader, StoredDelivery};
 
 pub const TOKEN: &str = "local-sample-token-0123456789abcdef";
 pub const FORGED: &str = "a-token-that-nobody-has-accepted";
+/// An address that is not on the list.
+pub const UNLISTED: &str = "192.117.146.95";
 const FINGERPRINT_KEY: &str = "a key for tests only";
 
 /// Within this every request is answered.
@@ -64,6 +66,11 @@ pub fn update(line: usize, extra_info: usize) -> Value {
 /// The gateway's event of a call with this body.
 pub fn call(body: &Value) -> String {
     call_with_token(body, TOKEN)
+}
+
+/// The same call from an address that is not on the list.
+pub fn call_from_elsewhere(body: &Value) -> String {
+    call(body).replace("34.165.99.212", UNLISTED)
 }
 
 pub fn call_with_token(body: &Value, token: &str) -> String {
@@ -111,7 +118,6 @@ impl World {
     /// The receiver, with DynamoDB at an address.
     pub fn receiver_setup(&self, dynamodb: &str) -> Setup {
         let mut environment = self.environment();
-        environment.push(("ALLOWED_SOURCE_IPS".to_owned(), "34.165.99.212/32".to_owned()));
         environment.push(("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb.to_owned()));
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_receiver-under-test"));
         Setup { binary, environment, timeout: Duration::from_secs(5) }
@@ -142,6 +148,7 @@ impl World {
             ("RETENTION_DAYS", "365"),
             ("FINGERPRINT_KEY", FINGERPRINT_KEY),
             ("AWS_ENDPOINT_URL_SQS", &self.to_sqs.url()),
+            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
@@ -204,6 +211,16 @@ impl World {
             (true, false) => "table",
             (false, true) => "queue",
             (false, false) => "nowhere",
+        }
+    }
+
+    /// Asserts that whatever came from an address that is not on the list is held, and everything else is not.
+    pub async fn check_held(&self) {
+        for item in self.items("events").await.iter().filter(|item| item.contains_key("source_ip")) {
+            let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
+            let held = text("cause") == Some("unlisted_source");
+            assert_eq!(held, text("source_ip") == Some(UNLISTED), "{item:?}");
+            assert_eq!(held, text("pk").is_some_and(|pk| pk.starts_with("quarantine#")), "{item:?}");
         }
     }
 

@@ -16,28 +16,27 @@ use lambda_runtime::Error;
 
 use crate::{Environment, https};
 
-/// How long a call to AWS may take. The function that answers within a time chooses these so that their sum is less.
+/// The time limits and attempts of a call to AWS. A function that answers within a time chooses them so that their sum is less.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For TCP and TLS of a new connection.
+    /// Maximum time for TCP and TLS of a new connection.
     pub connect: Duration,
-    /// For one attempt, connecting included.
+    /// Maximum time for one attempt, connecting included.
     pub attempt: Duration,
-    /// How often a call is attempted when an attempt fails in a way that may pass.
+    /// Maximum number of attempts, when one fails in a way that may pass.
     pub attempts: u32,
-    /// For all attempts and the pauses between them.
+    /// Maximum time for all attempts and the pauses between them.
     pub call: Duration,
 }
 
-/// The SDK's configuration: region, credentials and endpoints from the environment's own `AWS_…` variables, TLS by rustls
-/// with ring.
+/// Returns the SDK's configuration: region, credentials and endpoints from the environment's own `AWS_…` variables, TLS by
+/// rustls with ring.
 ///
-/// All of it comes from the environment alone, where Lambda puts it: looking for it elsewhere would be work in every cold
-/// start. Nor is it put together by `aws_config::defaults`, which looks for whatever is not given: the code for that (profiles,
-/// STS, SSO…) would be part of every function.
+/// Lambda puts all of it into the environment, so it is not looked for elsewhere: that would be work in every cold start.
+/// `aws_config::defaults` is not called either: it would make the code for profiles, STS and SSO part of every function.
 ///
 /// # Errors
-/// When `AWS_CA_BUNDLE` names no file with certificates.
+/// When the file of `AWS_CA_BUNDLE` has no certificates or cannot be read.
 pub async fn aws_config(environment: &Environment, patience: Patience) -> Result<SdkConfig, Error> {
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -49,12 +48,12 @@ pub async fn aws_config(environment: &Environment, patience: Patience) -> Result
         .http_client(https::client(environment)?)
         .timeout_config(timeouts(patience))
         .retry_config(retries(patience));
-    // Else a client takes the number of attempts for a default, and puts its own in its place.
+    // Without this, a client takes the number of attempts for a default and replaces it by its own.
     config.insert_origin("retry_config", Origin::shared_config());
     Ok(config.build())
 }
 
-/// The variables that are about one service, such as `AWS_ENDPOINT_URL_DYNAMODB`, and those for all of them.
+/// Reads the variables for one service, such as `AWS_ENDPOINT_URL_DYNAMODB`, and those for all services.
 #[derive(Debug)]
 struct EnvironmentVariables;
 
@@ -73,7 +72,7 @@ fn is_true(variable: &str) -> bool {
     env::var(variable).is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// The same configuration with another patience, for another service. Both share one HTTP client.
+/// Returns the same configuration with another patience, for another service. Both share one HTTP client.
 pub fn with_patience(config: &SdkConfig, patience: Patience) -> SdkConfig {
     config.to_builder().timeout_config(timeouts(patience)).retry_config(retries(patience)).build()
 }

@@ -2,11 +2,11 @@ use std::{collections::HashMap, fmt::Display};
 
 use thiserror::Error;
 
-/// The environment variables of a function, read once at its start.
+/// A function's environment variables, read once at its start.
 #[derive(Clone)]
 pub struct Environment(HashMap<String, String>);
 
-/// A variable that keeps the function from starting. Its value is not part of it: it may be a secret.
+/// A variable that keeps the function from starting. The error does not hold its value, which may be a secret.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("environment variable {name}: {fault}; an example of a good value: {example}")]
 pub struct InvalidVariable {
@@ -16,7 +16,7 @@ pub struct InvalidVariable {
 }
 
 impl Environment {
-    /// The variables that this process was started with; those that are not UTF-8 are left out.
+    /// Returns the variables that this process was started with, except those that are not UTF-8.
     pub fn of_this_process() -> Self {
         let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -24,7 +24,7 @@ impl Environment {
         Self(std::env::vars_os().filter_map(utf8).collect())
     }
 
-    /// A variable that may be missing.
+    /// Returns a variable that may be missing.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -36,11 +36,11 @@ impl Environment {
         variables.into_iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Reads a variable that must be there and not be blank. The error of `parse` becomes part of the message, so it must
-    /// not repeat the value.
+    /// Reads a variable that must be set and not blank. The error of `parse` becomes part of the message, so it must not repeat
+    /// the value.
     ///
     /// # Errors
-    /// When it is missing, blank, or `parse` refuses it.
+    /// For a variable that is missing, blank, or refused by `parse`.
     pub fn read<T, E: Display>(
         &self,
         name: &'static str,
@@ -51,10 +51,10 @@ impl Environment {
         read.ok_or_else(|| InvalidVariable { name, fault: "is not set".to_owned(), example })
     }
 
-    /// Reads a variable that need not be there, but must not be blank if it is; else as [`Environment::read`].
+    /// Reads a variable that may be missing, but must not be blank; otherwise as [`Environment::read`].
     ///
     /// # Errors
-    /// When it is blank, or `parse` refuses it.
+    /// For a variable that is blank, or refused by `parse`.
     pub fn read_if_set<T, E: Display>(
         &self,
         name: &'static str,

@@ -67,7 +67,7 @@ impl<W: Write> Write for EscapeJson<W> {
     }
 }
 
-/// Whether a character of a line is written as an escape. The line's own end is not.
+/// Returns whether a character of a line is written as an escape. The line's own end is not.
 fn is_escaped(character: char) -> bool {
     character != '\n' && needs_escape(character)
 }

@@ -1,8 +1,8 @@
-//! Metrics, as lines in CloudWatch's embedded metric format: CloudWatch reads them out of the function's log, so that a call
-//! neither waits for a metric nor needs a permission for it.
+//! Metrics as lines in CloudWatch's embedded metric format. CloudWatch reads them out of the function's log, so a call neither
+//! waits for a metric nor needs a permission for it.
 //!
-//! Lambda takes a line that is JSON into the log as it is. It counts a line without a level, as these are, as `INFO`, and with
-//! an application log level above that it drops them.
+//! Lambda takes a line of JSON into the log as it is. These lines have no level, so Lambda treats them as `INFO`, and drops them
+//! with an application log level above that.
 
 use std::{
     collections::BTreeMap,
@@ -31,50 +31,50 @@ const DEFAULT_NAMESPACE: &str = "partner-webhook";
 /// 1 in the first document of a process, which is the first call of an execution environment; missing in all others.
 const COLD_START: Count = Count::named("ColdStart");
 
-/// A metric that counts something. The name is what it is called in CloudWatch.
+/// A metric that counts something, by its name in CloudWatch.
 #[derive(Clone, Copy, Debug)]
 pub struct Count(&'static str);
 
 impl Count {
-    /// A metric of this name.
+    /// Names the metric.
     pub const fn named(name: &'static str) -> Self {
         Self(name)
     }
 }
 
-/// A metric that counts something in all, and beside that by a dimension.
+/// A metric that counts something in total, and by a dimension.
 #[derive(Clone, Copy, Debug)]
 pub struct CountBy<D>(&'static str, PhantomData<fn(&D)>);
 
 impl<D: Dimension> CountBy<D> {
-    /// A metric of this name.
+    /// Names the metric.
     pub const fn named(name: &'static str) -> Self {
         Self(name, PhantomData)
     }
 }
 
-/// A metric that says how long something took, in milliseconds and parts of them.
+/// A metric of a duration, in milliseconds and fractions of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Millis(&'static str);
 
 impl Millis {
-    /// A metric of this name.
+    /// Names the metric.
     pub const fn named(name: &'static str) -> Self {
         Self(name)
     }
 }
 
-/// What counts are split by. CloudWatch keeps, and bills, a metric of its own for every value, so the values are few, and they
-/// are all in our source: nothing that a caller sent can become one.
+/// A property by which counts are split. CloudWatch keeps and bills a separate metric for every value, so there are few values,
+/// and all of them are in our source: nothing that a caller sent can become one.
 pub trait Dimension {
-    /// What the dimension is called in CloudWatch.
+    /// The dimension's name in CloudWatch.
     const NAME: &'static str;
 
-    /// The value for this one.
+    /// Returns the dimension's value.
     fn value(&self) -> &'static str;
 }
 
-/// The name that the provider documents; all other kinds are `other`.
+/// A documented kind counts under its name, all other kinds under `other`.
 impl Dimension for Kind {
     const NAME: &'static str = "Kind";
 
@@ -103,18 +103,18 @@ pub struct Metrics {
 struct InvalidNamespace;
 
 impl Metrics {
-    /// Metrics in the namespace `METRICS_NAMESPACE`, or in `partner-webhook` where that is not set. The lines go to `output`,
-    /// standard output in a function.
+    /// Writes metrics in the namespace `METRICS_NAMESPACE` (default: `partner-webhook`) to `output`, which is standard output in
+    /// a function.
     ///
     /// # Errors
-    /// When CloudWatch takes no such namespace.
+    /// When CloudWatch does not take the namespace.
     pub fn read(environment: &Environment, output: impl Write + Send + 'static) -> Result<Self, InvalidVariable> {
         let namespace = environment.read_if_set(NAMESPACE, DEFAULT_NAMESPACE, namespace)?;
         let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         Ok(Self { namespace, cold: AtomicBool::new(true), output: Mutex::new(Box::new(output)) })
     }
 
-    /// The metrics of one call: a request, a batch, a run. `at` is the time that they are filed under.
+    /// Starts the metrics of one call: a request, a batch, a run. `at` is their time in CloudWatch.
     pub fn document(&self, at: Timestamp) -> Document<'_> {
         let mut document = Document { metrics: self, at, all: BTreeMap::new(), split: BTreeMap::new() };
         if self.cold.swap(false, Ordering::Relaxed) {
@@ -123,11 +123,11 @@ impl Metrics {
         document
     }
 
-    /// A failure is logged and no more: a call is answered whether it is measured or not.
+    /// Only logs a failure: a call is answered whether it is measured or not.
     fn write(&self, lines: Result<Vec<u8>, IoStreamError>) {
         let written = lines.map_err(|error| error.to_string()).and_then(|lines| {
             let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            // All at once: a line of the log that came between would spoil both.
+            // All at once: a log line in between would spoil both.
             output.write_all(&lines).and_then(|()| output.flush()).map_err(|error| error.to_string())
         });
         if let Err(error) = written {
@@ -152,7 +152,7 @@ fn namespace(text: &str) -> Result<String, InvalidNamespace> {
     }
 }
 
-/// The metrics of one call. They are numbers, and values of a [`Dimension`]: nothing of what the call is about can get in.
+/// The metrics of one call: numbers, and values of a [`Dimension`]. Nothing that the call is about can get in.
 ///
 /// Nothing is written before [`Document::write`].
 #[must_use = "a document that is not written counts nothing"]
@@ -172,27 +172,27 @@ enum Measure {
 }
 
 impl Document<'_> {
-    /// Adds to a metric. A metric to which nothing was added, not even 0, is not in the document.
+    /// Adds to a metric. The document has only metrics that were added to, if only 0.
     pub fn count(&mut self, metric: Count, times: u64) -> &mut Self {
         self.add(metric.0, times);
         self
     }
 
-    /// Adds to a metric, in all and by the dimension.
+    /// Adds to a metric, in total and by the dimension.
     pub fn count_by<D: Dimension>(&mut self, metric: CountBy<D>, by: &D, times: u64) -> &mut Self {
         self.add(metric.0, times);
         *self.split.entry(D::NAME).or_default().entry(by.value()).or_default().entry(metric.0).or_default() += times;
         self
     }
 
-    /// Says how long something took; said again, the last counts.
+    /// Sets a duration. The last one counts.
     pub fn millis(&mut self, metric: Millis, took: Duration) -> &mut Self {
         self.all.insert(metric.0, Measure::Time(took));
         self
     }
 
-    /// Writes what was counted: one line, and one more for each value of a dimension that has several in this document. When
-    /// nothing was counted nothing is written; when writing fails, that is logged.
+    /// Writes the metrics: one line, and one more for each value of a dimension that has several in this document. Writes nothing
+    /// when there are no metrics, and logs a failure.
     pub fn write(&self) {
         if !self.all.is_empty() {
             self.metrics.write(self.lines());
@@ -214,8 +214,8 @@ impl Document<'_> {
         let mut emf = Emf::builder(namespace.clone(), vec![vec![]]);
         let mut all = Line { at, dimensions: Vec::new(), measures: self.all.iter().map(|(k, v)| (*k, *v)).collect() };
         for (&dimension, values) in &self.split {
-            // A member of a document has one value. Where all counts are of one value of the dimension, they are the same in all
-            // and by the dimension, and one line says both.
+            // A member of a document has one value. If all counts are of one value of the dimension, they are the same in total
+            // and by the dimension, and one line holds both.
             let fits = values.len() == 1;
             for (&value, counts) in values {
                 if fits {

@@ -89,7 +89,7 @@ async fn receivers_and_redrives_at_once_on_one_line_record_every_event_once() {
     let reader = Reader::new(world.dynamodb.client(), world.dynamodb.events_table());
     let state = reader.state(&Entity::named("whatsapp#972500000000")).await.unwrap().unwrap();
     assert_eq!(state.extra_info().unwrap().as_str(), "3000");
-    // How many there are depends on who comes first, but the same body comes twelve times in a row.
+    // The number depends on the order, but the same body comes twelve times in a row.
     assert!(state.duplicates >= 10, "{} duplicates", state.duplicates);
     let queued = functions.iter().flat_map(|function| function.log()).filter(|line| line.contains("delivery queued"));
     println!(

@@ -1,6 +1,6 @@
-//! SIGKILL of the receiver and of redrive at every point at which they wait for somebody else: before a request is carried
-//! out, after it was and before its answer is read, and when the answer to the caller is on its way. Then the caller tries
-//! again, or the queue hands the messages out again.
+//! SIGKILL of the receiver and of redrive at every point at which they wait: before a request is carried out, before its answer
+//! is read, and while the answer to the caller is on its way. Then the caller tries again, or the queue hands the messages out
+//! again.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -21,21 +21,21 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use shared::{EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
 
-/// How many crashes run at a time.
+/// The number of crashes at a time.
 const AT_ONCE: usize = 8;
 
-/// Where a process is killed.
+/// The point at which a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Crash {
     /// Nowhere: this run counts the requests.
     None,
     AtDynamoDb(usize, Point),
     AtSqs(usize, Point),
-    /// When its answer is on its way.
+    /// While its answer is on its way.
     AtAnswer,
 }
 
-/// Every point at which a run with so many requests can be killed.
+/// Returns every point at which a run with these numbers of requests can be killed.
 fn crashes(at_dynamodb: usize, at_sqs: usize) -> Vec<Crash> {
     let points = [Point::Before, Point::After];
     let at_dynamodb = (0..at_dynamodb).flat_map(|n| points.map(|point| Crash::AtDynamoDb(n, point)));

@@ -17,16 +17,16 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-/// How many cases run at a time. They mostly wait.
+/// The number of cases at a time. They mostly wait.
 const AT_ONCE: usize = 12;
 
 #[derive(Clone, Copy)]
 struct Case {
     dynamodb: Trouble,
     sqs: Trouble,
-    /// Whether DynamoDB is in trouble before the receiver starts, so that it never reads the accepted tokens.
+    /// Set when DynamoDB is in trouble before the receiver starts, so that it never reads the accepted tokens.
     cold: bool,
-    /// Whether the call comes from an address that is not on the list, so that its delivery is to be held.
+    /// Set when the call comes from an address that is not on the list, so that its delivery is to be held.
     unlisted: bool,
 }
 
@@ -44,7 +44,7 @@ impl Case {
 struct Trouble {
     name: &'static str,
     kind: Kind,
-    /// Whether a call succeeds all the same.
+    /// Set when a call succeeds all the same.
     passes: bool,
 }
 
@@ -149,7 +149,7 @@ async fn run(case: Case) -> Row {
         receiver.log()
     );
     if expected == 503 {
-        // What is lost can be entered again from the log.
+        // A lost event can be entered again from the log.
         assert!(logged(&receiver, &["delivery not recorded", "client-0"]).await, "{:#?}", receiver.log());
     }
     let place = match answer.id() {
@@ -157,7 +157,7 @@ async fn run(case: Case) -> Row {
         None => "log",
     };
     if case.cold {
-        // Where nobody can tell, the forged is taken as well, until somebody can.
+        // A receiver that cannot check tokens takes forged calls as well, until redrive checks them.
         let forged = send(&receiver, &call_with_token(&update(1, 9), FORGED)).await;
         assert!(forged.took <= ANSWER_WITHIN, "{:?}", forged.took);
         assert_eq!(forged.status, Some(expected));

@@ -23,7 +23,7 @@ use futures_util::future::join_all;
 const RECEIVERS: usize = 6;
 const REDRIVES: usize = 2;
 const LINES: usize = 1_000;
-/// One call in so many is one in which the receiver is killed.
+/// The receiver is killed during one call of this many.
 const CALLS_PER_KILL: usize = 1_000;
 
 fn at_dynamodb() -> Vec<(f64, Fault)> {

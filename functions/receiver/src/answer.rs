@@ -24,7 +24,7 @@ pub(crate) fn queued(id: EventId, held: bool) -> Response<Body> {
     if held { quarantined(id) } else { accepted(&json!({"status": "OK", "id": id.to_string()})) }
 }
 
-/// 403, and nothing else: a caller who is refused learns no more than that.
+/// 403 without a body, so that a refused caller does not learn the reason.
 pub(crate) fn refused() -> Response<Body> {
     empty(StatusCode::FORBIDDEN)
 }

@@ -27,12 +27,12 @@ impl Admitted {
         &self.call
     }
 
-    /// Whether its token is known to be an accepted one; else redrive has to check that before it records anything.
+    /// Returns whether the token has been checked. If not, redrive checks it before it records anything.
     pub(crate) fn is_checked(&self) -> bool {
         matches!(self.call.token, TokenCheck::Accepted)
     }
 
-    /// Whether it is to be held in quarantine, because its address is not on the list.
+    /// Returns whether the delivery is to be held in quarantine, because its address is not on the list.
     pub(crate) fn is_held(&self) -> bool {
         !self.listed
     }
@@ -75,8 +75,8 @@ pub(crate) struct Gate {
 impl Gate {
     /// Lets a call in, or refuses it.
     ///
-    /// Where unlisted addresses are refused, the address is checked before the token, so that nobody elsewhere can make the
-    /// receiver read the tokens. Where they are held, the token alone decides.
+    /// A receiver that refuses unlisted addresses checks the address before the token, so that nobody elsewhere can make it read
+    /// the tokens. For one that holds their deliveries, the token alone decides.
     pub(crate) async fn authenticate(
         &self,
         request: GatewayRequest,

@@ -1,4 +1,4 @@
-//! What the receiver writes to its log, and what it never writes there.
+//! The receiver's log: the lines that it has, and the secrets that it never has.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -12,7 +12,7 @@ use std::{
 use common::{TOKEN, World, noon, sample, samples, with_body};
 use serde_json::{Value, json};
 
-/// Where the log of a test goes.
+/// The log of a test.
 #[derive(Clone)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! What the receiver counts: a gateway's event in, the lines that CloudWatch reads out.
+//! The receiver's metrics: a gateway's event in, the lines that CloudWatch reads out.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;

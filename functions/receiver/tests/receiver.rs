@@ -1,4 +1,4 @@
-//! What the receiver promises beyond single requests: who gets in, in what time, and what is always kept.
+//! The receiver's promises beyond single requests: the callers it lets in, the time of its answers, the deliveries it keeps.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -443,7 +443,7 @@ async fn of_16_different_deliveries_at_once_all_are_events_and_the_state_is_the_
     assert_eq!((state.last_event_id, state.extra_info()), (newest.id, newest.extra_info.as_ref()));
 }
 
-/// What was recorded. On a busy machine not all may have been in their time: the others are queued.
+/// The recorded deliveries. On a busy machine some may not have been recorded in their time: those are queued.
 async fn recorded(world: &World, answers: &[common::Answer]) -> Vec<StoredDelivery> {
     let deliveries = world.deliveries().await;
     let queued = world.queued().into_iter().map(|queued| queued.received.id);

@@ -10,7 +10,7 @@ pub(crate) enum MessageOutcome {
         /// The kind of its event; unnamed when it is quarantined.
         kind: Kind,
         recorded: Recorded,
-        /// Whether it is held because its source address is not on the list.
+        /// Set when it is held because its source address is not on the list.
         held: bool,
     },
     /// It came with a token that is not accepted, and is dropped from the queue.

@@ -1,4 +1,4 @@
-//! What redrive does with what waits in the fallback queue, in front of an embedded DynamoDB and a stand-in for SQS.
+//! Redrive with batches of the fallback queue, in front of an embedded DynamoDB and a stand-in for SQS.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 use std::{fs, path::Path, time::Duration};

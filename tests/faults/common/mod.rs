@@ -25,10 +25,10 @@ pub const FORGED: &str = "a-token-that-nobody-has-accepted";
 pub const UNLISTED: &str = "192.117.146.95";
 const FINGERPRINT_KEY: &str = "a key for tests only";
 
-/// Within this every request is answered.
+/// Maximum time from a request to its answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
-/// Stands in every API key that is sent, so that it is found wherever it should not be.
+/// A part of every API key that is sent, by which a leaked key is found.
 const SECRET: &str = "secret-of-a-client";
 
 pub struct World {
@@ -38,7 +38,7 @@ pub struct World {
     pub to_sqs: Faults,
 }
 
-/// What the caller of the webhook got.
+/// The answer that the caller of the webhook got.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// `None` when the function died.
@@ -154,7 +154,7 @@ impl World {
         .to_vec()
     }
 
-    /// One round of the event source mapping; gives how many messages were handed over.
+    /// Runs the event source mapping once. Returns the number of messages that were handed over.
     pub async fn redrive_round(&self, redrive: &Function) -> usize {
         let taken = self.sqs.take();
         if !taken.is_empty() {
@@ -168,7 +168,7 @@ impl World {
         taken.len()
     }
 
-    /// Mends everything, and lets redrive work until the queue is empty.
+    /// Ends all faults, and runs redrive until the queue is empty.
     pub async fn mend_and_drain(&self) -> Function {
         self.to_dynamodb.mend().unwrap();
         self.to_sqs.mend().unwrap();
@@ -183,13 +183,13 @@ impl World {
         redrive
     }
 
-    /// The ids of the deliveries that wait in the queue.
+    /// The ids of the deliveries in the queue.
     pub fn queued_ids(&self) -> Vec<String> {
         let id = |message: &String| QueuedDelivery::from_message(message).unwrap().received.id.to_string();
         self.sqs.queued().iter().map(id).collect()
     }
 
-    /// The ids of the deliveries that stand in the table, as often as they stand there.
+    /// The ids of the deliveries in the table, as often as they are in it.
     pub async fn stored_ids(&self) -> Vec<String> {
         let id =
             |item: &HashMap<String, AttributeValue>| Some(item["sk"].as_s().ok()?.strip_prefix("event#")?.to_owned());
@@ -201,7 +201,7 @@ impl World {
         scan.into_paginator().items().send().try_collect().await.unwrap()
     }
 
-    /// Where an event is: in the table, in the queue, in both, or nowhere.
+    /// The place of an event: table, queue, both, or nowhere.
     pub async fn whereabouts(&self, id: &str) -> &'static str {
         match (
             self.stored_ids().await.iter().any(|stored| stored == id),
@@ -224,7 +224,7 @@ impl World {
         }
     }
 
-    /// What must hold before the queue is worked off: what was acknowledged is stored or queued.
+    /// Asserts, before the queue is drained, that everything acknowledged is stored or queued.
     pub async fn check_kept(&self, answers: &[Answer]) {
         let kept: HashSet<String> = self.stored_ids().await.into_iter().chain(self.queued_ids()).collect();
         for id in answers.iter().filter_map(Answer::id) {
@@ -232,7 +232,7 @@ impl World {
         }
     }
 
-    /// What must hold in the end, whatever happened. Of `calls` genuine calls these answers came back.
+    /// Asserts everything that holds in the end, whatever happened. Of `calls` genuine calls, these answers came back.
     pub async fn check_all(&self, calls: usize, answers: &[Answer], functions: &[&Function]) {
         let stored = self.stored_ids().await;
         let distinct: HashSet<&String> = stored.iter().collect();
@@ -249,7 +249,7 @@ impl World {
         self.check_secrets(functions).await;
     }
 
-    /// Every state is what its history says.
+    /// Asserts that every state is the result of its history.
     pub async fn check_states(&self) {
         let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
         let items = self.items("events").await;
@@ -300,7 +300,7 @@ impl World {
         reader.history(entity, &listing).try_collect().await.unwrap()
     }
 
-    /// No secret is anywhere but in the sealed table and in the queue.
+    /// Asserts that secrets are in the sealed table and in the queue alone.
     async fn check_secrets(&self, functions: &[&Function]) {
         let mut open = format!("{:?}", self.items("events").await);
         for function in functions {
@@ -315,7 +315,7 @@ impl World {
     }
 }
 
-/// The rule of the state, said simply: of each field the value of the last delivery that has it.
+/// The rule of the state: each field has the value of the last delivery with that field.
 fn fold(history: &[StoredDelivery]) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     for delivery in history {
@@ -342,7 +342,7 @@ pub async fn send(receiver: &Function, call: &str) -> Answer {
     }
 }
 
-/// Whether the function logs a line with all of these texts. Its log comes through a pipe, so it may be a moment late.
+/// Returns whether the function logs a line with all of these texts. Its log comes through a pipe and may be a moment late.
 pub async fn logged(function: &Function, texts: &[&str]) -> bool {
     for _ in 0..100 {
         if function.log().iter().any(|line| texts.iter().all(|text| line.contains(text))) {

@@ -106,7 +106,7 @@ impl World {
         Self { dynamodb, link, sqs, sqs_link, cloudwatch, receiver, tokens, clock: AtomicU64::new(0) }
     }
 
-    /// What waits in the fallback queue.
+    /// The deliveries in the fallback queue.
     pub fn queued(&self) -> Vec<QueuedDelivery> {
         self.sqs.queued().iter().map(|message| QueuedDelivery::from_message(message).unwrap()).collect()
     }
@@ -127,7 +127,7 @@ impl World {
         reader.state(&Entity::named(entity)).await.unwrap()
     }
 
-    /// Every delivery that stands in the table, oldest first.
+    /// All deliveries in the table, oldest first.
     pub async fn deliveries(&self) -> Vec<StoredDelivery> {
         let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
         let day = Duration::from_secs(24 * 60 * 60);

@@ -152,8 +152,8 @@ impl Delivery {
         item
     }
 
-    /// Its item in the sealed table, if it has anything to seal. What belongs to a state that never expires does not
-    /// expire either; a quarantined body goes with its delivery.
+    /// Its item in the sealed table, if it has anything to seal. An item with a line's key does not expire, as the line's state
+    /// does not; others expire with their delivery.
     pub(crate) fn sealed_item(&self, retention: Option<Duration>) -> Option<Item> {
         let mut item = self.key();
         item.insert("received_at".into(), text(self.received_at));
@@ -162,7 +162,10 @@ impl Delivery {
                 let sealed = event.sealed.as_ref()?;
                 let body = sealed.body.expose().as_bytes();
                 item.insert("body".into(), AttributeValue::B(Blob::new(body)));
-                item.extend(sealed.api_key.as_ref().map(|key| ("api_key".into(), text(key.expose()))));
+                match &sealed.api_key {
+                    Some(key) => _ = item.insert("api_key".into(), text(key.expose())),
+                    None => item.extend(self.expires_at(retention)),
+                }
             }
             Content::Quarantined { bytes, .. } => {
                 item.insert("body".into(), AttributeValue::B(Blob::new(bytes.as_slice())));

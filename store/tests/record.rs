@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{LINE, World, delivery, noon, raw_delivery, secs, update};
 use futures_util::TryStreamExt;
 use serde_json::json;
-use shared::Value;
+use shared::{Timestamp, Value};
 use store::Recorded;
 use tokio::task::JoinSet;
 
@@ -226,6 +226,26 @@ async fn an_api_key_is_in_the_sealed_table_alone_and_stands_where_its_delivery_s
     assert!(!sealed[0].contains_key("expires_at"));
     let events = format!("{:?}", world.items("events").await);
     assert!(!events.contains("123-456-789"), "{events}");
+}
+
+#[tokio::test]
+async fn a_sealed_original_without_a_lines_key_expires_with_its_delivery() {
+    let world = World::start().await;
+    for (second, body) in (0..).zip([
+        json!({"event": "whatsapp", "whatsapp": "972501234567", "password": "hunter2"}),
+        json!({"event": "whatsapp", "whatsapp": "972501234567", "old_apikey": "123-456-789"}),
+        json!({"event": "builder", "builderID": 523, "builder_url": "https://b.example/?token=hunter2"}),
+    ]) {
+        world.recorder.record(&delivery(noon().plus(secs(second)), &body)).await.unwrap();
+    }
+    let sealed = world.items("sealed").await;
+    assert_eq!(sealed.len(), 3);
+    for original in sealed {
+        let expires_at =
+            original["received_at"].as_s().unwrap().parse::<Timestamp>().unwrap().as_secs() + 365 * 24 * 60 * 60;
+        assert_eq!(original["expires_at"].as_n().unwrap(), &expires_at.to_string());
+        assert!(!original.contains_key("api_key"));
+    }
 }
 
 #[tokio::test]

@@ -20,14 +20,22 @@ use crate::{
 /// How many messages are asked for when all are wanted.
 const ALL: usize = usize::MAX;
 
-/// What to do, and how to show it.
+/// Lists, shows and retries what redrive could not record: the messages in the dead-letter queue.
 #[derive(Args)]
+#[command(after_help = "\
+Looking at a message hides it from others for a moment, and counts as one more receive.
+
+Examples:
+  cargo hooks dlq list --stack partner-webhook
+  cargo hooks dlq show 3f2b7c1e-0000-4000-8000-000000000000
+  cargo hooks dlq redrive 3f2b7c1e-0000-4000-8000-000000000000
+  cargo hooks dlq redrive --all --stack partner-webhook")]
 pub struct DeadLetters {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     target: TargetArgs,
-    /// How to show it. As json each message is an object on a line of its own.
+    /// Output format. json is one object on each line.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -37,20 +45,20 @@ pub struct DeadLetters {
 enum Command {
     /// Lists the messages, in no particular order.
     List {
-        /// At most so many.
+        /// Maximum number of messages to list.
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
     },
     /// Shows everything about one message, its body without secrets.
     #[command(after_help = "Exit code: 0, or 1 when there is no such message.")]
     Show {
-        /// Its id, as `list` shows it.
+        /// Id of the message, as `list` shows it.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         message_id: String,
     },
-    /// Puts messages into the fallback queue, from which redrive records them.
+    /// Moves messages to the fallback queue, from which redrive records them.
     #[command(
-        after_help = "With --all a message that cannot be read stays where it is, as redrive could not read it either; named by its id it goes as well.\nExit code: 0, or 1 when there is no message with one of the ids."
+        after_help = "With --all, a message that cannot be read stays in the queue, as redrive could not read it either. Named by its id it is moved too.\nExit code: 0, or 1 when there is no message with one of the ids."
     )]
     Redrive {
         #[command(flatten)]
@@ -62,10 +70,10 @@ enum Command {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// Their ids, as `list` shows them.
+    /// Ids of the messages, as `list` shows them.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     message_ids: Vec<String>,
-    /// All of them.
+    /// All messages that can be read.
     #[arg(long)]
     all: bool,
 }

@@ -44,8 +44,10 @@ const PORT: u16 = 9000;
 /// The maximum time until redrive has recorded what waited in the queue.
 const REDRIVE: Duration = Duration::from_secs(30);
 
-/// Runs the whole system on this machine. It registers the webhook with a stand-in for the provider, delivers the provider's
-/// documented events through the real receiver, and shows what is stored. It stays up until Ctrl-C.
+/// Runs the whole system on this machine, until Ctrl-C.
+///
+/// It registers the webhook with a stand-in for the provider, delivers the provider's documented events through the real receiver, and
+/// shows what is recorded.
 #[derive(Args)]
 #[command(after_help = "\
 The functions are built again when their code changes. What they write is in target/hooks/functions.log.

@@ -27,15 +27,25 @@ use crate::{
 /// The kind of the events that the doctor sends to see whether they arrive.
 pub const KIND: &str = "doctor";
 
-/// What to look at, and how to show it.
+/// Checks every part on this machine or of a deployed stack, and suggests a fix for each failed check.
 #[derive(Args)]
+#[command(after_help = "\
+Without --stack it checks the tools and the run that `hooks dev` has up, and sends that run an event of kind doctor, which stays in \
+its table. On a stack it changes nothing, unless --send is given: then it calls the receiver with such an event, as the gateway \
+would, with the token from Secrets Manager.
+Exit code: 0, or 1 when a check fails.
+
+Examples:
+  cargo hooks doctor
+  cargo hooks doctor --stack partner-webhook
+  cargo hooks doctor --stack partner-webhook --send --output json")]
 pub struct Doctor {
     #[command(flatten)]
     target: TargetArgs,
-    /// On a stack: have an event of kind doctor go through the receiver. Reads the webhook's token from Secrets Manager.
+    /// Send an event of kind doctor through the receiver of a stack. Reads the webhook's token from Secrets Manager.
     #[arg(long)]
     send: bool,
-    /// How to show it. As json it is an array on one line.
+    /// Output format. json is one array on one line.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

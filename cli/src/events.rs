@@ -1,4 +1,4 @@
-//! `hooks events` and `hooks show`: the deliveries, as they stand in the events table.
+//! `hooks events`: lists deliveries.
 
 use std::{
     fmt::Write,
@@ -6,13 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use shared::{
-    EventId, Timestamp,
-    human_time::{ago, to_the_second},
-    text::plain,
-};
+use shared::{Timestamp, human_time::to_the_second};
 use store::{DeliveryQuery, Follow, NewestDeliveries, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -26,32 +22,32 @@ use crate::{
 /// How often `--follow` asks for what is new.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Which deliveries, and how to show them.
+/// Lists the events that the local run or a deployed stack received, newest first.
 #[derive(Args)]
+#[command(after_help = "\
+Times are UTC. Secrets were removed before the events were recorded, and are not shown.
+
+Examples:
+  cargo hooks events                                         the local run's last day
+  cargo hooks events --stack partner-webhook --since 7d      a deployed stack
+  cargo hooks events --entity whatsapp#972501234567          one line
+  cargo hooks events --kind quarantine --since 2026-11-01T00:00:00Z
+  cargo hooks events --follow --limit 0                      new events only
+  cargo hooks events --output json --limit 1000 | jq .body   for programs
+
+--follow shows each new event within seconds, but not one that was received before and waited in the fallback queue.")]
 pub struct Events {
     #[command(flatten)]
     selection: Selection,
-    /// At most so many; with --follow, of those that are there.
+    /// Maximum number of events to list; with --follow, of those that are recorded already.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
-    /// Then show what comes, a line each, until Ctrl-C. Deliveries are in the order in which they came.
+    /// Keep running until Ctrl-C, and print each new event on one line, in the order received.
     #[arg(long, conflicts_with = "until")]
     follow: bool,
     #[command(flatten)]
     target: TargetArgs,
-    /// How to show them. As json each is an object on a line of its own.
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
-}
-
-/// Selection delivery, and how to show it.
-#[derive(Args)]
-pub struct Show {
-    /// The delivery's id, as the receiver answered it.
-    id: EventId,
-    #[command(flatten)]
-    target: TargetArgs,
-    /// How to show it. As json it is an object on one line.
+    /// Output format. json is one object on each line.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -60,7 +56,7 @@ pub struct Show {
 ///
 /// # Errors
 /// When they cannot be read, or an entity never had one.
-pub async fn list(events: Events) -> Result<ExitCode> {
+pub async fn run(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let until_now = events.selection.range.until.is_none();
     let times = events.selection.range.resolve(now);
@@ -100,44 +96,6 @@ pub async fn list(events: Events) -> Result<ExitCode> {
     }
     print(&shown)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Shows one delivery.
-///
-/// # Errors
-/// When it is not there, or cannot be read.
-pub async fn show(Show { id, target, output }: Show) -> Result<ExitCode> {
-    let reader = Target::find(target).await?.reader;
-    let found = reader.delivery(&id).await?;
-    let delivery = found.with_context(|| format!("there is no event {id}; if it came just now, try again"))?;
-    print(&match output {
-        Output::Json => json::delivery(&delivery)?,
-        Output::Table => in_full(&delivery),
-    })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Everything about a delivery, for people.
-pub fn in_full(delivery: &StoredDelivery) -> String {
-    let now = Timestamp::from(SystemTime::now());
-    let mut facts = vec![
-        ("id", delivery.id.to_string()),
-        ("received", format!("{} ({})", delivery.received_at, ago(delivery.received_at, now))),
-        ("kind", plain(&delivery.kind)),
-        ("entity", plain(delivery.entity.as_str())),
-    ];
-    facts.extend(delivery.reference.as_deref().map(|reference| ("reference", plain(reference))));
-    facts.extend(delivery.extra_info.as_ref().map(|extra_info| ("extra_info", extra_info.to_string())));
-    facts.extend(delivery.duplicate_of.map(|of| ("duplicate of", of.to_string())));
-    facts.extend([
-        ("source ip", delivery.source_ip.clone()),
-        ("request id", plain(&delivery.request_id)),
-        ("fingerprint", delivery.fingerprint.clone()),
-    ]);
-    facts.extend(delivery.cause.as_deref().map(|cause| ("cause", plain(cause))));
-    facts.extend(delivery.body_bytes.map(|bytes| ("body", format!("{bytes} bytes, in the sealed table"))));
-    let body = delivery.body.as_deref().map(|body| format!("\n{}\n", shared::json::pretty(body)));
-    text::facts(&facts) + &body.unwrap_or_default()
 }
 
 /// Shows what was found, and then what comes, until nobody reads it any more.

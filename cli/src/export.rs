@@ -19,8 +19,19 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Which deliveries.
+/// Writes every event received in a time range as JSON, one object on each line, oldest first.
 #[derive(Args)]
+#[command(after_help = "\
+The objects are those of `hooks events --output json`. Progress and the number of events go to standard error.
+
+An event that waited in the fallback queue is recorded under the time at which it was received, so an export that ran before lacks it. \
+`hooks doctor` shows whether the queue is empty. For consecutive exports, set --until at least one minute in the past: the index has \
+each event a moment after it was recorded.
+
+Examples:
+  cargo hooks export --since 30d > events.jsonl
+  cargo hooks export --stack partner-webhook --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z > november.jsonl
+  cargo hooks export --reference client-7 | jq -c .body")]
 pub struct Export {
     #[command(flatten)]
     selection: Selection,

@@ -19,12 +19,21 @@ use crate::{
 /// The port of the page, unless another is asked for.
 pub const PORT: u16 = 9010;
 
-/// About what, and where.
+/// Shows what the local run or a deployed stack receives on a page in the browser.
+///
+/// The page has new deliveries as they come, the state and history of every entity, and the registration with its ledger.
 #[derive(Args)]
+#[command(after_help = "\
+The page listens on 127.0.0.1 only, and shows nothing without the token in its address. Secrets were removed before the events were \
+recorded.
+
+Examples:
+  cargo hooks inspect                              the local run
+  cargo hooks inspect --stack partner-webhook      a deployed stack")]
 pub struct Inspect {
     #[command(flatten)]
     target: TargetArgs,
-    /// The port on 127.0.0.1; a free one if this is taken.
+    /// Port on 127.0.0.1; a free one if it is taken.
     #[arg(long, default_value_t = PORT)]
     port: u16,
 }

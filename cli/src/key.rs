@@ -13,17 +13,24 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Whose key, and how to show it.
+/// Prints the API key of a line: the last one that an event carried. Asks first.
 #[derive(Args)]
+#[command(after_help = "\
+Whoever has the key can send messages as the client. It goes to standard output, and nowhere else.
+Exit code: 0, or 1 when no event carried a key, or the answer is not yes.
+
+Examples:
+  cargo hooks key whatsapp#972501234567
+  cargo hooks key whatsapp#972501234567 --stack partner-webhook --yes | wl-copy")]
 pub struct Key {
-    /// Whose, such as whatsapp#972501234567.
+    /// Entity, such as whatsapp#972501234567.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     entity: String,
     #[command(flatten)]
     consent: Consent,
     #[command(flatten)]
     target: TargetArgs,
-    /// How to show it: the key alone, or as json an object on one line that also has the event that brought it.
+    /// Output format: the key alone, or as json one object on one line with the event that carried it.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -32,7 +39,7 @@ pub struct Key {
 ///
 /// # Errors
 /// When the person does not, when there is none, or it cannot be read.
-pub async fn show(Key { entity, consent, target, output }: Key) -> Result<ExitCode> {
+pub async fn run(Key { entity, consent, target, output }: Key) -> Result<ExitCode> {
     let target = Target::find(target).await?;
     let name = plain(&entity);
     consent.ask(&format!("Show the API key of {name}?"))?;

@@ -16,20 +16,27 @@ use store::{Listing, Order, PAGE, Quarantine, Reader, Retried, SealedReader, Sto
 use self::outcome::RetryOutcome;
 use crate::{
     consent::Consent,
-    events::in_full,
     output::{Output, json, print, print_bytes, progress::Progress, tables},
     query::time_range,
+    show::in_full,
     target::{Target, TargetArgs},
 };
 
-/// What to do, and how to show it.
+/// Lists, shows and retries quarantined deliveries.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  cargo hooks quarantine list --stack partner-webhook --since 30d
+  cargo hooks quarantine show 019aaaaa-0000-7000-8000-000000000000
+  cargo hooks quarantine show 019aaaaa-0000-7000-8000-000000000000 --raw | xxd
+  cargo hooks quarantine retry 019aaaaa-0000-7000-8000-000000000000
+  cargo hooks quarantine retry --since 30d                       everything received since then")]
 pub struct QuarantineArgs {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     target: TargetArgs,
-    /// How to show it. As json each delivery is an object on a line of its own.
+    /// Output format. json is one object on each line.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -37,29 +44,28 @@ pub struct QuarantineArgs {
 /// What to do.
 #[derive(Subcommand)]
 enum Command {
-    /// Lists what was quarantined, the last one first.
+    /// Lists quarantined deliveries, newest first.
     List {
-        /// From when on: a time ago, such as 90m, 36h or 7d, or a day (its start in UTC) or moment, such as 2026-11-22 or
-        /// 2026-11-22T09:30:00Z.
+        /// Start of the time range: a time ago (90m, 36h, 7d), a day (2026-11-22, from its start in UTC) or a moment
+        /// (2026-11-22T09:30:00Z).
         #[arg(long, value_name = "TIME", default_value = "7d", value_parser = moment)]
         since: Moment,
-        /// Until when, not included; else until now.
+        /// End of the time range, not included. Default: now.
         #[arg(long, value_name = "TIME", value_parser = moment)]
         until: Option<Moment>,
-        /// At most so many.
+        /// Maximum number of deliveries to list.
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
     },
-    /// Shows everything about one of them, or its bytes.
+    /// Shows everything about one quarantined delivery, or its bytes.
     #[command(
         mut_arg("yes", |yes| yes.requires("raw")),
-        after_help = "Exit code: 0, or 1 when there is none with this id."
+        after_help = "Exit code: 0, or 1 when no quarantined delivery has this id."
     )]
     Show {
-        /// Its id, as the receiver answered it.
+        /// Id of the delivery, as the receiver answered it.
         id: EventId,
-        /// Write the bytes as they were received, and nothing else, whatever --output says. Asks first, as they may hold
-        /// secrets.
+        /// Write only the bytes as received, whatever --output says. Asks first, as they may contain secrets.
         #[arg(long)]
         raw: bool,
         #[command(flatten)]
@@ -72,7 +78,7 @@ enum Command {
     Retry {
         #[command(flatten)]
         which: Which,
-        /// With --since: until when, not included; else until now.
+        /// End of the time range of --since, not included. Default: now.
         #[arg(long, value_name = "TIME", requires = "since", conflicts_with = "ids", value_parser = moment)]
         until: Option<Moment>,
     },
@@ -82,10 +88,10 @@ enum Command {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// Their ids.
+    /// Ids of the deliveries.
     ids: Vec<EventId>,
-    /// All that were received from then on: a time ago, such as 90m, 36h or 7d, or a day (its start in UTC) or moment, such as
-    /// 2026-11-22 or 2026-11-22T09:30:00Z.
+    /// Every delivery received since then: a time ago (90m, 36h, 7d), a day (2026-11-22, from its start in UTC) or a moment
+    /// (2026-11-22T09:30:00Z).
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
 }

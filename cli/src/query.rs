@@ -1,4 +1,4 @@
-//! Which deliveries a command is about, and how they are found.
+//! The deliveries that a command is about: the arguments that select them, and the reads that find them.
 
 use std::ops::Range;
 
@@ -17,49 +17,49 @@ use store::{DeliveryFilter, DeliveryQuery, Reader};
 pub struct Selection {
     #[command(flatten)]
     filter: FilterArgs,
-    /// When they came.
     #[command(flatten)]
     pub range: TimeRange,
-    /// Only those that repeat an earlier one; else they are listed among the others.
+    /// Only duplicates. Default: they are listed among the others.
     #[arg(long)]
     duplicates: bool,
 }
 
-/// When deliveries came.
+/// The time range in which deliveries were received.
 #[derive(Args, Serialize)]
 pub struct TimeRange {
-    /// From when on: a time ago, such as 90m, 36h or 7d, or a day (its start in UTC) or moment, such as 2026-11-22 or
-    /// 2026-11-22T09:30:00Z.
+    /// Start of the time range: a time ago (90m, 36h, 7d), a day (2026-11-22, from its start in UTC) or a moment
+    /// (2026-11-22T09:30:00Z).
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
     since: Moment,
-    /// Until when, not included; else until now.
+    /// End of the time range, not included. Default: now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: Option<Moment>,
 }
 
-/// Whose deliveries; else all.
+/// The deliveries of one entity, reference or kind; all of them when none is given.
 #[derive(Args, Clone, Default, Serialize)]
 #[group(multiple = false)]
 pub struct FilterArgs {
-    /// Those of an entity, such as whatsapp#972501234567, builder#523, online#eu1#523 or quarantine#2026-11-22.
+    /// Only this entity, such as whatsapp#972501234567, builder#523, online#eu1#523 or quarantine#2026-11-22.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub entity: Option<String>,
-    /// Those that carry a reference of yours.
+    /// Only deliveries with this reference of yours.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub reference: Option<String>,
-    /// Those of a kind, such as whatsapp or quarantine. They are picked from all that came in the time, which are read for it.
+    /// Only this kind, such as whatsapp or quarantine. Reads every delivery in the time range to find them.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub kind: Option<String>,
 }
 
 impl TimeRange {
-    /// The times that are meant, as seen from now; the program ends when there are none.
+    /// Returns the start and end as seen from now. Ends the program with a usage error when the start is not before the end.
     pub fn resolve(&self, now: Timestamp) -> Range<Timestamp> {
         time_range(self.since, self.until, now)
     }
 }
 
-/// From when until when, as seen from now, which is where it ends at the latest; the program ends when it is no time at all.
+/// Returns a start and end as seen from now, with now as the latest end. Ends the program with a usage error when the start is
+/// not before the end.
 pub fn time_range(since: Moment, until: Option<Moment>, now: Timestamp) -> Range<Timestamp> {
     let start = since.before(now);
     let latest = now.plus(DeliveryQuery::CLOCK_AHEAD);

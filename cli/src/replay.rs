@@ -40,36 +40,54 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Which events, and where to.
+/// Sends recorded events to an HTTP endpoint of yours again, one after the other, in the order received.
 #[derive(Args)]
 #[command(
     group(ArgGroup::new("which").required(true).args(["ids", "since"])),
     // It has to be given.
     mut_arg("since", |since| since.hide_default_value(true)),
+    after_help = "\
+Each event is a POST with the body as it is recorded, in which each secret is replaced by [sealed], and with the headers webhook-id and \
+webhook-received-at. The next event follows when the endpoint has answered 2xx. Any other answer, or none within 10 s, ends the \
+replay. A quarantined delivery has no body, and is skipped.
+
+A checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks, until the replay is complete: --resume continues from there, \
+with the time range of the first run.
+
+An event that waited in the fallback queue is recorded under the time at which it was received. A replay that is past that time, also \
+with --resume, does not go back for it. `hooks doctor` shows whether the queue is empty.
+Exit code: 0 when the endpoint took every event, else 1.
+
+Examples:
+  cargo hooks replay --since 2h --to https://example.com/events
+  cargo hooks replay --since 2h --to https://example.com/events --resume
+  cargo hooks replay --since 2h --to - < file-with-the-url
+  cargo hooks replay --stack partner-webhook --since 7d --entity whatsapp#972501234567 --rate 100 --to https://example.com/events
+  cargo hooks replay 019aaaaa-0000-7000-8000-000000000000 --to http://127.0.0.1:8080/events"
 )]
 pub struct Replay {
-    /// The events' ids. They are handed over as they came, in whatever order they are given.
+    /// Ids of the events. They are sent in the order received, however they are listed.
     #[arg(value_name = "ID", conflicts_with_all = ["until", "FilterArgs"])]
     ids: Vec<EventId>,
     #[command(flatten)]
     filter: FilterArgs,
     #[command(flatten)]
     range: TimeRange,
-    /// Hand over those as well that repeat an earlier one.
+    /// Send duplicates too.
     #[arg(long)]
     with_duplicates: bool,
-    /// The consumer: https, or http to a loopback address. Neither the provider nor this webhook. With - its URL is read from
-    /// standard input, one line: on a command line it can be seen by others.
+    /// URL of your endpoint: https, or http to a loopback address. Neither the provider nor this webhook. With - it is one line of
+    /// standard input, as other users of this machine can read a command line.
     #[arg(long, value_name = "URL")]
     to: String,
-    /// At most so many events a second.
+    /// Maximum number of events a second.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rate: u32,
     #[command(flatten)]
     start: Start,
     #[command(flatten)]
     target: TargetArgs,
-    /// How to show what was done. As json it is an object on one line.
+    /// Output format of the summary. json is one object on one line.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -78,10 +96,10 @@ pub struct Replay {
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
 struct Start {
-    /// Go on after the event that was acknowledged last.
+    /// Continue an unfinished replay after the last event that was acknowledged.
     #[arg(long)]
     resume: bool,
-    /// Begin anew.
+    /// Forget an unfinished replay, and begin again.
     #[arg(long)]
     restart: bool,
 }

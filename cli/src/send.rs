@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use clap::Args;
 use shared::WebhookUrl;
 use ureq::{Agent, Error, http::StatusCode};
 
@@ -18,13 +19,30 @@ pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum number of bytes of an answer that are read.
 const MAX_ANSWER: u64 = 64 * 1024;
 
+/// Posts a sample event to the webhook of the local run.
+#[derive(Args)]
+#[command(after_help = "\
+Exit code: 0 when the webhook answered 200, else 1.
+
+Examples:
+  cargo hooks send whatsapp                     events/bodies/whatsapp.json
+  cargo hooks send my-event.json                a body of your own
+  cargo hooks send online --url https://…       to another webhook")]
+pub struct SendArgs {
+    /// Name of a file in events/bodies, such as whatsapp, or path of a file with a body.
+    event: String,
+    /// URL to post to. Default: the one that the local run has registered.
+    #[arg(long)]
+    url: Option<String>,
+}
+
 /// Posts a sample or a file to a webhook, once, as the provider would.
 ///
 /// # Errors
 /// When there is no such event, no webhook, or no answer. An answer other than 200 is printed and sets the exit code.
-pub async fn run(event: &str, url: Option<String>) -> Result<ExitCode> {
+pub async fn run(SendArgs { event, url }: SendArgs) -> Result<ExitCode> {
     let project = Project::find()?;
-    let body = samples::body(&project, event)?;
+    let body = samples::body(&project, &event)?;
     let url = match url {
         Some(url) => url,
         None => project.running("--url")?.webhook,

@@ -31,13 +31,13 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// How a person names it.
 #[derive(Args, Clone, Default)]
 pub struct TargetArgs {
-    /// The deployed stack; else the local run that `hooks dev` has up.
+    /// Deployed stack. Default: the local run that `hooks dev` has up.
     #[arg(long, global = true, value_name = "NAME")]
     stack: Option<String>,
-    /// The stack's region; else that of AWS_REGION, or of the profile.
+    /// Region of the stack. Default: AWS_REGION, or the profile's region.
     #[arg(long, global = true)]
     region: Option<String>,
-    /// The profile of the AWS CLI with the credentials; else what the environment has, such as AWS_PROFILE.
+    /// AWS CLI profile with the credentials. Default: the environment's, such as AWS_PROFILE.
     #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
 }

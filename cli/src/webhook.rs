@@ -22,8 +22,16 @@ use crate::{
 /// What `plan` ends with when something would be set. 1 is a failure, and 2 a command line that cannot be read.
 const WOULD_UPDATE: u8 = 3;
 
-/// What to do, and about what.
+/// Manages the webhook's registration with the provider, for the local run or a deployed stack.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  cargo hooks webhook status                                 the local run
+  cargo hooks webhook status --stack partner-webhook         a deployed stack
+  cargo hooks webhook status --since 7d --output json        for programs
+  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered
+  cargo hooks webhook set                                    our URL
+  cargo hooks webhook set https://other.example/in           another URL, after you have said yes")]
 pub struct Webhook {
     #[command(subcommand)]
     command: Command,
@@ -34,36 +42,36 @@ pub struct Webhook {
 /// What to do.
 #[derive(Subcommand)]
 enum Command {
-    /// Shows which URL is registered.
+    /// Shows the registered URL.
     Get,
-    /// Shows what `sync` would do, and does nothing.
+    /// Shows what `sync` would do, and changes nothing.
     #[command(
-        after_help = "Exit code: 0 when our URL is registered, 3 when `sync` would register it, 1 when that cannot be told."
+        after_help = "Exit code: 0 when our URL is registered, 3 when `sync` would register it, 1 when that is not known."
     )]
     Plan,
     /// Registers our URL if another one is registered, as the schedule does.
     Sync,
-    /// Registers a URL, whatever is registered.
+    /// Registers a URL, whichever is registered now.
     #[command(
-        after_help = "Without a URL it registers ours, also when sync has given up because somebody else keeps registering another.\nAfter another URL was set, the schedule registers ours again, unless SyncMode is observe."
+        after_help = "Without a URL it registers ours, even when sync has stopped repairing because a competing URL keeps coming back.\nAfter you set another URL, the schedule registers ours again, unless SyncMode is observe."
     )]
     Set {
-        /// The URL; else that of this webhook, with its token. Asks first, as events will go there and no longer come here.
+        /// URL to register. Asks first, as events will go there and no longer come here. Default: this webhook's URL, with its token.
         url: Option<String>,
         #[command(flatten)]
         consent: Consent,
     },
-    /// Gives our URL a new token, and registers it. The old token stays accepted for a time.
+    /// Registers our URL with a new token. The old token stays accepted for a time.
     Rotate,
-    /// Shows what is known of the registration, and what has happened to it. Asks nobody but the table.
+    /// Shows the registration and its ledger, as recorded in the table. Does not call the provider.
     #[command(
-        after_help = "Times are UTC. \"not ours\" is the time in which the webhook may have pointed elsewhere: from the last check that found our URL to the one that found it again."
+        after_help = "Times are UTC. \"not ours\" is the period in which the webhook may have pointed elsewhere: from the last check that found our URL to the next one that did."
     )]
     Status {
-        /// At most so many changes.
+        /// Maximum number of changes to list.
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
-        /// How far to look back, such as 90m, 36h, 7d or 2w.
+        /// Length of the time range, such as 90m, 36h, 7d or 2w.
         #[arg(long, value_name = "TIME", default_value = "30d", value_parser = human_time::duration)]
         since: Duration,
     },
@@ -74,7 +82,7 @@ enum Command {
 struct On {
     #[command(flatten)]
     target: TargetArgs,
-    /// How to show it. As json it is the function's own answer, on one line; status has an object of its own.
+    /// Output format. json is the function's own answer on one line; `status` has an object of its own.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

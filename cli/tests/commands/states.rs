@@ -72,9 +72,9 @@ async fn states_are_listed_by_kind_and_last_update() {
         entities
     };
     assert_eq!(listed(&[]).await.len(), 11);
-    assert_eq!(listed(&["--status", "1"]).await, ["builder#1", "builder#4", "builder#7"]);
-    assert_eq!(listed(&["--status", "98765432109876543210"]).await, ["builder#9"]);
-    assert_eq!(listed(&["--status", "-1"]).await, [""; 0]);
+    assert_eq!(listed(&["--update", "1"]).await, ["builder#1", "builder#4", "builder#7"]);
+    assert_eq!(listed(&["--update", "98765432109876543210"]).await, ["builder#9"]);
+    assert_eq!(listed(&["--update", "-1"]).await, [""; 0]);
     assert_eq!(listed(&["--limit", "4"]).await.len(), 4);
 
     let more = world.hooks(&["states", "--kind", "builder", "--limit", "4"]).await.stdout;

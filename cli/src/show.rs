@@ -1,0 +1,69 @@
+//! `hooks show`: everything about one delivery.
+
+use std::{process::ExitCode, time::SystemTime};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use shared::{EventId, Timestamp, human_time::ago, text::plain};
+use store::StoredDelivery;
+
+use crate::{
+    output::{Output, json, print, text},
+    target::{Target, TargetArgs},
+};
+
+/// Shows everything about one event: when and from where it came, what it duplicates, and its body.
+#[derive(Args)]
+#[command(after_help = "\
+Exit code: 0, or 1 when there is no such event.
+
+Examples:
+  cargo hooks show 019aaaaa-0000-7000-8000-000000000000
+  cargo hooks show 019aaaaa-0000-7000-8000-000000000000 --output json | jq .body")]
+pub struct Show {
+    /// Id of the event, as the receiver answered it.
+    id: EventId,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Output format. json is one object on one line.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// Shows one delivery.
+///
+/// # Errors
+/// When it is not there, or cannot be read.
+pub async fn run(Show { id, target, output }: Show) -> Result<ExitCode> {
+    let reader = Target::find(target).await?.reader;
+    let found = reader.delivery(&id).await?;
+    let delivery = found.with_context(|| format!("there is no event {id}; if it came just now, try again"))?;
+    print(&match output {
+        Output::Json => json::delivery(&delivery)?,
+        Output::Table => in_full(&delivery),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything about a delivery, for people.
+pub fn in_full(delivery: &StoredDelivery) -> String {
+    let now = Timestamp::from(SystemTime::now());
+    let mut facts = vec![
+        ("id", delivery.id.to_string()),
+        ("received", format!("{} ({})", delivery.received_at, ago(delivery.received_at, now))),
+        ("kind", plain(&delivery.kind)),
+        ("entity", plain(delivery.entity.as_str())),
+    ];
+    facts.extend(delivery.reference.as_deref().map(|reference| ("reference", plain(reference))));
+    facts.extend(delivery.extra_info.as_ref().map(|extra_info| ("extra_info", extra_info.to_string())));
+    facts.extend(delivery.duplicate_of.map(|of| ("duplicate of", of.to_string())));
+    facts.extend([
+        ("source ip", delivery.source_ip.clone()),
+        ("request id", plain(&delivery.request_id)),
+        ("fingerprint", delivery.fingerprint.clone()),
+    ]);
+    facts.extend(delivery.cause.as_deref().map(|cause| ("cause", plain(cause))));
+    facts.extend(delivery.body_bytes.map(|bytes| ("body", format!("{bytes} bytes, in the sealed table"))));
+    let body = delivery.body.as_deref().map(|body| format!("\n{}\n", shared::json::pretty(body)));
+    text::facts(&facts) + &body.unwrap_or_default()
+}

@@ -1,0 +1,68 @@
+//! `hooks state`: the last known value of each field of an entity.
+
+use std::{process::ExitCode, time::SystemTime};
+
+use anyhow::{Context, Result};
+use clap::{Args, builder::NonEmptyStringValueParser};
+use shared::{
+    Entity, Timestamp,
+    human_time::{ago, to_the_second},
+    text::plain,
+};
+use store::State;
+
+use crate::{
+    output::{Output, json, print, tables, text},
+    target::{Target, TargetArgs},
+};
+
+/// Shows the state of a line, bot or inbox: the last known value of each of its fields.
+#[derive(Args)]
+#[command(after_help = "\
+A field that the provider does not document has the prefix other.
+Exit code: 0, or 1 when no event has named the entity.
+
+Examples:
+  cargo hooks state whatsapp#972501234567
+  cargo hooks state builder#523 --stack partner-webhook --output json")]
+pub struct StateOf {
+    /// Entity, such as whatsapp#972501234567, builder#523 or online#eu1#523.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    entity: String,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Output format. json is one object on one line.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// Shows the state of an entity.
+///
+/// # Errors
+/// When it has none, or it cannot be read.
+pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode> {
+    let reader = Target::find(target).await?.reader;
+    let found = reader.state(&Entity::named(&entity)).await?;
+    let state = found.with_context(|| format!("there is no entity {}: no event has named it", plain(&entity)))?;
+    print(&match output {
+        Output::Json => json::state(&state)?,
+        Output::Table => in_full(&state),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that is known of an entity, for people.
+fn in_full(state: &State) -> String {
+    let now = Timestamp::from(SystemTime::now());
+    let moment = |time| format!("{} ({})", to_the_second(time), ago(time, now));
+    let facts = [
+        ("entity", plain(state.entity.as_str())),
+        ("kind", plain(&state.kind)),
+        ("events", state.version.to_string()),
+        ("duplicates", state.duplicates.to_string()),
+        ("first seen", moment(state.first_seen)),
+        ("last seen", moment(state.last_seen)),
+        ("last event", state.last_event_id.to_string()),
+    ];
+    format!("{}\n{}\n", text::facts(&facts), tables::fields(state))
+}

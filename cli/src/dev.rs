@@ -76,7 +76,7 @@ pub struct Dev {
     services: bool,
 }
 
-/// What can be made to fail.
+/// A part that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Fail {
     /// DynamoDB takes connections and never answers.
@@ -86,7 +86,7 @@ enum Fail {
 /// Runs it.
 ///
 /// # Errors
-/// When a step fails. Everything that was started is ended.
+/// Fails if a step fails. Everything that was started is ended.
 pub async fn run(options: Dev) -> Result<ExitCode> {
     let project = Project::find()?;
     if !options.once {
@@ -95,7 +95,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
     if options.services {
         return stay_for_cargo_lambda(&project, &options).await;
     }
-    let cargo_lambda = CargoLambda::find_or_bring(&project.root().join(".tools/cargo-lambda")).await?;
+    let cargo_lambda = CargoLambda::find_or_install(&project.root().join(".tools/cargo-lambda")).await?;
     println!("Building the functions");
     build_functions(&project).await?;
 

@@ -4,16 +4,16 @@ use anyhow::{Context, Result, bail};
 
 use crate::{from_here, project::Project};
 
-/// The token in the paths of events/receiver: the local run accepts it, so that these files can be invoked as they are.
+/// The token in the paths of events/receiver. The local run accepts it, so these files can be invoked as they are.
 pub const TOKEN: &str = "local-sample-token-0123456789abcdef";
 
-/// The events that the provider documents, in the order in which its page has them.
+/// The events that the provider documents, in the order of its page.
 pub const DOCUMENTED: [&str; 3] = ["whatsapp", "builder", "online"];
 
-/// The body of a sample in events/bodies, or of a file.
+/// Returns the body of a sample in events/bodies, or of a file.
 ///
 /// # Errors
-/// When there is no such file, or it is a request of a gateway rather than a body.
+/// Fails if there is no such file, or it is a request of a gateway rather than a body.
 pub fn body(project: &Project, event: &str) -> Result<Vec<u8>> {
     let folder = project.root().join("events/bodies");
     let sample = folder.join(format!("{event}.json"));
@@ -30,7 +30,7 @@ pub fn body(project: &Project, event: &str) -> Result<Vec<u8>> {
     Ok(body)
 }
 
-/// The names of the samples in events/bodies.
+/// Returns the names of the samples in events/bodies.
 pub fn names(project: &Project) -> Vec<String> {
     let files = fs::read_dir(project.root().join("events/bodies")).into_iter().flatten().flatten();
     let mut names: Vec<String> = files.filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned())).collect();

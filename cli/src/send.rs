@@ -13,7 +13,7 @@ use ureq::{Agent, Error, http::StatusCode};
 
 use crate::{project::Project, samples};
 
-/// How long the provider waits for the answer to an event.
+/// The time that the provider waits for the answer to an event.
 pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The maximum number of bytes of an answer that are read.
@@ -39,7 +39,7 @@ pub struct SendArgs {
 /// Posts a sample or a file to a webhook, once, as the provider would.
 ///
 /// # Errors
-/// When there is no such event, no webhook, or no answer. An answer other than 200 is printed and sets the exit code.
+/// Fails if there is no such event, no webhook, or no answer. An answer other than 200 is printed and sets the exit code.
 pub async fn run(SendArgs { event, url }: SendArgs) -> Result<ExitCode> {
     let project = Project::find()?;
     let body = samples::body(&project, &event)?;
@@ -56,7 +56,7 @@ pub async fn run(SendArgs { event, url }: SendArgs) -> Result<ExitCode> {
 /// Posts an event as the provider would: once, with 5 seconds for the answer. Returns its status and its body.
 ///
 /// # Errors
-/// When there is no answer.
+/// Fails if there is no answer.
 pub async fn post(url: WebhookUrl, body: Vec<u8>) -> Result<(u16, String)> {
     let answer = Poster::new(url.expose(), PROVIDER_TIMEOUT).post(body, &[]).await.with_context(|| url.to_string())?;
     Ok((answer.status.as_u16(), answer.body))
@@ -95,7 +95,7 @@ impl Poster {
     /// Posts a body as JSON, with these headers more.
     ///
     /// # Errors
-    /// When there is no answer. The URL is not in the message.
+    /// Fails if there is no answer. The URL is not in the message.
     pub async fn post(&self, body: Vec<u8>, headers: &[(&'static str, String)]) -> Result<Answer> {
         let (this, headers) = (self.clone(), headers.to_vec());
         let posted = tokio::task::spawn_blocking(move || this.post_and_wait(&body, &headers)).await?;

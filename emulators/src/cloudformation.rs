@@ -1,4 +1,4 @@
-//! A stand-in for where CloudFormation lets the answer to a custom resource's request be put.
+//! A stand-in for the place where CloudFormation takes the answer to a custom resource's request.
 
 use std::{
     io,
@@ -28,7 +28,7 @@ struct Answers(Arc<Mutex<Taken>>);
 #[derive(Default)]
 struct Taken {
     answers: Vec<Value>,
-    /// How many of the next answers are refused.
+    /// The number of answers still to be refused.
     refuse: usize,
 }
 
@@ -36,7 +36,7 @@ impl CloudFormation {
     /// Starts one on a free port of the loopback interface.
     ///
     /// # Errors
-    /// When no port is to be had.
+    /// Fails if no port is free.
     pub async fn start() -> io::Result<Self> {
         Self::start_on(0).await
     }
@@ -44,24 +44,24 @@ impl CloudFormation {
     /// Starts one on a port of the loopback interface.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// Fails if the port is taken.
     pub async fn start_on(port: u16) -> io::Result<Self> {
         let answers = Answers::default();
         let router = Router::new().route("/answer", put(take)).with_state(answers.clone());
         Ok(Self { server: Server::start(port, router).await?, answers })
     }
 
-    /// What a request has as `ResponseURL`; the signature is part of it.
+    /// Returns the `ResponseURL` for a request, with its signature.
     pub fn response_url(&self) -> String {
         format!("{}/answer?X-Amz-Signature=signature-of-the-stand-in", self.server.url())
     }
 
-    /// Refuses the next answers.
+    /// Refuses this many of the next answers.
     pub fn refuse(&self, answers: usize) {
         self.answers.lock().refuse = answers;
     }
 
-    /// The answers since this was called last.
+    /// Returns the answers since the last call.
     pub fn take_answers(&self) -> Vec<Value> {
         std::mem::take(&mut self.answers.lock().answers)
     }
@@ -73,7 +73,7 @@ impl Answers {
     }
 }
 
-/// Takes an answer as S3 does, which has signed the request: one with a content type is not the one that was signed.
+/// Takes an answer as S3 does. The URL is signed for a request without a content type, so one with a content type is refused.
 async fn take(State(answers): State<Answers>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let mut taken = answers.lock();
     if taken.refuse > 0 {

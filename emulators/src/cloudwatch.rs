@@ -1,4 +1,4 @@
-//! A stand-in for CloudWatch: takes what a function writes to standard output, and reads the metrics out of it.
+//! A stand-in for CloudWatch: takes a function's standard output, and reads the metrics from it.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-/// What was written so far. A clone takes and reads the same.
+/// The output written so far. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct CloudWatch(Arc<Mutex<Vec<u8>>>);
 
@@ -22,28 +22,28 @@ pub struct Datum {
     pub namespace: String,
     /// The name of the metric.
     pub name: String,
-    /// The dimensions by which it is kept; none is the metric as a whole.
+    /// The dimensions of this value. Without any it is the total.
     pub dimensions: BTreeMap<String, String>,
-    /// `Count`, `Milliseconds`.
+    /// Such as `Count` or `Milliseconds`.
     pub unit: String,
-    /// In that unit.
+    /// The value in that unit.
     pub value: f64,
     /// The time of the document, in milliseconds since 1970.
     pub timestamp: i64,
 }
 
-/// Why metrics cannot be read. CloudWatch itself says nothing and leaves the line out.
+/// A reason why metrics cannot be read. CloudWatch itself skips such a line in silence.
 #[derive(Debug, Error)]
 pub enum Unreadable {
-    /// What was written is no text.
+    /// The output is not text.
     #[error("not UTF-8")]
     Encoding(#[from] Utf8Error),
-    /// A line is no document of the embedded metric format.
+    /// A line is not in the embedded metric format.
     #[error("line {line}: {fault}")]
     Line {
-        /// The number of the line, from 1.
+        /// The line's number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault in it.
         fault: String,
     },
 }
@@ -71,20 +71,20 @@ struct Definition {
 }
 
 impl CloudWatch {
-    /// What was written, line by line.
+    /// Returns the output, line by line.
     ///
     /// # Errors
-    /// When it is no text.
+    /// Fails if it is no text.
     pub fn lines(&self) -> Result<Vec<String>, Unreadable> {
         let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::str::from_utf8(&written)?.lines().map(str::to_owned).collect())
     }
 
-    /// Every value of every metric, in the order in which they were written. Lines that are no JSON objects with a member
-    /// `_aws` are passed over, as CloudWatch does with a log.
+    /// Returns every value of every metric, in the order of the output. Lines without a member `_aws` are log lines, and are
+    /// skipped.
     ///
     /// # Errors
-    /// When a line with that member is not in the embedded metric format, or names a metric or a dimension that it does not
+    /// Fails if a line with that member is not in the embedded metric format, or names a metric or a dimension that it does not
     /// have.
     pub fn data(&self) -> Result<Vec<Datum>, Unreadable> {
         let mut data = Vec::new();
@@ -98,7 +98,7 @@ impl CloudWatch {
         Ok(data)
     }
 
-    /// The values of one metric added up: as a whole, or for one value of a dimension. 0 when there is none.
+    /// Returns the sum of a metric: the total, or for one value of a dimension. Without values it is 0.
     ///
     /// # Errors
     /// As [`CloudWatch::data`].

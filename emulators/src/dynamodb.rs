@@ -44,7 +44,7 @@ impl DynamoDb {
     /// Starts one in memory on a free port of the loopback interface, with the tables in it.
     ///
     /// # Errors
-    /// When no port is free or the tables cannot be created.
+    /// Fails if no port is free or the tables cannot be created.
     pub async fn start() -> io::Result<Self> {
         Self::start_on(0, None).await
     }
@@ -52,7 +52,7 @@ impl DynamoDb {
     /// Starts one on a port of the loopback interface, with its data in a file or, without one, in memory.
     ///
     /// # Errors
-    /// When the port is taken, the file cannot be opened, or the tables cannot be created.
+    /// Fails if the port is taken, the file cannot be opened, or the tables cannot be created.
     pub async fn start_on(port: u16, file: Option<&Path>) -> io::Result<Self> {
         let database = match file.map(Path::to_str) {
             None => Database::memory(),

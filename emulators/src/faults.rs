@@ -1,4 +1,4 @@
-//! A peer that misbehaves on command: stands between a function and DynamoDB or SQS, request by request.
+//! A proxy that misbehaves on command: it stands between a function and DynamoDB or SQS, and handles request by request.
 
 use std::{
     collections::VecDeque,
@@ -15,10 +15,10 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What happens to a request.
+/// The fate of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// Nothing: it is carried out and answered.
+    /// It is carried out and answered.
     None,
     /// It is read and never answered.
     Hang,
@@ -26,15 +26,15 @@ pub enum Fault {
     AnswerAfter(Duration),
     /// It is carried out after this time, whether or not the caller is still there.
     CarryOutAfter(Duration),
-    /// It is carried out; its answer comes a byte each time, with this pause before every one.
+    /// It is carried out; its answer comes byte by byte, with this pause before each.
     Drip(Duration),
     /// It is not carried out; the answer is an internal error, 500.
     InternalError,
-    /// It is not carried out; the answer says that there are too many.
+    /// It is not carried out; the answer is that of throttling.
     Throttle,
-    /// It is not carried out; the answer is that of a transaction that met another one.
+    /// It is not carried out; the answer is that of a transaction that conflicts with another.
     Conflict,
-    /// It is carried out, and the connection closed instead of an answer.
+    /// It is carried out, and the connection is closed without an answer.
     CarryOutAndDrop,
     /// It is carried out; the answer is an internal error, 500.
     CarryOutAndFail,
@@ -44,12 +44,12 @@ pub enum Fault {
     NotHttp,
 }
 
-/// Where a request can be held.
+/// The point at which a request can be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// It has come in, and is not carried out.
+    /// It has arrived, and is not carried out.
     Before,
-    /// It is carried out, and its answer not yet given.
+    /// It is carried out, and not answered yet.
     After,
 }
 
@@ -58,25 +58,25 @@ pub enum Point {
 pub struct Held(oneshot::Receiver<oneshot::Sender<()>>);
 
 impl Held {
-    /// Waits until the request is there. What this gives holds it until it is dropped.
+    /// Waits until the request is there. The returned sender holds it until it is dropped.
     pub async fn reached(self) -> Option<oneshot::Sender<()>> {
         self.0.await.ok()
     }
 }
 
-/// Tells that a held request is there, and hands over what holds it.
+/// Says that a held request is there, and hands over the sender that holds it.
 type Reached = oneshot::Sender<oneshot::Sender<()>>;
 
-/// A stretch of plan: so many requests with this fault; `None` is all that follow.
+/// A number of requests with this fault; `None` means all that follow.
 type Stretch = (Option<usize>, Fault);
 
 #[derive(Debug, Default)]
 struct State {
     plan: VecDeque<Stretch>,
-    /// Every request since the last count, by its operation.
+    /// The operation of every request since the last count.
     seen: Vec<String>,
     hold: Option<(usize, Point, Reached)>,
-    /// By chance one of these, instead of the plan.
+    /// Faults that occur by chance, with their probabilities, in place of the plan.
     chances: Vec<(f64, Fault)>,
 }
 
@@ -95,7 +95,7 @@ impl Faults {
     /// Stands in front of a server given as `http://<address>`.
     ///
     /// # Errors
-    /// When the address cannot be read or no port is to be had.
+    /// Fails if the address cannot be read or no port is to be had.
     pub async fn before(url: &str) -> io::Result<Self> {
         let upstream: SocketAddr = url.trim_start_matches("http://").parse().map_err(io::Error::other)?;
         let port = socket()?;
@@ -106,7 +106,7 @@ impl Faults {
         Ok(faults)
     }
 
-    /// Its address, to use in place of the server's.
+    /// Returns its address, to use in place of the server's.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -119,7 +119,7 @@ impl Faults {
     /// From now on there are no faults.
     ///
     /// # Errors
-    /// When the port cannot be listened at again.
+    /// Fails if the port cannot be listened at again.
     pub fn mend(&self) -> io::Result<()> {
         let mut state = self.lock();
         (state.plan, state.chances, state.hold) = (VecDeque::new(), Vec::new(), None);
@@ -137,17 +137,17 @@ impl Faults {
         self.lock().plan = VecDeque::from([(None, fault)]);
     }
 
-    /// The next so many requests have this fault.
+    /// The next `times` requests have this fault.
     pub fn times(&self, times: usize, fault: Fault) {
         self.lock().plan.push_back((Some(times), fault));
     }
 
-    /// From now on each request has one of these faults by its probability, or else none.
+    /// From now on each request has one of these faults with its probability, or none.
     pub fn by_chance(&self, chances: Vec<(f64, Fault)>) {
         self.lock().chances = chances;
     }
 
-    /// Holds the `n`th request from now on; the first is 0.
+    /// Holds the `n`th request from now on, counted from 0.
     pub fn hold(&self, n: usize, point: Point) -> Held {
         let (reached, held) = oneshot::channel();
         let mut state = self.lock();
@@ -156,7 +156,7 @@ impl Faults {
         Held(held)
     }
 
-    /// The operations of the requests since the last call, such as `TransactWriteItems`.
+    /// Returns the operations of the requests since the last call, such as `TransactWriteItems`.
     pub fn take_seen(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().seen)
     }
@@ -206,7 +206,7 @@ async fn connection(mut client: TcpStream, upstream: SocketAddr, state: Arc<Mute
 }
 
 impl State {
-    /// The fault of the next request, and whether it is the one to be held.
+    /// Returns the fault of the next request, and its hold if it is to be held.
     fn next(&mut self, operation: String) -> (Fault, Option<(Point, Reached)>) {
         let n = self.seen.len();
         self.seen.push(operation);
@@ -306,7 +306,7 @@ async fn forward(upstream: SocketAddr, request: &[u8]) -> io::Result<Vec<u8>> {
     message(&mut server).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Reads one HTTP/1.1 message whose length is given in its head; `None` when there is none any more.
+/// Reads one HTTP/1.1 message whose head gives its length; `None` at the end of the connection.
 async fn message(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let head = loop {

@@ -34,9 +34,9 @@ struct Functions {
 
 /// A function, once it is deployed.
 struct Deployed {
-    /// What is deployed, and which deployment it is.
+    /// The current setup, with the number of its deployment.
     setup: watch::Sender<Option<(u64, Setup)>>,
-    /// Environments that wait for an event, and of which deployment each is.
+    /// The environments that wait for an event, each with the number of its deployment.
     idle: Mutex<Vec<(u64, Function)>>,
     free: Semaphore,
 }

@@ -40,11 +40,11 @@ pub struct Setup {
     pub binary: PathBuf,
     /// The variables of its own. Nothing is inherited from this process.
     pub environment: Vec<(String, String)>,
-    /// What Lambda's own timeout is set to. A function that takes longer is killed, as Lambda does.
+    /// Lambda's timeout. A function that takes longer is killed.
     pub timeout: Duration,
 }
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The function answered.
@@ -75,7 +75,7 @@ struct Process {
     ended: watch::Receiver<bool>,
 }
 
-/// What the process and those who invoke it tell each other.
+/// The state that the process and its invokers share.
 #[derive(Clone, Debug, Default)]
 struct Board {
     state: Arc<Mutex<BoardState>>,
@@ -83,7 +83,7 @@ struct Board {
     asks: Asks,
 }
 
-/// Whether the process is asking for its next event.
+/// True while the process is asking for its next event.
 #[derive(Clone, Debug)]
 struct Asks(Arc<watch::Sender<bool>>);
 
@@ -100,9 +100,9 @@ struct BoardState {
     log: Vec<String>,
     given: u64,
     spawned: Option<Instant>,
-    /// From its start until the process asked for its first event.
+    /// The time from the start of the process until it asked for its first event.
     start_up: Option<Duration>,
-    /// Set when the next answer is not to be taken; told when it comes.
+    /// Set while the next answer is to be held. It is told when the answer comes.
     held_answer: Option<oneshot::Sender<()>>,
 }
 
@@ -117,7 +117,7 @@ impl Function {
     /// Starts the binary. Its output is kept for [`Function::log`].
     ///
     /// # Errors
-    /// When no port is free or the binary cannot be run.
+    /// Fails if no port is free or the binary cannot be run.
     pub async fn start(setup: Setup) -> io::Result<Self> {
         let function = Self::new(setup, None).await?;
         function.restart().await?;
@@ -127,7 +127,7 @@ impl Function {
     /// Prepares a function whose binary is started by the first event, and whose output goes to a file.
     ///
     /// # Errors
-    /// When no port is free.
+    /// Fails if no port is free.
     pub(crate) async fn with_log_file(setup: Setup, log_file: File) -> io::Result<Self> {
         Self::new(setup, Some(log_file)).await
     }
@@ -153,7 +153,7 @@ impl Function {
     /// Starts the binary again; a process that still runs is killed.
     ///
     /// # Errors
-    /// When the binary cannot be run.
+    /// Fails if the binary cannot be run.
     pub async fn restart(&self) -> io::Result<()> {
         let mut process = self.process.lock().await;
         self.end(&mut process).await;
@@ -295,7 +295,7 @@ impl Function {
         }
     }
 
-    /// Waits until the process asks for its first event: how long it took from its start until then. Without an end if it
+    /// Waits until the process asks for its first event, and returns the time from its start until then. Waits forever if it
     /// never asks.
     pub async fn ready(&self) -> Duration {
         loop {
@@ -306,8 +306,7 @@ impl Function {
         }
     }
 
-    /// Waits until the process asks for its next event, and so has done all that it does about the last one. Without an end
-    /// if it never asks.
+    /// Waits until the process asks for its next event, and so is done with the last one. Waits forever if it never asks.
     pub async fn idle(&self) {
         // The sender is part of what this is called on.
         let _ = self.board.asks.0.subscribe().wait_for(|asks| *asks).await;
@@ -323,15 +322,14 @@ impl Function {
         self.process.try_lock().ok()?.as_ref().and_then(Process::id)
     }
 
-    /// From now on, one answer of the function is not taken: it waits, and so does the function. What this gives is told
-    /// when the answer comes.
+    /// Holds the next answer of the function, and with it the function. The returned receiver is told when the answer comes.
     pub fn hold_answer(&self) -> oneshot::Receiver<()> {
         let (hold, held) = oneshot::channel();
         self.board.lock().held_answer = Some(hold);
         held
     }
 
-    /// Everything that the function has written to its output, of all its processes.
+    /// Returns the output of all its processes.
     pub fn log(&self) -> Vec<String> {
         self.board.lock().log.clone()
     }
@@ -359,12 +357,12 @@ impl Board {
     async fn finish(&self, id: &str, outcome: Outcome) -> Response {
         let held = self.lock().held_answer.take();
         if let Some(held) = held {
-            // Whoever holds answers may have gone; then the function is held all the same, until it is killed.
+            // The receiver may be gone. The function is held all the same, until it is killed.
             let _ = held.send(());
             std::future::pending::<()>().await;
         }
         if let Some(invoker) = self.lock().running.remove(id) {
-            // Whoever has invoked it may have gone.
+            // The invoker may be gone.
             let _ = invoker.send(outcome);
         }
         StatusCode::ACCEPTED.into_response()
@@ -382,7 +380,7 @@ impl BoardState {
     fn fail_running(&mut self) {
         let waiting = self.waiting.as_ref().map(|event| event.id.clone());
         for (_, invoker) in self.running.extract_if(|id, _| Some(id) != waiting.as_ref()) {
-            // Whoever has invoked it may have gone.
+            // The invoker may be gone.
             let _ = invoker.send(Outcome::Died);
         }
     }
@@ -441,13 +439,13 @@ async fn error(State(board): State<Board>, Path(id): Path<String>, body: Bytes) 
 async fn init_error(State(board): State<Board>, body: Bytes) -> Response {
     let mut board = board.lock();
     for (_, invoker) in board.running.drain() {
-        // Whoever has invoked it may have gone.
+        // The invoker may be gone.
         let _ = invoker.send(Outcome::Error(read(&body)));
     }
     StatusCode::ACCEPTED.into_response()
 }
 
-/// What is not JSON is kept as a text.
+/// Reads JSON. Anything else becomes a text.
 fn read(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into())
 }

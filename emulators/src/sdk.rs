@@ -1,10 +1,10 @@
-//! How the SDK's clients get to what runs here.
+//! The configuration of the SDK's clients for the stand-ins.
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use aws_types::SdkConfig;
 
-/// A configuration with which a client gets to whatever runs at an address: any region and credentials do.
+/// Returns a configuration for a stand-in at an address, with a region and credentials of no meaning.
 pub fn to(url: &str, config: SdkConfig) -> SdkConfig {
     config
         .into_builder()
@@ -14,7 +14,7 @@ pub fn to(url: &str, config: SdkConfig) -> SdkConfig {
         .build()
 }
 
-/// The same, where nothing else is asked of the configuration.
+/// Returns the same with the defaults of the SDK.
 pub(crate) fn plain(url: &str) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new().build_http();
     to(url, SdkConfig::builder().behavior_version(BehaviorVersion::latest()).http_client(http).build())

@@ -1,5 +1,5 @@
-//! A stand-in for AWS Secrets Manager: reading a secret, adding a version to it, and moving a version's staging labels, in
-//! the real wire format, so that the real SDK talks to it.
+//! A stand-in for AWS Secrets Manager, in the wire format of the real SDK: it reads a secret, adds a version to it, and moves
+//! a version's staging labels.
 
 use std::{
     collections::HashMap,
@@ -34,12 +34,12 @@ pub struct SecretsManager {
 #[derive(Clone, Default)]
 struct Secrets(Arc<Mutex<HashMap<String, Secret>>>);
 
-/// The versions of a secret by their ids, and the version that has a staging label.
+/// The versions of a secret by their ids, and the version of each staging label.
 #[derive(Clone, Default)]
 struct Secret {
     versions: HashMap<String, String>,
     stages: HashMap<String, String>,
-    /// The versions in the order in which they were created, which stands for the time.
+    /// The versions in the order of their creation.
     created: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl SecretsManager {
     /// Starts one on a free port of the loopback interface, with no secrets in it.
     ///
     /// # Errors
-    /// When no port is to be had.
+    /// Fails if no port is free.
     pub async fn start() -> io::Result<Self> {
         Self::start_on(0).await
     }
@@ -55,19 +55,19 @@ impl SecretsManager {
     /// Starts one on a port of the loopback interface.
     ///
     /// # Errors
-    /// When the port is not to be had.
+    /// Fails if the port is taken.
     pub async fn start_on(port: u16) -> io::Result<Self> {
         let secrets = Secrets::default();
         let router = Router::new().route("/", post(answer)).with_state(secrets.clone());
         Ok(Self { server: Server::start(port, router).await?, secrets })
     }
 
-    /// Its address, for `AWS_ENDPOINT_URL_SECRETS_MANAGER`.
+    /// Returns its address, for `AWS_ENDPOINT_URL_SECRETS_MANAGER`.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// A client of it.
+    /// Returns a client of it.
     pub fn client(&self) -> Client {
         Client::new(&sdk::plain(&self.url()))
     }
@@ -86,12 +86,12 @@ impl SecretsManager {
         self.secrets.lock().remove(id);
     }
 
-    /// Every value that a secret ever had.
+    /// Returns every value that a secret ever had.
     pub fn values(&self, id: &str) -> Vec<String> {
         self.secrets.lock().get(id).map(|secret| secret.versions.values().cloned().collect()).unwrap_or_default()
     }
 
-    /// The value that has a staging label (`AWSCURRENT`, `AWSPENDING`, `AWSPREVIOUS`).
+    /// Returns the value with a staging label (`AWSCURRENT`, `AWSPENDING`, `AWSPREVIOUS`).
     pub fn staged(&self, id: &str, stage: &str) -> Option<String> {
         let secrets = self.secrets.lock();
         let secret = secrets.get(id)?;
@@ -194,7 +194,7 @@ fn update_stage(secret: &mut Secret, request: &Request) -> Answer {
     if (to.is_none() && from.is_none()) || !to.into_iter().chain(from).all(|version| known(&version)) {
         return Err(INVALID);
     }
-    // The version that has the label must be named, so that nobody moves it from one that he does not know of.
+    // The request must name the version that has the label now, so that nobody moves it unseen.
     let holder = secret.stages.get(stage);
     if holder.is_some_and(|holder| to != Some(holder) && from != Some(holder)) || (holder.is_none() && to.is_none()) {
         return Err(INVALID);

@@ -30,7 +30,7 @@ impl Server {
     /// Starts one on a port of the loopback interface; 0 is a free one.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// Fails if the port is taken.
     pub async fn start(port: u16, router: Router) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;

@@ -1,5 +1,5 @@
-//! A stand-in for SQS: the fallback queue and its dead-letter queue, in the real wire format, so that the real SDK talks to
-//! it. It has what the functions and Lambda's event source mapping rely on: visibility, receive counts, dead letters.
+//! A stand-in for SQS: the fallback queue and its dead-letter queue, in the wire format of the real SDK. It has visibility
+//! timeouts, receive counts and dead letters, on which the functions and Lambda's event source mapping rely.
 
 use std::{
     io,
@@ -21,11 +21,11 @@ use serde_json::{Value, json};
 
 use crate::{sdk, server::Server};
 
-/// The largest message that SQS takes, in bytes.
+/// The maximum size of a message, in bytes.
 const LARGEST_MESSAGE: usize = 1024 * 1024;
-/// The most messages that are received at once, also by an event source mapping without a batch window.
+/// The maximum number of messages in one receipt, also for an event source mapping without a batch window.
 const LARGEST_BATCH: usize = 10;
-/// The longest that a message can be hidden.
+/// The maximum time for which a message can be hidden, in seconds.
 const LONGEST_VISIBILITY: u64 = 12 * 60 * 60;
 
 const FALLBACK: &str = "fallback";
@@ -34,9 +34,9 @@ const DEAD_LETTER: &str = "dead-letter";
 /// The rules of the fallback queue; the default is what template.yaml has.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// How long a message that was received is hidden.
+    /// The time for which a received message is hidden.
     pub visibility: Duration,
-    /// After being received so often, the next time puts a message into the dead-letter queue.
+    /// The maximum number of receipts. After them a message moves to the dead-letter queue.
     pub most_receives: u32,
 }
 
@@ -67,7 +67,7 @@ struct Message {
     id: String,
     body: String,
     receives: u32,
-    /// Of the last receipt; only this one can delete or hide it.
+    /// The handle of the last receipt. Only this one can delete or hide the message.
     handle: Option<String>,
     visible_at: Instant,
 }
@@ -77,7 +77,7 @@ struct Message {
 struct Both {
     fallback: Vec<Message>,
     dead_letter: Vec<Message>,
-    /// How many ids and handles were given out.
+    /// The number of ids and handles given out.
     given: u64,
 }
 
@@ -91,7 +91,7 @@ impl Sqs {
     /// Starts one on a free port of the loopback interface, with both queues empty.
     ///
     /// # Errors
-    /// When no port is to be had.
+    /// Fails if no port is free.
     pub async fn start(rules: Rules) -> io::Result<Self> {
         Self::start_on(0, rules).await
     }
@@ -99,7 +99,7 @@ impl Sqs {
     /// Starts one on a port of the loopback interface.
     ///
     /// # Errors
-    /// When the port is not to be had.
+    /// Fails if the port is taken.
     pub async fn start_on(port: u16, rules: Rules) -> io::Result<Self> {
         let queues = Queues { both: Arc::default(), rules };
         let router = Router::new()
@@ -109,32 +109,32 @@ impl Sqs {
         Ok(Self { server: Server::start(port, router).await?, queues })
     }
 
-    /// Its address, for `AWS_ENDPOINT_URL_SQS`.
+    /// Returns its address, for `AWS_ENDPOINT_URL_SQS`.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The address of the fallback queue, for `FALLBACK_QUEUE_URL`.
+    /// Returns the URL of the fallback queue, for `FALLBACK_QUEUE_URL`.
     pub fn queue_url(&self) -> String {
         format!("{}/000000000000/{FALLBACK}", self.url())
     }
 
-    /// The address of the dead-letter queue.
+    /// Returns the URL of the dead-letter queue.
     pub fn dead_letter_queue_url(&self) -> String {
         format!("{}/000000000000/{DEAD_LETTER}", self.url())
     }
 
-    /// The bodies of all messages in the fallback queue, hidden ones included, oldest first.
+    /// Returns the bodies of all messages in the fallback queue, hidden ones included, oldest first.
     pub fn queued(&self) -> Vec<String> {
         self.queues.lock().fallback.iter().map(|message| message.body.clone()).collect()
     }
 
-    /// The bodies of all messages in the dead-letter queue, oldest first.
+    /// Returns the bodies of all messages in the dead-letter queue, oldest first.
     pub fn dead_letters(&self) -> Vec<String> {
         self.queues.lock().dead_letter.iter().map(|message| message.body.clone()).collect()
     }
 
-    /// For how long each message of the fallback queue is hidden from now on.
+    /// Returns the time for which each message of the fallback queue is still hidden.
     pub fn hidden_for(&self) -> Vec<Duration> {
         let now = Instant::now();
         self.queues.lock().fallback.iter().map(|message| message.visible_at.saturating_duration_since(now)).collect()
@@ -145,7 +145,7 @@ impl Sqs {
         self.queues.send(FALLBACK, body.to_owned());
     }
 
-    /// Makes every message of the fallback queue visible, as if the time had passed.
+    /// Makes every message of the fallback queue visible, as if its time had passed.
     pub fn show_all(&self) {
         let now = Instant::now();
         self.queues.lock().fallback.iter_mut().for_each(|message| message.visible_at = now);
@@ -156,8 +156,8 @@ impl Sqs {
         self.queues.receive(FALLBACK, LARGEST_BATCH, None)
     }
 
-    /// Deletes the messages that a function with `ReportBatchItemFailures` has dealt with, as an event source mapping does:
-    /// all but those that its answer names, and none when the function failed or its answer cannot be read.
+    /// Deletes messages after an answer of a function with `ReportBatchItemFailures`, as an event source mapping does: all but
+    /// those that the answer names; none if the function failed or its answer cannot be read.
     pub fn settle(&self, taken: &[Taken], answer: Option<&Value>) {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -180,12 +180,12 @@ impl Sqs {
     }
 }
 
-/// A client of one that runs at an address.
+/// Returns a client of the stand-in at an address.
 pub fn client(url: &str) -> Client {
     Client::new(&sdk::plain(url))
 }
 
-/// The event with which Lambda hands messages to a function.
+/// Returns the event with which Lambda hands messages to a function.
 pub fn event(taken: &[Taken]) -> Value {
     let record = |message: &Taken| {
         json!({
@@ -268,7 +268,7 @@ impl Both {
         if name == DEAD_LETTER { &mut self.dead_letter } else { &mut self.fallback }
     }
 
-    /// Moves what has been received often enough to the dead letters, which is done when it would be received next.
+    /// Moves messages with the maximum number of receipts to the dead-letter queue. SQS does so before the next receipt.
     fn bury(&mut self, now: Instant, most_receives: u32) {
         let is_dead = |message: &mut Message| message.visible_at <= now && message.receives >= most_receives;
         let dead: Vec<_> = self.fallback.extract_if(.., is_dead).collect();

@@ -6,8 +6,8 @@ use tokio::process::Command;
 use super::functions::FUNCTIONS;
 use crate::project::Project;
 
-/// Takes out of a command's environment what `cargo run` has put into ours: the build scripts of some dependencies look at
-/// it, and would be run anew each time.
+/// Removes the variables of `cargo run` from a command's environment. The build scripts of some dependencies read them, and
+/// would run again each time.
 pub fn forget_cargo_run(command: &mut Command) {
     let of_cargo_run = |name: &str| {
         name.starts_with("CARGO_PKG_")
@@ -19,10 +19,10 @@ pub fn forget_cargo_run(command: &mut Command) {
     }
 }
 
-/// Builds the functions before the first event comes: the provider waits 5 seconds for an answer, not for a compiler.
+/// Builds the functions before the first event comes. The provider waits 5 seconds for an answer.
 ///
 /// # Errors
-/// When they do not build; cargo has said why.
+/// Fails if they do not build; cargo has said why.
 pub async fn build_functions(project: &Project) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.arg("build").current_dir(project.root()).stdin(Stdio::null());

@@ -10,24 +10,24 @@ use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 use tokio::process::Command;
 
-/// The version that is brought when there is none.
+/// The version to install if there is none.
 const VERSION: &str = "1.9.2";
 
-/// The program `cargo-lambda`, which runs the functions on this machine.
+/// The program `cargo-lambda`, which builds the functions again when their code changes.
 pub struct CargoLambda(OsString);
 
 impl fmt::Display for CargoLambda {
-    /// As a person calls it from the checkout: cargo finds an installed one by itself, and not one that was brought.
+    /// Writes the command line for a person in the checkout. Cargo finds a program on the PATH by itself, and not one in `.tools`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Path::new(&self.0) {
-            installed if installed == Path::new("cargo-lambda") => f.write_str("cargo lambda"),
-            brought => write!(f, "{} lambda", crate::from_here(brought).display()),
+            on_path if on_path == Path::new("cargo-lambda") => f.write_str("cargo lambda"),
+            in_tools => write!(f, "{} lambda", crate::from_here(in_tools).display()),
         }
     }
 }
 
 impl CargoLambda {
-    /// Finds the installed one, or the one that was brought into a folder.
+    /// Finds the program on the PATH, or the one installed into a folder.
     pub async fn find(folder: &Path) -> Option<Self> {
         let candidates =
             [PathBuf::from("cargo-lambda"), folder.join("venv/bin/cargo-lambda"), folder.join("bin/cargo-lambda")];
@@ -39,16 +39,16 @@ impl CargoLambda {
         None
     }
 
-    /// Finds the installed one, or brings one into a folder of its own: from PyPI if there is a Python, which takes
-    /// seconds, else built by cargo, which takes minutes.
+    /// Finds the program, or installs it into a folder: from PyPI if there is a Python, which takes seconds, else with cargo,
+    /// which takes minutes.
     ///
     /// # Errors
-    /// When it is not there and cannot be brought.
-    pub async fn find_or_bring(folder: &Path) -> Result<Self> {
+    /// Fails if it is not there and cannot be installed.
+    pub async fn find_or_install(folder: &Path) -> Result<Self> {
         if let Some(found) = Self::find(folder).await {
             return Ok(found);
         }
-        println!("cargo-lambda is not installed; bringing it into {}", crate::from_here(folder).display());
+        println!("cargo-lambda is not installed; installing it into {}", crate::from_here(folder).display());
         fs::create_dir_all(folder)?;
         let venv = folder.join("venv");
         let requirement = format!("cargo-lambda=={VERSION}");
@@ -57,7 +57,7 @@ impl CargoLambda {
         if in_venv && let Some(found) = answers(venv.join("bin/cargo-lambda").as_os_str()).await {
             return Ok(found);
         }
-        println!("It cannot be had from PyPI; building it with cargo, which takes some minutes");
+        println!("pip cannot install it; building it with cargo, which takes some minutes");
         let install =
             ["install", "--locked", "--quiet", "cargo-lambda", "--version", VERSION, "--root"].map(OsStr::new);
         let built = run("cargo", install.into_iter().chain([folder.as_os_str()]));
@@ -66,7 +66,7 @@ impl CargoLambda {
         {
             return Ok(found);
         }
-        bail!("cargo-lambda cannot be brought; install it (https://www.cargo-lambda.info) and try again")
+        bail!("cargo-lambda cannot be installed; install it by hand (https://www.cargo-lambda.info) and try again")
     }
 
     /// Returns the program; its first argument must be `lambda`.

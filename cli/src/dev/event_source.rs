@@ -5,14 +5,14 @@ use tokio::task::JoinHandle;
 
 use crate::local_functions::LocalFunctions;
 
-/// How long to wait before an empty queue is looked at again.
+/// The pause before an empty queue is polled again.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Hands the messages of the fallback queue to redrive, as Lambda's event source mapping does, until it is dropped.
+/// Hands the messages of the fallback queue to redrive until it is dropped, as Lambda's event source mapping does.
 pub struct EventSource(JoinHandle<()>);
 
 impl EventSource {
-    /// Starts to look at the queue.
+    /// Starts to poll the queue.
     pub fn start(queue: Arc<Sqs>, functions: LocalFunctions) -> Self {
         Self(tokio::spawn(async move {
             loop {

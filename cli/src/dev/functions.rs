@@ -25,12 +25,12 @@ use crate::{from_here, local_functions::LocalFunctions, project::Project};
 pub const FUNCTIONS: [(&str, Duration); 3] =
     [("receiver", Duration::from_secs(5)), ("redrive", Duration::from_secs(30)), ("sync", Duration::from_secs(120))];
 
-/// How long `cargo lambda watch` may take until it listens.
+/// The maximum time until `cargo lambda watch` listens, and until it has built each function.
 const START: Duration = Duration::from_secs(60);
-/// How long it may take to end when it is asked to.
+/// The maximum time that it gets for its end.
 const END: Duration = Duration::from_secs(5);
 
-/// What stands before the path of a built function on the output of `cargo lambda watch`.
+/// The word before the path of a built function, on the output of `cargo lambda watch`.
 const BUILT: &str = "hooks-dev-built";
 
 /// The functions as they run on this machine: behind a stand-in for API Gateway, built anew by `cargo lambda watch` when the
@@ -63,7 +63,7 @@ impl Functions {
     /// one if that is taken. `environment` gives their variables for the address of the webhook.
     ///
     /// # Errors
-    /// When the port is taken, or they cannot be built.
+    /// Fails if the port is taken, or they cannot be built.
     pub async fn start(
         project: &Project,
         cargo_lambda: &CargoLambda,
@@ -224,7 +224,7 @@ struct Deployer {
     lambda: Lambda,
     environment: Vec<(String, String)>,
     log: File,
-    /// When the deployed binary of each function was built.
+    /// The time at which the deployed binary of each function was built.
     deployed: HashMap<&'static str, SystemTime>,
 }
 

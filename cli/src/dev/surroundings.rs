@@ -17,7 +17,7 @@ use crate::{project::Run, samples};
 const DEDUP_WINDOW_SECONDS: &str = "600";
 const RETENTION_DAYS: &str = "365";
 
-/// Where each stand-in listens on the loopback interface; 0 is a free port.
+/// The ports of the stand-ins on the loopback interface; 0 is a free port.
 #[derive(Clone, Copy, Default)]
 pub struct Ports {
     dynamodb: u16,
@@ -43,7 +43,7 @@ impl Surroundings {
     /// Starts them. The tables are kept in a file, or without one in memory.
     ///
     /// # Errors
-    /// When a port is taken or the file cannot be opened.
+    /// Fails if a port is taken or the file cannot be opened.
     pub async fn start(ports: Ports, file: Option<&Path>) -> Result<Self> {
         let taken = |name: &str, port: u16| match port {
             0 => name.to_owned(),

@@ -122,7 +122,8 @@ impl<'de> Deserialize<'de> for GatewayRequest {
         let body = body.0.map_or_else(Vec::new, |Bytes(body)| body);
         Ok(Self {
             path: raw_path.0.or(path.0).unwrap_or_default(),
-            method: http_method.0.or(method.0),
+            // cargo-lambda writes `httpMethod` as well, and always as GET.
+            method: method.0.or(http_method.0),
             source_ip: source_ip.and_then(|address| address.parse().ok()),
             request_id: request_id.0.unwrap_or_default(),
             content_type: all.content_type.or(last.content_type),

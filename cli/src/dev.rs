@@ -195,7 +195,7 @@ impl Tour<'_> {
         if fail == Some(Fail::Dynamodb) {
             let (queued, stored) = (queue.queued().len(), stored_of(&reader, &ids).await?.len());
             println!("\n   {queued} deliveries are in the fallback queue, {stored} in DynamoDB; now it answers again");
-            self.to_dynamodb.mend()?;
+            self.to_dynamodb.recover()?;
             let _event_source = EventSource::start(Arc::clone(queue), self.functions);
             let redriven = async {
                 while stored_of(&reader, &ids).await?.len() < ids.len() {

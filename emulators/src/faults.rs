@@ -120,7 +120,7 @@ impl Faults {
     ///
     /// # Errors
     /// Fails if the port cannot be listened at again.
-    pub fn mend(&self) -> io::Result<()> {
+    pub fn recover(&self) -> io::Result<()> {
         let mut state = self.lock();
         (state.plan, state.chances, state.hold) = (VecDeque::new(), Vec::new(), None);
         drop(state);

@@ -71,16 +71,16 @@ async fn receivers_and_redrives_at_once_on_one_line_record_every_event_once() {
     answers.extend(sent);
 
     // Some are held up in the queue while newer ones are recorded: they come last and must not turn the state back.
-    world.to_dynamodb.mend().unwrap();
+    world.to_dynamodb.recover().unwrap();
     world.to_dynamodb.refuse();
     let held_up: Vec<String> = (0..RECEIVERS).map(|n| call(&update(0, 2_000 + n))).collect();
     answers.extend(join_all(receivers.iter().zip(&held_up).map(|(receiver, call)| send(receiver, call))).await);
     assert!(world.sqs.queued().len() >= RECEIVERS);
-    world.to_dynamodb.mend().unwrap();
+    world.to_dynamodb.recover().unwrap();
     answers.push(send(&receivers[0], &call(&update(0, 3_000))).await);
     world.check_kept(&answers).await;
 
-    let last = world.mend_and_drain().await;
+    let last = world.recover_and_drain().await;
     let functions: Vec<_> = receivers.iter().chain(&redrives).chain([&last]).collect();
     world.check_all(answers.len(), &answers, &functions).await;
     let acknowledged: HashSet<String> = answers.iter().filter_map(Answer::id).collect();

@@ -151,7 +151,7 @@ async fn crash_receiver(scenario: Scenario, crash: Crash) -> (usize, usize) {
         calls += 1;
     }
     world.check_kept(&answers).await;
-    let redrive = world.mend_and_drain().await;
+    let redrive = world.recover_and_drain().await;
     world.check_all(calls, &answers, &[&receiver, &redrive]).await;
     requests
 }
@@ -201,7 +201,7 @@ async fn crash_redrive(dynamodb_out: bool, crash: Crash) -> ((usize, usize), boo
         with_crash(&world, crash, start, async |redrive: Arc<Function>| redrive.invoke(&event).await).await;
     let requests = (world.to_dynamodb.take_seen().len(), world.to_sqs.take_seen().len());
     // Whatever it had answered, the mapping has not deleted anything: that it is killed as well is one more crash.
-    let redrive = world.mend_and_drain().await;
+    let redrive = world.recover_and_drain().await;
     let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.received.id.to_string()).collect();
     let answers: Vec<Answer> =
         ids.iter().map(|id| Answer { status: Some(200), body: json!({"id": id}), took: Duration::ZERO }).collect();

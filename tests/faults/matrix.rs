@@ -167,7 +167,7 @@ async fn run(case: Case) -> Row {
         tokio::time::sleep(LATE).await;
     }
 
-    let redrive = world.mend_and_drain().await;
+    let redrive = world.recover_and_drain().await;
     world.check_all(2, &answers, &[&receiver, &redrive]).await;
     world.check_held().await;
     let stored = world.stored_ids().await;

@@ -46,7 +46,7 @@ async fn an_environment_waits_twice_for_a_dynamodb_that_does_not_answer_and_then
     let acknowledged: HashSet<String> = answers.iter().filter_map(Answer::id).collect();
     assert_eq!(acknowledged.len(), answers.len());
     world.check_kept(&answers).await;
-    let redrive = world.mend_and_drain().await;
+    let redrive = world.recover_and_drain().await;
     world.check_all(answers.len(), &answers, &[&receiver, &redrive]).await;
     let before = median(&mut waited.each_mut().map(|(took, _)| *took));
     println!(

@@ -76,11 +76,11 @@ async fn break_things(world: &World) {
         if outage % 3 == 0 {
             world.to_sqs.refuse();
             tokio::time::sleep(Duration::from_millis(300)).await;
-            world.to_sqs.mend().unwrap();
+            world.to_sqs.recover().unwrap();
             world.to_sqs.by_chance(at_sqs());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        world.to_dynamodb.mend().unwrap();
+        world.to_dynamodb.recover().unwrap();
         world.to_dynamodb.by_chance(at_dynamodb());
     }
 }
@@ -119,7 +119,7 @@ async fn of_many_events_every_acknowledged_one_is_found_and_none_twice() {
     let sent_in = started.elapsed();
     world.check_kept(&answers).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let last = world.mend_and_drain().await;
+    let last = world.recover_and_drain().await;
     let functions: Vec<_> = receivers.iter().chain(&redrives).chain([&last]).collect();
     world.check_all(answers.len(), &answers, &functions).await;
 

@@ -143,7 +143,7 @@ async fn the_breaker_is_counted_when_it_opens_and_when_it_closes() {
         send(second).await;
     }
     tokio::time::resume();
-    world.link.mend().unwrap();
+    world.link.recover().unwrap();
     send(30).await;
     send(31).await;
     let of = |name| counts(&world).get(name).copied();

@@ -207,7 +207,7 @@ async fn without_dynamodb_the_start_takes_a_second_and_nothing_is_lost_until_it_
     assert_eq!(send(1).await.status, 200);
     assert!(matches!(world.queued()[..], [QueuedDelivery { token: TokenCheck::Pending(_), .. }]));
     tokio::time::resume();
-    world.link.mend().unwrap();
+    world.link.recover().unwrap();
     assert_eq!(send(3).await.status, 200);
     assert_eq!((world.deliveries().await.len(), world.queued().len()), (1, 1));
 }
@@ -319,7 +319,7 @@ async fn after_two_timeouts_in_a_row_deliveries_go_straight_to_the_queue_until_o
         assert_eq!(waits(millis).await, waited, "after {millis} ms");
     }
     tokio::time::resume();
-    world.link.mend().unwrap();
+    world.link.recover().unwrap();
     waits(21_999).await;
     assert_eq!((world.queued().len(), world.deliveries().await.len()), (7, 0), "it still waits");
     waits(22_000).await;
@@ -341,7 +341,7 @@ async fn a_delivery_that_the_queue_does_not_take_tries_dynamodb_also_while_the_b
     assert_eq!(world.send_at(&event, noon().plus(Duration::from_secs(3))).await.status, 503);
     assert!(started.elapsed() <= ANSWER_WITHIN, "{:?}", started.elapsed());
     tokio::time::resume();
-    world.link.mend().unwrap();
+    world.link.recover().unwrap();
     assert_eq!(world.send_at(&event, noon().plus(Duration::from_secs(4))).await.status, 200);
     assert_eq!(world.deliveries().await.len(), 1);
 }

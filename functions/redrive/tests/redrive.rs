@@ -237,7 +237,7 @@ async fn without_dynamodb_everything_stays_and_waits_longer_each_time() {
         world.sqs.show_all();
     }
     tokio::time::resume();
-    world.link.mend().unwrap();
+    world.link.recover().unwrap();
     world.round().await;
     assert_eq!((world.history(LINE).await.len(), world.sqs.queued().len()), (2, 0));
 }
@@ -327,7 +327,7 @@ async fn what_cannot_be_recorded_is_counted_each_time_it_is_tried() {
         world.sqs.show_all();
     }
     tokio::time::resume();
-    world.link.mend().unwrap();
+    world.link.recover().unwrap();
     world.round().await;
     let sum = |metric| world.cloudwatch.sum(metric, None).unwrap();
     assert_eq!((sum("NotRedriven"), sum("Redriven")), (2.0, 1.0));

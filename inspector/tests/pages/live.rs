@@ -163,7 +163,7 @@ async fn the_table_is_asked_little_and_only_while_somebody_looks() {
     assert_eq!((one.next_id().await, other.next_id().await), (id.clone(), id));
     table.always(Fault::InternalError);
     assert!(one.next("trouble").await.contains("InternalServerError"));
-    table.mend().unwrap();
+    table.recover().unwrap();
     one.next("recovered").await;
     other.next("recovered").await;
     drop((one, other));

@@ -168,10 +168,10 @@ impl World {
         taken.len()
     }
 
-    /// Ends all faults, and runs redrive until the queue is empty.
-    pub async fn mend_and_drain(&self) -> Function {
-        self.to_dynamodb.mend().unwrap();
-        self.to_sqs.mend().unwrap();
+    /// Removes all faults, and lets redrive work until the queue is empty.
+    pub async fn recover_and_drain(&self) -> Function {
+        self.to_dynamodb.recover().unwrap();
+        self.to_sqs.recover().unwrap();
         let redrive = self.redrive().await;
         for _ in 0..1_000 {
             self.sqs.show_all();

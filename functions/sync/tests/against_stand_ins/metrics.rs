@@ -54,7 +54,7 @@ async fn minutes_that_could_not_be_written_down_are_counted_by_the_next_run_and_
     faults.times(2, Fault::None);
     faults.times(usize::MAX, Fault::InternalError);
     assert_eq!(world.cause("sync").await, "StoreFailed");
-    faults.mend().unwrap();
+    faults.recover().unwrap();
     world.wait(HOUR);
     world.run("sync").await.unwrap();
     assert_eq!((world.sum("Drift"), world.sum("MinutesNotOurs")), (1.0, 120.0));

@@ -51,7 +51,7 @@ pub async fn shown(emulator: &Emulator, dashboard: &str, namespace: &str) -> Vec
     ours.filter_map(|metric| metric[1].as_str()).map(str::to_owned).collect()
 }
 
-/// What the functions have written as metrics.
+/// Returns the metrics that the functions have written.
 pub async fn emitted(emulator: &Emulator) -> Vec<Datum> {
     let cloudwatch = CloudWatch::default();
     for (_, log) in functions::logs(emulator).await {

@@ -21,9 +21,9 @@ use crate::{
 };
 
 const REGION: &str = "us-east-1";
-/// How long it may take to listen.
+/// The maximum time until it listens.
 const START: Duration = Duration::from_secs(60);
-/// How long it may take to end when it is asked to.
+/// The maximum time until it has ended.
 const END: Duration = Duration::from_secs(10);
 
 /// Ends all of the shell's process group, and waits for it, when the input is closed: when this test ends, however it ends.
@@ -40,7 +40,7 @@ impl Emulator {
     /// Starts one with nothing in it on a free port of the loopback interface.
     pub async fn start(tools: &Tools) -> Self {
         let folder = scratch().join("emulator");
-        // What an earlier run has left.
+        // Files of an earlier run.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
@@ -77,7 +77,7 @@ impl Emulator {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What it has written, also what the functions have.
+    /// Its log, with the lines of the functions.
     pub fn log(&self) -> &PathBuf {
         &self.log
     }

@@ -10,7 +10,7 @@ pub const ALIAS: &str = "live";
 /// Calls a function and waits for its answer.
 ///
 /// # Panics
-/// When the function fails.
+/// Panics if the function fails.
 pub async fn invoke(emulator: &Emulator, function: &str, event: &Value) -> Value {
     let url = format!("{}/2015-03-31/functions/{function}/invocations", emulator.url());
     let answer = http::post(&url, &[], event.to_string()).await;
@@ -18,10 +18,10 @@ pub async fn invoke(emulator: &Emulator, function: &str, event: &Value) -> Value
     serde_json::from_str(&answer.body).unwrap()
 }
 
-/// Calls a function that is to fail; answers with the type of its error.
+/// Calls a function that must fail, and returns the type of its error.
 ///
 /// # Panics
-/// When it does not fail.
+/// Panics if it does not fail.
 pub async fn invoke_in_vain(emulator: &Emulator, function: &str, event: &Value) -> String {
     let url = format!("{}/2015-03-31/functions/{function}/invocations", emulator.url());
     let answer = http::post(&url, &[], event.to_string()).await;
@@ -30,7 +30,7 @@ pub async fn invoke_in_vain(emulator: &Emulator, function: &str, event: &Value) 
     error["errorType"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Changes a variable of a function; answers with the value that it had.
+/// Changes a variable of a function, and returns its earlier value.
 pub async fn set_variable(emulator: &Emulator, function: &str, name: &str, value: &str) -> String {
     let configuration = configuration(emulator, function).await;
     let mut environment = configuration["Environment"].clone();
@@ -65,7 +65,7 @@ async fn configure(emulator: &Emulator, function: &str, change: &Value) {
     }
 }
 
-/// Whether there is a function of that name; it is not run.
+/// Returns whether a function of that name exists; it is not run.
 pub async fn exists(emulator: &Emulator, function: &str) -> bool {
     let url = format!("{}/2015-03-31/functions/{function}/invocations", emulator.url());
     http::post(&url, &[("X-Amz-Invocation-Type", "DryRun")], "{}").await.status == 204
@@ -84,7 +84,7 @@ pub async fn schedule_groups(emulator: &Emulator) -> Vec<String> {
     groups.map(|group| group["Name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Everything that stands in the log groups, a text for each group.
+/// Returns the log groups, each with its text.
 pub async fn logs(emulator: &Emulator) -> Vec<(String, String)> {
     let groups = call_logs(emulator, "DescribeLogGroups", &json!({})).await;
     let mut logs = Vec::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ureq::{Agent, Body, RequestBuilder, http::Response, typestate::WithBody};
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -16,7 +16,7 @@ pub struct Answer {
 /// Posts a body.
 ///
 /// # Panics
-/// When there is no answer within a time that is longer than any function's.
+/// Panics without an answer within a time that is longer than any function's.
 pub async fn post(url: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
     send(agent().post(url), headers, body.into()).await
 }

@@ -1,4 +1,4 @@
-//! What the test prints, and how it waits.
+//! Progress messages, and waiting.
 
 use std::{
     sync::LazyLock,
@@ -15,7 +15,7 @@ pub fn say(what: &str) {
 /// Asks again and again until there is an answer.
 ///
 /// # Panics
-/// When there is none in time.
+/// Panics if there is none in time.
 pub async fn wait_for<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;
     loop {

@@ -15,7 +15,7 @@ impl Queues {
         Self { client, fallback: fallback.to_owned(), dead_letter: dead_letter.to_owned() }
     }
 
-    /// How many messages wait in the fallback queue, hidden ones included.
+    /// Returns the number of messages in the fallback queue, hidden ones included.
     pub async fn waiting(&self) -> usize {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -39,7 +39,7 @@ impl Queues {
         receive.send().await.unwrap().messages?.pop()?.body
     }
 
-    /// Has messages become dead letters after being received so often.
+    /// Sets the number of receipts after which a message becomes a dead letter.
     pub async fn give_up_after(&self, receives: u32) {
         let policy = self.attribute(&self.fallback, QueueAttributeName::RedrivePolicy).await.unwrap();
         let mut policy: Value = serde_json::from_str(&policy).unwrap();
@@ -48,7 +48,7 @@ impl Queues {
         set.attributes(QueueAttributeName::RedrivePolicy, policy.to_string()).send().await.unwrap();
     }
 
-    /// Whether both queues are there.
+    /// Returns whether both queues exist.
     pub async fn exist(&self) -> bool {
         let arn = QueueAttributeName::QueueArn;
         self.attribute(&self.fallback, arn.clone()).await.is_some()

@@ -1,4 +1,4 @@
-//! What may stand in no log and no output.
+//! Values that must not appear in any log or output.
 
 use std::{fs, path::Path};
 
@@ -22,7 +22,7 @@ impl Secrets {
         self.0.push(secret.into());
     }
 
-    /// Whether one of them stands in a text.
+    /// Returns whether a text contains one of them.
     pub fn are_in(&self, text: &str) -> bool {
         self.0.iter().any(|secret| text.contains(secret.as_str()))
     }

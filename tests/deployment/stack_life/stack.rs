@@ -42,7 +42,7 @@ pub async fn delete(tools: &Tools, emulator: &Emulator) {
     succeed(delete.args(["--stack-name", NAME, "--no-prompts"])).await;
 }
 
-/// What went wrong with the stack's resources, one a line.
+/// Returns the failures of the stack's resources, one a line.
 pub async fn failures(emulator: &Emulator) -> Vec<String> {
     let request = format!("Action=DescribeStackEvents&Version=2010-05-15&StackName={NAME}");
     let headers = [("Content-Type", "application/x-www-form-urlencoded")];

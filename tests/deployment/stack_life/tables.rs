@@ -60,7 +60,7 @@ impl Tables {
         self.reader().state(entity).await.unwrap().unwrap()
     }
 
-    /// What is sealed of a delivery.
+    /// Returns the sealed item of a delivery.
     pub async fn sealed(&self, entity: &Entity, id: EventId) -> Option<Item> {
         let get = self.client.get_item().table_name(&self.sealed);
         let get = get.key("pk", AttributeValue::S(entity.to_string()));
@@ -109,12 +109,12 @@ impl Tables {
         wait_for("the events table is back", PATIENCE, async || self.events_exist().await.then_some(())).await;
     }
 
-    /// Whether there is an events table.
+    /// Returns whether the events table exists.
     pub async fn events_exist(&self) -> bool {
         self.client.describe_table().table_name(&self.events).send().await.is_ok()
     }
 
-    /// Whether there is a sealed table.
+    /// Returns whether the sealed table exists.
     pub async fn sealed_exist(&self) -> bool {
         self.client.describe_table().table_name(&self.sealed).send().await.is_ok()
     }

@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use crate::progress::say;
 
-/// What is installed where, under the root of the project; the first is looked at first.
+/// Folders of installed tools under the root of the project, searched in this order.
 const INSTALLED: [(&str, &str); 2] =
     [("tests/deployment/requirements.txt", ".tools/deployment"), (".ci/requirements.txt", ".tools/ci")];
 
@@ -62,8 +62,8 @@ impl Tools {
     }
 }
 
-/// Whether a variable is for AWS, or one that `cargo test` has set: the build scripts of some dependencies look at those, and
-/// would be run anew each time.
+/// Returns whether a variable must not reach the commands: one of AWS, or one of `cargo test`, which would make the build scripts of
+/// some dependencies run again each time.
 fn is_not_theirs(name: &str) -> bool {
     let of_cargo_test =
         ["CARGO", "CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_TARGET_TMPDIR"];

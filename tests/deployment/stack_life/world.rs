@@ -16,7 +16,7 @@ use crate::{
     tools::Tools,
 };
 
-/// How much of the emulator's log is shown after a failure.
+/// The number of lines of the emulator's log that are shown after a failure.
 const LINES: usize = 40;
 
 pub struct World {

@@ -50,7 +50,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// Whether there are parameters for which all of `given` hold and `needed` does not.
+    /// Returns whether for some parameters all of `given` hold and `needed` does not.
     fn can_miss(&self, given: &[Value], needed: &Value) -> bool {
         let mut used = BTreeMap::new();
         for condition in given.iter().chain([needed]) {

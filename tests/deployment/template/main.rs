@@ -32,7 +32,7 @@ fn read_list(list: &str) -> BTreeMap<(String, String), Option<&str>> {
     listed
 }
 
-/// What is wrong with the permissions of a template, one a line; nothing when they are those of the list.
+/// Returns the faults in the permissions of a template, one a line; empty when they are those of the list.
 fn judge(template: &str, list: &str) -> String {
     let Permissions { given, wide, mut faults } = Permissions::of(&reader::read(template));
     let listed = read_list(list);

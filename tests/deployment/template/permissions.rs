@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// What was found in a template.
+/// The permissions in a template.
 #[derive(Debug, Default)]
 pub struct Permissions {
     /// Each with the resource that gives it, as in permissions.txt.
     pub given: BTreeSet<(String, String)>,
     /// Those of them that reach further than what they name: they need a reason.
     pub wide: BTreeSet<(String, String)>,
-    /// What is too wide, or cannot be read and so not be judged.
+    /// Permissions that are too wide, or cannot be read.
     pub faults: Vec<String>,
 }
 
-/// What stands for more than one name.
+/// Characters that match more than one name.
 const WILDCARDS: [char; 2] = ['*', '?'];
-/// What a policy statement may consist of. Others, such as `NotAction`, give what they do not name.
+/// The members that a policy statement may have. Others, such as `NotAction`, give permissions that they do not name.
 const OF_A_STATEMENT: [&str; 6] = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
 /// Members that give permissions without a statement.
 const WITHOUT_STATEMENT: [&str; 3] = ["ManagedPolicies", "Connectors", "ServiceConnectors"];
@@ -210,7 +210,7 @@ impl Permissions {
     }
 }
 
-/// The elements of a list, or the one that stands in place of a list.
+/// The elements of a list, or the single value in place of a list.
 fn each(value: &Value) -> impl Iterator<Item = &Value> {
     let (list, one) = match value {
         Value::Array(elements) => (elements.as_slice(), None),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 /// Reads a template.
 ///
 /// # Panics
-/// When it is no YAML, or has in it what no template has.
+/// Panics if it is no YAML, or has something that no template has.
 pub fn read(text: &str) -> Value {
     match Yaml::load_from_str(text).as_deref() {
         Ok([document]) => json_of(document),

@@ -1,4 +1,4 @@
-//! What keeps CloudFormation's call of sync to one run that CloudFormation still waits for.
+//! CloudFormation's call of sync: one run, which ends while CloudFormation still waits.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::reader;
 /// What SAM makes of the function's `EventInvokeConfig`.
 const INVOKE_CONFIG: &str = "SyncFunctionEventInvokeConfig";
 
-/// What would let a failed registration run again, or run when nobody waits for it; nothing when all is well.
+/// Returns the faults that would repeat a failed registration, or run it when nobody waits for it.
 fn judge(template: &str) -> Vec<&'static str> {
     let template = reader::read(template);
     let resources = &template["Resources"];

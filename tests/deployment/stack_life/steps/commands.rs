@@ -43,7 +43,7 @@ pub async fn the_registration_is_looked_after(world: &World) {
     say("hooks webhook: what is registered is seen, set, and given a new token");
 }
 
-/// What was received, and the one secret that is shown when it is asked for.
+/// The commands that show events, and the one that shows an API key.
 pub async fn what_was_received_is_looked_at(world: &World, recorded: &Recorded) {
     let (id, entity) = (recorded.id.to_string(), recorded.entity.as_str());
     assert_eq!(object(world, &["show", &id]).await["id"], id.as_str());
@@ -69,7 +69,7 @@ pub async fn what_was_received_is_looked_at(world: &World, recorded: &Recorded) 
     say(&format!("hooks export: {} events; hooks replay: {} of them handed over", exported.len(), expected.len()));
 }
 
-/// What could not be decoded stays where it is; what can be by now becomes an event.
+/// A retry records bodies that decode by now, and leaves the others in quarantine.
 pub async fn the_quarantine_is_tried_again(world: &World) {
     let quarantined = objects(world, &["quarantine", "list"]).await;
     let undecodable = quarantined[0]["id"].as_str().unwrap();
@@ -173,7 +173,7 @@ fn command(world: &World, arguments: &[&str]) -> Command {
     hooks
 }
 
-/// What it prints as JSON; it has to succeed.
+/// Returns its output as JSON; it must succeed.
 pub(super) async fn hooks(world: &World, arguments: &[&str]) -> String {
     let output: &[&str] = if arguments == ["export"] { &[] } else { &["--output", "json"] };
     let Output { status, stdout, stderr } = command(world, &[arguments, output].concat()).output().await.unwrap();

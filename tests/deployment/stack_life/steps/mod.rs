@@ -1,4 +1,4 @@
-//! What happens to the deployment, and what must then be so.
+//! The steps of the stack's life, each with its checks.
 
 pub mod commands;
 pub mod delete;

@@ -18,13 +18,13 @@ use crate::{
     world::World,
 };
 
-/// What somebody has registered before there is a stack.
+/// The URL that is registered before there is a stack.
 pub const BEFORE: &str = "https://before.example/hook";
 
 /// The schedule runs every minute by then; it may just have run.
 const SCHEDULE: Duration = Duration::from_secs(150);
 
-/// How often events are sent while the token is replaced.
+/// The pause between events while the token is replaced.
 const EVERY: Duration = Duration::from_millis(50);
 /// For how long they go on afterwards.
 const AFTERWARDS: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! A new address of the provider: what comes from it is held, and recorded once the address is listed.
+//! A new address of the provider: its events are held, and recorded once the address is listed.
 
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ pub async fn a_new_address_of_the_provider_loses_nothing(world: &mut World) {
     say("what was held is recorded, with its old id");
 }
 
-/// Whether a delivery with this id is in quarantine, and not recorded as an event.
+/// Returns whether the delivery with this id is in quarantine and not recorded as an event.
 async fn is_held(world: &World, id: &str) -> bool {
     world.tables().delivery(id.parse().unwrap()).await.unwrap().kind == "quarantine"
 }

@@ -16,7 +16,7 @@ pub fn json(status: &RegistrationStatus, limit: usize) -> Value {
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let window =
         |window: &Range<Timestamp>| json!({ "from": window.start.to_string(), "until": window.end.to_string() });
-    let Registration { registered, checked_at, ours_at, elsewhere_since, failing_since, failure, rival, .. } =
+    let Registration { registered, checked_at, ours_at, elsewhere_since, failing_since, failure, competing, .. } =
         status.registration();
     json!({
         "registered": registered,
@@ -28,10 +28,10 @@ pub fn json(status: &RegistrationStatus, limit: usize) -> Value {
         "failing_since": time(*failing_since),
         "failure": failure,
         "contested": status.is_contested(),
-        "rival": rival.as_ref().map(|rival| json!({
-            "url": rival.url,
-            "repairs": rival.repairs,
-            "repaired_at": rival.repaired_at.to_string(),
+        "rival": competing.as_ref().map(|competing| json!({
+            "url": competing.url,
+            "repairs": competing.repairs,
+            "repaired_at": competing.repaired_at.to_string(),
         })),
         "times": window(status.times()),
         "not_ours_seconds": status.not_ours().as_secs(),
@@ -132,7 +132,7 @@ Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.
     fn before_the_first_check_nothing_is_known() {
         let status = RegistrationStatus::new(Registration::default(), Vec::new(), at(0)..at(60));
         let expected = "\
-registered  not known: no check has been taken down yet
+registered  not known: no check has been recorded yet
 
 Nothing has happened since 2026-11-22T09:30:00Z.
 Since 2026-11-22T09:30:00Z it was never seen elsewhere.

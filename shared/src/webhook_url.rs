@@ -5,44 +5,44 @@ use url::{Host, Url};
 
 use crate::{TokenHash, WebhookToken};
 
-/// The most characters that the provider takes (provider's page: Partner Webhook).
+/// Maximum number of characters that the provider accepts (provider's page: Partner Webhook).
 const LONGEST: usize = 512;
 
-/// A URL that can be registered as the webhook: https, or http on this machine's loopback; at most 512 characters; without
+/// A URL that can be registered as the webhook: https, or http to this machine's loopback; at most 512 characters; without
 /// user name, password and fragment.
 ///
-/// `Debug` and `Display` hide what in it is secret (see [`WebhookUrl::expose`]).
+/// `Debug` and `Display` mask possible secrets in it; [`WebhookUrl::expose`] gives the whole text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl {
     text: String,
     url: Url,
 }
 
-/// Why a text is no [`WebhookUrl`]. The text is not part of it: it may hold a token.
+/// Why a text is not a [`WebhookUrl`]. The text is not part of it: it may have a token in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidWebhookUrl {
-    /// It cannot be read as an absolute URL.
+    /// Not an absolute URL.
     #[error("not an absolute URL; expected one such as https://example.com/v1/webhook/<token>")]
     NotAUrl,
-    /// Longer than the provider takes.
-    #[error("longer than the {LONGEST} characters that the provider takes")]
+    /// Longer than the provider accepts.
+    #[error("longer than the {LONGEST} characters that the provider accepts")]
     TooLong,
-    /// The scheme is not https, or http leads off this machine.
+    /// Not https, and not http to a loopback address.
     #[error("not https (http is only allowed to a loopback address)")]
     NotHttps,
-    /// It has a user name or a password.
+    /// A user name or a password.
     #[error("has a user name or password, which the provider would have to send in the clear")]
     HasCredentials,
-    /// It has a fragment, which never reaches a server.
+    /// A fragment, which never reaches a server.
     #[error("has a fragment (#…), which is never sent")]
     HasFragment,
 }
 
 impl WebhookUrl {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// One per rule that it breaks; the first counts.
+    /// The first rule that it breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidWebhookUrl> {
         let (text, url) = Self::read(text)?;
         if !is_safe_for_secrets(&url) {
@@ -57,11 +57,11 @@ impl WebhookUrl {
         Ok(Self { text, url })
     }
 
-    /// Reads a URL that was registered before, to register it again: as the provider wrote it, with `https` if it wrote no
-    /// scheme. It may be http to anywhere, and have what else we would not register, which is no worse than it was.
+    /// Takes a URL that was registered before, to register it again: as the provider wrote it, with `https` if it wrote no
+    /// scheme. Rules for our own URLs, such as https, do not apply to it.
     ///
     /// # Errors
-    /// When it is no URL with a host, or longer than the provider takes.
+    /// When it is not a URL with a host, or longer than the provider accepts.
     pub fn of_registered(registered: &RegisteredUrl) -> Result<Self, InvalidWebhookUrl> {
         let (text, url) = Self::read(&registered.with_scheme("https"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -81,10 +81,10 @@ impl WebhookUrl {
         Ok((text.to_owned(), url))
     }
 
-    /// The URL to register: the webhook's address with the token as last part of its path.
+    /// Returns the URL to register: the webhook's address with the token as the last part of its path.
     ///
     /// # Errors
-    /// When the result is no [`WebhookUrl`].
+    /// When the result is not a [`WebhookUrl`].
     pub fn with_token(address: &str, token: &WebhookToken) -> Result<Self, InvalidWebhookUrl> {
         Self::parse(&format!("{}/{}", address.trim_end_matches('/'), token.expose()))
     }
@@ -94,7 +94,8 @@ impl WebhookUrl {
         &self.text
     }
 
-    /// What of it `Display` hides, to take it out of other texts: labels of the host, parts of the path, and the query.
+    /// Returns the texts that `Display` masks, to remove them from other texts: labels of the host, parts of the path, and the
+    /// query.
     pub fn hidden(&self) -> Vec<&str> {
         let parts = parts(&self.url);
         let hidden = (0..parts.len()).filter(|at| is_hidden(&parts, *at)).map(|at| parts[at]);
@@ -103,7 +104,7 @@ impl WebhookUrl {
     }
 }
 
-/// Whether a URL is one for secrets to be sent to: https, or http to this machine's loopback interface, as in an emulator.
+/// Returns whether secrets may be sent to a URL: https, or http to this machine's loopback interface, as in an emulator.
 pub fn is_safe_for_secrets(url: &Url) -> bool {
     match url.scheme() {
         "https" => url.has_host(),
@@ -133,48 +134,34 @@ impl fmt::Debug for WebhookUrl {
     }
 }
 
-/// What the provider says is registered: ours, somebody else's, or a text that is no URL.
+/// The provider's answer to what is registered: our URL, somebody else's, or a text that is not a URL.
 ///
-/// `Debug` and `Display` hide what in it may be secret, as with [`WebhookUrl`].
+/// `Debug` and `Display` mask possible secrets in it, as [`WebhookUrl`] does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegisteredUrl(String);
 
 impl RegisteredUrl {
-    /// Takes the text as the provider answered it; blank means that nothing is registered.
+    /// Takes the text to the letter. A blank one means that nothing is registered.
     pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty()).then(|| Self(text.to_owned()))
+        (!text.trim().is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// Whether this means the same place as a URL that we would register.
+    /// Returns whether this is a URL of ours, to the letter but for its spelling.
     ///
-    /// The provider may hand back a URL without its scheme, with a slash more or less at the end, or with the host's
-    /// letters in another case (provider's page: Partner Webhook, whose example has no scheme). Path and query count to
-    /// the letter.
+    /// Four things are spelling, because the provider may hand a URL back with them changed (provider's page: Partner Webhook,
+    /// whose example has no scheme): a missing scheme, the default port, the case of the host, and one slash at the end of the
+    /// path. Any other text may lead the provider elsewhere, whatever a lenient parser makes of it.
     pub fn means(&self, wanted: &WebhookUrl) -> bool {
-        let Some(url) = self.read(wanted.url.scheme()) else { return false };
-        let path = |url: &Url| url.path().strip_suffix('/').unwrap_or(url.path()).to_owned();
-        url.scheme() == wanted.url.scheme()
-            && url.host() == wanted.url.host()
-            && url.port_or_known_default() == wanted.url.port_or_known_default()
-            && path(&url) == path(&wanted.url)
-            && url.query() == wanted.url.query()
-            && url.fragment() == wanted.url.fragment()
-            && url.username() == wanted.url.username()
-            && url.password() == wanted.url.password()
+        Spelling::of(&self.0, wanted.url.scheme()) == Spelling::of(&wanted.text, wanted.url.scheme())
     }
 
-    /// What stands where the token should be, if this is that address and one more part of a path.
+    /// Returns the hash of the path's last part, if the rest is that address by the rule of [`RegisteredUrl::means`].
     pub fn token_at(&self, address: &WebhookUrl) -> Option<TokenHash> {
-        let url = self.read(address.url.scheme())?;
-        let parts =
-            |url: &Url| url.path().trim_end_matches('/').rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned()));
-        let (place, token) = parts(&url)?;
-        let same_place = url.scheme() == address.url.scheme()
-            && url.host() == address.url.host()
-            && url.port_or_known_default() == address.url.port_or_known_default()
-            && place == address.url.path().trim_end_matches('/');
-        same_place.then(|| TokenHash::of(&token))
+        let scheme = address.url.scheme();
+        let (url, address) = (Spelling::of(&self.0, scheme), Spelling::of(&address.text, scheme));
+        let token = url.path.strip_prefix(address.path.trim_end_matches('/'))?.strip_prefix('/')?;
+        let same_place = Spelling { path: address.path, ..url } == address;
+        (same_place && !token.is_empty() && !token.contains('/')).then(|| TokenHash::of(token))
     }
 
     /// The whole text, for the one place that sends or stores it.
@@ -182,20 +169,64 @@ impl RegisteredUrl {
         &self.0
     }
 
-    fn read(&self, scheme: &str) -> Option<Url> {
-        Url::parse(&self.with_scheme(scheme)).ok()
-    }
-
     fn with_scheme(&self, scheme: &str) -> String {
-        if self.0.contains("://") { self.0.clone() } else { format!("{scheme}://{}", self.0) }
+        let text = self.0.trim();
+        if split_scheme(text).is_some() { text.to_owned() } else { format!("{scheme}://{text}") }
     }
+}
+
+/// The parts of a URL's text, with those that are spelling brought to one form. Nothing is decoded or resolved.
+#[derive(PartialEq)]
+struct Spelling<'a> {
+    scheme: String,
+    user: Option<&'a str>,
+    host: String,
+    /// `None` for the scheme's default.
+    port: Option<&'a str>,
+    /// Without one slash at its end.
+    path: &'a str,
+    /// Query and fragment.
+    rest: &'a str,
+}
+
+impl<'a> Spelling<'a> {
+    fn of(text: &'a str, default_scheme: &'a str) -> Self {
+        let (scheme, text) = split_scheme(text).unwrap_or((default_scheme, text));
+        let scheme = scheme.to_ascii_lowercase();
+        let (authority, text) = text.split_at(text.find(['/', '?', '#']).unwrap_or(text.len()));
+        let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
+        // The colons of an IPv6 address stand in brackets.
+        let port = place.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+        let (host, port) = port.map_or((place, None), |(host, port)| (host, Some(port)));
+        let default_port = if scheme == "http" { "80" } else { "443" };
+        let (path, rest) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+        Self {
+            scheme,
+            user,
+            host: host.to_ascii_lowercase(),
+            port: port.filter(|port| *port != default_port),
+            path: path.strip_suffix('/').unwrap_or(path),
+            rest,
+        }
+    }
+}
+
+/// Splits a text at the end of its scheme, if it has one.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    text.split_once("://").filter(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 impl fmt::Display for RegisteredUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.read("https") {
-            Some(url) if self.0.contains("://") => f.write_str(&masked(&url)),
-            Some(url) if self.0.contains('/') => f.write_str(masked(&url).trim_start_matches("https://")),
+        let has_scheme = split_scheme(&self.0).is_some();
+        match Url::parse(&self.with_scheme("https")) {
+            Ok(url) if has_scheme || self.0.contains('/') => {
+                let shown = masked(&url);
+                f.write_str(if has_scheme { &shown } else { shown.trim_start_matches("https://") })?;
+                // Else it could look like the URL that it is not.
+                let usual = Spelling::of(&self.0, "https") == Spelling::of(url.as_str(), "https");
+                if usual && !url.path().contains("//") { Ok(()) } else { f.write_str(" (in an unusual spelling)") }
+            }
             _ => write!(f, "a text of {} characters that is not a URL", self.0.chars().count()),
         }
     }
@@ -219,12 +250,12 @@ const DIGITS_OF_A_SECRET: usize = 3;
 /// Maximum length of a masked URL, in characters.
 const LONGEST_MASKED: usize = 200;
 
-/// Characters at the end of a longer one that are kept: by them two can be told apart.
+/// Number of characters kept at the end of a longer one, which tell two apart.
 const MASKED_END: usize = 16;
 
-/// The URL without query, credentials and fragment, and with `***` and four digits of its SHA-256 in place of each part that
-/// may be a secret: by these two tokens can be told apart, but not found. Those parts are the last one of the path, each long
-/// one, and labels of the host that look like a secret. A long URL is cut in its middle.
+/// Returns the URL with query, credentials and fragment as `***`. Each part that may be a secret is `***` and four digits of its
+/// SHA-256: enough to tell two tokens apart, too little to find one. Those parts are the last one of the path, each long one, and
+/// labels of the host that look like a secret. A long URL is cut in its middle.
 fn masked(url: &Url) -> String {
     let mask = |part: &str| format!("***{}", &TokenHash::of(part).to_string()[..4]);
     let labels: Vec<String> =
@@ -235,10 +266,12 @@ fn masked(url: &Url) -> String {
     let part = |(at, part): (usize, &&str)| if is_hidden(&parts, at) { mask(part) } else { (*part).to_owned() };
     let path: String = parts.iter().enumerate().map(|part_at| format!("/{}", part(part_at))).collect();
     let query = if url.query().is_some() { "?***" } else { "" };
-    cut(&format!("{}://{host}{port}{path}{query}", url.scheme()))
+    let user = if url.username().is_empty() && url.password().is_none() { "" } else { "***@" };
+    let fragment = if url.fragment().is_some() { "#***" } else { "" };
+    cut(&format!("{}://{user}{host}{port}{path}{query}{fragment}", url.scheme()))
 }
 
-/// The text, with `…` in place of the middle of a long one.
+/// Returns the text, with `…` in place of the middle of a long one.
 fn cut(text: &str) -> String {
     let length = text.chars().count();
     if length <= LONGEST_MASKED {
@@ -249,14 +282,14 @@ fn cut(text: &str) -> String {
     format!("{start}…{end}")
 }
 
-/// The labels of its host; an address is one.
+/// Returns the labels of a URL's host; an address is one label.
 fn labels(url: &Url) -> impl Iterator<Item = &str> {
     let separator = if matches!(url.host(), Some(Host::Domain(_))) { '.' } else { '\0' };
     url.host_str().unwrap_or_default().split(separator)
 }
 
-/// Whether a label of the host may be a secret: a text that is no URL becomes a host of one label, and some services give each
-/// customer a host that nobody else knows.
+/// Returns whether a label of the host may be a secret: a text that is not a URL becomes a host of one label, and some services
+/// give each customer a host that nobody else knows.
 fn is_hidden_label(url: &Url, label: &str) -> bool {
     let Some(Host::Domain(host)) = url.host() else { return false };
     let digits = label.chars().filter(char::is_ascii_digit).count();
@@ -265,12 +298,12 @@ fn is_hidden_label(url: &Url, label: &str) -> bool {
         || (label.len() >= LIKE_A_SECRET && digits >= DIGITS_OF_A_SECRET)
 }
 
-/// The parts of its path.
+/// Returns the parts of a URL's path.
 fn parts(url: &Url) -> Vec<&str> {
     url.path().split('/').filter(|part| !part.is_empty()).collect()
 }
 
-/// Whether that part may be a secret: the last one, and every long one.
+/// Returns whether a part of a path may be a secret: the last one, and every long one.
 fn is_hidden(parts: &[&str], at: usize) -> bool {
     at + 1 == parts.len() || parts[at].len() >= LIKE_A_SECRET
 }
@@ -304,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_registered_is_refused_with_its_fault() {
+    fn any_other_text_is_refused_with_its_fault() {
         for (text, fault) in [
             ("", InvalidWebhookUrl::NotAUrl),
             ("example.com/webhook", InvalidWebhookUrl::NotAUrl),
@@ -326,12 +359,11 @@ mod tests {
     }
 
     #[test]
-    fn a_url_handed_back_in_another_writing_means_the_same() {
+    fn a_url_handed_back_in_another_spelling_means_the_same() {
         for text in [
             WANTED.to_owned(),
             WANTED.replace("https://", ""),
             format!("{WANTED}/"),
-            format!(" {WANTED}\n"),
             WANTED.replace("abc.execute-api", "ABC.Execute-API"),
             WANTED.replace(".com/", ".com:443/"),
             WANTED.replace("https://", "HTTPS://"),
@@ -353,16 +385,35 @@ mod tests {
             format!("{WANTED}//"),
             format!("{WANTED}#a"),
             WANTED.replace("https://", "https://user@"),
+            WANTED.replace("https://", "https:///"),
+            WANTED.replace("https://", "https:/"),
+            WANTED.replace("https://", "https:"),
+            WANTED.replace("https://", "https:\\\\"),
+            WANTED.replace("/v1/webhook/", "\\v1\\webhook\\"),
+            WANTED.replace("execute", "exe\tcu\nte"),
+            WANTED.replace("/webhook/", "/x/../webhook/"),
+            WANTED.replace("/webhook/", "/./webhook/"),
+            WANTED.replace("/webhook/", "//webhook/"),
+            WANTED.replace("Token", "%54oken"),
+            WANTED.replace("abc.", "ａｂｃ."),
+            WANTED.replace(".com/", ".com./"),
+            WANTED.replace(".com/", ".com:/"),
+            WANTED.replace(".com/", ".com:0443/"),
+            format!(" {WANTED}"),
+            format!("{WANTED}\n"),
+            format!("{WANTED}/?"),
             "no url at all".to_owned(),
             "https://".to_owned(),
         ] {
-            assert!(!RegisteredUrl::new(&text).unwrap().means(&url(WANTED)), "{text}");
+            let registered = RegisteredUrl::new(&text).unwrap();
+            assert!(!registered.means(&url(WANTED)), "{text}");
+            assert_ne!(registered.to_string(), url(WANTED).to_string(), "{text}");
         }
         assert_eq!(RegisteredUrl::new(" "), None);
     }
 
     #[test]
-    fn the_token_at_our_address_is_found_in_any_writing_of_it() {
+    fn the_token_at_our_address_is_found_in_any_spelling_of_it() {
         let address = url("https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook");
         for text in
             [WANTED.to_owned(), WANTED.replace("https://", ""), format!("{WANTED}/"), WANTED.replace("abc", "ABC")]
@@ -377,6 +428,10 @@ mod tests {
             WANTED.replace("/v1/", "/v2/"),
             WANTED.replace("abc", "xyz"),
             WANTED.replace("https://", "http://"),
+            WANTED.replace("/v1/", "/v1/x/../"),
+            WANTED.replace("https://", "https://user@"),
+            format!("{WANTED}?a"),
+            format!("{WANTED}//"),
             "no url at all".to_owned(),
         ] {
             assert!(RegisteredUrl::new(&text).unwrap().token_at(&address).is_none(), "{text}");
@@ -384,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_registered_can_be_registered_again_as_it_was() {
+    fn a_url_registered_before_can_be_registered_again_as_it_was() {
         for (text, again) in [
             ("https://other.example/in?a=b", "https://other.example/in?a=b"),
             ("http://other.example/in", "http://other.example/in"),
@@ -468,7 +523,42 @@ mod tests {
         }
     }
 
+    /// Takes a spelling of [`WANTED`] off a text piece by piece, and says whether nothing is left.
+    fn is_a_spelling_of_wanted(text: &str) -> bool {
+        let (host, path) = WANTED["https://".len()..].split_once('/').unwrap();
+        let without = |text: &str, prefix: &str| match text.get(..prefix.len()) {
+            Some(start) if start.eq_ignore_ascii_case(prefix) => Some(text[prefix.len()..].to_owned()),
+            _ => None,
+        };
+        let text = without(text, "https://").unwrap_or_else(|| text.to_owned());
+        let Some(text) = without(&text, host) else { return false };
+        let text = text.strip_prefix(":443").unwrap_or(&text);
+        text.strip_prefix('/').and_then(|text| text.strip_prefix(path)).is_some_and(|end| matches!(end, "" | "/"))
+    }
+
     proptest! {
+        #[test]
+        fn a_text_means_our_url_only_in_one_of_its_spellings(
+            (scheme, port, end) in ("(https://|HTTPS://|HttpS://)?", "(:443)?", "/?"),
+            capitals: bool,
+            edits in proptest::collection::vec((any::<proptest::sample::Index>(), 0u8..3, "[a-zA-Z0-9/.:@?#%\\\\ \t\u{ff41}-]"), 0..3),
+        ) {
+            let (host, path) = WANTED["https://".len()..].split_once('/').unwrap();
+            let host = if capitals { host.to_uppercase() } else { host.to_owned() };
+            let mut text: Vec<char> = format!("{scheme}{host}{port}/{path}{end}").chars().collect();
+            for (at, kind, letter) in &edits {
+                let at = at.index(text.len());
+                match kind {
+                    0 => text.insert(at, letter.chars().next().unwrap()),
+                    1 => text[at] = letter.chars().next().unwrap(),
+                    _ => { text.remove(at); }
+                }
+            }
+            let text: String = text.into_iter().collect();
+            let registered = RegisteredUrl::new(&text).unwrap();
+            prop_assert_eq!(registered.means(&url(WANTED)), is_a_spelling_of_wanted(&text), "{}", text);
+        }
+
         #[test]
         fn any_url_means_itself_and_is_shown_without_its_token(host in "[a-z]{1,10}\\.[a-z]{2,5}", path in "[A-Za-z0-9/_.~-]{0,30}", token in "[A-Za-z0-9]{16,40}") {
             let url = url(&format!("https://{host}/{path}/{token}"));

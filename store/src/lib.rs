@@ -24,7 +24,8 @@ pub use query::{DeliveryFilter, DeliveryQuery, NewestDeliveries};
 pub use read::{Cursor, InvalidCursor, Listing, Order, PAGE, Reader, first, page_size};
 pub use record::{Recorded, Recorder};
 pub use registration::{
-    Before, Change, ChangeKind, Registration, RegistrationLedger, Rival, UnknownChange, UrlBeforeOurs,
+    Before, Change, ChangeKind, CompetingUrl, DeletedStack, RefusedCredentials, Registration, RegistrationLedger,
+    UnknownChange, UrlBeforeOurs,
 };
 pub use registration_status::{Ownership, RegistrationStatus, Segment, Whereabouts};
 pub use sealed::{SealedKey, SealedReader};

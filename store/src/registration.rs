@@ -1,7 +1,7 @@
-//! What is known of the webhook's registration with the provider: its state, the ledger of everything that happened to it,
-//! and the URL that was registered before ours.
+//! The webhook's registration with the provider: its state, the ledger of everything that happened to it, and the URL that was
+//! registered before ours.
 
-use std::{fmt, ops::Range, str::FromStr};
+use std::{collections::BTreeMap, fmt, ops::Range, str::FromStr};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -18,60 +18,88 @@ use crate::{
     read::events_of_partition,
 };
 
-/// What is known of the registration. URLs are as they are shown: with their tokens masked.
+const SET_LEASES: &str = "set_leases";
+
+/// The state of the registration. URLs are masked, as they are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registration {
-    /// How often it was written.
+    /// Number of writes so far.
     pub version: u64,
-    /// When the provider was asked last and answered.
+    /// When the provider last answered a check.
     pub checked_at: Option<Timestamp>,
-    /// What was registered then; `None` when nothing was.
+    /// The URL registered then; `None` for none.
     pub registered: Option<String>,
-    /// When our URL was last seen registered; `None` when it never was.
+    /// When our URL was last seen registered; `None` for never.
     pub ours_at: Option<Timestamp>,
-    /// Since when it is known that another URL is registered than ours, or none; `None` when ours is, or never was.
+    /// When another URL, or none, was first seen registered instead of ours; `None` while ours is, or never was.
     pub elsewhere_since: Option<Timestamp>,
-    /// Until when the time in which ours was not registered is counted already.
+    /// End of the time not ours that the metrics already include.
     pub counted_until: Option<Timestamp>,
-    /// Who registers another URL whenever we have registered ours.
-    pub rival: Option<Rival>,
-    /// Since when every check has failed.
+    /// The URL that ours was last put back in place of.
+    pub competing: Option<CompetingUrl>,
+    /// When sync gave up, because the competing URL came back after every repair; `None` while it repairs.
+    pub contested_since: Option<Timestamp>,
+    /// When the first of an unbroken series of failed checks failed.
     pub failing_since: Option<Timestamp>,
-    /// The cause by which the last check failed.
+    /// Cause of the last failed check.
     pub failure: Option<String>,
+    /// The credentials that the provider refused, which are not to be tried again.
+    pub refused_credentials: Option<RefusedCredentials>,
+    /// The stack for which nothing may be registered any more, because it is being deleted.
+    pub deleted_stack: Option<DeletedStack>,
+    /// Runs that may be registering our URL at this moment.
+    pub set_leases: BTreeMap<EventId, Timestamp>,
 }
 
-/// A URL that came in place of ours, and how often we have put ours back since.
+/// A URL that came in place of ours, with the number of times that ours was put back since.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rival {
+pub struct CompetingUrl {
     /// The URL, masked.
     pub url: String,
-    /// How often ours was put back in its place.
+    /// Number of times that ours was put back in its place.
     pub repairs: u32,
-    /// When that was done last.
+    /// Time of the last repair.
     pub repaired_at: Timestamp,
+}
+
+/// A version of the partner secret that the provider refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedCredentials {
+    /// Secrets Manager's id of the version.
+    pub secret_version: String,
+    /// Time of the refusal.
+    pub at: Timestamp,
+}
+
+/// A stack whose registration CloudFormation has asked to delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedStack {
+    /// CloudFormation's id, which no other stack ever has.
+    pub stack_id: String,
+    /// Time of the request.
+    pub at: Timestamp,
 }
 
 /// Something that happened to the registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Sorts by the time at which it was noted.
+    /// Sorts by the time at which it was recorded.
     pub id: EventId,
-    /// When it was noted.
+    /// When it was recorded.
     pub at: Timestamp,
-    /// What happened.
+    /// The kind of change.
     pub kind: ChangeKind,
-    /// What was carried out at the time (`sync`, `rotate`…).
+    /// The action that found or did it (`sync`, `rotate`…).
     pub action: String,
-    /// What was registered afterwards, masked.
+    /// The URL registered afterwards, masked.
     pub registered: Option<String>,
-    /// The time within which the webhook may have pointed elsewhere: from the last check that found ours, to this one.
+    /// Period in which the webhook may have pointed elsewhere: from the last check that found ours, to this one.
     pub not_ours: Option<Range<Timestamp>>,
-    /// Why a check failed.
+    /// The cause of a failed check.
     pub cause: Option<String>,
 }
 
-/// What happened to the registration.
+/// Kind of a [`Change`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
     /// Our URL was registered for the first time.
@@ -80,29 +108,29 @@ pub enum ChangeKind {
     Drift,
     /// Our URL was put back.
     Repaired,
-    /// Our URL was found registered again, and it was not us who put it back.
+    /// Our URL was found registered again without a repair.
     Returned,
-    /// A person has set a URL.
+    /// A person set a URL.
     Set,
-    /// A token has a successor, and the URL with that one is registered.
+    /// Our URL was registered with a new token.
     Rotated,
-    /// The provider said OK to a URL, and shows another.
+    /// The provider said OK to a URL and shows another.
     NotVerified,
     /// A check or a change failed.
     Failed,
-    /// The same other URL has come back after every repair; nothing is repaired any more until a person has set a URL.
+    /// The same other URL came back after every repair; sync gives up until a person sets a URL.
     Contested,
     /// The URL that was registered before ours is registered again.
     Restored,
 }
 
-/// The text names no [`ChangeKind`].
+/// The text is not the name of a [`ChangeKind`].
 #[derive(Debug, thiserror::Error)]
 #[error("not the name of a change")]
 pub struct UnknownChange;
 
 impl ChangeKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 10] = [
         Self::Registered,
         Self::Drift,
@@ -116,7 +144,7 @@ impl ChangeKind {
         Self::Restored,
     ];
 
-    /// Its name in the table.
+    /// Returns the name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Registered => "registered",
@@ -155,12 +183,12 @@ pub struct RegistrationLedger {
 }
 
 impl RegistrationLedger {
-    /// The ledger that stands in an events table.
+    /// Returns the ledger in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
     }
 
-    /// The state as of now; the default before anything was written.
+    /// Returns the current state; the default before anything was written.
     ///
     /// # Errors
     /// When DynamoDB does not answer, or the item cannot be read.
@@ -176,12 +204,12 @@ impl RegistrationLedger {
         answer.item.as_ref().map_or_else(|| Ok(Registration::default()), Registration::from_item)
     }
 
-    /// Writes the state and what has happened: all of it, or nothing. The state is one that was read, changed; what is
-    /// written has the next version.
+    /// Writes a state that was read and changed, together with the changes that led to it: all, or nothing. It gets the next
+    /// version.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the state is no longer of the version that was read; else when DynamoDB does not carry it
-    /// out.
+    /// [`StoreError::Conflict`] when another writer has changed the state since; another one when DynamoDB refuses or does not
+    /// answer.
     pub async fn write(&self, state: &Registration, changes: &[Change]) -> Result<(), StoreError> {
         let put = |item| Put::builder().table_name(&self.events_table).set_item(Some(item));
         let next = Registration { version: state.version + 1, ..state.clone() };
@@ -199,7 +227,7 @@ impl RegistrationLedger {
         }
     }
 
-    /// Lists what has happened within a time.
+    /// Lists the changes of a period.
     ///
     /// The stream ends with an error when DynamoDB does not answer, or an item cannot be read.
     pub fn changes(&self, listing: &Listing) -> impl Stream<Item = Result<Change, StoreError>> + Send + use<> {
@@ -209,23 +237,23 @@ impl RegistrationLedger {
     }
 }
 
-/// Whether the state was changed since it was read, or is being changed.
+/// Returns whether another writer has changed the state since it was read, or is about to.
 fn is_outdated(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
     let code = cancelled.cancellation_reasons().first().and_then(|reason| reason.code());
     matches!(code, Some("ConditionalCheckFailed" | "TransactionConflict"))
 }
 
-/// What was registered before ours.
+/// The URL that was registered before ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Before {
     /// As the provider wrote it.
     pub url: Secret,
-    /// Of which partner account it was the webhook: a text that is the same for the same account.
+    /// Identifies the partner account: the same text for the same account.
     pub account: String,
 }
 
-/// The URL that was registered before ours. It may have a secret of somebody else in it, so it is in the sealed table.
+/// Keeps the URL that was registered before ours. It may contain somebody else's secret, so it is in the sealed table.
 #[derive(Clone, Debug)]
 pub struct UrlBeforeOurs {
     client: Client,
@@ -233,15 +261,15 @@ pub struct UrlBeforeOurs {
 }
 
 impl UrlBeforeOurs {
-    /// The one that stands in a sealed table.
+    /// Returns the one in a sealed table.
     pub fn new(client: Client, sealed_table: impl Into<String>) -> Self {
         Self { client, sealed_table: sealed_table.into() }
     }
 
-    /// Keeps the URL, in place of one that is kept already. `account` says whose webhook it was, see [`Before::account`].
+    /// Stores the URL, in place of an earlier one. `account` is [`Before::account`].
     ///
     /// # Errors
-    /// When DynamoDB does not carry it out.
+    /// When DynamoDB refuses or does not answer.
     pub async fn keep(&self, url: &Secret, account: &str, now: Timestamp) -> Result<(), StoreError> {
         let put = self
             .client
@@ -255,7 +283,7 @@ impl UrlBeforeOurs {
         put.send().await.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
     }
 
-    /// The URL, if there was one.
+    /// Returns the URL, if there was one.
     ///
     /// # Errors
     /// When DynamoDB does not answer, or the item cannot be read.
@@ -290,10 +318,26 @@ impl Registration {
         set("counted_until", time(self.counted_until));
         set("failing_since", time(self.failing_since));
         set("failure", self.failure.clone());
-        if let Some(rival) = &self.rival {
-            set("rival", Some(rival.url.clone()));
-            set("rival_repaired_at", Some(rival.repaired_at.to_string()));
-            item.insert("rival_repairs".to_owned(), AttributeValue::N(rival.repairs.to_string()));
+        set("contested_since", time(self.contested_since));
+        // The names of these three are those of the first version, whose tables are still in use.
+        if let Some(competing) = &self.competing {
+            set("rival", Some(competing.url.clone()));
+            set("rival_repaired_at", Some(competing.repaired_at.to_string()));
+        }
+        if let Some(refused) = &self.refused_credentials {
+            set("refused_secret_version", Some(refused.secret_version.clone()));
+            set("refused_at", Some(refused.at.to_string()));
+        }
+        if let Some(deleted) = &self.deleted_stack {
+            set("deleted_stack", Some(deleted.stack_id.clone()));
+            set("deleted_at", Some(deleted.at.to_string()));
+        }
+        if let Some(competing) = &self.competing {
+            item.insert("rival_repairs".to_owned(), AttributeValue::N(competing.repairs.to_string()));
+        }
+        if !self.set_leases.is_empty() {
+            let leases = self.set_leases.iter().map(|(run, until)| (run.to_string(), text(until))).collect();
+            item.insert(SET_LEASES.to_owned(), AttributeValue::M(leases));
         }
         item
     }
@@ -309,18 +353,38 @@ impl Registration {
             ours_at: time("ours_at")?,
             elsewhere_since: time("elsewhere_since")?,
             counted_until: time("counted_until")?,
-            rival: match words("rival")? {
+            competing: match words("rival")? {
                 None => None,
-                Some(url) => Some(Rival {
+                Some(url) => Some(CompetingUrl {
                     url,
                     repairs: attributes.number("rival_repairs")?,
                     repaired_at: attributes.parsed("rival_repaired_at")?,
                 }),
             },
+            contested_since: time("contested_since")?,
             failing_since: time("failing_since")?,
             failure: words("failure")?,
+            refused_credentials: match words("refused_secret_version")? {
+                None => None,
+                Some(secret_version) => {
+                    Some(RefusedCredentials { secret_version, at: attributes.parsed("refused_at")? })
+                }
+            },
+            deleted_stack: match words("deleted_stack")? {
+                None => None,
+                Some(stack_id) => Some(DeletedStack { stack_id, at: attributes.parsed("deleted_at")? }),
+            },
+            set_leases: match item.get(SET_LEASES) {
+                None => BTreeMap::new(),
+                Some(leases) => read_leases(leases).ok_or_else(|| attributes.corrupt(SET_LEASES))?,
+            },
         })
     }
+}
+
+fn read_leases(leases: &AttributeValue) -> Option<BTreeMap<EventId, Timestamp>> {
+    let lease = |(run, until): (&String, &AttributeValue)| Some((run.parse().ok()?, until.as_s().ok()?.parse().ok()?));
+    leases.as_m().ok()?.iter().map(lease).collect()
 }
 
 impl Change {

@@ -103,11 +103,9 @@ impl RegistrationStatus {
         same.last().map(|change| change.at)
     }
 
-    /// Whether sync has given up because the same other URL came back after every repair.
+    /// Returns whether sync has given up because the competing URL came back after every repair.
     pub fn is_contested(&self) -> bool {
-        // Whatever a person sets makes it forget the rival, and try again.
-        let Registration { rival: Some(_), elsewhere_since: Some(since), .. } = self.registration else { return false };
-        self.changes.iter().any(|change| change.kind == ChangeKind::Contested && since <= change.at)
+        self.registration.contested_since.is_some()
     }
 
     /// Where the webhook points now.
@@ -122,15 +120,16 @@ impl RegistrationStatus {
 
     /// What is known of the present, by name.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
-        let Registration { registered, checked_at, ours_at, elsewhere_since, rival, failing_since, failure, .. } =
-            &self.registration;
+        let Registration {
+            registered, checked_at, ours_at, elsewhere_since, competing, failing_since, failure, ..
+        } = &self.registration;
         let moment = |time: Timestamp| format!("{} ({})", to_the_second(time), ago(time, self.times.end));
         let url = registered.as_deref().unwrap_or("nothing");
         let since = self.since().map(|since| format!(" since {}", moment(since))).unwrap_or_default();
         let mut facts = vec![(
             "registered",
             match self.whereabouts() {
-                Whereabouts::Unknown => "not known: no check has been taken down yet".to_owned(),
+                Whereabouts::Unknown => "not known: no check has been recorded yet".to_owned(),
                 Whereabouts::Ours => format!("{url}, ours{since}"),
                 Whereabouts::Nowhere | Whereabouts::Elsewhere if ours_at.is_none() => {
                     format!("{url}; ours was never seen registered")
@@ -146,17 +145,18 @@ impl RegistrationStatus {
             let cause = failure.as_deref().unwrap_or("cause not known");
             facts.push(("failing", format!("{cause}, since {}", moment(*since))));
         }
-        if let Some(rival) = rival {
-            let (times, at) = (if rival.repairs == 1 { "time" } else { "times" }, moment(rival.repaired_at));
-            facts.push((
-                "rival",
-                format!("{}, in whose place ours was put {} {times}, last {at}", rival.url, rival.repairs),
-            ));
+        if let Some(competing) = competing {
+            let (times, at) = (if competing.repairs == 1 { "time" } else { "times" }, moment(competing.repaired_at));
+            let (url, repairs) = (&competing.url, competing.repairs);
+            facts.push(("competing", format!("{url}, replaced by ours {repairs} {times}, last {at}")));
         }
-        if self.is_contested() {
+        if let Some(since) = self.registration.contested_since {
             let end = "end the other registration, then `cargo hooks webhook set`";
-            facts
-                .push(("contested", format!("the rival came back every time, so nothing is repaired any more; {end}")));
+            let moment = moment(since);
+            facts.push((
+                "contested",
+                format!("the competing URL came back every time, so sync gave up {moment}; {end}"),
+            ));
         }
         facts
     }
@@ -251,7 +251,7 @@ mod tests {
     use shared::EventId;
 
     use super::*;
-    use crate::Rival;
+    use crate::CompetingUrl;
 
     const OURS: &str = "https://ours.example/***1111";
     const OTHER: &str = "https://other.example/***2222";
@@ -313,12 +313,13 @@ mod tests {
     }
 
     #[test]
-    fn failures_and_a_rival_are_among_the_facts() {
-        let rival = Rival { url: OTHER.to_owned(), repairs: 3, repaired_at: at(180) };
+    fn failures_and_a_competing_url_are_among_the_facts() {
+        let competing = CompetingUrl { url: OTHER.to_owned(), repairs: 3, repaired_at: at(180) };
         let registration = Registration {
             registered: Some(OTHER.to_owned()),
             elsewhere_since: Some(at(200)),
-            rival: Some(rival),
+            competing: Some(competing),
+            contested_since: Some(at(200)),
             failing_since: Some(at(250)),
             failure: Some("PartnerUnreachable".to_owned()),
             ..ours()
@@ -332,8 +333,8 @@ mod tests {
         let shown: String = status.facts().iter().map(|(name, fact)| format!("{name}: {fact}\n")).collect();
         for line in [
             "\nfailing: PartnerUnreachable, since 2026-11-22T13:40:00Z (20 min ago)\n",
-            "\nrival: https://other.example/***2222, in whose place ours was put 3 times, last 2026-11-22T12:30:00Z (1 h ago)\n",
-            "\ncontested: the rival came back every time, so nothing is repaired any more; ",
+            "\ncompeting: https://other.example/***2222, replaced by ours 3 times, last 2026-11-22T12:30:00Z (1 h ago)\n",
+            "\ncontested: the competing URL came back every time, so sync gave up 2026-11-22T12:50:00Z (1 h ago); ",
         ] {
             assert!(shown.contains(line), "{line}\n{shown}");
         }
@@ -341,7 +342,7 @@ mod tests {
         assert_eq!(listed, [at(250)], "what was before the time is not listed");
         assert_eq!(RegistrationStatus::start(&registration, at(210)), at(200), "but is read, to judge the present");
 
-        let set_since = Registration { rival: None, ..registration };
+        let set_since = Registration { contested_since: None, ..registration };
         assert!(!RegistrationStatus::new(set_since, Vec::new(), at(0)..at(270)).is_contested());
     }
 

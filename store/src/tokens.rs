@@ -13,39 +13,38 @@ use crate::{
     keys,
 };
 
-/// How long the receiver waits at least before it reads the accepted tokens once more because it met one that it does not
-/// know. Whoever has accepted a new token waits longer than this before it lets the token be used: then no receiver that
-/// read the tokens before can refuse it.
+/// Minimum time between two reads of the accepted tokens by a receiver that meets an unknown token. After accepting a new
+/// token, wait longer than this before using it: then no receiver that read the tokens before can refuse it.
 pub const REREAD_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long the item of a token stays after the token is no longer accepted, because what came in time is recorded however
-/// late redrive gets to it: the fallback queue keeps a message for 14 days, the dead-letter queue for the rest of them, and
-/// each redrive of a dead letter begins them anew. It is a hundred bytes for each rotation.
+/// How long the item of a token stays after the token is no longer accepted. Deliveries that came in time are recorded however
+/// late redrive gets to them: the two queues keep a message for 14 days, and each redrive of a dead letter restarts those. An
+/// item has a hundred bytes.
 const KEPT_AFTER: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// A webhook token with which the receiver lets a caller in, as its hash.
+/// The hash of a webhook token that the receiver accepts or accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptedToken {
-    /// The token's SHA-256.
+    /// SHA-256 of the token.
     pub hash: TokenHash,
-    /// Since when it is accepted, as far as that is known.
+    /// Start of its acceptance, if known.
     pub since: Option<Timestamp>,
-    /// Until when; `None` as long as it has no successor.
+    /// End of its acceptance; `None` while it has no successor.
     pub until: Option<Timestamp>,
 }
 
 impl AcceptedToken {
-    /// Whether a call that came at a time is let in by it. Takes as long whether or not the tokens are alike.
+    /// Returns whether a call that came at a time with this token is accepted. Takes the same time for any token.
     pub fn lets_in(&self, presented: &TokenHash, at: Timestamp) -> bool {
         self.hash.matches(presented) & self.is_accepted(at)
     }
 
-    /// Whether it is accepted at a time.
+    /// Returns whether it is accepted at a time.
     pub fn is_accepted(&self, at: Timestamp) -> bool {
         self.until.is_none_or(|until| at < until)
     }
 
-    /// `None` when the item cannot be read: one bad item must not keep the others' callers out.
+    /// Returns `None` for an item that cannot be read: it must not keep the callers of the others out.
     fn read(item: &Item) -> Option<Self> {
         let attributes = Attributes(item);
         Some(Self {
@@ -56,7 +55,7 @@ impl AcceptedToken {
     }
 }
 
-/// The webhook tokens with which the receiver lets a caller in, as hashes; the tokens themselves are not in the table.
+/// The accepted webhook tokens, as hashes; the tokens themselves are not in the table.
 #[derive(Clone, Debug)]
 pub struct AcceptedTokens {
     client: Client,
@@ -64,16 +63,16 @@ pub struct AcceptedTokens {
 }
 
 impl AcceptedTokens {
-    /// The tokens that stand in an events table.
+    /// Returns the tokens in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Accepts a token without an end, from now on if it was not accepted so before. Answers since when it has been:
-    /// receivers know of it [`REREAD_INTERVAL`] later.
+    /// Accepts a token without an end, and returns the start of that: `now`, or an earlier time. All receivers know of it
+    /// [`REREAD_INTERVAL`] later.
     ///
     /// # Errors
-    /// When DynamoDB does not carry it out.
+    /// When DynamoDB refuses or does not answer.
     pub async fn accept(&self, token: &TokenHash, now: Timestamp) -> Result<Timestamp, StoreError> {
         let update = self
             .update(token)
@@ -92,10 +91,10 @@ impl AcceptedTokens {
         }
     }
 
-    /// Ends the acceptance of a token at a time. One that has an end already keeps it.
+    /// Ends the acceptance of a token at a time. A token that already has an end keeps it.
     ///
     /// # Errors
-    /// When DynamoDB does not carry it out.
+    /// When DynamoDB refuses or does not answer.
     pub async fn retire(&self, token: &TokenHash, until: Timestamp) -> Result<(), StoreError> {
         let update = self
             .update(token)
@@ -122,10 +121,10 @@ impl AcceptedTokens {
         update.key(keys::PK, text(keys::TOKENS)).key(keys::SK, text(keys::token(token)))
     }
 
-    /// All tokens that are or were accepted, as of now; those that have not been for more than a year are gone.
+    /// Returns all tokens, without those whose end is more than a year ago.
     ///
     /// # Errors
-    /// When DynamoDB does not answer with them.
+    /// When DynamoDB does not answer.
     pub async fn read(&self) -> Result<Vec<AcceptedToken>, StoreError> {
         let query = self
             .client

@@ -6,7 +6,10 @@ mod common;
 use common::{World, everything, noon, secs};
 use futures_util::TryStreamExt;
 use shared::{EventId, Secret, Timestamp};
-use store::{Change, ChangeKind, Registration, RegistrationLedger, Rival, StoreError, UrlBeforeOurs};
+use store::{
+    Change, ChangeKind, CompetingUrl, DeletedStack, RefusedCredentials, Registration, RegistrationLedger, StoreError,
+    UrlBeforeOurs,
+};
 
 async fn start() -> (World, RegistrationLedger) {
     let world = World::start().await;
@@ -48,9 +51,14 @@ async fn the_state_is_read_as_it_was_written_and_replaces_the_one_before() {
         ours_at: Some(noon().minus(secs(1))),
         elsewhere_since: Some(noon().minus(secs(2))),
         counted_until: Some(noon().minus(secs(3))),
-        rival: Some(Rival { url: "example.com/***1234".to_owned(), repairs: 2, repaired_at: noon() }),
+        competing: Some(CompetingUrl { url: "example.com/***1234".to_owned(), repairs: 2, repaired_at: noon() }),
+        contested_since: Some(noon().minus(secs(5))),
         failing_since: Some(noon().minus(secs(4))),
         failure: Some("WrongCredentials".to_owned()),
+        refused_credentials: Some(RefusedCredentials { secret_version: "version-1".to_owned(), at: noon() }),
+        deleted_stack: Some(DeletedStack { stack_id: "arn:stack/1".to_owned(), at: noon() }),
+        set_leases: [(EventId::new(noon(), [1; 8]), noon().plus(secs(1))), (EventId::new(noon(), [2; 8]), noon())]
+            .into(),
     };
     let least = Registration { checked_at: Some(noon()), ..Registration::default() };
     for (state, version) in [full, least, Registration::default()].into_iter().zip(0..) {

@@ -2,24 +2,24 @@ use serde_json::{Map, Value};
 use shared::{InvalidWebhookUrl, WebhookUrl};
 use thiserror::Error;
 
-use crate::BadCustomResource;
+use crate::cloudformation::request::BadResourceRequest;
 
-/// What an event asks for.
+/// The action that an event asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Report what is registered.
     Get,
-    /// Report what [`Action::Sync`] would do, and do nothing.
+    /// Report what [`Action::Sync`] would do.
     Plan,
-    /// Register our URL, if it is not what is registered.
+    /// Register our URL if another one is registered.
     Sync,
-    /// Register this URL, whatever is registered.
+    /// Register this URL in place of any other.
     Set(WebhookUrl),
     /// Give our URL a new token, and register it.
     Rotate,
 }
 
-/// Why an event asks for nothing that can be done. No part of the event is in it: a URL is secret.
+/// Why an event cannot be carried out. No part of the event is in it, because a URL is secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadRequest {
     /// JSON, but not an object.
@@ -28,8 +28,8 @@ pub enum BadRequest {
     /// `action` is not a string.
     #[error(r#""action" is not a string; use "get", "plan", "sync", "set" or "rotate""#)]
     ActionNotText,
-    /// `action` is a string that names no action.
-    #[error(r#""action" names no action that there is; use "get", "plan", "sync", "set" or "rotate""#)]
+    /// `action` is not the name of an action.
+    #[error(r#""action" is not the name of an action; use "get", "plan", "sync", "set" or "rotate""#)]
     UnknownAction,
     /// `set` without `url`.
     #[error(
@@ -44,22 +44,22 @@ pub enum BadRequest {
     UrlInvalid(InvalidWebhookUrl),
     /// `url` is our address with a token that the receiver refuses.
     #[error(
-        r#""url" is the address of this webhook with a token that the receiver refuses; leave the token out to register the one that it takes"#
+        r#""url" is the address of this webhook with a token that the receiver refuses; leave the token out to register the current one"#
     )]
     UrlNotAccepted,
-    /// A request of CloudFormation that cannot be carried out.
+    /// A malformed request of CloudFormation.
     #[error("{0}")]
-    CustomResource(BadCustomResource),
+    ResourceRequest(BadResourceRequest),
     /// `url` with another action than `set`.
     #[error(r#""url" is given, but only "set" takes one; leave it out, or send "action":"set""#)]
     UrlNotWanted,
 }
 
 impl Action {
-    /// Reads an event. One without `action`, such as the schedule's, asks for [`Action::Sync`].
+    /// Reads an event. Without `action` it asks for [`Action::Sync`].
     ///
     /// # Errors
-    /// When it asks for nothing that can be done, or is ambiguous.
+    /// When it asks for no action, or is ambiguous.
     pub fn read(event: &Value) -> Result<Self, BadRequest> {
         let event = event.as_object().ok_or(BadRequest::NotAnObject)?;
         match event.get("action").map_or(Some("sync"), Value::as_str) {
@@ -73,7 +73,7 @@ impl Action {
         }
     }
 
-    /// The name that an event asks for it with.
+    /// Returns the name in an event.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_refused_with_its_fault() {
+    fn any_other_event_is_refused_with_its_fault() {
         for (event, fault) in [
             (json!(null), BadRequest::NotAnObject),
             (json!([]), BadRequest::NotAnObject),

@@ -5,9 +5,9 @@ use partner::ApiBaseUrl;
 use shared::WebhookUrl;
 use thiserror::Error;
 
-use crate::secrets::SecretId;
+use crate::secret_fault::SecretId;
 
-/// What the function's environment says.
+/// The configuration in the function's environment.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) partner_api: ApiBaseUrl,
@@ -21,21 +21,21 @@ pub struct Config {
     pub(crate) token_overlap: Duration,
 }
 
-/// What a scheduled run does when another URL is registered than ours.
+/// Reaction of a scheduled run to another registered URL than ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncMode {
-    /// It registers ours.
+    /// Register ours.
     Enforce,
-    /// It reports what it found.
+    /// Report the other one.
     Observe,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// How old a token becomes before it is replaced, when TOKEN_MAX_AGE_DAYS is not set.
+/// Default of TOKEN_MAX_AGE_DAYS: the age at which a token is replaced.
 const TOKEN_MAX_AGE: Duration = DAY.saturating_mul(90);
-/// How long a replaced token stays accepted, when TOKEN_OVERLAP_HOURS is not set.
+/// Default of TOKEN_OVERLAP_HOURS: how long a replaced token stays accepted.
 const TOKEN_OVERLAP: Duration = DAY;
 
 #[derive(Debug, Error)]
@@ -50,7 +50,7 @@ impl Config {
     /// Reads and checks the environment.
     ///
     /// # Errors
-    /// At the first variable that is missing or bad.
+    /// The first variable that is missing or invalid.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         Ok(Self {
             partner_api: environment.read(
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn how_the_registration_is_kept_has_defaults() {
+    fn mode_and_token_ages_have_defaults() {
         let config = Config::read(&Environment::from(GOOD)).unwrap();
         assert_eq!(config.mode, SyncMode::Enforce);
         assert_eq!((config.token_max_age, config.token_overlap), (Some(DAY * 90), HOUR * 24));

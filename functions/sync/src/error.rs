@@ -1,10 +1,13 @@
 use lambda_runtime::Diagnostic;
 use partner::{Operation, PartnerError};
-use shared::{InvalidWebhookUrl, WeakWebhookToken};
+use shared::Timestamp;
 use store::StoreError;
 use thiserror::Error;
 
-use crate::{BadRequest, secrets::SecretId};
+use crate::{
+    action::BadRequest,
+    secret_fault::{SecretFault, SecretId},
+};
 
 /// Why a run did not end with a report. Each text says what to do next; none has a secret, a body of the provider's or an
 /// unmasked URL in it.
@@ -45,6 +48,24 @@ pub enum SyncError {
          the provider if it stays so"
     )]
     NotVerified,
+    /// CloudFormation has asked to delete the registration of this stack.
+    #[error(
+        "the registration of this stack was deleted at {at}, so the stack's URL is not registered any more; a stack that stays \
+         registers it again when it is deployed more than 3 minutes later"
+    )]
+    StackDeleted {
+        /// Time of the request.
+        at: Timestamp,
+    },
+    /// The provider refused these credentials in an earlier run.
+    #[error(
+        "the provider refused the partner's credentials at {at} (reason 2), and they have not changed since, so it was not \
+         asked again; store the right ones in the secret that PARTNER_SECRET_ID names; each new version of it is tried once"
+    )]
+    CredentialsUnchanged {
+        /// Time of the refusal.
+        at: Timestamp,
+    },
     /// The time of the function was over.
     #[error("the run was ended before the function's time was over; the next one continues from there")]
     OutOfTime,
@@ -60,8 +81,8 @@ pub enum SyncError {
 fn remedy(error: &PartnerError) -> &'static str {
     match error {
         PartnerError::WrongCredentials { .. } => {
-            "put the right ones into the secret that PARTNER_SECRET_ID names before sync runs again: more wrong attempts make \
-             the provider block this address"
+            "store the right ones in the secret that PARTNER_SECRET_ID names; until it changes the provider is not asked again, \
+             because more wrong attempts make it block this address"
         }
         PartnerError::AddressBlocked => {
             "check the secret that PARTNER_SECRET_ID names, then wait until the block ends or ask the provider to lift it"
@@ -70,7 +91,7 @@ fn remedy(error: &PartnerError) -> &'static str {
             "if the next run fails as well, ask the provider, and check that nobody else requests tokens with the same client id"
         }
         PartnerError::FixedTokenExpired => {
-            "put a new \"access_token\" into the secret that PARTNER_SECRET_ID names, or better \"client_id\" and \
+            "store a new \"access_token\" in the secret that PARTNER_SECRET_ID names, or better \"client_id\" and \
              \"client_secret\", with which sync gets its own"
         }
         PartnerError::UrlRefused => {
@@ -91,51 +112,12 @@ fn remedy(error: &PartnerError) -> &'static str {
     }
 }
 
-/// What is wrong with a secret, written to follow its name.
-#[derive(Debug, Error)]
-pub enum SecretFault {
-    /// There is none.
-    #[error("does not exist; create it, or correct the variable that names it")]
-    Missing,
-    /// It could not be written.
-    #[error(
-        "could not be written: {0}; if the next run fails as well, check that the function may call \
-         secretsmanager:PutSecretValue and UpdateSecretVersionStage on it"
-    )]
-    NotWritten(String),
-    /// It could not be read.
-    #[error(
-        "could not be read: {0}; if the next run fails as well, check that the function may call \
-         secretsmanager:GetSecretValue on it"
-    )]
-    NotRead(String),
-    /// It is binary.
-    #[error("is binary; store a text there")]
-    NotText,
-    /// Nobody has stored the credentials yet.
-    #[error(
-        r#"does not have the partner's credentials yet; store {{"client_id":"…","client_secret":"…"}} there, from the provider's partner dashboard"#
-    )]
-    NoCredentialsYet,
-    /// It has no credentials.
-    #[error(
-        r#"does not have the partner's credentials; store {{"client_id":"…","client_secret":"…"}} or {{"access_token":"…"}} there"#
-    )]
-    NotCredentials,
-    /// Its access token cannot be sent.
-    #[error(
-        "has an access_token with characters that no HTTP header can carry; store it without blanks and line breaks"
-    )]
-    NoHeader,
-    /// Its webhook token is too weak.
-    #[error("does not have a usable token; store a random one there: {0}")]
-    WeakToken(WeakWebhookToken),
-    /// Its webhook token makes no URL that can be registered.
-    #[error("has a token that makes no usable URL with WEBHOOK_URL; change one of them: the URL is {0}")]
-    NoUrl(InvalidWebhookUrl),
-}
-
 impl SyncError {
+    /// Returns whether the run was a check that failed, which is worth a ledger entry.
+    pub(crate) fn is_failed_check(&self) -> bool {
+        !matches!(self, Self::Contested { .. } | Self::BadRequest(_) | Self::StoreFailed(_) | Self::StackDeleted { .. })
+    }
+
     /// Returns the name of the cause: `errorType` of the Lambda error, by which alarms and people tell causes apart.
     pub fn cause(&self) -> &'static str {
         match self {
@@ -144,6 +126,8 @@ impl SyncError {
             Self::StoreFailed(_) => "StoreFailed",
             Self::Contested { .. } => "Contested",
             Self::NotVerified => "NotVerified",
+            Self::StackDeleted { .. } => "StackDeleted",
+            Self::CredentialsUnchanged { .. } => "WrongCredentials",
             Self::OutOfTime => "OutOfTime",
             Self::Panicked => "Panicked",
             Self::Partner(error) => match error {

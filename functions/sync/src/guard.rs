@@ -2,9 +2,9 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 
-use crate::SyncError;
+use crate::error::SyncError;
 
-/// Carries out a run so that it ends with a result whatever happens: before the function's time is over, and when it panics.
+/// Carries out a run so that it always ends with a result: before the function's time is over, and also when it panics.
 pub(crate) async fn guarded<T>(
     time_left: Duration,
     run: impl Future<Output = Result<T, SyncError>>,

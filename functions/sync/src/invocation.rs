@@ -6,26 +6,26 @@ use tokio::time::Instant;
 
 use crate::limits;
 
-/// How many random bytes an invocation brings along.
+/// Number of random bytes of an invocation.
 pub const RANDOM: usize = IDS + TOKEN;
 const IDS: usize = 8;
 pub(crate) const TOKEN: usize = 36;
 
-/// One call of the function, with what it would else have to ask the world for. There is no `Debug` of it: a URL in the event
-/// may have a token in it, and a token is made of the random bytes.
+/// One invocation, with the time and the randomness that it needs. It has no `Debug`: a URL in the event may have a token in it, and
+/// the random bytes become a token.
 pub struct Invocation {
-    /// What is asked for.
+    /// The event.
     pub event: Value,
-    /// When it begins.
+    /// Time of its start.
     pub now: Timestamp,
-    /// How long it may take.
+    /// Time until Lambda ends it.
     pub time_left: Duration,
-    /// Fresh for every call: the ids of its ledger entries and the token of a rotation are made from it.
+    /// Random bytes, new for every invocation: for the ids of ledger entries and the token of a rotation.
     pub random: [u8; RANDOM],
 }
 
 impl Invocation {
-    /// How much of its time the run may take; the rest is for taking down how it ended, and telling.
+    /// Returns the time that the run may take; the rest is for recording how it ended, and for the answer.
     pub(crate) fn for_the_run(&self) -> Duration {
         // A deadline that is over when the invocation begins is no deadline.
         let time = if self.time_left.is_zero() { limits::FUNCTION_TIMEOUT } else { self.time_left };
@@ -33,7 +33,7 @@ impl Invocation {
     }
 }
 
-/// What time it is, counted from when the invocation began.
+/// The time of day, counted from the start of the invocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     began_at: Timestamp,
@@ -54,7 +54,7 @@ impl Clock {
     }
 }
 
-/// The random bytes of an invocation, put to use.
+/// The random bytes of an invocation, by their use.
 pub(crate) struct Randomness {
     ids: [u8; IDS],
     token: [u8; TOKEN],
@@ -65,19 +65,19 @@ impl Randomness {
         let (mut ids, mut token) = ([0; IDS], [0; TOKEN]);
         ids.copy_from_slice(&random[..IDS]);
         token.copy_from_slice(&random[IDS..]);
-        // Room to count up: the ids of one run are in the order in which they are made, also within a microsecond.
+        // Room to count up, so that the ids of one run are in order also within a microsecond.
         ids[IDS - 1] &= 0x7f;
         Self { ids, token }
     }
 
-    /// The id of a ledger entry.
+    /// Returns the id of the next ledger entry.
     pub(crate) fn event_id(&mut self, at: Timestamp) -> EventId {
         let id = EventId::new(at, self.ids);
         self.ids[IDS - 1] = self.ids[IDS - 1].saturating_add(1);
         id
     }
 
-    /// What the token of a rotation is made of.
+    /// Returns the bytes of a new token.
     pub(crate) fn token(&self) -> &[u8; TOKEN] {
         &self.token
     }

@@ -3,26 +3,34 @@ use std::time::Duration;
 use lambda::Patience;
 use store::REREAD_INTERVAL;
 
-use crate::custom_resource;
-
-/// How long a run waits for what.
+/// Time limits of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// For the partner API.
     pub partner: partner::Limits,
-    /// Between accepting a new webhook token and registering the URL with it: longer than [`REREAD_INTERVAL`].
+    /// Time between accepting a new webhook token and registering the URL with it: longer than [`REREAD_INTERVAL`].
     pub settle: Duration,
+    /// Maximum time between the start of a lease and the call that it is taken for; the write in between and the difference
+    /// between two clocks fit into it.
+    pub lease_margin: Duration,
 }
 
 impl Limits {
-    /// What holds in production.
+    /// The limits in production.
     pub const DEPLOYED: Self = Self {
         partner: partner::Limits { connect: Duration::from_secs(3), call: Duration::from_secs(10) },
         settle: REREAD_INTERVAL.saturating_add(Duration::from_secs(1)),
+        lease_margin: AWS.call.saturating_add(Duration::from_secs(2)),
     };
+
+    /// Returns the time for which a lease is taken. It covers the call that sets a URL when its access token has expired: set, a new
+    /// token, set.
+    pub(crate) const fn lease(&self) -> Duration {
+        self.partner.call.saturating_mul(3).saturating_add(self.lease_margin)
+    }
 }
 
-/// The same for AWS.
+/// Time limits of a call to AWS.
 pub const AWS: Patience = Patience {
     connect: Duration::from_secs(2),
     attempt: Duration::from_secs(3),
@@ -30,19 +38,27 @@ pub const AWS: Patience = Patience {
     call: Duration::from_secs(6),
 };
 
-/// How much of the function's time is kept for the end: to take a failure down, and to answer CloudFormation. A run that is
-/// not done by then is ended: every run ends with a report or an error that names the cause, and not with a bare timeout.
-pub(crate) const CLOSING: Duration = AWS.call.saturating_add(custom_resource::ANSWERING).saturating_add(MARGIN);
+/// Time reserved at the end of an invocation, to record a failure and to answer CloudFormation. A run that is not done by then is
+/// ended, so that every run ends with a report or an error that names the cause, and not with a bare timeout.
+pub(crate) const CLOSING: Duration = AWS.call.saturating_add(ANSWERING).saturating_add(MARGIN);
+/// Maximum time of the answer to CloudFormation, with all its attempts.
+pub(crate) const ANSWERING: Duration = Duration::from_secs(11);
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// `Timeout` of the function in template.yaml.
 pub(crate) const FUNCTION_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A run whose partner calls all take their longest: access token, get, once more access token and get because the first
-/// token had expired, set, get to read back. There is time for that.
+/// Maximum time between the sending of a CloudFormation request and the start of its run. Lambda drops an event after a minute, and
+/// CloudFormation gives up after `ServiceTimeout`, which is this.
+pub(crate) const LATE_REQUEST: Duration = Duration::from_secs(180);
+
+/// Maximum number of partner calls of a run: access token and get, both once more because the token had expired, set, and get to
+/// read back.
 const PARTNER_CALLS: u64 = 6;
 
 const _: () = {
-    let longest = PARTNER_CALLS * Limits::DEPLOYED.partner.call.as_secs() + Limits::DEPLOYED.settle.as_secs();
-    assert!(longest + CLOSING.as_secs() < FUNCTION_TIMEOUT.as_secs());
+    // A run that registers waits for receivers; a run that restores waits for leases, which is longer.
+    let calls = PARTNER_CALLS * Limits::DEPLOYED.partner.call.as_secs();
+    assert!(Limits::DEPLOYED.settle.as_secs() < Limits::DEPLOYED.lease().as_secs());
+    assert!(calls + Limits::DEPLOYED.lease().as_secs() + CLOSING.as_secs() < FUNCTION_TIMEOUT.as_secs());
 };

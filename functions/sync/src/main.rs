@@ -1,4 +1,4 @@
-//! The Lambda function `sync`: keeps the webhook URL that is registered with the provider true.
+//! The Lambda function `sync`: keeps the registered webhook URL ours.
 
 use std::{
     io::stdout,
@@ -29,7 +29,7 @@ async fn run(environment: &Environment) -> Result<(), Error> {
         let now = SystemTime::now();
         let time_left = time_left(&event.context, now);
         let done = sync.handle(Invocation { event: event.payload, now: now.into(), time_left, random }).await;
-        // Not by way of `Error`, which would forget the name of the cause.
+        // Not through `Error`, which would lose the name of the cause.
         done.map_err(Diagnostic::from)
     }))
     .await

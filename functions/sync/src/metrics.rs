@@ -1,27 +1,29 @@
-//! What sync counts: one document of metrics for each call.
+//! The metrics of sync: one document for each invocation.
 
 use std::time::Duration;
 
 use lambda::{Count, CountBy, Dimension, Document, Millis};
 use store::ChangeKind;
 
-use crate::{Answer, SyncError, book::Summary};
+use crate::{error::SyncError, registration::Summary, report::Answer};
 
+/// A check of the registration: one for every scheduled run, also for one that failed.
+const RUNS: Count = Count::named("SyncRuns");
 /// Another URL than ours, or none, was found registered.
 const DRIFT: Count = Count::named("Drift");
 /// Our URL was put back.
 const REPAIRED: Count = Count::named("Repaired");
-/// Our URL has a new token.
+/// Our URL was registered with a new token.
 const ROTATED: Count = Count::named("Rotated");
-/// The provider said OK to a URL, and shows another.
+/// The provider said OK to a URL and shows another.
 const NOT_VERIFIED: Count = Count::named("NotVerified");
-/// Nothing is repaired any more, because it would not last. Counted in every such run.
+/// Sync left a competing URL registered. Counted in every such run.
 const CONTESTED: Count = Count::named("Contested");
-/// Minutes in which the webhook may have pointed elsewhere, each counted once: whole ones, but at least 1 where there was any.
+/// Minutes in which the webhook may have pointed elsewhere, each counted once: whole minutes, and 1 for less than one.
 const MINUTES_NOT_OURS: Count = Count::named("MinutesNotOurs");
-/// A call ended with an error.
+/// An invocation ended with an error.
 const FAILED: CountBy<Cause> = CountBy::named("SyncFailed");
-/// How long a call took.
+/// Duration of an invocation.
 const DURATION: Millis = Millis::named("SyncDuration");
 
 /// The name of the cause of a [`SyncError`].
@@ -35,8 +37,11 @@ impl Dimension for Cause {
     }
 }
 
-/// Writes the metrics of a call.
+/// Writes the metrics of an invocation.
 pub(crate) fn write(mut document: Document<'_>, summary: &Summary, result: &Result<Answer, SyncError>, took: Duration) {
+    if summary.is_check {
+        document.count(RUNS, 1);
+    }
     for (metric, kind) in [
         (DRIFT, ChangeKind::Drift),
         (REPAIRED, ChangeKind::Repaired),

@@ -3,45 +3,77 @@ use std::ops::Range;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use shared::{RegisteredUrl, Timestamp, WebhookUrl};
 
-use crate::SyncError;
+use crate::error::SyncError;
 
-/// What a run has found and done: the function's answer, with the tokens in its URLs masked.
+/// The function's answer.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a person, or the schedule.
+    Report(Report),
+    /// To CloudFormation. It was sent already; this copy is for the log.
+    Resolved(Resolved),
+}
+
+/// The answer to a successful run, with the tokens in its URLs masked.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The name of the action.
     pub action: &'static str,
-    /// What came of it.
+    /// How the run ended.
     pub outcome: Outcome,
-    /// What should be registered.
+    /// The URL that should be registered. Before a rotation it still has the old token.
     #[serde(serialize_with = "masked")]
     pub desired: WebhookUrl,
-    /// What the provider said last is registered.
+    /// The URL that the provider last showed as registered.
     #[serde(serialize_with = "masked_if_any")]
     pub registered: Option<RegisteredUrl>,
-    /// Whether what the provider said last means what should be registered.
+    /// Whether the registered URL is the desired one.
     pub verified: bool,
-    /// The time within which the webhook may have pointed elsewhere, if this run has found that it did: from the last check
-    /// that found ours registered to the last one of this run.
+    /// Period in which the webhook may have pointed elsewhere, if this run found that it did: from the last check that found ours
+    /// registered to the last one of this run.
     #[serde(serialize_with = "window", skip_serializing_if = "Option::is_none")]
     pub not_ours: Option<Range<Timestamp>>,
 }
 
-/// What came of a run.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// What is registered is what should be.
+    /// The registered URL is the desired one.
     UpToDate,
     /// A URL was set.
     Updated,
-    /// A sync would set our URL.
+    /// A sync would set our URL, with a new token if the current one is too old, or finish a rotation.
     WouldUpdate,
-    /// What is registered was looked up, and nothing else.
+    /// The registered URL was looked up.
     Reported,
 }
 
+/// The result of a stack's request, as the stack shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Resolved {
+    /// `up_to_date` or `updated`, as in a report; `left_alone` when a person sees to the registration, or there was nothing to put
+    /// back; `waiting_for_credentials` when the partner secret has none yet.
+    pub outcome: &'static str,
+    /// The registered URL, masked; empty when the provider was not asked.
+    pub registered: String,
+}
+
+impl Resolved {
+    pub(crate) fn by(report: &Report) -> Self {
+        let registered = report.registered.as_ref().map(ToString::to_string).unwrap_or_default();
+        Self { outcome: report.outcome.name(), registered }
+    }
+
+    pub(crate) fn without_asking(outcome: &'static str) -> Self {
+        Self { outcome, registered: String::new() }
+    }
+}
+
 impl Outcome {
-    /// Its name in the answer and in the log.
+    /// Returns the name in the answer and in the log.
     pub fn name(self) -> &'static str {
         match self {
             Self::UpToDate => "up_to_date",
@@ -53,7 +85,7 @@ impl Outcome {
 }
 
 impl Report {
-    /// Of a run whose last look at the provider showed this.
+    /// Returns the report of a run that last saw this URL registered.
     pub(crate) fn new(
         action: &'static str,
         outcome: Outcome,
@@ -65,14 +97,27 @@ impl Report {
     }
 }
 
-/// Logs how a run ended, as one line.
-pub(crate) fn log(report: &Report) {
+/// Logs how an invocation ended, as one line.
+pub(crate) fn log(result: &Result<Answer, SyncError>) {
+    match result {
+        Ok(Answer::Report(report)) => log_report(report),
+        Ok(Answer::Resolved(Resolved { outcome, registered })) => {
+            tracing::info!(outcome, registered, "the stack's request was carried out");
+        }
+        Err(error) => {
+            tracing::error!(cause = error.cause(), %error, "the registered webhook could not be checked");
+        }
+    }
+}
+
+fn log_report(report: &Report) {
     let Report { action, outcome, desired, registered, verified, not_ours } = report;
+    let not_taken = *outcome == Outcome::Updated && !verified;
     let outcome = outcome.name();
     let registered = registered.as_ref().map(tracing::field::display);
     let not_ours_from = not_ours.as_ref().map(|window| tracing::field::display(window.start));
     let not_ours_until = not_ours.as_ref().map(|window| tracing::field::display(window.end));
-    if outcome == Outcome::Updated.name() && !verified {
+    if not_taken {
         tracing::error!(
             action,
             outcome,
@@ -81,7 +126,7 @@ pub(crate) fn log(report: &Report) {
             verified,
             not_ours_from,
             not_ours_until,
-            "the provider said OK, but the URL that was set is not the one that is registered"
+            "the provider said OK, but shows another URL than the one that was set"
         );
     } else {
         tracing::info!(
@@ -95,11 +140,6 @@ pub(crate) fn log(report: &Report) {
             "the registered webhook was checked"
         );
     }
-}
-
-/// Logs why a run ended without a report, as one line.
-pub(crate) fn log_failure(error: &SyncError) {
-    tracing::error!(cause = error.cause(), %error, "the registered webhook could not be checked");
 }
 
 fn window<S: Serializer>(window: &Option<Range<Timestamp>>, serializer: S) -> Result<S::Ok, S::Error> {

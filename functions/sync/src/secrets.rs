@@ -1,30 +1,22 @@
-use std::{convert::Infallible, fmt};
-
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use lambda::{Environment, InvalidVariable};
 use partner::{AccessToken, ClientCredentials, Credentials};
 use serde::Deserialize;
 use shared::{Secret, WebhookToken, WebhookUrl};
 
 use crate::{
-    Config, SecretFault, SyncError,
-    compare::{OurUrl, OurUrls},
+    config::Config,
+    error::SyncError,
+    our_urls::{OurUrl, OurUrls},
+    secret_fault::{SecretFault, SecretId},
 };
 
-/// The label of the version that is in use.
+/// Staging label of the version in use.
 const CURRENT: &str = "AWSCURRENT";
-/// The label of the version that is to come into use.
+/// Staging label of the version that a rotation is to bring into use.
 const PENDING: &str = "AWSPENDING";
 
-/// Which secret to read, and the environment variable that says so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretId {
-    variable: &'static str,
-    id: String,
-}
-
-/// The secrets, as they are in Secrets Manager at the time of asking: changing one needs no redeploy.
+/// The secrets in Secrets Manager. Every run reads them anew, so a change needs no deployment.
 pub(crate) struct Secrets {
     manager: aws_sdk_secretsmanager::Client,
     partner: SecretId,
@@ -42,26 +34,27 @@ impl Secrets {
         }
     }
 
-    /// How to call the partner API.
-    pub(crate) async fn credentials(&self) -> Result<Credentials, SyncError> {
+    /// Returns the partner's credentials, with the id of the secret's version that has them.
+    pub(crate) async fn credentials(&self) -> Result<(Credentials, String), SyncError> {
         let read = self.read(&self.partner, CURRENT).await?;
-        let value = read.ok_or_else(|| self.partner.unusable(SecretFault::Missing))?;
-        read_credentials(&value.text).map_err(|fault| self.partner.unusable(fault))
+        let value = read.ok_or_else(|| unusable(&self.partner, SecretFault::Missing))?;
+        let credentials = read_credentials(&value.text).map_err(|fault| unusable(&self.partner, fault))?;
+        Ok((credentials, value.version))
     }
 
-    /// Our URL, with the token in use and with the one of a rotation that is not finished.
+    /// Returns our URL with the current token, and with the one of an unfinished rotation.
     pub(crate) async fn our_urls(&self) -> Result<OurUrls, SyncError> {
         let current = self.read(&self.webhook_token, CURRENT).await?;
-        let current = current.ok_or_else(|| self.webhook_token.unusable(SecretFault::Missing))?;
+        let current = current.ok_or_else(|| unusable(&self.webhook_token, SecretFault::Missing))?;
         let pending = self.read(&self.webhook_token, PENDING).await?;
-        // The label may stay with a version that has become the current one. A token that a person has put there since is
-        // what that person wants, and not an older one.
+        // The label may stay on a version that has become the current one. A token that a person has stored since counts more
+        // than an older pending one.
         let pending = pending.filter(|pending| pending.version != current.version && pending.at >= current.at);
         let pending = pending.map(|pending| self.our_url(pending)).transpose()?;
         Ok(OurUrls { address: self.webhook_address.clone(), current: self.our_url(current)?, pending })
     }
 
-    /// Begins a rotation: keeps a new token beside the one in use, and answers with our URL with it.
+    /// Begins a rotation: stores a new token beside the current one, and returns our URL with it.
     pub(crate) async fn begin_rotation(&self, random: &[u8]) -> Result<OurUrl, SyncError> {
         let text = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(random));
         let put = self
@@ -70,11 +63,14 @@ impl Secrets {
             .secret_id(&self.webhook_token.id)
             .secret_string(text.expose())
             .version_stages(PENDING);
-        let put = put.send().await.map_err(|error| self.webhook_token.unusable(SecretFault::not_written(&error)))?;
+        let put = put
+            .send()
+            .await
+            .map_err(|error| unusable(&self.webhook_token, SecretFault::NotWritten(failure(&error))))?;
         self.our_url(Version { text, version: put.version_id.unwrap_or_default(), at: None })
     }
 
-    /// Ends a rotation: the new token becomes the one in use.
+    /// Ends a rotation: the new token becomes the current one.
     pub(crate) async fn finish_rotation(&self, new: &OurUrl, old: &OurUrl) -> Result<(), SyncError> {
         let update = self
             .manager
@@ -84,26 +80,26 @@ impl Secrets {
             .move_to_version_id(&new.version)
             .remove_from_version_id(&old.version);
         let updated = update.send().await;
-        updated.map(|_| ()).map_err(|error| self.webhook_token.unusable(SecretFault::not_written(&error)))
+        updated.map(|_| ()).map_err(|error| unusable(&self.webhook_token, SecretFault::NotWritten(failure(&error))))
     }
 
     fn our_url(&self, token: Version) -> Result<OurUrl, SyncError> {
         let secret = &self.webhook_token;
         let version = token.version;
-        let token = WebhookToken::new(token.text).map_err(|weak| secret.unusable(SecretFault::WeakToken(weak)))?;
+        let token = WebhookToken::new(token.text).map_err(|weak| unusable(secret, SecretFault::WeakToken(weak)))?;
         let url = WebhookUrl::with_token(self.webhook_address.expose(), &token);
-        let url = url.map_err(|invalid| secret.unusable(SecretFault::NoUrl(invalid)))?;
+        let url = url.map_err(|invalid| unusable(secret, SecretFault::NoUrl(invalid)))?;
         Ok(OurUrl::new(url, &token, version))
     }
 
-    /// The version of a secret that has a label; `None` when there is none.
+    /// Returns the version of a secret that has a label; `None` when there is none.
     async fn read(&self, secret: &SecretId, stage: &str) -> Result<Option<Version>, SyncError> {
         let answer = match self.manager.get_secret_value().secret_id(&secret.id).version_stage(stage).send().await {
             Ok(answer) => answer,
             Err(SdkError::ServiceError(answer)) if answer.err().is_resource_not_found_exception() => return Ok(None),
-            Err(error) => return Err(secret.unusable(SecretFault::not_read(&error))),
+            Err(error) => return Err(unusable(secret, SecretFault::NotRead(failure(&error)))),
         };
-        let text = answer.secret_string.map(Secret::new).ok_or_else(|| secret.unusable(SecretFault::NotText))?;
+        let text = answer.secret_string.map(Secret::new).ok_or_else(|| unusable(secret, SecretFault::NotText))?;
         let at = answer.created_date.map(|at| at.as_nanos());
         Ok(Some(Version { text, version: answer.version_id.unwrap_or_default(), at }))
     }
@@ -113,26 +109,8 @@ impl Secrets {
 struct Version {
     text: Secret,
     version: String,
-    /// When it was created, in nanoseconds since 1970.
+    /// Time of its creation, in nanoseconds since 1970.
     at: Option<i128>,
-}
-
-impl SecretId {
-    pub(crate) fn read(environment: &Environment, variable: &'static str) -> Result<Self, InvalidVariable> {
-        environment.read(variable, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:name-AbCdEf", |id| {
-            Ok::<_, Infallible>(Self { variable, id: id.to_owned() })
-        })
-    }
-
-    fn unusable(&self, fault: SecretFault) -> SyncError {
-        SyncError::SecretUnusable { secret: self.clone(), fault }
-    }
-}
-
-impl fmt::Display for SecretId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.id, self.variable)
-    }
 }
 
 fn read_credentials(text: &Secret) -> Result<Credentials, SecretFault> {
@@ -151,17 +129,11 @@ fn read_credentials(text: &Secret) -> Result<Credentials, SecretFault> {
         (None, ..) => Err(SecretFault::NotCredentials),
     }
 }
-impl SecretFault {
-    fn not_read<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
-        Self::NotRead(failure(error))
-    }
-
-    fn not_written<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
-        Self::NotWritten(failure(error))
-    }
+fn unusable(secret: &SecretId, fault: SecretFault) -> SyncError {
+    SyncError::SecretUnusable { secret: secret.clone(), fault }
 }
 
-/// Without the answer itself, which the SDK's own texts and `Debug` output would repeat.
+/// Describes a failure without the answer itself, which the SDK's own texts and `Debug` output would repeat.
 fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     match error {
         SdkError::ServiceError(answer) => {
@@ -196,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_template_puts_there_without_credentials_is_told_from_a_mistake() {
+    fn a_secret_as_the_template_creates_it_without_credentials_is_told_from_a_mistake() {
         for text in [r#"{"client_id":"","client_secret":""}"#, "{}"] {
             assert!(matches!(read(text), Err(SecretFault::NoCredentialsYet)), "{text}");
         }

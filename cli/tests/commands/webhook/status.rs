@@ -94,7 +94,7 @@ async fn what_sync_takes_down_is_what_status_shows() {
     let world = World::start("status-of-sync").await;
     let empty = world.webhook(&["status"]).await;
     assert_eq!(empty.code, 0);
-    assert!(empty.stdout.starts_with("registered  not known: no check has been taken down yet\n"), "{}", empty.stdout);
+    assert!(empty.stdout.starts_with("registered  not known: no check has been recorded yet\n"), "{}", empty.stdout);
 
     assert_eq!(world.webhook(&["sync"]).await.code, 0);
     for _ in 0..3 {
@@ -110,8 +110,8 @@ async fn what_sync_takes_down_is_what_status_shows() {
     for line in [
         "registered  https://other.example/in/***66aa, not ours since 20",
         "\nours until  20",
-        "\nrival       https://other.example/in/***66aa, in whose place ours was put 3 times, last 20",
-        "\ncontested   the rival came back every time, so nothing is repaired any more; ",
+        "\ncompeting   https://other.example/in/***66aa, replaced by ours 3 times, last 20",
+        "\ncontested   the competing URL came back every time, so sync gave up 20",
         "┆ contested  ┆ sync ┆ https://other.example/in/***66aa",
     ] {
         assert!(status.contains(line), "{line}\n{status}");

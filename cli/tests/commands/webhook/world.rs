@@ -42,6 +42,7 @@ pub const FOREIGN: &str = "https://other.example/in/Foreign-Token-9876543210";
 const LIMITS: Limits = Limits {
     partner: partner::Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10) },
     settle: Duration::ZERO,
+    lease_margin: Duration::from_secs(6),
 };
 
 /// A local run, as `hooks dev` leaves it for the commands beside it, with the function sync and everything that it needs.

@@ -31,6 +31,7 @@ async fn after_three_repairs_undone_by_the_same_url_nothing_is_repaired_and_the_
         let error = world.run("sync").await.unwrap_err();
         assert_eq!(error.cause(), "Contested");
         assert!(error.to_string().contains("https://other.example/in/***66aa"), "{error}");
+        assert!(world.registration().await.contested_since.is_some());
         world.wait(HOUR);
     }
     assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
@@ -72,7 +73,9 @@ async fn a_person_ends_it_also_while_a_scheduled_run_is_on_its_way() {
         tokio::join!(world.run("sync"), world.send(json!({ "action": "set", "url": "https://third.example/in" })));
     assert!(set.unwrap().verified);
     assert!(scheduled.is_ok() || scheduled.is_err_and(|error| error.cause() == "Contested"));
-    assert!(world.registration().await.rival.is_none_or(|rival| rival.repairs < 3));
+    let registration = world.registration().await;
+    assert!(registration.competing.is_none_or(|competing| competing.repairs < 3));
+    assert_eq!(registration.contested_since, None);
 }
 
 #[tokio::test]
@@ -89,7 +92,8 @@ async fn a_url_set_by_a_person_ends_it() {
         let mut world = fight().await;
         assert_eq!(world.cause("sync").await, "Contested");
         assert!(world.send(json!({ "action": "set", "url": url })).await.unwrap().verified);
-        assert_eq!(world.registration().await.rival, None);
+        let registration = world.registration().await;
+        assert_eq!((registration.competing, registration.contested_since), (None, None));
         world.wait(HOUR);
         world.partner.register(Some(FOREIGN));
         assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::Updated, "it repairs again");
@@ -108,10 +112,14 @@ async fn ours_found_registered_between_the_repairs_does_not_hide_the_fight() {
     }
     world.partner.register(Some(FOREIGN));
     assert_eq!(world.cause("sync").await, "Contested");
+    assert!(world.registration().await.contested_since.is_some());
+    world.partner.register(Some(OURS));
+    world.run("sync").await.unwrap();
+    assert_eq!(world.registration().await.contested_since, None, "it is not while ours is registered");
 }
 
 #[tokio::test]
-async fn whoever_was_registered_before_us_has_the_same_three_rounds() {
+async fn a_url_registered_before_ours_has_the_same_three_rounds() {
     let mut world = World::start().await;
     world.partner.register(Some(FOREIGN));
     world.run("sync").await.unwrap();

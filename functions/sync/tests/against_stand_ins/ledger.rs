@@ -61,7 +61,7 @@ async fn nothing_registered_any_more_is_drift_too() {
     world.partner.register(None);
     world.run("sync").await.unwrap();
     assert_eq!(world.ledger().await, [ChangeKind::Registered, ChangeKind::Drift, ChangeKind::Repaired]);
-    assert_eq!(world.registration().await.rival, None);
+    assert_eq!(world.registration().await.competing, None);
 }
 
 #[tokio::test]

@@ -5,10 +5,13 @@
 mod acceptance;
 mod access_token;
 mod contest;
+mod credentials;
+mod deletion;
 mod ledger;
 mod metrics;
 mod observe;
 mod outcomes;
+mod plan;
 mod refusals;
 mod rotation;
 mod samples;

@@ -5,6 +5,8 @@ use emulators::{
     partner::{self, Call},
 };
 
+use serde_json::json;
+
 use crate::world::{FOREIGN, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -17,6 +19,25 @@ async fn a_good_check_counts_nothing_but_its_time() {
         assert_eq!(world.sum(metric), 0.0, "{metric}");
     }
     assert!(world.sum("SyncDuration") > 0.0);
+}
+
+#[tokio::test]
+async fn every_check_is_counted_also_one_that_fails_and_no_other_invocation() {
+    let mut world = World::start().await;
+    for invocation in [json!({}), json!({ "action": "sync" })] {
+        world.send(invocation).await.unwrap();
+    }
+    for action in ["get", "plan", "rotate", "delete"] {
+        let _ = world.run(action).await;
+    }
+    assert_eq!(world.sum("SyncRuns"), 2.0);
+    world.partner.next(Call::Get, partner::Fault::Html);
+    world.cause("sync").await;
+    world.restart_without_dynamodb();
+    world.cause("sync").await;
+    world.restart_without_secrets_manager();
+    world.cause("sync").await;
+    assert_eq!(world.sum("SyncRuns"), 5.0);
 }
 
 #[tokio::test]

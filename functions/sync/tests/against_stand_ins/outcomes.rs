@@ -24,7 +24,7 @@ async fn the_first_sync_registers_our_url_and_reads_it_back() {
 }
 
 #[tokio::test]
-async fn what_is_registered_already_is_left_alone() {
+async fn our_url_that_is_registered_already_is_left_alone() {
     let world = World::start().await;
     world.partner.register(Some(OURS));
     let report = world.run("sync").await.unwrap();
@@ -65,6 +65,29 @@ async fn no_writing_of_our_url_is_drift() {
 }
 
 #[tokio::test]
+async fn a_text_that_only_looks_like_our_url_is_drift_and_repaired() {
+    let (host, path) = OURS["https://".len()..].split_once('/').unwrap();
+    for registered in [
+        format!("https:///{host}/{path}"),
+        format!("https:{host}/{path}"),
+        format!("https://{host}\\{}", path.replace('/', "\\")),
+        format!("https://{}\t{}/{path}", &host[..2], &host[2..]),
+        format!("https://{host}/x/../{path}"),
+        format!("https://{host}//{path}"),
+        format!("https://{host}/{path}//"),
+        format!("https://user@{host}/{path}"),
+        format!("https://{}/{path}", host.replace('h', "\u{ff48}")),
+        format!("{OURS} "),
+    ] {
+        let world = World::start().await;
+        world.partner.register(Some(&registered));
+        let report = world.run("sync").await.unwrap();
+        assert_eq!((report.outcome, report.verified), (Outcome::Updated, true), "{registered}");
+        assert_eq!(world.partner.registered().as_deref(), Some(OURS), "{registered}");
+    }
+}
+
+#[tokio::test]
 async fn plan_says_what_sync_would_do_and_changes_nothing() {
     let world = World::start().await;
     for (registered, outcome) in
@@ -80,7 +103,7 @@ async fn plan_says_what_sync_would_do_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn get_reports_what_is_registered() {
+async fn get_reports_the_registered_url() {
     let world = World::start().await;
     let report = serde_json::to_value(world.run("get").await.unwrap()).unwrap();
     assert_eq!(

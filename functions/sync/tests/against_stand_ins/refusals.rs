@@ -25,10 +25,12 @@ async fn wrong_credentials_to_another_call_are_tried_exactly_once() {
 #[tokio::test]
 async fn a_blocked_address_is_the_cause() {
     let world = World::start().await;
-    world.secrets.put("partner", r#"{"client_id":"wrong","client_secret":"wrong"}"#);
+    let wrong = || world.secrets.put("partner", r#"{"client_id":"wrong","client_secret":"wrong"}"#);
     for _ in 0..5 {
+        wrong();
         assert_eq!(world.cause("get").await, "WrongCredentials");
     }
+    wrong();
     assert_eq!(world.cause("sync").await, "AddressBlocked");
     assert_eq!(world.partner.calls(), [Call::AccessToken; 6]);
     assert_eq!(world.ledger().await, [ChangeKind::Failed]);

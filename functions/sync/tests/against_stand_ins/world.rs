@@ -32,6 +32,7 @@ pub const FIXED_ACCESS_TOKEN: &str = "Fixed-Access-Token-5555";
 pub const LIMITS: Limits = Limits {
     partner: partner::Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10) },
     settle: Duration::ZERO,
+    lease_margin: Duration::from_secs(6),
 };
 
 /// The function and everything around it.
@@ -94,9 +95,13 @@ impl World {
 
     /// Starts the function anew, as Lambda does, with other limits.
     pub fn restart(&mut self, limits: Limits) {
+        self.sync = self.process(limits);
+    }
+
+    /// Returns another process of the function.
+    pub fn process(&self, limits: Limits) -> WebhookSync {
         let config = config(&self.partner.url(), &self.settings);
-        self.sync =
-            WebhookSync::new(config, limits, self.secrets.client(), self.dynamodb.client(), metrics(&self.cloudwatch));
+        WebhookSync::new(config, limits, self.secrets.client(), self.dynamodb.client(), metrics(&self.cloudwatch))
     }
 
     /// Starts the function anew, with another base URL of the partner API.
@@ -165,10 +170,15 @@ impl World {
     }
 
     pub async fn invoke(&self, event: Value) -> Result<Answer, SyncError> {
+        self.invoke_at(&self.sync, event).await
+    }
+
+    /// Sends an event to a process of the function.
+    pub async fn invoke_at(&self, sync: &WebhookSync, event: Value) -> Result<Answer, SyncError> {
         let mut random = [0; RANDOM];
         getrandom::fill(&mut random).unwrap();
         let (now, time_left) = (self.now.plus(self.began.elapsed()), Duration::from_secs(120));
-        let result = self.sync.handle(Invocation { event, now, time_left, random }).await;
+        let result = sync.handle(Invocation { event, now, time_left, random }).await;
         let mut shown = format!("{result:?}\n{}\n{:?}\n", self.log().join("\n"), self.cloudwatch.lines().unwrap());
         match &result {
             Ok(answer) => shown.push_str(&serde_json::to_string(answer).unwrap()),
@@ -226,14 +236,14 @@ impl World {
 
     /// What is known of the registration.
     pub async fn registration(&self) -> Registration {
-        self.book().read().await.unwrap()
+        self.stored_ledger().read().await.unwrap()
     }
 
     /// Everything in the ledger, as it came.
     pub async fn changes(&self) -> Vec<Change> {
         let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
         let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: 1_000 };
-        self.book().changes(&listing).try_collect().await.unwrap()
+        self.stored_ledger().changes(&listing).try_collect().await.unwrap()
     }
 
     /// The kinds of everything in the ledger.
@@ -241,7 +251,7 @@ impl World {
         self.changes().await.iter().map(|change| change.kind).collect()
     }
 
-    fn book(&self) -> RegistrationLedger {
+    fn stored_ledger(&self) -> RegistrationLedger {
         RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
     }
 

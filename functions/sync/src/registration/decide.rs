@@ -1,20 +1,20 @@
 use std::time::Duration;
 
 use shared::{RegisteredUrl, Timestamp};
-use store::Rival;
+use store::CompetingUrl;
 
-use crate::{SyncMode, compare::Whereabouts};
+use crate::{config::SyncMode, registration::compare::Whereabouts};
 
-/// After so many repairs, each undone by the same URL, nothing is repaired any more.
+/// Maximum number of repairs that the same URL undoes before sync gives up.
 pub(crate) const REPAIRS: u32 = 3;
 
-/// A repair counts for so long: two that check once a day still notice each other.
+/// How long a repair counts: two deployments that check once a day still notice each other.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// What a run is for.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
-    /// What the mode says: to keep ours registered, or to watch.
+    /// To follow the mode: enforce our URL, or observe.
     Sync,
     /// To register ours with a new token.
     Rotate,
@@ -22,32 +22,32 @@ pub(crate) enum Intent {
     Register,
 }
 
-/// What is to be done about the registration.
+/// The next step for the registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Nothing: what is registered is what should be.
+    /// Nothing: the registered URL is right.
     Leave,
     /// Nothing, because the mode is to observe: another URL is registered.
     Observe,
-    /// Nothing, because it would not last.
+    /// Nothing, because a competing URL would replace ours again.
     Contested,
-    /// Our URL has its new token: the rotation is to be finished.
+    /// Finish a rotation: our URL is registered with its new token.
     Finish,
-    /// Our URL is to be registered.
+    /// Register our URL.
     Register,
-    /// Our URL is to be registered with a new token.
+    /// Register our URL with a new token.
     Rotate,
 }
 
-/// What a decision rests on.
+/// The facts that a decision rests on.
 pub(crate) struct Facts<'a> {
     pub(crate) intent: Intent,
     pub(crate) mode: SyncMode,
     pub(crate) found: &'a Whereabouts,
-    /// Whether a rotation was started and not finished.
+    /// Whether a rotation is unfinished.
     pub(crate) rotating: bool,
-    pub(crate) rival: Option<&'a Rival>,
-    /// Whether the token in use is older than tokens shall become.
+    pub(crate) competing: Option<&'a CompetingUrl>,
+    /// Whether the current token has reached its maximum age.
     pub(crate) token_is_old: bool,
 }
 
@@ -62,7 +62,7 @@ impl Facts<'_> {
             Whereabouts::Current if self.intent == Intent::Sync && self.token_is_old => Decision::Rotate,
             Whereabouts::Current => Decision::Leave,
             _ if observing => Decision::Observe,
-            Whereabouts::Elsewhere(url) if self.intent != Intent::Register && contested(self.rival, url) => {
+            Whereabouts::Elsewhere(url) if self.intent != Intent::Register && is_contested_by(self.competing, url) => {
                 Decision::Contested
             }
             Whereabouts::Elsewhere(_) | Whereabouts::OtherToken(_) | Whereabouts::Nowhere => register,
@@ -70,20 +70,21 @@ impl Facts<'_> {
     }
 }
 
-/// Whether a URL has come back after each of the last repairs. It stays so, however long nothing is repaired.
-fn contested(rival: Option<&Rival>, found: &RegisteredUrl) -> bool {
-    rival.is_some_and(|rival| rival.url == found.to_string() && rival.repairs >= REPAIRS)
+/// Returns whether a URL has come back after each of the last repairs, however long ago they were.
+fn is_contested_by(competing: Option<&CompetingUrl>, found: &RegisteredUrl) -> bool {
+    competing.is_some_and(|competing| competing.url == found.to_string() && competing.repairs >= REPAIRS)
 }
 
-/// The rival, after ours was put back in the place of a URL.
-pub(crate) fn repaired(rival: Option<&Rival>, found: &RegisteredUrl, now: Timestamp) -> Rival {
-    let same = rival.filter(|rival| rival.url == found.to_string() && !is_over(rival, now));
-    Rival { url: found.to_string(), repairs: same.map_or(0, |rival| rival.repairs).saturating_add(1), repaired_at: now }
+/// Counts a repair: ours was put back in the place of a URL, given masked.
+pub(crate) fn repaired(competing: Option<&CompetingUrl>, replaced: &str, now: Timestamp) -> CompetingUrl {
+    let same = competing.filter(|competing| competing.url == replaced && !is_over(competing, now));
+    let repairs = same.map_or(0, |competing| competing.repairs).saturating_add(1);
+    CompetingUrl { url: replaced.to_owned(), repairs, repaired_at: now }
 }
 
-/// Whether a rival has let ours be for so long that he is none, if ours is registered now.
-pub(crate) fn is_over(rival: &Rival, now: Timestamp) -> bool {
-    now.since(rival.repaired_at) >= REMEMBERED
+/// Returns whether a URL has stayed away long enough to be forgotten, if ours is registered now.
+pub(crate) fn is_over(competing: &CompetingUrl, now: Timestamp) -> bool {
+    now.since(competing.repaired_at) >= REMEMBERED
 }
 
 #[cfg(test)]
@@ -113,11 +114,11 @@ mod tests {
     }
 
     fn decide(intent: Intent, mode: SyncMode, found: &Whereabouts) -> Decision {
-        Facts { intent, mode, found, rotating: false, rival: None, token_is_old: false }.decide()
+        Facts { intent, mode, found, rotating: false, competing: None, token_is_old: false }.decide()
     }
 
     #[test]
-    fn what_is_not_ours_is_replaced_unless_the_mode_is_to_observe() {
+    fn any_url_but_ours_is_replaced_unless_the_mode_is_to_observe() {
         for found in all_whereabouts().iter().skip(2) {
             assert_eq!(decide(Intent::Sync, SyncMode::Enforce, found), Decision::Register, "{found}");
             assert_eq!(decide(Intent::Sync, SyncMode::Observe, found), Decision::Observe, "{found}");
@@ -141,7 +142,7 @@ mod tests {
     fn a_rotation_that_stopped_before_its_url_was_registered_goes_on_unless_the_mode_is_to_observe() {
         let decide = |intent, mode| {
             let found = &Whereabouts::Current;
-            Facts { intent, mode, found, rotating: true, rival: None, token_is_old: true }.decide()
+            Facts { intent, mode, found, rotating: true, competing: None, token_is_old: true }.decide()
         };
         assert_eq!(decide(Intent::Sync, SyncMode::Enforce), Decision::Register);
         assert_eq!(decide(Intent::Sync, SyncMode::Observe), Decision::Leave);
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn an_old_token_starts_a_rotation_only_while_ours_is_registered_and_kept() {
         let decide = |intent, mode, found: &Whereabouts| {
-            Facts { intent, mode, found, rotating: false, rival: None, token_is_old: true }.decide()
+            Facts { intent, mode, found, rotating: false, competing: None, token_is_old: true }.decide()
         };
         assert_eq!(decide(Intent::Sync, SyncMode::Enforce, &Whereabouts::Current), Decision::Rotate);
         assert_eq!(decide(Intent::Sync, SyncMode::Observe, &Whereabouts::Current), Decision::Leave);
@@ -166,9 +167,9 @@ mod tests {
         assert_eq!(decide(Intent::Sync, SyncMode::Enforce, &Whereabouts::Nowhere), Decision::Register);
     }
 
-    /// What is decided at each of a number of checks, `every` so often, while the same URL comes back after each repair.
+    /// Returns the decisions of a number of checks, one `every` while, when one of the URLs comes back after each repair.
     fn fight(checks: usize, every: Duration, urls: &[&str]) -> Vec<Decision> {
-        let (mut now, mut rival) = (noon(), None);
+        let (mut now, mut competing) = (noon(), None);
         let mut decisions = Vec::new();
         for url in urls.iter().cycle().take(checks) {
             let found = &Whereabouts::Elsewhere(foreign(url));
@@ -177,12 +178,12 @@ mod tests {
                 mode: SyncMode::Enforce,
                 found,
                 rotating: false,
-                rival: rival.as_ref(),
+                competing: competing.as_ref(),
                 token_is_old: false,
             };
             decisions.push(facts.decide());
             if decisions.last() == Some(&Decision::Register) {
-                rival = Some(repaired(rival.as_ref(), &foreign(url), now));
+                competing = Some(repaired(competing.as_ref(), &foreign(url).to_string(), now));
             }
             now = now.plus(every);
         }
@@ -207,7 +208,8 @@ mod tests {
     #[test]
     fn a_deployment_registers_ours_also_when_it_is_contested_and_a_rotation_does_not() {
         let found = &Whereabouts::Elsewhere(foreign("https://other.example/in"));
-        let rival = Rival { url: "https://other.example/***5829".to_owned(), repairs: REPAIRS, repaired_at: noon() };
+        let competing =
+            CompetingUrl { url: "https://other.example/***5829".to_owned(), repairs: REPAIRS, repaired_at: noon() };
         for (intent, decision) in [
             (Intent::Sync, Decision::Contested),
             (Intent::Rotate, Decision::Contested),
@@ -218,7 +220,7 @@ mod tests {
                 mode: SyncMode::Enforce,
                 found,
                 rotating: false,
-                rival: Some(&rival),
+                competing: Some(&competing),
                 token_is_old: false,
             };
             assert_eq!(facts.decide(), decision);

@@ -1,0 +1,79 @@
+use shared::{RegisteredUrl, WebhookUrl};
+
+use crate::{
+    action::BadRequest,
+    error::SyncError,
+    our_urls::{OurUrl, OurUrls},
+    registration::{
+        compare::Whereabouts,
+        registration_transitions::SetReason,
+        run::{Run, means},
+    },
+    report::{Outcome, Report},
+};
+
+/// A URL that a person wants to be registered.
+enum Chosen {
+    /// Ours, with the current token or the pending one.
+    Ours(OurUrl),
+    /// Ours, with an older token that is still accepted.
+    OursWithOlderToken(WebhookUrl),
+    /// Any other.
+    Another(WebhookUrl),
+}
+
+impl Run<'_> {
+    /// Registers the URL that a person has chosen.
+    pub(crate) async fn set(&mut self, url: WebhookUrl, ours: OurUrls) -> Result<Report, SyncError> {
+        let chosen = self.choose(&ours, url).await?;
+        let (url, registered) = match chosen {
+            Chosen::Ours(chosen) => {
+                self.fail_if_deleted()?;
+                let accepted_since = self.accept(&chosen.token).await?;
+                let (mut session, registered) = self.ask().await?;
+                let found = self.observe(&ours, registered).await?;
+                self.ledger.write().await?;
+                self.keep_url_before_ours(&found, &session.account()).await?;
+                self.settle(accepted_since).await;
+                let registered = self.set_ours(&chosen.url, &mut session).await?;
+                (chosen.url, registered)
+            }
+            Chosen::OursWithOlderToken(url) => {
+                self.fail_if_deleted()?;
+                let mut session = self.open_session().await?;
+                let registered = self.set_ours(&url, &mut session).await?;
+                (url, registered)
+            }
+            Chosen::Another(url) => {
+                let mut session = self.open_session().await?;
+                session.set_webhook(&url).await?;
+                let registered = session.get_webhook().await?;
+                (url, registered)
+            }
+        };
+        self.ledger.competing(None);
+        let reason = if means(registered.as_ref(), &url) { SetReason::Person } else { SetReason::NotTaken };
+        let is_ours = self.reaches_us(&Whereabouts::of(registered.as_ref(), &ours)).await?;
+        self.saw(is_ours, registered.as_ref(), reason);
+        self.ledger.write().await?;
+        Ok(self.report(Outcome::Updated, &url, registered))
+    }
+
+    /// Tells our URLs from others. Our address without a token stands for ours; with one, the receiver must accept it.
+    async fn choose(&self, ours: &OurUrls, url: WebhookUrl) -> Result<Chosen, SyncError> {
+        let written = RegisteredUrl::new(url.expose());
+        if means(written.as_ref(), &ours.address) {
+            return Ok(Chosen::Ours(ours.goal().clone()));
+        }
+        match Whereabouts::of(written.as_ref(), ours) {
+            Whereabouts::Current => Ok(Chosen::Ours(ours.current.clone())),
+            Whereabouts::Pending => Ok(Chosen::Ours(ours.goal().clone())),
+            found @ Whereabouts::OtherToken(_) => match self.reaches_us(&found).await? {
+                true => Ok(Chosen::OursWithOlderToken(url)),
+                false => Err(BadRequest::UrlNotAccepted.into()),
+            },
+            // Sync cannot know whether the chosen place accepts the provider's calls.
+            Whereabouts::Elsewhere(_) | Whereabouts::Nowhere => Ok(Chosen::Another(url)),
+        }
+    }
+}

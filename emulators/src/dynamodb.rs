@@ -1,13 +1,13 @@
 //! An embedded DynamoDB with the project's tables: the real wire format, so that the real SDK talks to it.
 
-use std::{io, path::Path};
+use std::{fmt, io, path::Path};
 
 use aws_sdk_dynamodb::{
     Client,
     error::DisplayErrorContext,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-        ScalarAttributeType, TimeToLiveSpecification,
+        ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
     },
 };
 use axum::{
@@ -21,7 +21,10 @@ use axum::{
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{sdk, server::Server};
+use crate::{sdk, server::Server, table_stream::StreamMapping};
+
+/// The name of the events table.
+pub(crate) const EVENTS_TABLE: &str = "events";
 
 /// The indexes of the events table, each with its two key attributes, as template.yaml has them.
 const INDEXES: [(&str, &str, &str); 3] =
@@ -34,10 +37,16 @@ const TARGETS: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
 const MAX_REQUEST: usize = 16 * 1024 * 1024;
 
 /// A running embedded DynamoDB; it ends when this is dropped.
-#[derive(Debug)]
 pub struct DynamoDb {
     server: Server,
+    database: Database,
     client: Client,
+}
+
+impl fmt::Debug for DynamoDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDb").field("server", &self.server).finish_non_exhaustive()
+    }
 }
 
 impl DynamoDb {
@@ -59,12 +68,13 @@ impl DynamoDb {
             Some(Some(file)) => Database::new(file),
             Some(None) => return Err(io::Error::other("the path of the database is not UTF-8")),
         };
+        let database = database.map_err(io::Error::other)?;
         let router = Router::new()
             .route("/", post(answer))
             .layer(DefaultBodyLimit::max(MAX_REQUEST))
-            .with_state(database.map_err(io::Error::other)?);
+            .with_state(database.clone());
         let server = Server::start(port, router).await?;
-        let dynamodb = Self { client: client(&server.url()), server };
+        let dynamodb = Self { client: client(&server.url()), server, database };
         dynamodb.create_table(dynamodb.events_table(), &INDEXES).await?;
         dynamodb.create_table(dynamodb.sealed_table(), &[]).await?;
         Ok(dynamodb)
@@ -82,7 +92,15 @@ impl DynamoDb {
 
     /// Returns the name of the events table.
     pub fn events_table(&self) -> &'static str {
-        "events"
+        EVENTS_TABLE
+    }
+
+    /// Returns the stream of the events table, from its start, as Lambda hands it to a function.
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub fn stream(&self) -> io::Result<StreamMapping> {
+        StreamMapping::of(self.database.clone())
     }
 
     /// Returns the name of the sealed table.
@@ -98,6 +116,10 @@ impl DynamoDb {
             .table_name(name)
             .billing_mode(BillingMode::PayPerRequest)
             .set_key_schema(Some(key_schema("pk", "sk")?));
+        if name == EVENTS_TABLE {
+            let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage);
+            create = create.stream_specification(stream.build().map_err(io::Error::other)?);
+        }
         for (index, hash, range) in indexes {
             keys.extend([hash, range]);
             let projection = Projection::builder().projection_type(ProjectionType::All).build();

@@ -2,16 +2,38 @@
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
-use aws_types::SdkConfig;
+use aws_types::{
+    SdkConfig,
+    sdk_config::Builder,
+    service_config::{LoadServiceConfig, ServiceConfigKey},
+};
 
 /// Returns a configuration for a stand-in at an address, with a region and credentials of no meaning.
 pub fn to(url: &str, config: SdkConfig) -> SdkConfig {
+    here(config).endpoint_url(url).build()
+}
+
+fn here(config: SdkConfig) -> Builder {
     config
         .into_builder()
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("local", "local", None, None, "local")))
-        .endpoint_url(url)
-        .build()
+}
+
+/// A configuration with which each client gets to its own service, given as the SDK's service id and an address.
+pub fn to_services(urls: &[(&'static str, &str)], config: SdkConfig) -> SdkConfig {
+    let endpoints = urls.iter().map(|(service, url)| (*service, (*url).to_owned())).collect();
+    here(config).service_config(Endpoints(endpoints)).build()
+}
+
+#[derive(Debug)]
+struct Endpoints(Vec<(&'static str, String)>);
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let of_service = |(service, _): &&(&'static str, String)| key.service_id().eq_ignore_ascii_case(service);
+        self.0.iter().find(of_service).filter(|_| key.env() == "AWS_ENDPOINT_URL").map(|(_, url)| url.clone())
+    }
 }
 
 /// Returns the same with the defaults of the SDK.

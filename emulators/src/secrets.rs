@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use aws_sdk_secretsmanager::Client;
@@ -39,8 +40,8 @@ struct Secrets(Arc<Mutex<HashMap<String, Secret>>>);
 struct Secret {
     versions: HashMap<String, String>,
     stages: HashMap<String, String>,
-    /// The versions in the order of their creation.
-    created: Vec<String>,
+    /// The time at which a version was created, in seconds since 1970.
+    created: HashMap<String, f64>,
 }
 
 impl SecretsManager {
@@ -108,7 +109,10 @@ impl Secrets {
 impl Secret {
     fn add(&mut self, version: &str, value: &str) {
         self.versions.insert(version.to_owned(), value.to_owned());
-        self.created.push(version.to_owned());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        // No two versions are of the same time.
+        let now = self.created.values().fold(now, |now, earlier| now.max(earlier + 0.001));
+        self.created.insert(version.to_owned(), now);
     }
 
     /// Moves a label to a version, as AWS does: the version that was current before becomes the previous one.
@@ -214,6 +218,6 @@ fn described(secret: &Secret, request: &Request, version: &str) -> Value {
         "Name": request.secret_id,
         "VersionId": version,
         "VersionStages": secret.stages_of(version),
-        "CreatedDate": secret.created.iter().position(|created| created == version),
+        "CreatedDate": secret.created.get(version),
     })
 }

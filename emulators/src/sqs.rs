@@ -1,7 +1,8 @@
-//! A stand-in for SQS: the fallback queue and its dead-letter queue, in the wire format of the real SDK. It has visibility
-//! timeouts, receive counts and dead letters, on which the functions and Lambda's event source mapping rely.
+//! A stand-in for SQS with the queues of a stack, in the real wire format, so that the real SDK talks to it. It has what the
+//! functions and Lambda's event source mappings rely on: visibility, receive counts, dead letters, and the order of a FIFO queue.
 
 use std::{
+    collections::{HashMap, HashSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -28,8 +29,56 @@ const LARGEST_BATCH: usize = 10;
 /// The maximum time for which a message can be hidden, in seconds.
 const LONGEST_VISIBILITY: u64 = 12 * 60 * 60;
 
-const FALLBACK: &str = "fallback";
-const DEAD_LETTER: &str = "dead-letter";
+/// The time for which SQS remembers the deduplication ids of a FIFO queue.
+const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
+
+/// A queue of the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// Deliveries that could not be recorded at once.
+    Fallback,
+    /// Dead letters of the fallback queue.
+    DeadLetter,
+    /// Events for the partner's endpoint: FIFO.
+    Forward,
+    /// Dead letters of the forward queue: FIFO.
+    ForwardDeadLetters,
+    /// Records that could not be published.
+    PublishFailures,
+}
+
+impl Name {
+    const ALL: [Self; 5] =
+        [Self::Fallback, Self::DeadLetter, Self::Forward, Self::ForwardDeadLetters, Self::PublishFailures];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Fallback => "fallback",
+            Self::DeadLetter => "dead-letter",
+            Self::Forward => "forward.fifo",
+            Self::ForwardDeadLetters => "forward-dead-letters.fifo",
+            Self::PublishFailures => "publish-failures",
+        }
+    }
+
+    fn of_url(url: &str) -> Option<Self> {
+        let name = url.rsplit('/').next()?;
+        Self::ALL.into_iter().find(|queue| queue.as_str() == name)
+    }
+
+    fn is_fifo(self) -> bool {
+        self.as_str().ends_with(".fifo")
+    }
+
+    /// The queue that its messages go to when they were received too often.
+    fn dead_letters(self) -> Option<Self> {
+        match self {
+            Self::Fallback => Some(Self::DeadLetter),
+            Self::Forward => Some(Self::ForwardDeadLetters),
+            Self::DeadLetter | Self::ForwardDeadLetters | Self::PublishFailures => None,
+        }
+    }
+}
 
 /// The rules of the fallback queue; the default is what template.yaml has.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +95,7 @@ impl Default for Rules {
     }
 }
 
-/// A running stand-in with its two queues; it ends when this is dropped.
+/// A running stand-in with its queues; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Sqs {
     server: Server,
@@ -56,9 +105,11 @@ pub struct Sqs {
 /// A message that was received.
 #[derive(Clone, Debug)]
 pub struct Taken {
+    queue: Name,
     id: String,
     handle: String,
     body: String,
+    group: Option<String>,
     receives: u32,
 }
 
@@ -66,6 +117,8 @@ pub struct Taken {
 struct Message {
     id: String,
     body: String,
+    /// Message group, in a FIFO queue.
+    group: Option<String>,
     receives: u32,
     /// The handle of the last receipt. Only this one can delete or hide the message.
     handle: Option<String>,
@@ -74,21 +127,27 @@ struct Message {
 
 /// The messages of a queue, oldest first.
 #[derive(Debug, Default)]
-struct Both {
-    fallback: Vec<Message>,
-    dead_letter: Vec<Message>,
-    /// The number of ids and handles given out.
+struct Queue {
+    messages: Vec<Message>,
+    /// Deduplication ids of late, each with the time at which it came.
+    remembered: Vec<(String, Instant)>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    queues: HashMap<Name, Queue>,
+    /// Number of ids and handles that were given out.
     given: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Queues {
-    both: Arc<Mutex<Both>>,
+    store: Arc<Mutex<Store>>,
     rules: Rules,
 }
 
 impl Sqs {
-    /// Starts one on a free port of the loopback interface, with both queues empty.
+    /// Starts one on a free port of the loopback interface, with all queues empty.
     ///
     /// # Errors
     /// Fails if no port is free.
@@ -101,7 +160,7 @@ impl Sqs {
     /// # Errors
     /// Fails if the port is taken.
     pub async fn start_on(port: u16, rules: Rules) -> io::Result<Self> {
-        let queues = Queues { both: Arc::default(), rules };
+        let queues = Queues { store: Arc::default(), rules };
         let router = Router::new()
             .route("/", post(answer))
             .layer(DefaultBodyLimit::max(2 * LARGEST_MESSAGE))
@@ -116,44 +175,70 @@ impl Sqs {
 
     /// Returns the URL of the fallback queue, for `FALLBACK_QUEUE_URL`.
     pub fn queue_url(&self) -> String {
-        format!("{}/000000000000/{FALLBACK}", self.url())
+        self.url_of(Name::Fallback)
     }
 
     /// Returns the URL of the dead-letter queue.
     pub fn dead_letter_queue_url(&self) -> String {
-        format!("{}/000000000000/{DEAD_LETTER}", self.url())
+        self.url_of(Name::DeadLetter)
+    }
+
+    /// The address of a queue.
+    pub fn url_of(&self, queue: Name) -> String {
+        format!("{}/000000000000/{}", self.url(), queue.as_str())
     }
 
     /// Returns the bodies of all messages in the fallback queue, hidden ones included, oldest first.
     pub fn queued(&self) -> Vec<String> {
-        self.queues.lock().fallback.iter().map(|message| message.body.clone()).collect()
+        self.bodies(Name::Fallback)
     }
 
     /// Returns the bodies of all messages in the dead-letter queue, oldest first.
     pub fn dead_letters(&self) -> Vec<String> {
-        self.queues.lock().dead_letter.iter().map(|message| message.body.clone()).collect()
+        self.bodies(Name::DeadLetter)
+    }
+
+    /// The bodies of all messages in a queue, hidden ones included, oldest first.
+    pub fn bodies(&self, queue: Name) -> Vec<String> {
+        self.queues.lock().queue(queue).messages.iter().map(|message| message.body.clone()).collect()
     }
 
     /// Returns the time for which each message of the fallback queue is still hidden.
     pub fn hidden_for(&self) -> Vec<Duration> {
+        self.hidden_in(Name::Fallback)
+    }
+
+    /// For how long each message of a queue is hidden from now on.
+    pub fn hidden_in(&self, queue: Name) -> Vec<Duration> {
         let now = Instant::now();
-        self.queues.lock().fallback.iter().map(|message| message.visible_at.saturating_duration_since(now)).collect()
+        let mut store = self.queues.lock();
+        store.queue(queue).messages.iter().map(|message| message.visible_at.saturating_duration_since(now)).collect()
     }
 
     /// Puts a message into the fallback queue.
     pub fn send(&self, body: &str) {
-        self.queues.send(FALLBACK, body.to_owned());
+        self.queues.send(Name::Fallback, body.to_owned(), None, None);
     }
 
     /// Makes every message of the fallback queue visible, as if its time had passed.
     pub fn show_all(&self) {
+        self.show_all_in(Name::Fallback);
+    }
+
+    /// Makes every message of a queue visible, as if the time had passed.
+    pub fn show_all_in(&self, queue: Name) {
         let now = Instant::now();
-        self.queues.lock().fallback.iter_mut().for_each(|message| message.visible_at = now);
+        self.queues.lock().queue(queue).messages.iter_mut().for_each(|message| message.visible_at = now);
     }
 
     /// Receives up to 10 messages of the fallback queue, as an event source mapping does.
     pub fn take(&self) -> Vec<Taken> {
-        self.queues.receive(FALLBACK, LARGEST_BATCH, None)
+        self.take_from(Name::Fallback, LARGEST_BATCH)
+    }
+
+    /// Receives messages of a queue, as an event source mapping does.
+    pub fn take_from(&self, queue: Name, most: usize) -> Vec<Taken> {
+        self.queues.receive(queue, most, None)
     }
 
     /// Deletes messages after an answer of a function with `ReportBatchItemFailures`, as an event source mapping does: all but
@@ -175,7 +260,7 @@ impl Sqs {
             return;
         }
         for message in taken.iter().filter(|message| !failed.contains(&message.id)) {
-            self.queues.delete(FALLBACK, &message.handle);
+            self.queues.delete(message.queue, &message.handle);
         }
     }
 }
@@ -188,20 +273,24 @@ pub fn client(url: &str) -> Client {
 /// Returns the event with which Lambda hands messages to a function.
 pub fn event(taken: &[Taken]) -> Value {
     let record = |message: &Taken| {
+        let mut attributes = json!({
+            "ApproximateReceiveCount": message.receives.to_string(),
+            "SentTimestamp": "1795348800000",
+            "SenderId": "AROAEXAMPLE:receiver",
+            "ApproximateFirstReceiveTimestamp": "1795348800001",
+        });
+        if let Some(group) = &message.group {
+            attributes["MessageGroupId"] = group.as_str().into();
+        }
         json!({
             "messageId": message.id,
             "receiptHandle": message.handle,
             "body": message.body,
-            "attributes": {
-                "ApproximateReceiveCount": message.receives.to_string(),
-                "SentTimestamp": "1795348800000",
-                "SenderId": "AROAEXAMPLE:receiver",
-                "ApproximateFirstReceiveTimestamp": "1795348800001",
-            },
+            "attributes": attributes,
             "messageAttributes": {},
             "md5OfBody": "",
             "eventSource": "aws:sqs",
-            "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{FALLBACK}"),
+            "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{}", message.queue.as_str()),
             "awsRegion": "us-east-1",
         })
     };
@@ -209,70 +298,88 @@ pub fn event(taken: &[Taken]) -> Value {
 }
 
 impl Queues {
-    fn lock(&self) -> MutexGuard<'_, Both> {
-        self.both.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, queue: &str, body: String) -> String {
-        let mut both = self.lock();
-        let id = both.next("message");
-        let message = Message { id: id.clone(), body, receives: 0, handle: None, visible_at: Instant::now() };
-        both.queue(queue).push(message);
+    /// Puts a message into a queue; one whose deduplication id came a short time ago is taken and dropped.
+    fn send(&self, queue: Name, body: String, group: Option<String>, deduplication: Option<String>) -> String {
+        let now = Instant::now();
+        let mut store = self.lock();
+        let id = store.next("message");
+        let queue = store.queue(queue);
+        queue.remembered.retain(|(_, at)| now.duration_since(*at) < DEDUPLICATION);
+        if let Some(deduplication) = deduplication {
+            if queue.remembered.iter().any(|(known, _)| *known == deduplication) {
+                return id;
+            }
+            queue.remembered.push((deduplication, now));
+        }
+        queue.messages.push(Message { id: id.clone(), body, group, receives: 0, handle: None, visible_at: now });
         id
     }
 
-    fn receive(&self, queue: &str, most: usize, visibility: Option<Duration>) -> Vec<Taken> {
+    fn receive(&self, queue: Name, most: usize, visibility: Option<Duration>) -> Vec<Taken> {
         let now = Instant::now();
         let hidden_until = now + visibility.unwrap_or(self.rules.visibility);
-        let mut both = self.lock();
-        if queue == FALLBACK {
-            both.bury(now, self.rules.most_receives);
+        let mut store = self.lock();
+        if let Some(dead_letters) = queue.dead_letters() {
+            store.bury(queue, dead_letters, now, self.rules.most_receives);
         }
         let mut taken = Vec::new();
-        for at in 0..both.queue(queue).len() {
+        // Groups of a FIFO queue with a hidden message: nothing behind it is handed out.
+        let mut blocked = HashSet::new();
+        for at in 0..store.queue(queue).messages.len() {
             if taken.len() == most.min(LARGEST_BATCH) {
                 break;
             }
-            if both.queue(queue)[at].visible_at > now {
+            let message = &store.queue(queue).messages[at];
+            let group = message.group.clone();
+            if message.visible_at > now {
+                blocked.extend(group);
                 continue;
             }
-            let handle = both.next("receipt");
-            let message = &mut both.queue(queue)[at];
+            if group.as_ref().is_some_and(|group| blocked.contains(group)) {
+                continue;
+            }
+            let handle = store.next("receipt");
+            let message = &mut store.queue(queue).messages[at];
             message.receives += 1;
             message.visible_at = hidden_until;
             message.handle = Some(handle.clone());
             let (id, body, receives) = (message.id.clone(), message.body.clone(), message.receives);
-            taken.push(Taken { id, handle, body, receives });
+            taken.push(Taken { queue, id, handle, body, group, receives });
         }
         taken
     }
 
-    fn delete(&self, queue: &str, handle: &str) {
-        self.lock().queue(queue).retain(|message| message.handle.as_deref() != Some(handle));
+    fn delete(&self, queue: Name, handle: &str) {
+        self.lock().queue(queue).messages.retain(|message| message.handle.as_deref() != Some(handle));
     }
 
-    fn hide(&self, queue: &str, handle: &str, duration: Duration) -> bool {
-        let mut both = self.lock();
-        let message = both.queue(queue).iter_mut().find(|message| message.handle.as_deref() == Some(handle));
+    fn hide(&self, queue: Name, handle: &str, duration: Duration) -> bool {
+        let mut store = self.lock();
+        let mut messages = store.queue(queue).messages.iter_mut();
+        let message = messages.find(|message| message.handle.as_deref() == Some(handle));
         message.map(|message| message.visible_at = Instant::now() + duration).is_some()
     }
 }
 
-impl Both {
+impl Store {
     fn next(&mut self, what: &str) -> String {
         self.given += 1;
         format!("{what}-{}", self.given)
     }
 
-    fn queue(&mut self, name: &str) -> &mut Vec<Message> {
-        if name == DEAD_LETTER { &mut self.dead_letter } else { &mut self.fallback }
+    fn queue(&mut self, name: Name) -> &mut Queue {
+        self.queues.entry(name).or_default()
     }
 
-    /// Moves messages with the maximum number of receipts to the dead-letter queue. SQS does so before the next receipt.
-    fn bury(&mut self, now: Instant, most_receives: u32) {
+    /// Moves what has been received often enough to the dead letters, which is done when it would be received next.
+    fn bury(&mut self, queue: Name, dead_letters: Name, now: Instant, most_receives: u32) {
         let is_dead = |message: &mut Message| message.visible_at <= now && message.receives >= most_receives;
-        let dead: Vec<_> = self.fallback.extract_if(.., is_dead).collect();
-        self.dead_letter.extend(dead);
+        let dead: Vec<_> = self.queue(queue).messages.extract_if(.., is_dead).collect();
+        self.queue(dead_letters).messages.extend(dead);
     }
 }
 
@@ -282,6 +389,8 @@ struct Request {
     queue_url: String,
     #[serde(default)]
     message_body: String,
+    message_group_id: Option<String>,
+    message_deduplication_id: Option<String>,
     #[serde(default)]
     receipt_handle: String,
     visibility_timeout: Option<u64>,
@@ -295,8 +404,13 @@ struct Request {
 #[serde(rename_all = "PascalCase")]
 struct Entry {
     id: String,
+    #[serde(default)]
     receipt_handle: String,
     visibility_timeout: Option<u64>,
+    #[serde(default)]
+    message_body: String,
+    message_group_id: Option<String>,
+    message_deduplication_id: Option<String>,
 }
 
 async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -> Response {
@@ -304,9 +418,8 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
     let Ok(request) = serde_json::from_slice::<Request>(&body) else {
         return refuse("InvalidAddress", "the request names no queue");
     };
-    let queue = match request.queue_url.rsplit('/').next() {
-        Some(name @ (FALLBACK | DEAD_LETTER)) => name,
-        _ => return refuse("QueueDoesNotExist", "there is no such queue"),
+    let Some(queue) = Name::of_url(&request.queue_url) else {
+        return refuse("QueueDoesNotExist", "there is no such queue");
     };
     let hidden_for = |seconds: u64| Duration::from_secs(seconds.min(LONGEST_VISIBILITY));
     let visibility = request.visibility_timeout.map(hidden_for);
@@ -314,7 +427,29 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
         "SendMessage" if request.message_body.is_empty() || request.message_body.len() > LARGEST_MESSAGE => {
             refuse("InvalidParameterValue", "a message must have from 1 to 1048576 bytes")
         }
-        "SendMessage" => carried_out(&json!({"MessageId": queues.send(queue, request.message_body)})),
+        "SendMessage" if queue.is_fifo() && request.message_group_id.is_none() => {
+            refuse("MissingParameter", "a message of a FIFO queue must have a MessageGroupId")
+        }
+        "SendMessage" => {
+            let (group, deduplication) = (request.message_group_id, request.message_deduplication_id);
+            carried_out(&json!({"MessageId": queues.send(queue, request.message_body, group, deduplication)}))
+        }
+        "SendMessageBatch" if request.entries.is_empty() || request.entries.len() > LARGEST_BATCH => {
+            refuse("TooManyEntriesInBatchRequest", "a request must have from 1 to 10 entries")
+        }
+        "SendMessageBatch" => {
+            let (mut successful, mut failed) = (Vec::new(), Vec::new());
+            for entry in request.entries {
+                if queue.is_fifo() && entry.message_group_id.is_none() {
+                    failed.push(json!({"Id": entry.id, "SenderFault": true, "Code": "MissingParameter"}));
+                    continue;
+                }
+                let (group, deduplication) = (entry.message_group_id, entry.message_deduplication_id);
+                let id = queues.send(queue, entry.message_body, group, deduplication);
+                successful.push(json!({"Id": entry.id, "MessageId": id, "MD5OfMessageBody": ""}));
+            }
+            carried_out(&json!({"Successful": successful, "Failed": failed}))
+        }
         "ReceiveMessage" => {
             let taken = queues.receive(queue, request.max_number_of_messages.unwrap_or(1), visibility);
             let message = |taken: Taken| {
@@ -341,7 +476,7 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
         }
         "ChangeMessageVisibilityBatch" => {
             let (mut successful, mut failed) = (Vec::new(), Vec::new());
-            for Entry { id, receipt_handle, visibility_timeout } in request.entries {
+            for Entry { id, receipt_handle, visibility_timeout, .. } in request.entries {
                 if queues.hide(queue, &receipt_handle, visibility_timeout.map(hidden_for).unwrap_or_default()) {
                     successful.push(json!({"Id": id}));
                 } else {
@@ -352,9 +487,9 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
         }
         "GetQueueAttributes" => {
             let now = Instant::now();
-            let mut both = queues.lock();
+            let mut store = queues.lock();
             let (visible, hidden): (Vec<_>, Vec<_>) =
-                both.queue(queue).iter().partition(|message| message.visible_at <= now);
+                store.queue(queue).messages.iter().partition(|message| message.visible_at <= now);
             carried_out(&json!({"Attributes": {
                 "ApproximateNumberOfMessages": visible.len().to_string(),
                 "ApproximateNumberOfMessagesNotVisible": hidden.len().to_string(),
@@ -425,5 +560,29 @@ mod tests {
         }
         assert!(sqs.take().is_empty());
         assert_eq!((sqs.queued(), sqs.dead_letters()), (vec![], vec!["a".to_owned()]));
+    }
+
+    fn forward(sqs: &Sqs, body: &str, group: &str) {
+        sqs.queues.send(Name::Forward, body.to_owned(), Some(group.to_owned()), Some(body.to_owned()));
+    }
+
+    fn bodies(taken: &[Taken]) -> Vec<&str> {
+        taken.iter().map(|message| message.body.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn in_a_fifo_queue_a_hidden_message_keeps_its_group_waiting_and_no_other() {
+        let sqs = sqs(9).await;
+        for (body, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a1", "a")] {
+            forward(&sqs, body, group);
+        }
+        assert_eq!(sqs.bodies(Name::Forward), ["a1", "a2", "b1"], "the same deduplication id counts once");
+        let first = sqs.take_from(Name::Forward, 1);
+        assert_eq!(bodies(&first), ["a1"]);
+        let second = sqs.take_from(Name::Forward, 1);
+        assert_eq!(bodies(&second), ["b1"]);
+        assert!(sqs.take_from(Name::Forward, 10).is_empty());
+        sqs.settle(&first, Some(&json!({"batchItemFailures": []})));
+        assert_eq!(bodies(&sqs.take_from(Name::Forward, 10)), ["a2"]);
     }
 }

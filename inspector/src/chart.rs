@@ -176,6 +176,8 @@ mod tests {
             body: None,
             cause: None,
             body_bytes: None,
+            has_api_key: false,
+            expires_at: None,
             content_type: None,
             content_encoding: None,
         }

@@ -131,6 +131,8 @@ mod tests {
             body: Some(body.to_owned()),
             cause: None,
             body_bytes: None,
+            has_api_key: false,
+            expires_at: None,
             content_type: None,
             content_encoding: None,
         }

@@ -138,6 +138,9 @@ impl Delivery {
             Content::Event(event) => {
                 item.insert("kind".into(), text(&event.kind));
                 item.insert("body".into(), text(&event.body));
+                if event.sealed.as_ref().is_some_and(|sealed| sealed.api_key.is_some()) {
+                    item.insert(keys::HAS_API_KEY.into(), AttributeValue::Bool(true));
+                }
                 item.extend(event.fields.reference().map(|reference| (keys::REFERENCE.into(), text(reference))));
                 item.extend(event.fields.documented().iter().map(|(name, field)| (name.clone(), value(field))));
             }
@@ -230,6 +233,10 @@ pub struct StoredDelivery {
     pub reference: Option<String>,
     /// The update that it reported (`whatsapp_extra_info` and the like).
     pub extra_info: Option<Integer>,
+    /// The event brought an API key, which the sealed table has.
+    pub has_api_key: bool,
+    /// The time from which on DynamoDB may delete it; `None` when it is kept.
+    pub expires_at: Option<Timestamp>,
     /// The redacted body; `None` when the delivery is quarantined.
     pub body: Option<String>,
     /// Why it is quarantined.
@@ -268,6 +275,12 @@ impl StoredDelivery {
             duplicate_of: reader.optional("duplicate_of", |of| of.parse().ok())?,
             reference: reader.optional(keys::REFERENCE, |reference| Some(reference.to_owned()))?,
             extra_info: item.get(&extra_info).map(read_extra_info).transpose()?,
+            has_api_key: item.contains_key(keys::HAS_API_KEY),
+            expires_at: item
+                .get("expires_at")
+                .map(|_| reader.number::<i64>("expires_at"))
+                .transpose()?
+                .map(|seconds| Timestamp::from_micros(seconds.saturating_mul(1_000_000))),
             body: reader.optional("body", |body| Some(body.to_owned()))?,
             cause: reader.optional("cause", |cause| Some(cause.to_owned()))?,
             body_bytes: item.get("body_bytes").map(|_| reader.number("body_bytes")).transpose()?,

@@ -12,6 +12,10 @@ pub(crate) const SK: &str = "sk";
 pub(crate) const TOKENS: &str = "webhook-tokens";
 /// Partition key of what is known of the registration, in both tables.
 pub(crate) const REGISTRATION: &str = "registration";
+/// Partition key of the counts of published events.
+pub(crate) const PUBLISHED: &str = "published";
+/// Partition key of the events that the partner's endpoint has not taken.
+pub(crate) const FORWARD_FAILURES: &str = "forward-failures";
 /// Sort key of the URL that was registered before ours.
 pub(crate) const URL_BEFORE_OURS: &str = "url-before-ours";
 /// Sort key of an entity's state, and of the registration's.
@@ -27,6 +31,8 @@ pub(crate) const REFERENCE: &str = "reference";
 pub(crate) const BY_STATUS: &str = "by-status";
 pub(crate) const STATE_SHARD: &str = "state_shard";
 pub(crate) const EXTRA_INFO: &str = "extra_info";
+/// An event that brought an API key says so; the key itself is in the sealed table.
+pub(crate) const HAS_API_KEY: &str = "has_api_key";
 /// The value of [`EXTRA_INFO`] in a state that has none: an index key cannot be missing.
 pub(crate) const NO_EXTRA_INFO: &str = "-";
 
@@ -44,12 +50,17 @@ const TOKEN: &str = "sha256#";
 
 /// Whether a partition holds the accepted tokens or the registration. Deliveries and states are in the others.
 pub(crate) fn is_reserved(partition: &str) -> bool {
-    [TOKENS, REGISTRATION].contains(&partition)
+    [TOKENS, REGISTRATION, PUBLISHED, FORWARD_FAILURES].contains(&partition)
 }
 
 /// Sort key of a delivery.
 pub(crate) fn event(id: &EventId) -> String {
     format!("{EVENT}{id}")
+}
+
+/// Sort key of the record that the partner's endpoint took an event.
+pub(crate) fn forwarded(id: &EventId) -> String {
+    format!("forwarded#{id}")
 }
 
 /// The id in the sort key of a delivery; `None` for other items.

@@ -3,7 +3,9 @@
 mod delivery;
 mod error;
 mod follow;
+mod forwarded;
 mod keys;
+mod published;
 mod quarantine;
 mod query;
 mod read;
@@ -19,6 +21,8 @@ mod tokens;
 pub use delivery::{Content, Delivery, QuarantineCause, StoredDelivery};
 pub use error::StoreError;
 pub use follow::Follow;
+pub use forwarded::{ForwardFailure, ForwardRecords, ForwardTaken};
+pub use published::PublishedCounts;
 pub use quarantine::{Quarantine, Retried};
 pub use query::{DeliveryFilter, DeliveryQuery, NewestDeliveries};
 pub use read::{Cursor, InvalidCursor, Listing, Order, PAGE, Reader, first, page_size};

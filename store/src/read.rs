@@ -200,6 +200,22 @@ impl Reader {
         answer.items().first().map(StoredDelivery::from_item).transpose()
     }
 
+    /// Reads an event of an entity from the table itself, as it is now; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or the item cannot be read.
+    pub async fn event(&self, entity: &Entity, id: &EventId) -> Result<Option<StoredDelivery>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.events_table)
+            .key(keys::PK, text(entity))
+            .key(keys::SK, text(keys::event(id)))
+            .consistent_read(true);
+        let answer = get.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+        answer.item.as_ref().map(StoredDelivery::from_item).transpose()
+    }
+
     /// Lists the deliveries of an entity, duplicates included; of `quarantine#<date>`, the quarantined ones of that day.
     ///
     /// The stream ends with an error when DynamoDB does not answer, or an item cannot be read.

@@ -59,6 +59,29 @@ impl SealedReader {
         item.as_ref().map(SealedKey::read).transpose()
     }
 
+    /// The body of an event as it was received; `None` when nothing of it was sealed, or it has expired.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or the item cannot be read.
+    pub async fn body(&self, entity: &Entity, id: &EventId) -> Result<Option<String>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.sealed_table)
+            .key(keys::PK, text(entity))
+            .key(keys::SK, text(keys::event(id)))
+            .consistent_read(true);
+        let Some(mut item) = get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item else {
+            return Ok(None);
+        };
+        match item.remove("body") {
+            Some(AttributeValue::B(bytes)) => {
+                String::from_utf8(bytes.into_inner()).map(Some).map_err(|_| Attributes(&item).corrupt("body"))
+            }
+            _ => Err(Attributes(&item).corrupt("body")),
+        }
+    }
+
     /// The bytes of a quarantined delivery, as they were received; `None` when they are not there, or not any more.
     ///
     /// # Errors

@@ -44,7 +44,10 @@ async fn a_deployment_from_its_first_day_to_its_last() {
 async fn live(world: &mut World) {
     steps::deploy::comes_up_with_its_outputs(world).await;
     steps::registration::the_deployment_has_registered_the_webhook(world).await;
+    steps::hand_on::consumers_are_there(world).await;
     let recorded = steps::events::every_sample_is_recorded(world).await;
+    steps::hand_on::a_recorded_event_is_with_every_consumer(world, &recorded).await;
+    steps::hand_on::a_refused_event_is_tried_again_and_those_behind_it_wait(world).await;
     steps::events::a_repetition_is_a_duplicate(world, &recorded).await;
     steps::events::bytes_that_are_no_text_are_quarantined(world).await;
     steps::refusals::others_are_refused(world).await;

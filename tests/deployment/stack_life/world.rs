@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use emulators::partner::Partner;
+use emulators::{endpoint::Endpoint, partner::Partner};
 
 use crate::{
     emulator::Emulator,
@@ -23,6 +23,10 @@ pub struct World {
     pub tools: Tools,
     pub emulator: Arc<Emulator>,
     pub partner: Arc<Partner>,
+    /// The partner's own, which events are forwarded to.
+    pub endpoint: Endpoint,
+    /// Queue of a rule on the event bus.
+    pub bus_consumer: String,
     pub secrets: Secrets,
     /// Of the last deployment.
     pub outputs: Outputs,
@@ -37,10 +41,12 @@ impl World {
         say("starting MiniStack and the stand-in for the partner API");
         let emulator = Arc::new(Emulator::start(&tools).await);
         let partner = Arc::new(Partner::start().await.unwrap());
+        // It learns its secret after the deployment.
+        let endpoint = Endpoint::start("").await.unwrap();
         let mut secrets = Secrets::default();
         secrets.add(Secrets::api_key());
         secrets.add(emulators::partner::CLIENT_SECRET);
-        Self { tools, emulator, partner, secrets, outputs: Outputs::new() }
+        Self { tools, emulator, partner, endpoint, bus_consumer: String::new(), secrets, outputs: Outputs::new() }
     }
 
     /// An output of the stack.

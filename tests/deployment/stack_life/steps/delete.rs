@@ -1,7 +1,13 @@
 use super::{events::Recorded, registration::BEFORE};
 use crate::{functions, progress::say, stack, world::World};
 
-const FUNCTIONS: [&str; 3] = ["ReceiverFunctionName", "RedriveFunctionName", "SyncFunctionName"];
+const FUNCTIONS: [&str; 5] = [
+    "ReceiverFunctionName",
+    "RedriveFunctionName",
+    "SyncFunctionName",
+    "PublisherFunctionName",
+    "ForwarderFunctionName",
+];
 
 pub async fn tables_and_queues_outlive_the_stack(world: &World, recorded: &Recorded) {
     say("sam delete");

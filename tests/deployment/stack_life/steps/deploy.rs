@@ -5,13 +5,20 @@ use super::{events::Recorded, registration::BEFORE};
 use crate::{functions, progress::say, stack, world::World};
 
 /// The outputs that documents and other programs rely on.
-const OUTPUTS: [&str; 13] = [
+const OUTPUTS: [&str; 20] = [
     "WebhookUrl",
     "EventsTableName",
     "SealedTableName",
     "ReceiverFunctionName",
     "RedriveFunctionName",
     "SyncFunctionName",
+    "PublisherFunctionName",
+    "ForwarderFunctionName",
+    "EventBusName",
+    "PublishFailuresQueueUrl",
+    "ForwardQueueUrl",
+    "ForwardDeadLetterQueueUrl",
+    "ForwardSecretId",
     "FallbackQueueUrl",
     "DeadLetterQueueUrl",
     "ScheduleDeadLetterQueueUrl",
@@ -24,9 +31,10 @@ const OUTPUTS: [&str; 13] = [
 pub async fn comes_up_with_its_outputs(world: &mut World) {
     say("sam deploy, while somebody else's URL is registered");
     world.partner.register(Some(BEFORE));
-    let partner_api = world.partner.url();
+    let (partner_api, endpoint) = (world.partner.url(), world.endpoint.url());
     let parameters = [
         ("PartnerApiBaseUrl", partner_api.as_str()),
+        ("ForwardUrl", endpoint.as_str()),
         ("PartnerClientId", CLIENT_ID),
         ("PartnerClientSecret", CLIENT_SECRET),
     ];

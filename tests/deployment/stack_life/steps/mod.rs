@@ -4,6 +4,7 @@ pub mod commands;
 pub mod delete;
 pub mod deploy;
 pub mod events;
+pub mod hand_on;
 pub mod outage;
 pub mod refusals;
 pub mod registration;

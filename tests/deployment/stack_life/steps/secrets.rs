@@ -5,7 +5,7 @@ pub async fn no_secret_is_in_a_log(world: &mut World) {
         world.secrets.add(token);
     }
     let logs = functions::logs(&world.emulator).await;
-    for function in ["receiver", "redrive", "sync"] {
+    for function in ["receiver", "redrive", "sync", "publisher", "forwarder"] {
         let written = logs.iter().any(|(group, log)| group.ends_with(function) && !log.is_empty());
         assert!(written, "{function} has logged nothing");
     }

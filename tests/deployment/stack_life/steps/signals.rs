@@ -22,9 +22,21 @@ pub async fn every_metric_that_is_watched_has_been_written(world: &World) {
 pub async fn every_alarm_rings_and_is_in_the_runbook(world: &World) {
     let runbook = std::fs::read_to_string(root().join("docs/runbook.md")).unwrap();
     let alarms = cloudwatch::alarms(&world.emulator, stack::NAME).await;
-    let names = ["ReceiverFunctionName", "RedriveFunctionName", "SyncFunctionName"];
+    let names = [
+        "ReceiverFunctionName",
+        "RedriveFunctionName",
+        "SyncFunctionName",
+        "PublisherFunctionName",
+        "ForwarderFunctionName",
+    ];
     let mut known: Vec<_> = names.iter().map(|name| world.output(name).to_owned()).collect();
-    for name in ["FallbackQueueUrl", "DeadLetterQueueUrl"] {
+    for name in [
+        "FallbackQueueUrl",
+        "DeadLetterQueueUrl",
+        "PublishFailuresQueueUrl",
+        "ForwardQueueUrl",
+        "ForwardDeadLetterQueueUrl",
+    ] {
         known.extend(world.output(name).rsplit('/').next().map(str::to_owned));
     }
     known.extend([stack::NAME.to_owned(), "v1".to_owned()]);

@@ -1,0 +1,174 @@
+//! A stand-in for the partner's endpoint: takes signed events, verifies them as a consumer would, and misbehaves on command.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use standardwebhooks::Webhook;
+use tokio::sync::Notify;
+
+use crate::server::Server;
+
+/// A running endpoint; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Endpoint {
+    server: Server,
+    state: Shared,
+}
+
+/// A call that came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The header `webhook-id`.
+    pub id: String,
+    /// The header `webhook-received-at`.
+    pub received_at: String,
+    /// The header `webhook-signature`; empty when the call has none.
+    pub signature: String,
+    /// A signature in the call was made with the endpoint's secret, a short time ago.
+    pub is_verified: bool,
+    /// The body.
+    pub body: String,
+    /// The status that it was answered with.
+    pub status: u16,
+}
+
+/// How a call is answered.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// With a status and no headers of interest.
+    Status(u16),
+    /// With a status and `Retry-After`.
+    RetryAfter(u16, String),
+    /// With a redirect to an address.
+    Redirect(String),
+    /// Not within this time, and then with 200.
+    After(Duration),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    log: Arc<Mutex<Log>>,
+    came: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    secret: String,
+    received: Vec<Received>,
+    /// Replies to the next calls; then all are answered 200.
+    replies: VecDeque<Reply>,
+    /// A reply to every call with this event id.
+    always: Option<(String, Reply)>,
+}
+
+impl Endpoint {
+    /// Starts one on a free port of the loopback interface. It verifies with this secret.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start(secret: &str) -> io::Result<Self> {
+        let state = Shared::default();
+        state.lock().secret = secret.to_owned();
+        let router = Router::new().route("/events", post(answer)).with_state(state.clone());
+        Ok(Self { server: Server::start(0, router).await?, state })
+    }
+
+    /// Verifies with another secret from now on.
+    pub fn verify_with(&self, secret: &str) {
+        self.state.lock().secret = secret.to_owned();
+    }
+
+    /// Returns its URL, for `FORWARD_URL`.
+    pub fn url(&self) -> String {
+        format!("{}/events", self.server.url())
+    }
+
+    /// Returns all calls that came in, in order.
+    pub fn received(&self) -> Vec<Received> {
+        self.state.lock().received.clone()
+    }
+
+    /// Returns the ids of the calls that were answered 2xx, in order.
+    pub fn taken(&self) -> Vec<String> {
+        let log = self.state.lock();
+        let taken = log.received.iter().filter(|call| (200..300).contains(&call.status));
+        taken.map(|call| call.id.clone()).collect()
+    }
+
+    /// Replies to the next calls in this way, one each.
+    pub fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.state.lock().replies.extend(replies);
+    }
+
+    /// Replies to every call with an event id in this way; `None` ends it.
+    pub fn always(&self, reply: Option<(&str, Reply)>) {
+        self.state.lock().always = reply.map(|(id, reply)| (id.to_owned(), reply));
+    }
+
+    /// Waits until this many calls have been answered 2xx.
+    pub async fn has_taken(&self, number: usize) {
+        loop {
+            let came = self.state.came.notified();
+            if self.taken().len() >= number {
+                return;
+            }
+            came.await;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let id = text("webhook-id");
+    let reply = {
+        let mut log = state.lock();
+        let always = log.always.clone().filter(|(of, _)| *of == id).map(|(_, reply)| reply);
+        always.or_else(|| log.replies.pop_front()).unwrap_or(Reply::Status(200))
+    };
+    if let Reply::After(pause) = reply {
+        tokio::time::sleep(pause).await;
+    }
+    let status = match reply {
+        Reply::Status(status) | Reply::RetryAfter(status, _) => status,
+        Reply::Redirect(_) => 307,
+        Reply::After(_) => 200,
+    };
+    {
+        let mut log = state.lock();
+        let is_verified = Webhook::new(&log.secret).is_ok_and(|webhook| webhook.verify(&body, &headers).is_ok());
+        let call = Received {
+            id,
+            received_at: text("webhook-received-at"),
+            signature: text("webhook-signature"),
+            is_verified,
+            body: String::from_utf8_lossy(&body).into_owned(),
+            status,
+        };
+        log.received.push(call);
+    }
+    state.came.notify_waiters();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    match reply {
+        Reply::RetryAfter(_, value) => (status, [(header::RETRY_AFTER, value)]).into_response(),
+        Reply::Redirect(to) => (status, [(header::LOCATION, to)]).into_response(),
+        Reply::Status(_) | Reply::After(_) => status.into_response(),
+    }
+}

@@ -1,0 +1,52 @@
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+/// Messages of the forward queue, as Lambda's event source mapping hands them over.
+#[derive(Debug, Deserialize)]
+pub struct Batch {
+    #[serde(rename = "Records")]
+    pub(crate) messages: Vec<Message>,
+}
+
+/// One message of the queue. It names an event, and has nothing of its body.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Message {
+    pub(crate) message_id: String,
+    pub(crate) receipt_handle: String,
+    pub(crate) body: String,
+    pub(crate) attributes: Attributes,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Attributes {
+    /// Number of receipts, this one included.
+    #[serde(rename = "ApproximateReceiveCount", deserialize_with = "number")]
+    pub(crate) receives: u32,
+    #[serde(rename = "MessageGroupId")]
+    pub(crate) group: String,
+}
+
+/// SQS writes its numbers as texts.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// The answer to a batch: the messages that stay in the queue. The mapping deletes all others.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failures {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+impl<'a> FromIterator<&'a Message> for Failures {
+    fn from_iter<T: IntoIterator<Item = &'a Message>>(failed: T) -> Self {
+        let failure = |message: &Message| Failure { item_identifier: message.message_id.clone() };
+        Self { batch_item_failures: failed.into_iter().map(failure).collect() }
+    }
+}

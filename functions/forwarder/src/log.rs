@@ -1,0 +1,46 @@
+//! The log lines of the forwarder. None has a body, a secret or the endpoint's whole URL.
+
+use outbound::{ForwardMessage, Next, Refusal};
+
+use crate::batch::Message;
+
+pub(crate) fn taken(named: &ForwardMessage, attempts: u32) {
+    tracing::info!(event_id = %named.id(), attempts, "event forwarded");
+}
+
+pub(crate) fn refused(named: &ForwardMessage, refusal: &Refusal, attempts: u32, next: Next) {
+    let event_id = named.id();
+    match next {
+        Next::RetryAfter(wait) => {
+            let retry_in_seconds = wait.as_secs();
+            tracing::warn!(%event_id, attempts, retry_in_seconds, answer = %refusal, "the endpoint did not take an event");
+        }
+        Next::GiveUp => {
+            tracing::error!(%event_id, attempts, answer = %refusal, "the event is given up and becomes a dead letter");
+        }
+    }
+}
+
+pub(crate) fn gone(named: &ForwardMessage) {
+    tracing::warn!(event_id = %named.id(), "the event is not in the table any more and is not forwarded");
+}
+
+pub(crate) fn own_fault(named: &ForwardMessage, fault: &str) {
+    tracing::warn!(event_id = %named.id(), error = fault, "the event was not offered yet");
+}
+
+pub(crate) fn not_recorded(named: &ForwardMessage, fault: &str) {
+    tracing::warn!(event_id = %named.id(), error = fault, "the attempt was not recorded");
+}
+
+pub(crate) fn unreadable(message: &Message) {
+    tracing::error!(message_id = message.message_id, "unreadable message in the forward queue");
+}
+
+pub(crate) fn not_buried(message: &Message, fault: &str) {
+    tracing::error!(message_id = message.message_id, error = fault, "the dead-letter queue does not take the message");
+}
+
+pub(crate) fn not_hidden(message: &Message, fault: &str) {
+    tracing::warn!(message_id = message.message_id, error = fault, "the wait of a message cannot be set");
+}

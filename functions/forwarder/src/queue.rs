@@ -1,0 +1,60 @@
+//! The queue that messages come from, and the one that they end in.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+use shared::{Causes, QueueUrl};
+
+use crate::{batch::Message, config::Config};
+
+/// Maximum time for which a message is hidden. SQS counts its 12 hours from the receipt.
+const LONGEST: Duration = Duration::from_secs(12 * 60 * 60 - 120);
+
+/// The forward queue and its dead-letter queue.
+pub(crate) struct Queues {
+    client: Client,
+    forward: QueueUrl,
+    dead_letter: QueueUrl,
+}
+
+impl Queues {
+    pub(crate) fn new(config: &SdkConfig, settings: &Config) -> Self {
+        Self {
+            client: Client::new(config),
+            forward: settings.queue.clone(),
+            dead_letter: settings.dead_letter_queue.clone(),
+        }
+    }
+
+    /// Hides a message for a time, and with it all later ones of its group.
+    ///
+    /// # Errors
+    /// When SQS does not answer; the queue then shows it in its own time.
+    pub(crate) async fn hide(&self, message: &Message, wait: Duration) -> Result<(), String> {
+        // A part of a second would show it too early.
+        let seconds = wait.min(LONGEST).as_millis().div_ceil(1_000);
+        let change = self
+            .client
+            .change_message_visibility()
+            .queue_url(self.forward.as_str())
+            .receipt_handle(&message.receipt_handle)
+            .visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX));
+        change.send().await.map(|_| ()).map_err(|error| Causes(&error).to_string())
+    }
+
+    /// Puts a message into the dead-letter queue.
+    ///
+    /// # Errors
+    /// When SQS does not take it: it must then stay where it is.
+    pub(crate) async fn bury(&self, message: &Message) -> Result<(), String> {
+        let send = self
+            .client
+            .send_message()
+            .queue_url(self.dead_letter.as_str())
+            .message_body(&message.body)
+            .message_group_id(&message.attributes.group)
+            .message_deduplication_id(&message.message_id);
+        send.send().await.map(|_| ()).map_err(|error| Causes(&error).to_string())
+    }
+}

@@ -1,0 +1,67 @@
+//! The signing secret, as it is in Secrets Manager.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{Client, error::SdkError};
+use outbound::{Signer, SigningSecret};
+use shared::{Causes, Timestamp};
+use tokio::sync::Mutex;
+
+/// Maximum age of what was read: a replaced secret is in use after this time.
+const REREAD: Duration = Duration::from_secs(60);
+
+/// Time for which messages are signed with the replaced secret as well.
+const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+const CURRENT: &str = "AWSCURRENT";
+const PREVIOUS: &str = "AWSPREVIOUS";
+
+/// Reads the signing secret, and keeps it for a while.
+pub(crate) struct Secrets {
+    client: Client,
+    id: String,
+    kept: Mutex<Option<(Timestamp, std::sync::Arc<Signer>)>>,
+}
+
+impl Secrets {
+    pub(crate) fn new(config: &SdkConfig, id: String) -> Self {
+        Self { client: Client::new(config), id, kept: Mutex::new(None) }
+    }
+
+    /// The signer for messages that are sent now.
+    ///
+    /// # Errors
+    /// When the secret cannot be read, or is not one that signs. The message has nothing of it.
+    pub(crate) async fn signer(&self, now: Timestamp) -> Result<std::sync::Arc<Signer>, String> {
+        let mut kept = self.kept.lock().await;
+        if let Some((read_at, signer)) = &*kept
+            && now.since(*read_at) < REREAD
+        {
+            return Ok(signer.clone());
+        }
+        let (current, replaced_at) =
+            self.version(CURRENT).await?.ok_or("the secret has no value; put one there with hooks forward rotate")?;
+        let previous = match now.since(replaced_at) < OVERLAP {
+            true => self.version(PREVIOUS).await?.map(|(secret, _)| secret),
+            false => None,
+        };
+        let signer = std::sync::Arc::new(Signer::new(current, previous));
+        *kept = Some((now, signer.clone()));
+        Ok(signer)
+    }
+
+    /// A version of the secret and the time at which it was made; `None` when there is none.
+    async fn version(&self, stage: &str) -> Result<Option<(SigningSecret, Timestamp)>, String> {
+        let answer = match self.client.get_secret_value().secret_id(&self.id).version_stage(stage).send().await {
+            Ok(answer) => answer,
+            Err(SdkError::ServiceError(error)) if error.err().is_resource_not_found_exception() => return Ok(None),
+            Err(SdkError::ServiceError(error)) => return Err(Causes(error.err()).to_string()),
+            Err(error) => return Err(Causes(&error).to_string()),
+        };
+        let made_at = answer.created_date.map_or(0, |at| i64::try_from(at.as_nanos() / 1_000).unwrap_or(0));
+        let text = answer.secret_string.ok_or("the secret is not a text")?;
+        let secret = SigningSecret::parse(&text).map_err(|fault| format!("the secret {fault}"))?;
+        Ok(Some((secret, Timestamp::from_micros(made_at))))
+    }
+}

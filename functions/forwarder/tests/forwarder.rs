@@ -1,0 +1,375 @@
+//! The forwarder between an embedded DynamoDB, stand-ins for SQS and Secrets Manager, and an endpoint that misbehaves on command.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use emulators::{
+    cloudwatch::CloudWatch,
+    dynamodb::DynamoDb,
+    endpoint::{Endpoint, Reply},
+    faults::{Fault, Faults},
+    secrets::SecretsManager,
+    sqs::{self, Name, Rules, Sqs},
+};
+use forwarder::{Batch, Config, Forwarder};
+use lambda::{Environment, Metrics};
+use outbound::ForwardMessage;
+use serde_json::{Value, json};
+use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp};
+use store::{Delivery, ForwardRecords, Reader, Recorder, Settings};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NEW_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+const LINE: &str = "whatsapp#972501234567";
+
+struct World {
+    dynamodb: DynamoDb,
+    to_dynamodb: Faults,
+    sqs: Sqs,
+    to_sqs: Faults,
+    secrets: SecretsManager,
+    endpoint: Endpoint,
+    cloudwatch: CloudWatch,
+    forwarder: Forwarder,
+    recorder: Recorder,
+    /// Microseconds since 1970, which only the test moves on.
+    now: Arc<AtomicI64>,
+}
+
+fn noon() -> Timestamp {
+    "2026-11-22T12:00:00.000000Z".parse().unwrap()
+}
+
+impl World {
+    async fn start() -> Self {
+        Self::with_api_keys(false).await
+    }
+
+    async fn with_api_keys(with_api_keys: bool) -> Self {
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let to_dynamodb = Faults::before(&dynamodb.url()).await.unwrap();
+        let sqs = Sqs::start(Rules { most_receives: 1_000, ..Rules::default() }).await.unwrap();
+        let to_sqs = Faults::before(&sqs.url()).await.unwrap();
+        let secrets = SecretsManager::start().await.unwrap();
+        secrets.put("forward", SECRET);
+        let endpoint = Endpoint::start(SECRET).await.unwrap();
+        let environment = Environment::from([
+            ("EVENTS_TABLE", "events"),
+            ("SEALED_TABLE", "sealed"),
+            ("FORWARD_URL", endpoint.url().as_str()),
+            ("FORWARD_API_KEYS", if with_api_keys { "true" } else { "false" }),
+            ("FORWARD_TIMEOUT_SECONDS", "1"),
+            ("FORWARD_QUEUE_URL", sqs.url_of(Name::Forward).as_str()),
+            ("FORWARD_DEAD_LETTER_QUEUE_URL", sqs.url_of(Name::ForwardDeadLetters).as_str()),
+            ("FORWARD_SECRET_ID", "forward"),
+        ]);
+        let aws = lambda::aws_config(&Environment::from([]), forwarder::AWS).await.unwrap();
+        let urls = [("dynamodb", to_dynamodb.url()), ("sqs", to_sqs.url()), ("secrets manager", secrets.url())];
+        let aws = emulators::sdk::to_services(&urls.each_ref().map(|(service, url)| (*service, url.as_str())), aws);
+        let cloudwatch = CloudWatch::default();
+        let metrics = Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap();
+        let forwarder = Forwarder::new(Config::read(&environment).unwrap(), &aws, metrics);
+        let settings = Settings {
+            events_table: "events".to_owned(),
+            sealed_table: "sealed".to_owned(),
+            dedup_window: Duration::from_secs(600),
+            retention: Some(Duration::from_secs(365 * 24 * 60 * 60)),
+        };
+        let recorder = Recorder::new(dynamodb.client(), settings);
+        let now = Arc::new(AtomicI64::new(noon().as_micros()));
+        Self { dynamodb, to_dynamodb, sqs, to_sqs, secrets, endpoint, cloudwatch, forwarder, recorder, now }
+    }
+
+    /// Records an event that came at a second, puts its message into the queue, and returns its id.
+    async fn event(&self, second: u64, body: &Value) -> EventId {
+        let received_at = noon().plus(Duration::from_secs(second));
+        let received = Received {
+            id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
+            received_at,
+            source_ip: Some([34, 165, 99, 212].into()),
+            request_id: "request-1".to_owned(),
+            content_type: None,
+            content_encoding: None,
+            body: body.to_string().into_bytes(),
+        };
+        let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
+        let delivery = Delivery::decode(&received, &key);
+        self.recorder.record(&delivery).await.unwrap();
+        let stored = Reader::new(self.dynamodb.client(), "events").delivery(&delivery.id).await.unwrap().unwrap();
+        let message = ForwardMessage::of(&stored);
+        let send = sqs::client(&self.sqs.url()).send_message().queue_url(self.sqs.url_of(Name::Forward));
+        let send = send.message_body(message.to_json()).message_group_id(message.group());
+        send.message_deduplication_id(message.id().to_string()).send().await.unwrap();
+        delivery.id
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.now.load(Ordering::Relaxed))
+    }
+
+    /// One message of the event source mapping; returns whether there was one.
+    async fn round(&self) -> bool {
+        let taken = self.sqs.take_from(Name::Forward, 1);
+        if taken.is_empty() {
+            return false;
+        }
+        let batch: Batch = serde_json::from_value(sqs::event(&taken)).unwrap();
+        let answer = serde_json::to_value(self.forwarder.handle(&batch, &|| self.now()).await).unwrap();
+        self.sqs.settle(&taken, Some(&answer));
+        true
+    }
+
+    async fn forward_all(&self) {
+        while self.round().await {}
+    }
+
+    /// Lets time pass: for the forwarder, and for the queue, which shows what it has hidden for so long.
+    fn wait(&self, time: Duration) {
+        let micros = i64::try_from(time.as_micros()).unwrap();
+        self.now.fetch_add(micros, Ordering::Relaxed);
+        self.sqs.show_all_in(Name::Forward);
+    }
+
+    fn records(&self) -> ForwardRecords {
+        ForwardRecords::new(self.dynamodb.client(), "events")
+    }
+
+    /// Tries until the queue is empty, each time after as long as the queue hides its messages; returns the waits in seconds.
+    async fn waits(&self) -> Vec<u64> {
+        let mut waits = Vec::new();
+        loop {
+            self.forward_all().await;
+            let Some(hidden) = self.sqs.hidden_in(Name::Forward).into_iter().max() else { return waits };
+            let wait = Duration::from_secs(hidden.as_millis().div_ceil(1_000).try_into().unwrap());
+            waits.push(wait.as_secs());
+            self.wait(wait);
+        }
+    }
+}
+
+fn update(extra_info: u64) -> Value {
+    json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": extra_info})
+}
+
+fn with_key() -> Value {
+    json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_apiKey": "123-456-789", "whatsapp_extra_info": 2})
+}
+
+#[tokio::test]
+async fn an_event_is_posted_once_signed_with_its_id_and_its_time_of_receipt() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await;
+    world.forward_all().await;
+    let [call] = &world.endpoint.received()[..] else { panic!("{:?}", world.endpoint.received()) };
+    assert_eq!((&call.id, call.received_at.as_str()), (&id.to_string(), "2026-11-22T12:00:00.000000Z"));
+    assert_eq!(call.body, update(1).to_string());
+    assert!(call.signature.starts_with("v1,"));
+    let taken = world.records().taken(&Entity::named(LINE), &id).await.unwrap().unwrap();
+    assert_eq!((taken.taken_at, taken.attempts), (noon(), 1));
+    assert!(world.sqs.bodies(Name::Forward).is_empty());
+    assert_eq!(world.cloudwatch.sum("Forwarded", Some(("Kind", "whatsapp"))).unwrap(), 1.0);
+}
+
+#[tokio::test]
+async fn a_signature_of_now_is_verified_by_the_endpoint() {
+    let world = World::start().await;
+    world.now.store(Timestamp::from(std::time::SystemTime::now()).as_micros(), Ordering::Relaxed);
+    world.event(0, &update(1)).await;
+    world.forward_all().await;
+    assert!(world.endpoint.received()[0].is_verified);
+}
+
+#[tokio::test]
+async fn api_keys_are_left_out_unless_the_partner_wants_them() {
+    let without = World::start().await;
+    without.event(0, &with_key()).await;
+    without.forward_all().await;
+    let body = without.endpoint.received()[0].body.clone();
+    let mut expected = with_key();
+    expected.as_object_mut().unwrap().remove("whatsapp_apiKey");
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
+    assert!(!body.contains("sealed") && !body.contains("123-456-789"), "{body}");
+
+    let with = World::with_api_keys(true).await;
+    with.event(0, &with_key()).await;
+    with.event(1, &update(3)).await;
+    with.forward_all().await;
+    let bodies: Vec<_> = with.endpoint.received().into_iter().map(|call| call.body).collect();
+    assert_eq!(bodies, [with_key().to_string(), update(3).to_string()]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_refused_waits_by_the_schedule_and_those_behind_it_wait_as_well() {
+    let world = World::start().await;
+    let refused = world.event(0, &update(1)).await.to_string();
+    let behind = world.event(1, &update(2)).await.to_string();
+    let other = json!({"event": "builder", "builderID": 523, "builder_extra_info": 1});
+    let other = world.event(2, &other).await.to_string();
+    world.endpoint.reply([Reply::Status(500), Reply::Status(200), Reply::Status(503)]);
+    world.forward_all().await;
+    assert_eq!(world.endpoint.taken(), [other.clone()], "the other entity is not held up");
+    assert_eq!(world.waits().await, [5, 300]);
+    assert_eq!(world.endpoint.taken(), [other, refused.clone(), behind]);
+    let taken = world.records().taken(&Entity::named(LINE), &refused.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(taken.attempts, 3);
+    assert_eq!(world.records().failures(10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_down_is_tried_for_three_days_and_then_the_event_is_a_dead_letter() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await;
+    world.endpoint.always(Some((&id.to_string(), Reply::Status(503))));
+    let hours = |hours: u64| hours * 3_600;
+    // SQS hides a message for a little less than 12 hours; one that comes early waits on.
+    let waits: u64 = world.waits().await.iter().sum();
+    assert!((hours(65)..=hours(72)).contains(&waits), "{waits}");
+    assert_eq!(world.endpoint.received().len(), 11);
+    assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters).len(), 1);
+    let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
+    assert_eq!((failure.id, failure.attempts, failure.next_attempt_at, failure.answer.as_str()), (id, 11, None, "503"));
+    assert_eq!(world.cloudwatch.sum("ForwardDeadLetters", None).unwrap(), 1.0);
+}
+
+#[tokio::test]
+async fn a_refused_event_is_given_up_after_five_attempts_and_at_once_by_410() {
+    for (status, attempts) in [(400, 5), (404, 5), (410, 1)] {
+        let world = World::start().await;
+        let id = world.event(0, &update(1)).await.to_string();
+        let behind = world.event(1, &update(2)).await.to_string();
+        world.endpoint.always(Some((&id, Reply::Status(status))));
+        world.waits().await;
+        let calls = world.endpoint.received().iter().filter(|call| call.id == id).count();
+        assert_eq!((calls, world.endpoint.taken()), (attempts, vec![behind]), "{status}");
+        assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_is_put_back_is_tried_anew() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await.to_string();
+    world.endpoint.reply([Reply::Status(410), Reply::Status(500)]);
+    world.forward_all().await;
+    let letter = world.sqs.bodies(Name::ForwardDeadLetters).remove(0);
+    let message = ForwardMessage::parse(&letter).unwrap();
+    let send = sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.url_of(Name::Forward));
+    send.message_body(letter).message_group_id(message.group()).message_deduplication_id("again").send().await.unwrap();
+    assert_eq!(world.waits().await, [5]);
+    assert_eq!(world.endpoint.taken(), [id]);
+}
+
+#[tokio::test]
+async fn retry_after_is_waited_for_and_redirects_are_not_followed() {
+    let world = World::start().await;
+    world.event(0, &update(1)).await;
+    let elsewhere = Endpoint::start(SECRET).await.unwrap();
+    world.endpoint.reply([Reply::RetryAfter(429, "1000".to_owned()), Reply::Redirect(elsewhere.url())]);
+    assert_eq!(world.waits().await, [1_000, 300]);
+    assert!(elsewhere.received().is_empty());
+    assert_eq!(world.endpoint.received().iter().map(|call| call.status).collect::<Vec<_>>(), [429, 307, 200]);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_is_none() {
+    let world = World::start().await;
+    world.event(0, &update(1)).await;
+    world.endpoint.reply([Reply::After(Duration::from_secs(3))]);
+    assert!(world.round().await);
+    let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
+    assert_eq!(failure.answer, "no answer: none within 1 s");
+    assert_eq!(world.cloudwatch.sum("ForwardRefused", Some(("Cause", "NoAnswer"))).unwrap(), 1.0);
+}
+
+#[tokio::test]
+async fn a_fault_of_our_own_side_costs_no_attempt() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await.to_string();
+    world.to_dynamodb.always(Fault::InternalError);
+    assert!(world.round().await);
+    assert_eq!(world.sqs.hidden_in(Name::Forward)[0].as_secs().div_ceil(30), 1);
+    world.to_dynamodb.always(Fault::None);
+    world.secrets.delete("forward");
+    world.wait(Duration::from_secs(30));
+    assert!(world.round().await);
+    assert!(world.endpoint.received().is_empty(), "nothing goes out without a signature");
+    world.secrets.put("forward", SECRET);
+    world.wait(Duration::from_secs(30));
+    world.forward_all().await;
+    assert_eq!(world.endpoint.taken(), [id.clone()]);
+    let taken = world.records().taken(&Entity::named(LINE), &id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(taken.attempts, 1);
+    assert_eq!(world.cloudwatch.sum("ForwardFaults", None).unwrap(), 2.0);
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_buried_stays_in_the_queue() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await.to_string();
+    world.endpoint.always(Some((&id, Reply::Status(410))));
+    world.to_sqs.always(Fault::InternalError);
+    assert!(world.round().await);
+    assert_eq!(world.sqs.bodies(Name::Forward).len(), 1);
+    world.to_sqs.always(Fault::None);
+    world.wait(Duration::from_secs(360));
+    world.forward_all().await;
+    assert_eq!((world.sqs.bodies(Name::Forward).len(), world.sqs.bodies(Name::ForwardDeadLetters).len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_message_that_comes_before_its_time_waits_on_and_costs_no_attempt() {
+    let world = World::start().await;
+    world.event(0, &update(1)).await;
+    world.endpoint.reply([Reply::Status(500), Reply::Status(500)]);
+    assert!(world.round().await);
+    world.wait(Duration::from_secs(5));
+    assert!(world.round().await);
+    world.wait(Duration::from_secs(100));
+    assert!(world.round().await);
+    assert_eq!(world.endpoint.received().len(), 2);
+    assert_eq!(world.sqs.hidden_in(Name::Forward)[0].as_secs().div_ceil(10), 20);
+}
+
+#[tokio::test]
+async fn an_unreadable_message_becomes_a_dead_letter_and_an_event_that_is_gone_is_dropped() {
+    let world = World::start().await;
+    let send = || sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.url_of(Name::Forward));
+    send().message_body("{}").message_group_id("a").message_deduplication_id("1").send().await.unwrap();
+    let gone = r#"{"id":"01a205f0-5119-7000-8000-000000000000","entity":"whatsapp#1"}"#;
+    send().message_body(gone).message_group_id("b").message_deduplication_id("2").send().await.unwrap();
+    world.forward_all().await;
+    assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters), ["{}"]);
+    assert!(world.sqs.bodies(Name::Forward).is_empty() && world.endpoint.received().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_secret_is_replaced_both_sign() {
+    let world = World::start().await;
+    world.secrets.put("forward", NEW_SECRET);
+    world.now.store(Timestamp::from(std::time::SystemTime::now()).as_micros(), Ordering::Relaxed);
+    world.event(0, &update(1)).await;
+    world.forward_all().await;
+    let call = &world.endpoint.received()[0];
+    assert_eq!(call.signature.split(' ').count(), 2, "{}", call.signature);
+    assert!(call.is_verified, "the endpoint still has the old one");
+    world.wait(Duration::from_secs(25 * 60 * 60));
+    world.event(1, &update(2)).await;
+    world.forward_all().await;
+    assert_eq!(world.endpoint.received()[1].signature.split(' ').count(), 1);
+}
+
+#[tokio::test]
+async fn no_secret_is_in_the_queue_or_in_a_failure() {
+    let world = World::start().await;
+    let id = world.event(0, &with_key()).await.to_string();
+    world.endpoint.always(Some((&id, Reply::Status(500))));
+    world.forward_all().await;
+    let shown = format!("{:?} {:?}", world.sqs.bodies(Name::Forward), world.records().failures(10).await.unwrap());
+    assert!(!shown.contains("123-456-789") && !shown.contains("whsec_"), "{shown}");
+}

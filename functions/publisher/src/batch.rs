@@ -1,0 +1,135 @@
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+use store::StoredDelivery;
+use thiserror::Error;
+
+/// Records of the events table's stream, as Lambda's event source mapping hands them over.
+#[derive(Debug, Deserialize)]
+pub struct Batch {
+    #[serde(rename = "Records")]
+    pub(crate) records: Vec<Record>,
+}
+
+/// One change of the table.
+#[derive(Deserialize)]
+pub(crate) struct Record {
+    #[serde(rename = "eventName")]
+    change: String,
+    dynamodb: Change,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    #[serde(rename = "SequenceNumber")]
+    sequence_number: String,
+    #[serde(rename = "Keys", default)]
+    keys: Image,
+    #[serde(rename = "NewImage", default)]
+    new_image: Image,
+}
+
+type Image = HashMap<String, Attribute>;
+
+/// An attribute in the JSON of DynamoDB. The types that no event has are left out.
+#[derive(Deserialize)]
+enum Attribute {
+    S(String),
+    N(String),
+    #[serde(rename = "BOOL")]
+    Bool(bool),
+    #[serde(untagged)]
+    Other(serde::de::IgnoredAny),
+}
+
+/// A record that is not as the receiver writes events. The item itself is not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
+#[error("{cause}")]
+pub(crate) struct Unpublishable {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) sequence_number: String,
+    pub(crate) cause: String,
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record")
+            .field("change", &self.change)
+            .field("sequence_number", &self.dynamodb.sequence_number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Record {
+    pub(crate) fn sequence_number(&self) -> &str {
+        &self.dynamodb.sequence_number
+    }
+
+    /// The event that the record adds; `None` when it is another change, or an event that is not handed on.
+    ///
+    /// # Errors
+    /// When the record adds an event that cannot be read.
+    pub(crate) fn event(&self) -> Result<Option<StoredDelivery>, Unpublishable> {
+        let is_event = self.key("sk").starts_with("event#");
+        let is_delivery = is_event && self.dynamodb.new_image.contains_key("kind");
+        if self.change != "INSERT" || !is_delivery {
+            return Ok(None);
+        }
+        let event = StoredDelivery::from_item(&item(&self.dynamodb.new_image))
+            .map_err(|error| self.unpublishable(error.to_string()))?;
+        Ok(Some(event).filter(outbound::is_handed_on))
+    }
+
+    /// The record, to be moved aside.
+    pub(crate) fn unpublishable(&self, cause: String) -> Unpublishable {
+        Unpublishable {
+            pk: self.key("pk").to_owned(),
+            sk: self.key("sk").to_owned(),
+            sequence_number: self.dynamodb.sequence_number.clone(),
+            cause,
+        }
+    }
+
+    fn key(&self, name: &str) -> &str {
+        let keys = self.dynamodb.keys.get(name).or_else(|| self.dynamodb.new_image.get(name));
+        match keys {
+            Some(Attribute::S(text)) => text,
+            _ => "",
+        }
+    }
+}
+
+fn item(image: &Image) -> HashMap<String, AttributeValue> {
+    let attributes = image.iter().filter_map(|(name, attribute)| {
+        let value = match attribute {
+            Attribute::S(text) => AttributeValue::S(text.clone()),
+            Attribute::N(number) => AttributeValue::N(number.clone()),
+            Attribute::Bool(flag) => AttributeValue::Bool(*flag),
+            Attribute::Other(_) => return None,
+        };
+        Some((name.clone(), value))
+    });
+    attributes.collect()
+}
+
+/// The answer to a batch: the first record that was not handed on. Lambda hands it and all records after it over again.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failures {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+impl Failures {
+    pub(crate) fn from_record(record: Option<&Record>) -> Self {
+        let failure = record.map(|record| Failure { item_identifier: record.sequence_number().to_owned() });
+        Self { batch_item_failures: failure.into_iter().collect() }
+    }
+}

@@ -1,0 +1,23 @@
+//! The time that a batch has.
+
+use std::time::Duration;
+
+use lambda::Patience;
+
+/// Timeout of the function in template.yaml.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Maximum time for handing on a batch. Records that are not handed on by then are reported as failed.
+pub(crate) const HAND_ON: Duration = Duration::from_secs(40);
+
+/// Maximum time for moving unpublishable records aside, and for counting.
+pub(crate) const CALL: Duration = Duration::from_secs(6);
+
+const _: () = {
+    let steps = HAND_ON.as_secs() + 2 * CALL.as_secs();
+    assert!(steps + 5 <= TIMEOUT.as_secs(), "a batch takes longer than the function may");
+};
+
+/// Retries of a single call to EventBridge, SQS and DynamoDB.
+pub const AWS: Patience =
+    Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 3, call: CALL };

@@ -1,0 +1,41 @@
+//! What the publisher counts: one document of metrics for each batch.
+
+use lambda::{Count, CountBy, Document, Millis};
+use shared::{Kind, Timestamp};
+
+use crate::handler::Outcome;
+
+/// Events that were handed on.
+const PUBLISHED: CountBy<Kind> = CountBy::named("Published");
+/// Those among them whose body was too large for the bus.
+const BODY_OMITTED: Count = Count::named("BodyOmitted");
+/// Records that were moved aside.
+const UNPUBLISHABLE: Count = Count::named("Unpublishable");
+/// Batches that come again from some record on.
+const NOT_PUBLISHED: Count = Count::named("NotPublished");
+/// Time from the receipt of the oldest event of the batch until it was handed on.
+const PUBLISH_LAG: Millis = Millis::named("PublishLag");
+
+/// Writes the metrics of a batch: of the records that are done with, and whether others come again.
+pub(crate) fn write(mut document: Document<'_>, done: &[Outcome], comes_again: bool, now: Timestamp) {
+    let mut lag = None;
+    for outcome in done {
+        match outcome {
+            Outcome::HandedOn(event, entry) => {
+                document.count_by(PUBLISHED, &Kind::of(&event.kind), 1).count(BODY_OMITTED, entry.omits_body().into());
+                lag = lag.max(Some(now.since(event.received_at)));
+            }
+            Outcome::Unpublishable(_) => {
+                document.count(UNPUBLISHABLE, 1);
+            }
+            Outcome::Skipped | Outcome::Failed(_) => {}
+        }
+    }
+    if let Some(lag) = lag {
+        document.millis(PUBLISH_LAG, lag);
+    }
+    if comes_again {
+        document.count(NOT_PUBLISHED, 1);
+    }
+    document.write();
+}

@@ -1,0 +1,268 @@
+//! The publisher behind the stream of an embedded DynamoDB, in front of stand-ins for EventBridge and SQS.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use emulators::{
+    cloudwatch::CloudWatch,
+    dynamodb::DynamoDb,
+    event_bus::EventBus,
+    faults::{Fault, Faults},
+    sqs::{Name, Rules, Sqs},
+    table_stream::StreamMapping,
+};
+use lambda::{Environment, Metrics};
+use publisher::{Config, Publisher};
+use serde_json::{Value, json};
+use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
+use store::{Delivery, PublishedCounts, Recorder, Settings};
+
+struct World {
+    dynamodb: DynamoDb,
+    stream: StreamMapping,
+    bus: EventBus,
+    bus_link: Faults,
+    sqs: Sqs,
+    sqs_link: Faults,
+    cloudwatch: CloudWatch,
+    publisher: Publisher,
+    recorder: Recorder,
+}
+
+fn noon() -> Timestamp {
+    "2026-11-22T12:00:00.000000Z".parse().unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        events_table: "events".to_owned(),
+        sealed_table: "sealed".to_owned(),
+        dedup_window: Duration::from_secs(600),
+        retention: Some(Duration::from_secs(365 * 24 * 60 * 60)),
+    }
+}
+
+impl World {
+    async fn start(forwards: bool) -> Self {
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let bus = EventBus::start().await.unwrap();
+        let bus_link = Faults::before(&bus.url()).await.unwrap();
+        let sqs = Sqs::start(Rules::default()).await.unwrap();
+        let sqs_link = Faults::before(&sqs.url()).await.unwrap();
+        let mut environment = Environment::from([
+            ("EVENTS_TABLE", "events"),
+            ("EVENT_BUS_NAME", "stack"),
+            ("PUBLISH_FAILURES_QUEUE_URL", sqs.url_of(Name::PublishFailures).as_str()),
+        ]);
+        if forwards {
+            environment.extend([("FORWARD_QUEUE_URL".to_owned(), sqs.url_of(Name::Forward))]);
+        }
+        let aws = aws(&dynamodb.url(), &bus_link.url(), &sqs_link.url()).await;
+        let cloudwatch = CloudWatch::default();
+        let metrics = Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap();
+        let publisher = Publisher::new(Config::read(&environment).unwrap(), &aws, metrics);
+        let recorder = Recorder::new(dynamodb.client(), settings());
+        let stream = dynamodb.stream().unwrap();
+        Self { dynamodb, stream, bus, bus_link, sqs, sqs_link, cloudwatch, publisher, recorder }
+    }
+
+    /// Records a delivery that came at a second, and returns its id.
+    async fn record(&self, second: u64, body: &Value) -> EventId {
+        let received_at = noon().plus(Duration::from_secs(second));
+        let received = Received {
+            id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
+            received_at,
+            source_ip: Some([34, 165, 99, 212].into()),
+            request_id: "request-1".to_owned(),
+            content_type: None,
+            content_encoding: None,
+            body: body.to_string().into_bytes(),
+        };
+        let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
+        let delivery = Delivery::decode(&received, &key);
+        self.recorder.record(&delivery).await.unwrap();
+        delivery.id
+    }
+
+    /// One round of the event source mapping; returns the answer, or `None` when there were no records.
+    async fn round(&mut self) -> Option<Value> {
+        let event = self.stream.batch().unwrap()?;
+        let batch = serde_json::from_value(event).unwrap();
+        let answer = serde_json::to_value(self.publisher.handle(batch, noon()).await).unwrap();
+        self.stream.settle(Some(&answer));
+        Some(answer)
+    }
+
+    async fn publish_all(&mut self) {
+        while self.round().await.is_some() {}
+    }
+
+    /// The ids on the bus, in order.
+    fn published(&self) -> Vec<String> {
+        self.bus.entries().iter().map(|entry| entry.detail["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The ids in the forward queue, in order.
+    fn queued(&self) -> Vec<String> {
+        let id = |body: &String| serde_json::from_str::<Value>(body).unwrap()["id"].as_str().unwrap().to_owned();
+        self.sqs.bodies(Name::Forward).iter().map(id).collect()
+    }
+}
+
+/// Each service by an address of its own.
+async fn aws(dynamodb: &str, bus: &str, sqs: &str) -> SdkConfig {
+    let config = lambda::aws_config(&Environment::from([]), publisher::AWS).await.unwrap();
+    emulators::sdk::to_services(&[("dynamodb", dynamodb), ("eventbridge", bus), ("sqs", sqs)], config)
+}
+
+fn line(number: u64, extra_info: u64) -> Value {
+    json!({"event": "whatsapp", "whatsapp": number.to_string(), "whatsapp_extra_info": extra_info})
+}
+
+#[tokio::test]
+async fn every_new_event_is_on_the_bus_once_with_its_fields_and_without_its_key() {
+    let mut world = World::start(false).await;
+    let body = json!({"status": "OK", "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "1234567",
+        "whatsapp_extra_info": 2, "whatsapp_apiKey": "123-456-789"});
+    let id = world.record(0, &body).await;
+    world.publish_all().await;
+    let [entry] = &world.bus.entries()[..] else { panic!("{:?}", world.bus.entries()) };
+    assert_eq!(
+        (entry.bus.as_str(), entry.source.as_str(), entry.detail_type.as_str()),
+        ("stack", "partner-webhook", "whatsapp")
+    );
+    let redacted = body.to_string().replace("123-456-789", "[sealed]");
+    assert_eq!(
+        entry.detail,
+        json!({"id": id.to_string(), "kind": "whatsapp", "entity": "whatsapp#972501234567", "reference": "1234567",
+            "extra_info": 2, "received_at": "2026-11-22T12:00:00.000000Z", "origin": "delivered", "has_api_key": true,
+            "body": redacted})
+    );
+    assert!(world.sqs.bodies(Name::Forward).is_empty(), "there is no endpoint");
+}
+
+#[tokio::test]
+async fn duplicates_quarantined_deliveries_doctors_events_and_states_are_not_published() {
+    let mut world = World::start(true).await;
+    let first = world.record(0, &line(1, 1)).await;
+    world.record(1, &line(1, 1)).await;
+    world.record(2, &json!({"event": "doctor"})).await;
+    world.record(3, &json!(["not an event"])).await;
+    let unnamed = world.record(4, &json!({"status": "OK"})).await;
+    world.publish_all().await;
+    let expected = [first, unnamed].map(|id| id.to_string());
+    assert_eq!((world.published(), world.queued()), (expected.to_vec(), expected.to_vec()));
+    assert_eq!(world.bus.entries()[1].detail_type, "unnamed");
+}
+
+#[tokio::test]
+async fn only_the_entries_that_failed_are_sent_again() {
+    let mut world = World::start(false).await;
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        ids.push(world.record(number, &line(number, 1)).await.to_string());
+    }
+    world.bus.refuse([None, Some("InternalFailure"), None, Some("ThrottlingException")]);
+    assert_eq!(world.round().await, Some(json!({"batchItemFailures": []})));
+    let [a, b, c, d] = &ids[..] else { panic!() };
+    assert_eq!(world.published(), [a, c, b, d].map(String::clone));
+    assert_eq!(world.bus.requests(), 2);
+}
+
+#[tokio::test]
+async fn while_the_bus_is_down_the_batch_comes_again_from_its_first_failure_and_nothing_is_lost() {
+    let mut world = World::start(true).await;
+    for second in 0..30 {
+        world.record(second, &line(second % 3, second)).await;
+    }
+    world.bus_link.always(Fault::InternalError);
+    let answer = world.round().await.unwrap();
+    assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), 1);
+    world.bus_link.always(Fault::None);
+    world.publish_all().await;
+    assert_eq!(world.published().len(), 30);
+    assert_eq!(world.queued().len(), 30, "a message that was sent before is recognised by its deduplication id");
+}
+
+#[tokio::test]
+async fn while_the_forward_queue_is_down_nothing_of_an_entity_overtakes() {
+    let mut world = World::start(true).await;
+    let mut ids = Vec::new();
+    for second in 0..25 {
+        ids.push(world.record(second, &line(second % 2, second)).await.to_string());
+    }
+    world.sqs_link.always(Fault::Throttle);
+    assert!(world.round().await.unwrap()["batchItemFailures"][0].is_object());
+    assert!(world.queued().is_empty());
+    world.sqs_link.always(Fault::None);
+    world.publish_all().await;
+    for entity in 0..2 {
+        let in_order: Vec<_> = ids.iter().skip(entity).step_by(2).collect();
+        let queued = world.queued();
+        assert_eq!(queued.iter().filter(|id| in_order.contains(id)).collect::<Vec<_>>(), in_order);
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_no_event_is_moved_aside_counted_and_holds_up_nothing() {
+    let mut world = World::start(true).await;
+    let spoilt = world.dynamodb.client().put_item().table_name("events");
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let spoilt = spoilt.item("pk", text("whatsapp#1")).item("sk", text("event#spoilt")).item("kind", text("whatsapp"));
+    spoilt.item("body", text("s3cret")).send().await.unwrap();
+    let id = world.record(0, &line(1, 1)).await;
+    world.publish_all().await;
+    assert_eq!(world.published(), [id.to_string()]);
+    let [aside] = &world.sqs.bodies(Name::PublishFailures)[..] else { panic!() };
+    assert!(aside.contains("event#spoilt") && !aside.contains("s3cret"), "{aside}");
+    assert_eq!(world.cloudwatch.sum("Unpublishable", None).unwrap(), 1.0);
+    assert_eq!(world.cloudwatch.sum("Published", None).unwrap(), 1.0);
+}
+
+#[tokio::test]
+async fn an_entry_that_the_bus_never_takes_is_moved_aside() {
+    let mut world = World::start(true).await;
+    let refused = world.record(0, &line(1, 1)).await.to_string();
+    let taken = world.record(1, &line(1, 2)).await.to_string();
+    world.bus.refuse([Some("MalformedDetail")]);
+    world.publish_all().await;
+    assert_eq!(world.published(), [taken.clone()]);
+    assert_eq!(world.queued(), [refused.clone(), taken], "the endpoint gets it all the same");
+    assert!(world.sqs.bodies(Name::PublishFailures)[0].contains(&refused));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_moved_aside_comes_again() {
+    let mut world = World::start(false).await;
+    world.record(0, &line(1, 1)).await;
+    world.bus.refuse([Some("MalformedDetail")]);
+    world.sqs_link.always(Fault::InternalError);
+    assert!(world.round().await.unwrap()["batchItemFailures"][0].is_object());
+}
+
+#[tokio::test]
+async fn what_was_published_is_counted_by_the_hour_of_receipt() {
+    let mut world = World::start(false).await;
+    for second in [0, 1, 3_600] {
+        world.record(second, &line(second, 1)).await;
+    }
+    world.publish_all().await;
+    let counts = PublishedCounts::new(world.dynamodb.client(), "events");
+    let counts = counts.read(noon(), noon().plus(Duration::from_secs(7_200))).await.unwrap();
+    let expected = [("2026-11-22T12".to_owned(), 2), ("2026-11-22T13".to_owned(), 1)];
+    assert_eq!(counts, expected.into_iter().collect());
+}
+
+#[tokio::test]
+async fn requests_have_at_most_ten_entries_and_256_kb() {
+    let mut world = World::start(false).await;
+    for number in 0..12 {
+        let note = "x".repeat(if number % 4 == 0 { 120_000 } else { 10 });
+        world.record(number, &json!({"event": "whatsapp", "whatsapp": number.to_string(), "note": note})).await;
+    }
+    world.publish_all().await;
+    // The stand-in refuses larger requests.
+    assert_eq!(world.published().len(), 12);
+    assert!(world.bus.entries().iter().all(|entry| entry.detail.get("body_omitted").is_none()));
+}

@@ -1,0 +1,123 @@
+//! One attempt to hand an event to an endpoint.
+
+use std::{io::Read, time::Duration};
+
+use shared::{EventId, Timestamp};
+use ureq::{Agent, Body, Error, http::Response};
+
+use crate::{Answer, EndpointUrl, Refusal, Signer};
+
+/// Maximum time for TCP and TLS of a new connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Maximum number of bytes that are read of an answer.
+const LONGEST_ANSWER: u64 = 4_096;
+
+/// Maximum number of characters of an answer that are kept.
+const LONGEST_DETAIL: usize = 200;
+
+/// The time that the event was received. The header `webhook-timestamp` is the time of the attempt.
+const RECEIVED_AT: &str = "webhook-received-at";
+
+/// An event as an endpoint gets it.
+#[derive(Clone)]
+pub struct Message {
+    /// The header `webhook-id`, the same in every attempt.
+    pub id: EventId,
+    /// The time at which the provider delivered it.
+    pub received_at: Timestamp,
+    /// The JSON text that is posted and signed.
+    pub body: String,
+}
+
+/// The partner's endpoint, which events are posted to.
+#[derive(Clone)]
+pub struct Endpoint {
+    agent: Agent,
+    url: EndpointUrl,
+    timeout: Duration,
+}
+
+impl Endpoint {
+    /// An endpoint that has `timeout` for each answer, connecting included.
+    pub fn new(url: EndpointUrl, timeout: Duration) -> Self {
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(timeout))
+            .user_agent(concat!("partner-webhook/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self { agent: Agent::new_with_config(config), url, timeout }
+    }
+
+    /// Posts a message once, signed when there is a signer, and judges the answer.
+    pub async fn offer(&self, message: &Message, signer: Option<&Signer>, now: Timestamp) -> Answer {
+        let signature = signer.map(|signer| signer.sign(&message.id, now, &message.body));
+        let (this, message) = (self.clone(), message.clone());
+        // The HTTP client blocks.
+        let attempt = tokio::task::spawn_blocking(move || this.post(&message, signature, now));
+        attempt.await.unwrap_or_else(|_| Answer::Refused(Refusal::no_answer("the attempt was cut off")))
+    }
+
+    fn post(&self, message: &Message, signature: Option<String>, now: Timestamp) -> Answer {
+        let mut request = self
+            .agent
+            .post(self.url.expose())
+            .content_type("application/json")
+            .header(standardwebhooks::HEADER_WEBHOOK_ID, message.id.to_string())
+            .header(RECEIVED_AT, message.received_at.to_string());
+        if let Some(signature) = signature {
+            request = request
+                .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, now.as_secs().to_string())
+                .header(standardwebhooks::HEADER_WEBHOOK_SIGNATURE, signature);
+        }
+        match request.send(&message.body) {
+            Ok(response) => self.judge(response, now),
+            Err(error) => Answer::Refused(Refusal::no_answer(self.cause(&error))),
+        }
+    }
+
+    fn judge(&self, response: Response<Body>, now: Timestamp) -> Answer {
+        let status = response.status().as_u16();
+        let retry_after =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // The whole of a short answer is read, so that the connection serves for the next event.
+        let start = start_of(response);
+        match Answer::of(status, retry_after.as_deref(), now) {
+            Answer::Taken => Answer::Taken,
+            Answer::Refused(refusal) => Answer::Refused(refusal.with_detail(self.first_line(&start))),
+        }
+    }
+
+    /// The first line of an answer, for people: bounded, masked, without control characters.
+    fn first_line(&self, answer: &[u8]) -> String {
+        let answer = String::from_utf8_lossy(answer);
+        let line = self.url.mask(answer.trim_start().lines().next().unwrap_or_default());
+        line.chars().take(LONGEST_DETAIL).map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    }
+
+    /// Why there was no answer, without the URL that some errors repeat.
+    fn cause(&self, error: &Error) -> String {
+        match error {
+            Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
+                format!("no connection within {} s", CONNECT.min(self.timeout).as_secs())
+            }
+            Error::Timeout(_) => format!("none within {} s", self.timeout.as_secs()),
+            Error::HostNotFound => "the host name is unknown".to_owned(),
+            Error::BadUri(_) => "the URL cannot be sent to".to_owned(),
+            Error::Io(error) => error.to_string(),
+            error => self.url.mask(&error.to_string()),
+        }
+    }
+}
+
+/// Reads the start of an answer's body. Its status has been judged, so a broken body does not matter.
+fn start_of(response: Response<Body>) -> Vec<u8> {
+    let mut start = Vec::new();
+    let mut body = response.into_body();
+    let _: std::io::Result<usize> = body.as_reader().take(LONGEST_ANSWER).read_to_end(&mut start);
+    start
+}

@@ -1,0 +1,133 @@
+use std::fmt;
+
+use shared::{InvalidWebhookUrl, WebhookUrl};
+use thiserror::Error;
+use url::Url;
+
+/// The provider's domain. Its hosts take no events, and block an address that makes mistakes there.
+const PROVIDER: &str = "99digital.co.il";
+
+/// The address of the partner's endpoint: https, or http on this machine's loopback.
+///
+/// `Display` hides the parts that may be a token.
+#[derive(Clone)]
+pub struct EndpointUrl {
+    text: WebhookUrl,
+    url: Url,
+}
+
+/// Why a text is not an [`EndpointUrl`]. The text is not part of it, but for its host.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InvalidEndpointUrl {
+    /// It breaks a rule of URLs that events may go to.
+    #[error("{}", fault(*.0))]
+    Url(InvalidWebhookUrl),
+    /// It is a host of the provider.
+    #[error("{0} is the provider's; give the URL of an endpoint of yours, such as https://example.com/events")]
+    Provider(String),
+}
+
+impl EndpointUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// For the first rule that it breaks.
+    pub fn parse(text: &str) -> Result<Self, InvalidEndpointUrl> {
+        let text = WebhookUrl::parse(text).map_err(InvalidEndpointUrl::Url)?;
+        let url = Url::parse(text.expose()).map_err(|_| InvalidEndpointUrl::Url(InvalidWebhookUrl::NotAUrl))?;
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+        if host == PROVIDER || host.strip_suffix(PROVIDER).is_some_and(|rest| rest.ends_with('.')) {
+            return Err(InvalidEndpointUrl::Provider(host.to_owned()));
+        }
+        Ok(Self { text, url })
+    }
+
+    /// The parsed URL, with its secrets, for comparisons.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The whole URL, with its secrets, for the request.
+    pub fn expose(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Removes from a text everything that repeats a secret part of the URL: the path, the query, its values, and each part
+    /// of the path that may be a token.
+    pub fn mask(&self, text: &str) -> String {
+        let mut hidden: Vec<String> = self.text.hidden().into_iter().map(str::to_owned).collect();
+        hidden.push(self.url.path().trim_end_matches('/').to_owned());
+        hidden.extend(self.url.query_pairs().map(|(_, value)| value.into_owned()));
+        hidden.retain(|part| !part.is_empty());
+        // The longest first, as one may be part of another.
+        hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        hidden.iter().fold(text.to_owned(), |text, part| text.replace(part, "***"))
+    }
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl fmt::Debug for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+fn fault(fault: InvalidWebhookUrl) -> &'static str {
+    match fault {
+        InvalidWebhookUrl::NotAUrl => "is not an absolute URL; give one such as https://example.com/events",
+        InvalidWebhookUrl::TooLong => "is longer than 512 characters",
+        InvalidWebhookUrl::NotHttps => {
+            "is not https, which every address but a loopback one such as http://127.0.0.1:8080/events needs"
+        }
+        InvalidWebhookUrl::HasCredentials => {
+            "has a user name or password; put the endpoint's credential into the path or the query"
+        }
+        InvalidWebhookUrl::HasFragment => "has a fragment (#…), which is never sent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_https_or_http_on_the_loopback() {
+        for text in ["https://example.com/in/s3cret?key=s3cret", "http://127.0.0.1:8080/", "http://localhost/x"] {
+            let url = EndpointUrl::parse(text).unwrap();
+            assert_eq!(url.expose(), text);
+            assert!(!format!("{url} {url:?}").contains("s3cret"), "{url}");
+        }
+        for (text, message) in [
+            ("example.com/s3cret", "give one such as https://example.com/events"),
+            ("http://example.com/s3cret", "is not https"),
+            ("http://169.254.169.254/s3cret", "is not https"),
+            ("https://u:s3cret@example.com/", "has a user name or password"),
+            ("https://example.com/#s3cret", "has a fragment"),
+            ("https://api.99Digital.co.il./whatsapp/s3cret", "is the provider's"),
+            ("https://99digital.co.il/", "is the provider's"),
+        ] {
+            let refusal = EndpointUrl::parse(text).unwrap_err().to_string();
+            assert!(refusal.contains(message) && !refusal.contains("s3cret"), "{refusal}");
+        }
+        assert!(EndpointUrl::parse("https://not99digital.co.il/").is_ok());
+    }
+
+    #[test]
+    fn a_text_that_repeats_the_url_is_masked() {
+        let url = EndpointUrl::parse("https://a.example/in/long-s3cret-0/t0k/?key=k3y%21").unwrap();
+        for (text, masked) in [
+            ("Cannot POST /in/long-s3cret-0/t0k/?key=k3y%21 here", "Cannot POST ***/?*** here"),
+            ("no such tenant: long-s3cret-0", "no such tenant: ***"),
+            ("t0k is not good, nor is k3y!", "*** is not good, nor is ***"),
+            ("in order", "in order"),
+        ] {
+            assert_eq!(url.mask(text), masked);
+        }
+        assert_eq!(EndpointUrl::parse("http://127.0.0.1:8080/").unwrap().mask("a/b"), "a/b", "a slash is no secret");
+    }
+}

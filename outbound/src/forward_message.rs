@@ -1,0 +1,96 @@
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use shared::{Entity, EventId};
+use store::StoredDelivery;
+use thiserror::Error;
+
+/// A message of the forward queue: it names an event, and has nothing of its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardMessage {
+    id: EventId,
+    entity: Entity,
+}
+
+/// The text is not a [`ForwardMessage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not a message of the forward queue: an object with the id and the entity of an event")]
+pub struct InvalidForwardMessage;
+
+#[derive(Serialize, Deserialize)]
+struct Text {
+    id: String,
+    entity: String,
+}
+
+impl ForwardMessage {
+    /// Names an event.
+    pub fn of(event: &StoredDelivery) -> Self {
+        Self { id: event.id, entity: event.entity.clone() }
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, InvalidForwardMessage> {
+        let text: Text = serde_json::from_str(text).map_err(|_| InvalidForwardMessage)?;
+        let id = text.id.parse().map_err(|_| InvalidForwardMessage)?;
+        Ok(Self { id, entity: Entity::named(text.entity) })
+    }
+
+    /// The message as text.
+    pub fn to_json(&self) -> String {
+        let text = Text { id: self.id.to_string(), entity: self.entity.to_string() };
+        // Two texts always serialise.
+        serde_json::to_string(&text).unwrap_or_default()
+    }
+
+    /// The event's id, which is also the message's deduplication id.
+    pub fn id(&self) -> &EventId {
+        &self.id
+    }
+
+    /// The entity whose order is kept.
+    pub fn entity(&self) -> &Entity {
+        &self.entity
+    }
+
+    /// The message group: a hash, because an entity may have letters that SQS does not take, and be longer than its 128.
+    pub fn group(&self) -> String {
+        let hash = Sha256::digest(self.entity.as_str().as_bytes());
+        hash.iter().take(16).fold(String::new(), |mut group, byte| {
+            // Writing to a text never fails.
+            let _ = write!(group, "{byte:02x}");
+            group
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(entity: &str) -> ForwardMessage {
+        ForwardMessage { id: "01a205f0-5119-7000-8000-000000000000".parse().unwrap(), entity: Entity::named(entity) }
+    }
+
+    #[test]
+    fn a_message_is_read_as_it_was_written() {
+        for entity in ["whatsapp#972501234567", "online#\"eu\"#5", "שלום#-"] {
+            assert_eq!(ForwardMessage::parse(&message(entity).to_json()), Ok(message(entity)));
+        }
+        for text in ["", "{}", "[]", r#"{"id":"7","entity":"a"}"#, r#"{"id":"01a205f0-5119-7000-8000-000000000000"}"#] {
+            assert_eq!(ForwardMessage::parse(text), Err(InvalidForwardMessage), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_of_one_entity_and_of_letters_that_sqs_takes() {
+        let long = "x".repeat(600);
+        let groups = ["whatsapp#1", "whatsapp#2", "שלום#-", &long].map(|entity| message(entity).group());
+        assert!(groups.iter().all(|group| group.len() == 32 && group.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+        assert_eq!(groups.iter().collect::<std::collections::HashSet<_>>().len(), 4);
+    }
+}

@@ -1,0 +1,28 @@
+//! The forms in which an event leaves for the partner's own systems: an entry on the event bus, and a signed POST to an HTTPS
+//! endpoint. The publisher, the forwarder and `hooks replay` share them, so an event looks the same whichever way it goes.
+
+mod answer;
+mod bus_entry;
+mod endpoint;
+mod endpoint_url;
+mod forward_message;
+mod retry;
+mod signing;
+mod without_sealed;
+
+pub use answer::{Answer, Refusal};
+pub use bus_entry::{BusEntry, SOURCE};
+pub use endpoint::{Endpoint, Message};
+pub use endpoint_url::{EndpointUrl, InvalidEndpointUrl};
+pub use forward_message::{ForwardMessage, InvalidForwardMessage};
+pub use retry::{GIVE_UP_AFTER, Next, Progress};
+pub use signing::{InvalidSigningSecret, Signer, SigningSecret};
+pub use without_sealed::without_sealed;
+
+/// The kind of the events that `hooks doctor` sends to test a stack. They are recorded, and handed on to nobody.
+pub const DOCTOR: &str = "doctor";
+
+/// Returns whether an event is handed on: duplicates, quarantined deliveries and the doctor's test events are not.
+pub fn is_handed_on(delivery: &store::StoredDelivery) -> bool {
+    delivery.duplicate_of.is_none() && delivery.body.is_some() && delivery.kind != DOCTOR
+}

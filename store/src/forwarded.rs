@@ -1,0 +1,173 @@
+//! What became of events on their way to the partner's endpoint.
+//!
+//! An event that was taken has an item beside it. One that was refused has an item in a partition of its own, so that all
+//! failures are one query.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use shared::{Entity, EventId, Timestamp};
+
+use crate::{
+    StoreError,
+    delivery::{Attributes, Item, text},
+    keys,
+};
+
+/// The records of the forwarder in the events table.
+#[derive(Clone, Debug)]
+pub struct ForwardRecords {
+    client: Client,
+    events_table: String,
+}
+
+/// An event that the endpoint has not taken so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardFailure {
+    /// The event.
+    pub id: EventId,
+    /// Its entity, whose later events wait for it.
+    pub entity: Entity,
+    /// Number of failed attempts, at least 1.
+    pub attempts: u32,
+    /// Time of the first one.
+    pub first_attempt_at: Timestamp,
+    /// Time of the last one.
+    pub last_attempt_at: Timestamp,
+    /// Time of the next one; `None` when the event is a dead letter.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What the endpoint answered last, or why there was no answer.
+    pub answer: String,
+}
+
+/// An event that the endpoint took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForwardTaken {
+    /// Time of the answer.
+    pub taken_at: Timestamp,
+    /// Number of attempts, the last one included.
+    pub attempts: u32,
+}
+
+impl ForwardRecords {
+    /// The records in an events table.
+    pub fn new(client: Client, events_table: impl Into<String>) -> Self {
+        Self { client, events_table: events_table.into() }
+    }
+
+    /// Reads the failed attempts of an event; `None` when there are none, or it was taken since.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or the item cannot be read.
+    pub async fn failure(&self, id: &EventId) -> Result<Option<ForwardFailure>, StoreError> {
+        let item = self.get(failure_key(id)).await?;
+        item.as_ref().map(ForwardFailure::read).transpose()
+    }
+
+    /// Reads when the endpoint took an event; `None` when it has not.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or the item cannot be read.
+    pub async fn taken(&self, entity: &Entity, id: &EventId) -> Result<Option<ForwardTaken>, StoreError> {
+        let Some(item) = self.get(taken_key(entity, id)).await? else { return Ok(None) };
+        let attributes = Attributes(&item);
+        let (taken_at, attempts) = (attributes.parsed("taken_at")?, attributes.number("attempts")?);
+        Ok(Some(ForwardTaken { taken_at, attempts }))
+    }
+
+    /// Reads the failures, latest event first, up to a limit.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or an item cannot be read.
+    pub async fn failures(&self, limit: u16) -> Result<Vec<ForwardFailure>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.events_table)
+            .scan_index_forward(false)
+            .limit(limit.into())
+            .key_condition_expression("pk = :failures")
+            .expression_attribute_values(":failures", text(keys::FORWARD_FAILURES));
+        let answer = query.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+        answer.items().iter().map(ForwardFailure::read).collect()
+    }
+
+    /// Records a failed attempt in place of the one before.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer.
+    pub async fn record_failure(&self, failure: &ForwardFailure) -> Result<(), StoreError> {
+        self.put(failure.item()).await
+    }
+
+    /// Records that an event was taken; it and the failures before expire with the event.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer.
+    pub async fn record_taken(
+        &self,
+        entity: &Entity,
+        id: &EventId,
+        taken: ForwardTaken,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let mut item = taken_key(entity, id);
+        item.insert("taken_at".into(), text(taken.taken_at));
+        item.insert("attempts".into(), number(taken.attempts));
+        item.extend(expires_at.map(|end| ("expires_at".into(), number(end.as_secs()))));
+        self.put(item).await?;
+        if taken.attempts > 1 {
+            let delete = self.client.delete_item().table_name(&self.events_table).set_key(Some(failure_key(id)));
+            delete.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+        }
+        Ok(())
+    }
+
+    async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
+        let get = self.client.get_item().table_name(&self.events_table).set_key(Some(key)).consistent_read(true);
+        Ok(get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item)
+    }
+
+    async fn put(&self, item: Item) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.events_table).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
+    }
+}
+
+impl ForwardFailure {
+    fn item(&self) -> Item {
+        let mut item = failure_key(&self.id);
+        item.insert("entity".into(), text(&self.entity));
+        item.insert("attempts".into(), number(self.attempts));
+        item.insert("first_attempt_at".into(), text(self.first_attempt_at));
+        item.insert("last_attempt_at".into(), text(self.last_attempt_at));
+        item.extend(self.next_attempt_at.map(|at| ("next_attempt_at".into(), text(at))));
+        item.insert("answer".into(), text(&self.answer));
+        item
+    }
+
+    fn read(item: &Item) -> Result<Self, StoreError> {
+        let attributes = Attributes(item);
+        Ok(Self {
+            id: keys::read_event(attributes.text(keys::SK)?).ok_or_else(|| attributes.corrupt(keys::SK))?,
+            entity: Entity::named(attributes.text("entity")?),
+            attempts: attributes.number("attempts")?,
+            first_attempt_at: attributes.parsed("first_attempt_at")?,
+            last_attempt_at: attributes.parsed("last_attempt_at")?,
+            next_attempt_at: attributes.optional("next_attempt_at", |at| at.parse().ok())?,
+            answer: attributes.text("answer")?.to_owned(),
+        })
+    }
+}
+
+fn failure_key(id: &EventId) -> Item {
+    HashMap::from([(keys::PK.into(), text(keys::FORWARD_FAILURES)), (keys::SK.into(), text(keys::event(id)))])
+}
+
+fn taken_key(entity: &Entity, id: &EventId) -> Item {
+    HashMap::from([(keys::PK.into(), text(entity)), (keys::SK.into(), text(keys::forwarded(id)))])
+}
+
+fn number(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}

@@ -1,0 +1,77 @@
+//! How many events the publisher handed on, by the hour in which they were received. Compared with the events themselves, it
+//! shows a gap.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use shared::Timestamp;
+
+use crate::{
+    StoreError,
+    delivery::{Attributes, text},
+    keys,
+};
+
+/// Counts of published events in the events table.
+#[derive(Clone, Debug)]
+pub struct PublishedCounts {
+    client: Client,
+    events_table: String,
+}
+
+impl PublishedCounts {
+    /// The counts in an events table.
+    pub fn new(client: Client, events_table: impl Into<String>) -> Self {
+        Self { client, events_table: events_table.into() }
+    }
+
+    /// Adds events that were received at these times: one write for each hour.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer; some hours may have been written.
+    pub async fn add(&self, received_at: impl IntoIterator<Item = Timestamp>) -> Result<(), StoreError> {
+        let mut hours = BTreeMap::<String, u64>::new();
+        for at in received_at {
+            *hours.entry(hour(at)).or_default() += 1;
+        }
+        for (hour, events) in hours {
+            let update = self
+                .client
+                .update_item()
+                .table_name(&self.events_table)
+                .key(keys::PK, text(keys::PUBLISHED))
+                .key(keys::SK, text(hour))
+                .update_expression("ADD events :events")
+                .expression_attribute_values(":events", AttributeValue::N(events.to_string()));
+            update.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the counts of all hours from one to another, both included. An hour is written as `2026-11-25T19`.
+    ///
+    /// # Errors
+    /// When DynamoDB does not answer, or an item cannot be read.
+    pub async fn read(&self, from: Timestamp, to: Timestamp) -> Result<BTreeMap<String, u64>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.events_table)
+            .key_condition_expression("pk = :published AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":published", text(keys::PUBLISHED))
+            .expression_attribute_values(":from", text(hour(from)))
+            .expression_attribute_values(":to", text(hour(to)));
+        let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        let items = items.map_err(|error| StoreError::dynamodb(&error))?;
+        let count = |item| {
+            let attributes = Attributes(item);
+            Ok((attributes.text(keys::SK)?.to_owned(), attributes.number("events")?))
+        };
+        items.iter().map(count).collect()
+    }
+}
+
+/// The hour of a time, in UTC.
+fn hour(at: Timestamp) -> String {
+    at.to_string()[..13].to_owned()
+}

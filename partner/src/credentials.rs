@@ -1,6 +1,6 @@
 use shared::{Secret, Timestamp};
 
-/// How to get into a partner account.
+/// Access to a partner account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// A client id and secret, with which access tokens are requested.

@@ -1,9 +1,9 @@
 use thiserror::Error;
 
-use crate::Operation;
+use crate::operation::Operation;
 
-/// Why a call of the partner API failed. The text says what happened; what to do about it depends on the caller's
-/// configuration.
+/// A failed call of the partner API. The text says what happened, and leaves the remedy to the caller, whose configuration it
+/// depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PartnerError {
     /// Reason 2. More attempts make the provider block the caller's address.
@@ -40,7 +40,7 @@ pub enum PartnerError {
     Unreachable {
         /// The operation. It may have been carried out.
         operation: Operation,
-        /// What happened.
+        /// The cause.
         cause: Unreached,
     },
     /// An answer that the partner API is not known to give.
@@ -58,7 +58,7 @@ pub enum PartnerError {
     },
 }
 
-/// How the partner API was not reached.
+/// Cause of a failure to reach the partner API.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unreached {
     /// DNS does not know its name.

@@ -2,13 +2,17 @@ use std::time::Duration;
 
 use ureq::{Agent, Body, RequestBuilder, Timeout, http::Response};
 
-use crate::{ApiBaseUrl, Operation, PartnerError, Unexpected, Unreached};
+use crate::{
+    base_url::ApiBaseUrl,
+    error::{PartnerError, Unexpected, Unreached},
+    operation::Operation,
+};
 
 /// Size of the buffer in each direction and limit of the headers, in bytes: as much as web servers send and accept. The HTTP
 /// client's own default, 128 KiB each, is a fifth of the memory pages that a run touches.
 const BUFFER: usize = 16 * 1024;
 
-/// How long a call may take.
+/// Time limits of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Maximum time to connect: name, TCP and TLS.

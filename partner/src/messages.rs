@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 use shared::{RegisteredUrl, Secret, Timestamp, WebhookUrl};
 
-use crate::{Unexpected, credentials::ClientCredentials};
+use crate::{credentials::ClientCredentials, error::Unexpected};
 
 /// UTF-8's byte order mark, which some servers put before a document.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -44,7 +44,7 @@ pub(crate) enum AccessTokenAnswer {
     Granted {
         /// Goes into `Authorization: Bearer`.
         token: Secret,
-        /// When it stops being valid (the provider sends Unix seconds, as a string); about an hour ahead.
+        /// Its expiry, about an hour ahead. The provider sends Unix seconds, as a string.
         expires_at: Option<Timestamp>,
     },
     /// No token, and why.

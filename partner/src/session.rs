@@ -1,11 +1,13 @@
 use shared::{RegisteredUrl, Timestamp, TokenHash, WebhookUrl};
 
 use crate::{
-    ApiBaseUrl, Limits, Operation, PartnerError, Unexpected,
     access_token_cache::AccessTokenCache,
+    base_url::ApiBaseUrl,
     credentials::{AccessToken, ClientCredentials, Credentials, Grant},
-    http::{Answer, HttpClient},
+    error::{PartnerError, Unexpected},
+    http::{Answer, HttpClient, Limits},
     messages::{self, AccessTokenAnswer, GetWebhookAnswer, Reason, SetWebhookAnswer},
+    operation::Operation,
 };
 
 /// The partner API. Keeps the access token from one session to the next, in memory alone.
@@ -23,7 +25,7 @@ impl PartnerApi {
     /// Opens a session with the fixed access token, else with the cached one, else with a new one.
     ///
     /// # Errors
-    /// When a new access token is needed and not granted.
+    /// A new access token was needed and not granted.
     pub async fn session(&self, credentials: Credentials, now: Timestamp) -> Result<Session<'_>, PartnerError> {
         let token = match &credentials {
             Credentials::Fixed(token) => token.clone(),
@@ -74,7 +76,7 @@ impl Session<'_> {
     /// Returns the registered webhook URL; `None` when nothing is registered.
     ///
     /// # Errors
-    /// When the provider does not answer with it.
+    /// The provider did not answer with it.
     pub async fn get_webhook(&mut self) -> Result<Option<RegisteredUrl>, PartnerError> {
         let operation = Operation::GetWebhook;
         loop {
@@ -88,7 +90,7 @@ impl Session<'_> {
     /// Registers a webhook URL. Only [`Session::get_webhook`] shows whether the provider took it.
     ///
     /// # Errors
-    /// When the provider does not say that it was done. After [`PartnerError::Unreachable`] it may have been done all the same.
+    /// The provider did not confirm it. After [`PartnerError::Unreachable`] it may have been done all the same.
     pub async fn set_webhook(&mut self, url: &WebhookUrl) -> Result<(), PartnerError> {
         let operation = Operation::SetWebhook;
         loop {

@@ -61,7 +61,7 @@ impl WebhookUrl {
     /// scheme. Rules for our own URLs, such as https, do not apply to it.
     ///
     /// # Errors
-    /// When it is not a URL with a host, or longer than the provider accepts.
+    /// It is not a URL with a host, or longer than the provider accepts.
     pub fn of_registered(registered: &RegisteredUrl) -> Result<Self, InvalidWebhookUrl> {
         let (text, url) = Self::read(&registered.with_scheme("https"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -84,7 +84,7 @@ impl WebhookUrl {
     /// Returns the URL to register: the webhook's address with the token as the last part of its path.
     ///
     /// # Errors
-    /// When the result is not a [`WebhookUrl`].
+    /// The result is not a [`WebhookUrl`].
     pub fn with_token(address: &str, token: &WebhookToken) -> Result<Self, InvalidWebhookUrl> {
         Self::parse(&format!("{}/{}", address.trim_end_matches('/'), token.expose()))
     }
@@ -195,7 +195,7 @@ impl<'a> Spelling<'a> {
         let scheme = scheme.to_ascii_lowercase();
         let (authority, text) = text.split_at(text.find(['/', '?', '#']).unwrap_or(text.len()));
         let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are in brackets.
         let port = place.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
         let (host, port) = port.map_or((place, None), |(host, port)| (host, Some(port)));
         let default_port = if scheme == "http" { "80" } else { "443" };

@@ -25,21 +25,21 @@ const SET_LEASES: &str = "set_leases";
 pub struct Registration {
     /// Number of writes so far.
     pub version: u64,
-    /// When the provider last answered a check.
+    /// Time of the last check that the provider answered.
     pub checked_at: Option<Timestamp>,
     /// The URL registered then; `None` for none.
     pub registered: Option<String>,
-    /// When our URL was last seen registered; `None` for never.
+    /// Last time that our URL was seen registered; `None` for never.
     pub ours_at: Option<Timestamp>,
-    /// When another URL, or none, was first seen registered instead of ours; `None` while ours is, or never was.
+    /// First time that another URL, or none, was seen registered instead of ours; `None` while ours is, or never was.
     pub elsewhere_since: Option<Timestamp>,
     /// End of the time not ours that the metrics already include.
     pub counted_until: Option<Timestamp>,
     /// The URL that ours was last put back in place of.
     pub competing: Option<CompetingUrl>,
-    /// When sync gave up, because the competing URL came back after every repair; `None` while it repairs.
+    /// Time at which sync gave up, because the competing URL came back after every repair; `None` while it repairs.
     pub contested_since: Option<Timestamp>,
-    /// When the first of an unbroken series of failed checks failed.
+    /// Time of the first in an unbroken series of failed checks.
     pub failing_since: Option<Timestamp>,
     /// Cause of the last failed check.
     pub failure: Option<String>,
@@ -85,7 +85,7 @@ pub struct DeletedStack {
 pub struct Change {
     /// Sorts by the time at which it was recorded.
     pub id: EventId,
-    /// When it was recorded.
+    /// Time of the record.
     pub at: Timestamp,
     /// The kind of change.
     pub kind: ChangeKind,

@@ -17,7 +17,7 @@ use crate::{
 /// token, wait longer than this before using it: then no receiver that read the tokens before can refuse it.
 pub const REREAD_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long the item of a token stays after the token is no longer accepted. Deliveries that came in time are recorded however
+/// Time for which the item of a token stays after the end of its acceptance. Deliveries that came in time are recorded however
 /// late redrive gets to them: the two queues keep a message for 14 days, and each redrive of a dead letter restarts those. An
 /// item has a hundred bytes.
 const KEPT_AFTER: Duration = Duration::from_secs(400 * 24 * 60 * 60);

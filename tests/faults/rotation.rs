@@ -1,5 +1,6 @@
-//! SIGKILL of sync at every point of a rotation, and of a repair, at which it waits for somebody else, while a client sends
-//! events to whatever URL is registered. Then sync runs again, as the schedule would have it.
+//! SIGKILL of sync at every request of a rotation, of a repair and of a stack's creation. After a rotation or a repair sync runs
+//! again, as the schedule starts it, and a client sends events to the registered URL all the time. After a creation the stack is
+//! deleted.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -18,6 +19,7 @@ use std::{
 
 use common::{TOKEN, World, call_with_token, send, update};
 use emulators::{
+    cloudformation::CloudFormation,
     faults::{Faults, Point},
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     runtime_api::{Function, Outcome},
@@ -29,11 +31,12 @@ use serde_json::json;
 use shared::{Timestamp, TokenHash};
 use store::{AcceptedTokens, Change, ChangeKind, Listing, Order, RegistrationLedger};
 
-/// How many crashes run at a time. Most of the time they wait until receivers have learned of a token.
+/// Number of crashes at a time. They spend most of it waiting, for receivers to learn of a token or for a lease to expire.
 const AT_ONCE: usize = 8;
 const ADDRESS: &str = "https://hooks.example.com/v1/webhook";
+const BEFORE: &str = "https://before.example/in";
 
-/// Whom sync waits for when it is killed.
+/// The peer that sync waits for when it is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Peer {
     DynamoDb,
@@ -43,17 +46,17 @@ enum Peer {
 
 const PEERS: [Peer; 3] = [Peer::DynamoDb, Peer::SecretsManager, Peer::Partner];
 
-/// Where sync is killed: at a peer's nth request.
+/// The nth request to a peer, at which sync is killed.
 type Crash = Option<(Peer, usize, Point)>;
 
-/// What sync is about when it is killed.
+/// The work of sync when it is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scenario {
     Rotation,
     Repair,
 }
 
-/// The world of the receiver, and what sync has around it.
+/// The world of the receiver, with the peers of sync.
 struct SyncWorld {
     world: World,
     partner: Partner,
@@ -63,8 +66,16 @@ struct SyncWorld {
 }
 
 impl SyncWorld {
-    /// Our URL is registered, and known to be.
+    /// Our URL is registered, and the state says so.
     async fn start() -> Self {
+        let started = Self::before_ours().await;
+        let sync = started.sync().await;
+        assert_eq!(started.run(&sync, "sync").await, Some("updated".to_owned()));
+        started
+    }
+
+    /// No URL is registered yet.
+    async fn before_ours() -> Self {
         let world = World::start().await;
         let partner = Partner::start().await.unwrap();
         let to_partner = Faults::before(partner.url().trim_end_matches("/api")).await.unwrap();
@@ -72,10 +83,7 @@ impl SyncWorld {
         secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
         secrets.put("webhook-token", TOKEN);
         let to_secrets = Faults::before(&secrets.url()).await.unwrap();
-        let started = Self { world, partner, to_partner, secrets, to_secrets };
-        let sync = started.sync().await;
-        assert_eq!(started.run(&sync, "sync").await, Some("updated".to_owned()));
-        started
+        Self { world, partner, to_partner, secrets, to_secrets }
     }
 
     async fn sync(&self) -> Function {
@@ -91,7 +99,7 @@ impl SyncWorld {
         self.world.sync(&more).await
     }
 
-    /// The outcome of a run; `None` when it did not end.
+    /// Runs an action. Returns its outcome; `None` when it did not end.
     async fn run(&self, sync: &Function, action: &str) -> Option<String> {
         match sync.invoke(&json!({ "action": action }).to_string()).await.0 {
             Outcome::Answer(report) => {
@@ -129,7 +137,7 @@ impl SyncWorld {
     }
 }
 
-/// Sends events to whatever URL is registered until it is told to stop; gives how many. One that is refused is a failure.
+/// Sends events to the registered URL until it is told to stop, and returns their number. Fails when one is refused.
 async fn client(world: Arc<SyncWorld>, receiver: Function, stop: Arc<AtomicBool>) -> usize {
     let mut sent = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -143,10 +151,10 @@ async fn client(world: Arc<SyncWorld>, receiver: Function, stop: Arc<AtomicBool>
     sent
 }
 
-/// Kills sync on its way, and lets it run again; gives how many requests each peer got and how many events were sent.
+/// Kills sync on its way, and lets it run again. Returns the numbers of requests to each peer and of events sent.
 async fn crash(scenario: Scenario, crash: Crash) -> ([usize; 3], usize) {
     let world = Arc::new(SyncWorld::start().await);
-    // Not behind the peers' faults: the client is to be refused by nobody but the receiver.
+    // Not behind the peers' faults: only the receiver may refuse the client.
     let receiver = world.world.receiver_with_dynamodb(&world.world.dynamodb.url()).await;
     let stop = Arc::new(AtomicBool::new(false));
     let client = tokio::spawn(client(Arc::clone(&world), receiver, Arc::clone(&stop)));
@@ -175,7 +183,7 @@ async fn crash(scenario: Scenario, crash: Crash) -> ([usize; 3], usize) {
         }
     }
     let requests = PEERS.map(|peer| world.peer(peer).take_seen().len());
-    // The schedule, twice: the first may have something to finish, the second has not.
+    // As the schedule does, twice: only the first may have something to finish.
     let sync = world.sync().await;
     world.run(&sync, "sync").await.unwrap();
     assert_eq!(world.run(&sync, "sync").await.as_deref(), Some("up_to_date"), "{scenario:?} {crash:?}");
@@ -206,22 +214,24 @@ async fn check(world: &SyncWorld, scenario: Scenario, crash: Crash) {
             }
         }
         Scenario::Repair => {
-            // Killed between the looking and the writing down, it does not know what it has repaired.
+            // Killed between a look and its record, it does not know what it has repaired.
             let (drift, mended) = (of(ChangeKind::Drift), of(ChangeKind::Repaired) + of(ChangeKind::Returned));
             assert_eq!((drift, mended), (1, 1), "{at}: {changes:?}");
         }
     }
 }
 
+/// Returns a crash before and after each request.
+fn crashes_at(requests: [usize; 3]) -> Vec<Crash> {
+    let points = [Point::Before, Point::After];
+    let at = |(peer, requests)| (0..requests).flat_map(move |n| points.map(|point| Some((peer, n, point))));
+    PEERS.into_iter().zip(requests).flat_map(at).collect()
+}
+
 async fn killed_anywhere(scenario: Scenario) {
     let (requests, sent) = crash(scenario, None).await;
     println!("{scenario:?}: {requests:?} requests to {PEERS:?}, {sent} events sent meanwhile");
-    let points = [Point::Before, Point::After];
-    let crashes: Vec<Crash> = PEERS
-        .into_iter()
-        .zip(requests)
-        .flat_map(|(peer, requests)| (0..requests).flat_map(move |n| points.map(|point| Some((peer, n, point)))))
-        .collect();
+    let crashes = crashes_at(requests);
     let count = crashes.len();
     let runs = stream::iter(crashes).map(async |at| tokio::spawn(crash(scenario, at)).await.map_err(|_| at));
     let runs: Vec<_> = runs.buffered(AT_ONCE).collect().await;
@@ -239,4 +249,60 @@ async fn a_rotation_killed_anywhere_registers_no_url_that_the_receiver_refuses_a
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repair_killed_anywhere_registers_no_url_that_the_receiver_refuses_and_is_finished_by_the_schedule() {
     killed_anywhere(Scenario::Repair).await;
+}
+
+/// Kills sync while a stack is created, and deletes the stack. Returns the number of requests of the creation to each peer.
+async fn creation(crash: Crash) -> [usize; 3] {
+    let world = SyncWorld::before_ours().await;
+    world.partner.register(Some(BEFORE));
+    let cloudformation = CloudFormation::start().await.unwrap();
+    let request = |kind: &str| {
+        json!({
+            "RequestType": kind, "ResponseURL": cloudformation.response_url(), "RequestId": kind,
+            "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/hooks/1",
+            "LogicalResourceId": "Registration", "ResourceProperties": { "RegisterOnDeploy": "true" },
+        })
+        .to_string()
+    };
+    let sync = world.sync().await;
+    match crash {
+        None => {
+            let (outcome, _) = sync.invoke(&request("Create")).await;
+            assert!(matches!(outcome, Outcome::Answer(_)), "{outcome:?}");
+        }
+        Some((peer, n, point)) => {
+            let held = world.peer(peer).hold(n, point);
+            let create = request("Create");
+            let killer = async {
+                let holding = held.reached().await;
+                sync.kill().await;
+                drop(holding);
+            };
+            let ((outcome, _), ()) = tokio::join!(sync.invoke(&create), killer);
+            assert!(matches!(outcome, Outcome::Died), "{crash:?}: not killed");
+        }
+    }
+    let requests = PEERS.map(|peer| world.peer(peer).take_seen().len());
+    let sync = world.sync().await;
+    let (outcome, _) = sync.invoke(&request("Delete")).await;
+    assert!(matches!(outcome, Outcome::Answer(_)), "{crash:?}: {outcome:?}");
+    assert_eq!(world.partner.registered().as_deref(), Some(BEFORE), "{crash:?}");
+    for late in [json!({ "action": "sync" }).to_string(), request("Create")] {
+        let (Outcome::Error(error), _) = sync.invoke(&late).await else { panic!("{crash:?}: {late}") };
+        assert_eq!(error["errorType"], "StackDeleted", "{crash:?}");
+    }
+    assert_eq!(world.partner.registered().as_deref(), Some(BEFORE), "{crash:?}");
+    requests
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_creation_killed_anywhere_leaves_nothing_that_the_deletion_does_not_put_back() {
+    let requests = creation(None).await;
+    println!("Creation: {requests:?} requests to {PEERS:?}");
+    let crashes = crashes_at(requests);
+    let count = crashes.len();
+    let runs = stream::iter(crashes).map(async |at| tokio::spawn(creation(at)).await.map_err(|_| at));
+    let failed: Vec<_> = runs.buffered(AT_ONCE).filter_map(async |run| run.err()).collect().await;
+    println!("Creation: sync was killed at {count} points");
+    assert!(failed.is_empty(), "{failed:?}");
 }

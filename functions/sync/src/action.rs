@@ -2,7 +2,7 @@ use serde_json::{Map, Value};
 use shared::{InvalidWebhookUrl, WebhookUrl};
 use thiserror::Error;
 
-use crate::cloudformation::request::BadResourceRequest;
+use crate::resource_request::BadResourceRequest;
 
 /// The action that an event asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Action {
     /// Reads an event. Without `action` it asks for [`Action::Sync`].
     ///
     /// # Errors
-    /// When it asks for no action, or is ambiguous.
+    /// The event asks for no action, or is ambiguous.
     pub fn read(event: &Value) -> Result<Self, BadRequest> {
         let event = event.as_object().ok_or(BadRequest::NotAnObject)?;
         match event.get("action").map_or(Some("sync"), Value::as_str) {

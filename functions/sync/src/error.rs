@@ -21,7 +21,7 @@ pub enum SyncError {
     SecretUnusable {
         /// The secret.
         secret: SecretId,
-        /// What is wrong with it, and what to do.
+        /// The fault, with its remedy.
         fault: SecretFault,
     },
     /// The accepted tokens or the ledger could not be read or written.
@@ -77,7 +77,7 @@ pub enum SyncError {
     Partner(#[from] PartnerError),
 }
 
-/// What to do about a failed call.
+/// Returns the remedy for a failed call.
 fn remedy(error: &PartnerError) -> &'static str {
     match error {
         PartnerError::WrongCredentials { .. } => {

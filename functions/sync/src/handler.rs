@@ -2,7 +2,6 @@ use lambda::Metrics;
 
 use crate::{
     action::{Action, BadRequest},
-    cloudformation::{answer, request::ResourceEvent},
     config::Config,
     error::SyncError,
     invocation::{Clock, Invocation},
@@ -10,6 +9,8 @@ use crate::{
     metrics,
     registration::{self, Summary},
     report::{self, Answer},
+    resource_answer,
+    resource_request::ResourceEvent,
     services::Services,
 };
 
@@ -58,7 +59,7 @@ impl WebhookSync {
         }
         let event = ResourceEvent::read(&invocation.event).map_err(BadRequest::ResourceRequest)?;
         let result = registration::answer_stack(&self.services, &event, invocation, clock, summary).await;
-        if let Err(fault) = answer::send(&event, &result).await {
+        if let Err(fault) = resource_answer::send(&event, &result).await {
             tracing::error!(%fault, "the stack waits until its timeout");
         }
         result.map(Answer::Resolved)

@@ -7,7 +7,6 @@
 //! No secret, no body of the provider's and no URL with its token is in any report, error, log line or `Debug` output.
 
 mod action;
-mod cloudformation;
 mod config;
 mod error;
 mod guard;
@@ -18,16 +17,18 @@ mod metrics;
 mod our_urls;
 mod registration;
 mod report;
+mod resource_answer;
+mod resource_request;
 mod secret_fault;
 mod secrets;
 mod services;
 
 pub use action::{Action, BadRequest};
-pub use cloudformation::request::BadResourceRequest;
 pub use config::{Config, SyncMode};
 pub use error::SyncError;
 pub use handler::WebhookSync;
 pub use invocation::{Invocation, RANDOM};
 pub use limits::{AWS, Limits};
 pub use report::{Answer, Outcome, Report, Resolved};
+pub use resource_request::BadResourceRequest;
 pub use secret_fault::{SecretFault, SecretId};

@@ -16,13 +16,13 @@ pub(crate) use ledger_buffer::Summary;
 
 use crate::{
     action::Action,
-    cloudformation::request::{ResourceEvent, ResourceRequest},
     error::SyncError,
     guard::guarded,
     invocation::{Clock, Invocation},
     our_urls::OurUrls,
     registration::{decide::Intent, run::Run},
     report::{Report, Resolved},
+    resource_request::{ResourceEvent, ResourceRequest},
     services::Services,
 };
 
@@ -69,7 +69,7 @@ pub(crate) async fn answer_stack(
     }
 }
 
-/// What the run of an action is made from.
+/// The parts from which the run of an action is made.
 struct Pass<'a> {
     services: &'a Services,
     action: &'static str,

@@ -20,7 +20,7 @@ pub enum Answer {
 pub struct Report {
     /// The name of the action.
     pub action: &'static str,
-    /// How the run ended.
+    /// The result of the run.
     pub outcome: Outcome,
     /// The URL that should be registered. Before a rotation it still has the old token.
     #[serde(serialize_with = "masked")]
@@ -28,7 +28,7 @@ pub struct Report {
     /// The URL that the provider last showed as registered.
     #[serde(serialize_with = "masked_if_any")]
     pub registered: Option<RegisteredUrl>,
-    /// Whether the registered URL is the desired one.
+    /// True if the registered URL is the desired one.
     pub verified: bool,
     /// Period in which the webhook may have pointed elsewhere, if this run found that it did: from the last check that found ours
     /// registered to the last one of this run.
@@ -36,7 +36,7 @@ pub struct Report {
     pub not_ours: Option<Range<Timestamp>>,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

@@ -25,7 +25,7 @@ impl fmt::Display for SecretId {
     }
 }
 
-/// What is wrong with a secret, written to follow its name.
+/// A fault of a secret. The text follows the secret's name.
 #[derive(Debug, Error)]
 pub enum SecretFault {
     /// There is none.

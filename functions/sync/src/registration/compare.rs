@@ -4,7 +4,7 @@ use shared::{RegisteredUrl, TokenHash};
 
 use crate::our_urls::OurUrls;
 
-/// Where the webhook points.
+/// The place that the webhook points to.
 #[derive(Clone, Debug)]
 pub(crate) enum Whereabouts {
     /// To us, with the current token.

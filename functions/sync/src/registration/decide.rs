@@ -8,7 +8,7 @@ use crate::{config::SyncMode, registration::compare::Whereabouts};
 /// Maximum number of repairs that the same URL undoes before sync gives up.
 pub(crate) const REPAIRS: u32 = 3;
 
-/// How long a repair counts: two deployments that check once a day still notice each other.
+/// Time for which a repair counts: two deployments that check once a day still notice each other.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The purpose of a run.

@@ -56,7 +56,7 @@ struct Unwritten {
 /// The part of a run that metrics count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
-    /// Whether it was a check of the schedule, or of a person in its place.
+    /// True for a check of the schedule, or of a person in its place.
     pub(crate) is_check: bool,
     /// The kinds of the entries added to the ledger.
     pub(crate) changes: Vec<ChangeKind>,

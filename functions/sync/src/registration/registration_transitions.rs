@@ -1,4 +1,4 @@
-//! How the state of the registration changes, and which changes make a ledger entry. Pure: `ledger_buffer` writes them.
+//! Changes of the registration's state, and the ledger entries that they make. Pure: `ledger_buffer` writes them.
 
 use std::{ops::Range, time::Duration};
 
@@ -16,7 +16,7 @@ pub(crate) struct Entry {
 /// The provider's answer to what is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
-    /// Whether the events that go there reach us.
+    /// True if the events that go there reach us.
     pub(crate) ours: bool,
     /// The registered URL, masked.
     pub(crate) registered: Option<String>,
@@ -24,7 +24,7 @@ pub(crate) struct Sighting {
     pub(crate) at: Timestamp,
 }
 
-/// Why a run has set the URL that it then sees.
+/// The reason for which a run has set the URL that it then sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SetReason {
     /// It has set none.

@@ -87,7 +87,7 @@ impl Run<'_> {
         let registered = session.get_webhook().await?;
         let found = self.observe(&ours, registered).await?;
         self.ledger.write().await?;
-        // Whether or not the receiver still accepts the token: our address is going.
+        // Our address is going, also if the receiver no longer accepts the registered token.
         if matches!(found.whereabouts, Whereabouts::Elsewhere(_) | Whereabouts::Nowhere) {
             return Ok(None);
         }

@@ -33,7 +33,7 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Observation {
     pub(crate) registered: Option<RegisteredUrl>,
     pub(crate) whereabouts: Whereabouts,
-    /// Whether the events that go there reach us.
+    /// True if the events that go there reach us.
     pub(crate) is_ours: bool,
 }
 

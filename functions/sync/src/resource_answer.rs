@@ -5,10 +5,10 @@ use thiserror::Error;
 use ureq::Agent;
 
 use crate::{
-    cloudformation::request::{ResourceEvent, ResourceRequest},
     error::SyncError,
     limits::ANSWERING,
     report::Resolved,
+    resource_request::{ResourceEvent, ResourceRequest},
 };
 
 /// Maximum number of attempts to send the answer: without it CloudFormation waits until its timeout.

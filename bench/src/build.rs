@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::function::{BuiltFunction, Role};
 
-/// Of what Python installs for its peer, what is deployed: all else Lambda brings along.
+/// The deployed part of what Python installs for its peer; Lambda provides the rest.
 const DEPLOYED_PYTHON: [&str; 3] = ["aws_lambda_powertools", "jmespath", "typing_extensions.py"];
 
 /// A checkout of the project.
@@ -20,18 +20,18 @@ pub struct Checkout {
     root: PathBuf,
 }
 
-/// What can be measured, and what cannot.
+/// The functions that can be measured, and the peers that cannot.
 pub struct Built {
-    /// The functions that are handed events, ours first.
+    /// The functions that handle events, ours first.
     pub functions: Vec<BuiltFunction>,
     /// The binary of sync.
     pub sync: PathBuf,
-    /// A line for each peer that is left out.
+    /// One line per peer that is left out.
     pub left_out: Vec<String>,
 }
 
 impl Checkout {
-    /// The one that this program was built in.
+    /// The checkout that this program was built in.
     pub fn of_this_program() -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         Self { root: here.parent().unwrap_or(here).to_owned() }
@@ -42,16 +42,16 @@ impl Checkout {
         self.root.join("target/bench")
     }
 
-    /// Brings everything: what it takes to build, our functions, the peers. A peer that cannot be had is left out.
+    /// Installs the build tools, and builds our functions and the peers. A peer that cannot be built is left out.
     ///
     /// # Errors
-    /// When our own functions cannot be built.
+    /// Fails when our own functions cannot be built.
     pub fn build(&self) -> Result<()> {
         let ours = self.root.join("target/lambda");
         self.cargo_lambda(&self.root, &ours, &["--bin", "receiver", "--bin", "redrive", "--bin", "sync"])?;
         for peer in ["floor", "common-rust"] {
             let folder = self.root.join("bench/peers").join(peer);
-            // What is left out is said when the functions are looked for.
+            // The peers that are missing are reported when the functions are looked up.
             if let Err(error) = self.cargo_lambda(&folder, &self.results().join("peers"), &["--locked"]) {
                 println!("{peer}: {error:#}");
             }
@@ -64,10 +64,10 @@ impl Checkout {
         Ok(())
     }
 
-    /// What is there.
+    /// Returns what was built.
     ///
     /// # Errors
-    /// When one of our own functions is not.
+    /// Fails when one of our own functions is not.
     pub fn built(&self) -> Result<Built> {
         let ours = self.root.join("target/lambda");
         let peers = self.results().join("peers");
@@ -159,7 +159,7 @@ impl Checkout {
         Ok(BuiltFunction { name: "node", role, binary, deployed: vec![handler] })
     }
 
-    /// The machine's, or else that of the package on PyPI.
+    /// The machine's Node.js, or that of the package on PyPI.
     fn node_program(&self) -> Result<PathBuf> {
         let of_the_package = || Some(self.nodejs_package()?.join("bin/node"));
         node_of_the_machine().or_else(of_the_package).context("there is no Node.js 20")
@@ -174,13 +174,13 @@ impl Checkout {
     }
 }
 
-/// Where Python has installed packages.
+/// The folder with the packages that Python has installed.
 fn site_packages(venv: &Path) -> Option<PathBuf> {
     let mut libraries = fs::read_dir(venv.join("lib")).ok()?.filter_map(Result::ok);
     libraries.next().map(|library| library.path().join("site-packages"))
 }
 
-/// Node.js 20, if that is what is installed.
+/// Returns Node.js when version 20 is installed.
 fn node_of_the_machine() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let node = env::split_paths(&path).map(|folder| folder.join("node")).find(|node| node.is_file())?;
@@ -188,13 +188,13 @@ fn node_of_the_machine() -> Option<PathBuf> {
     version.starts_with(b"v20.").then_some(node)
 }
 
-/// The search path with a folder in front.
+/// Returns the search path with a folder in front.
 fn path_with(folder: &Path) -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     Ok(env::join_paths(std::iter::once(folder.to_owned()).chain(env::split_paths(&path)))?)
 }
 
-/// Installs what is not there yet, or is there in another version, from PyPI.
+/// Installs requirements from PyPI, unless they are there in the same versions.
 fn install(requirements: &Path, folder: &Path) -> Result<()> {
     let wanted = fs::read_to_string(requirements)?;
     let installed = folder.join("installed.txt");
@@ -215,8 +215,7 @@ fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("{command:?} has failed ({status})") }
 }
 
-/// What `cargo run` has put into our environment: the build scripts of some dependencies look at it, and would be run anew
-/// each time.
+/// Whether `cargo run` has set a variable. The build scripts of some dependencies read them, and would run again each time.
 fn is_of_cargo_run(name: &OsString) -> bool {
     let names = ["CARGO", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"];
     name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || names.contains(&name))

@@ -1,4 +1,4 @@
-//! What an event takes: requests to DynamoDB, and write units.
+//! Counts the requests to DynamoDB and the write units of an event.
 
 use anyhow::{Context, Result};
 use hyper::StatusCode;
@@ -12,41 +12,41 @@ use crate::{
     world::World,
 };
 
-/// What one event took.
+/// The cost of one event.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Cost {
     /// Requests to DynamoDB.
     pub requests: usize,
-    /// Write units: what the embedded DynamoDB says of the writes that were carried out, and [`Cost::derived`].
+    /// Write units: those that the embedded DynamoDB reports, and [`Cost::derived`].
     pub units: f64,
-    /// What refused writes take, which it does not say.
+    /// Write units of refused writes, which DynamoDB does not report.
     pub derived: f64,
 }
 
-/// What a function takes.
+/// The costs of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Counts {
-    /// Requests until it is ready.
+    /// Requests during the start.
     pub start: usize,
-    /// Of an event that says something new about a line that is known.
+    /// A new event of a known line.
     pub new: Cost,
-    /// Of the same event once more.
+    /// The same event again.
     pub duplicate: Cost,
-    /// Of one that has an API key.
+    /// An event with an API key.
     pub with_key: Cost,
 }
 
-/// Counts them, against the embedded DynamoDB. Its answers are learned for later.
+/// Counts the costs of a function against the embedded DynamoDB, and learns its answers for later.
 ///
 /// # Errors
-/// When the function does not answer as it should.
-pub async fn count(world: &World, function: &BuiltFunction, cores: &[usize]) -> Result<Counts> {
+/// Fails when the function does not answer as it should.
+pub async fn count(world: &World, function: &BuiltFunction, core: usize) -> Result<Counts> {
     world.to_dynamodb.set_mode(Mode::Forward);
     world.to_dynamodb.take();
     let input = function.input();
     // A line of its own for each function.
     let line = 900_000 + function.name.bytes().map(usize::from).sum::<usize>();
-    let (mut process, _) = Process::start(world.setup(function), cores).await?;
+    let (mut process, _) = Process::start(world.setup(function), core).await?;
     let start = world.to_dynamodb.take().len();
     process.handle(&input.event(&update(line, 1))?).await?;
     world.to_dynamodb.set_mode(Mode::Count);
@@ -66,7 +66,7 @@ fn cost(exchanges: &[Exchange]) -> Cost {
     // A refused write takes of the table what it takes when it is carried out, here by the same event. Where it never is, it
     // is that of a condition on an item of up to 1 KB.
     let of_tables = exchanges.iter().map(|exchange| exchange.units.tables).fold(0.0, f64::max);
-    let refused = |exchange: &&Exchange| exchange.is_write() && exchange.status != StatusCode::OK;
+    let refused = |exchange: &&Exchange| exchange.is_write && exchange.status != StatusCode::OK;
     let derived = exchanges.iter().filter(refused).count() as f64 * of_tables.max(1.0);
     Cost { requests: exchanges.len(), units: done + derived, derived }
 }

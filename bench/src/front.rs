@@ -1,11 +1,10 @@
-//! What stands between a function and a server: it ends TLS, keeps what was asked, and can answer by itself.
+//! Stands between a function and a server: ends TLS, records the requests, and can replay answers.
 
 use std::{
     collections::HashMap,
     convert::Infallible,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
@@ -20,30 +19,25 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 
-use crate::tls::Authority;
-
-/// What is done with a request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
     /// The server behind answers.
     Forward,
-    /// The server behind answers, and is asked what a write consumes.
+    /// The server behind answers, and reports the write units of each write.
     Count,
-    /// It is answered as the server behind has answered the last such operation that went well, without asking it.
+    /// The last successful answer to the same operation is sent again, without asking the server behind.
     Replay,
 }
 
 /// A loopback address in front of a server. It ends when this is dropped.
 pub struct Front {
     url: String,
-    port: u16,
-    tls: bool,
     board: Arc<Board>,
     server: JoinHandle<()>,
 }
@@ -63,22 +57,14 @@ struct State {
 type Answer = (StatusCode, HeaderMap, Bytes);
 type Upstream = tokio::sync::Mutex<Option<SendRequest<Full<Bytes>>>>;
 
-/// A request and what became of it.
-#[derive(Clone, Debug)]
+/// A request and its answer.
+#[derive(Clone, Copy, Debug)]
 pub struct Exchange {
-    /// When it came.
-    pub at: Instant,
-    /// Its method.
-    pub method: Method,
-    /// Its path.
-    pub path: String,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub body: Bytes,
-    /// The status of its answer.
+    /// Whether the operation changes something.
+    pub is_write: bool,
+    /// The status of the answer.
     pub status: StatusCode,
-    /// What it consumed, if that was asked.
+    /// The write units that it consumed, when they were asked for.
     pub units: Units,
 }
 
@@ -89,18 +75,6 @@ pub struct Units {
     pub tables: f64,
     /// Of their indexes.
     pub indexes: f64,
-}
-
-impl Exchange {
-    /// What was asked for: `PutItem`, or a path where there is no such name.
-    pub fn operation(&self) -> &str {
-        operation(&self.headers, &self.path)
-    }
-
-    /// Whether it would have changed something.
-    pub fn is_write(&self) -> bool {
-        is_write(self.operation())
-    }
 }
 
 fn operation<'a>(headers: &'a HeaderMap, path: &'a str) -> &'a str {
@@ -116,34 +90,20 @@ impl Front {
     /// Stands in front of a server given as `http://<address>`, with TLS.
     ///
     /// # Errors
-    /// When no port is to be had.
-    pub async fn with_tls(url: &str, tls: TlsAcceptor) -> io::Result<Self> {
-        Self::start(url, Some(tls)).await
-    }
-
-    /// The same without TLS.
-    ///
-    /// # Errors
-    /// When no port is to be had.
-    pub async fn without_tls(url: &str) -> io::Result<Self> {
-        Self::start(url, None).await
-    }
-
-    async fn start(url: &str, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+    /// Fails when no port is free.
+    pub async fn start(url: &str, tls: TlsAcceptor) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let upstream = url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
         let state = State { mode: Mode::Forward, exchanges: Vec::new(), learned: HashMap::new() };
         let board = Arc::new(Board { upstream, state: Mutex::new(state) });
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let (url, has_tls) = (format!("{scheme}://localhost:{port}"), tls.is_some());
         let served = Arc::clone(&board);
         let server = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(accepted(client, tls.clone(), Arc::clone(&served)));
+                tokio::spawn(serve(client, tls.clone(), Arc::clone(&served)));
             }
         });
-        Ok(Self { url, port, tls: has_tls, board, server })
+        Ok(Self { url: format!("https://localhost:{port}"), board, server })
     }
 
     /// Its address, to use in place of the server's.
@@ -151,45 +111,14 @@ impl Front {
         &self.url
     }
 
-    /// What it does from now on.
+    /// Sets what happens to requests from now on.
     pub fn set_mode(&self, mode: Mode) {
         self.board.lock().mode = mode;
     }
 
-    /// The requests since the last call.
+    /// Takes the requests since the last call.
     pub fn take(&self) -> Vec<Exchange> {
         std::mem::take(&mut self.board.lock().exchanges)
-    }
-
-    /// The way to it for a client that does nothing but HTTP. Each has a TLS session of its own, as with servers that have
-    /// different names.
-    ///
-    /// # Errors
-    /// When the authority's certificate is none.
-    pub fn door(&self, authority: &Authority) -> Result<Door> {
-        let tls = if self.tls { Some(authority.connector()?) } else { None };
-        Ok(Door { port: self.port, tls })
-    }
-}
-
-/// The way to a [`Front`].
-pub struct Door {
-    port: u16,
-    tls: Option<TlsConnector>,
-}
-
-impl Door {
-    /// A new connection.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        stream.set_nodelay(true)?;
-        match &self.tls {
-            Some(tls) => handshake(tls.connect("localhost".try_into()?, stream).await?).await,
-            None => handshake(stream).await,
-        }
     }
 }
 
@@ -197,17 +126,6 @@ impl Drop for Front {
     fn drop(&mut self) {
         self.server.abort();
     }
-}
-
-/// Sends a request, as it was sent before, over a connection.
-///
-/// # Errors
-/// When there is no answer.
-pub async fn send(connection: &mut SendRequest<Full<Bytes>>, exchange: &Exchange) -> Result<()> {
-    let request = request(&exchange.method, &exchange.path, &exchange.headers, exchange.body.clone())?;
-    connection.ready().await?;
-    connection.send_request(request).await?.into_body().collect().await?;
-    Ok(())
 }
 
 fn request(method: &Method, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Request<Full<Bytes>>> {
@@ -224,35 +142,19 @@ fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-async fn handshake<S>(stream: S) -> Result<SendRequest<Full<Bytes>>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn handshake(stream: TcpStream) -> Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
-        // Whoever sends next learns of it.
+        // The next request learns of it.
         let _ = connection.await;
     });
     Ok(sender)
 }
 
-async fn accepted(client: TcpStream, tls: Option<TlsAcceptor>, board: Arc<Board>) {
-    // A client may go at any time; what it did not get it notices itself.
+async fn serve(client: TcpStream, tls: TlsAcceptor, board: Arc<Board>) {
+    // A client may go at any time, and notices itself what it did not get.
     let _ = client.set_nodelay(true);
-    match tls {
-        None => serve(client, board).await,
-        Some(tls) => {
-            if let Ok(client) = tls.accept(client).await {
-                serve(client, board).await;
-            }
-        }
-    }
-}
-
-async fn serve<S>(client: S, board: Arc<Board>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+    let Ok(client) = tls.accept(client).await else { return };
     let upstream = Arc::new(Upstream::default());
     let service = service_fn(move |request| {
         let (board, upstream) = (Arc::clone(&board), Arc::clone(&upstream));
@@ -268,8 +170,7 @@ impl Board {
     }
 
     async fn answer(&self, request: Request<Incoming>, upstream: &Upstream) -> Response<Full<Bytes>> {
-        let at = Instant::now();
-        let (status, headers, body) = match self.exchange(at, request, upstream).await {
+        let (status, headers, body) = match self.exchange(request, upstream).await {
             Ok(answer) => answer,
             Err(error) => (StatusCode::BAD_GATEWAY, HeaderMap::new(), error.to_string().into()),
         };
@@ -279,7 +180,7 @@ impl Board {
         response
     }
 
-    async fn exchange(&self, at: Instant, request: Request<Incoming>, upstream: &Upstream) -> Result<Answer> {
+    async fn exchange(&self, request: Request<Incoming>, upstream: &Upstream) -> Result<Answer> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let path = head.uri.path().to_owned();
@@ -292,17 +193,17 @@ impl Board {
                 Some(self.forward(&head.method, &path, &head.headers, asked, upstream).await?)
             }
             Mode::Forward | Mode::Count => {
-                Some(self.forward(&head.method, &path, &head.headers, body.clone(), upstream).await?)
+                Some(self.forward(&head.method, &path, &head.headers, body, upstream).await?)
             }
         };
         let Some(answer) = answer else { bail!("{operation} has not been answered before") };
         let units = if mode == Mode::Count { consumed(&answer.2) } else { Units::default() };
+        let (is_write, status) = (is_write(&operation), answer.0);
         let mut state = self.lock();
         if mode == Mode::Forward && answer.0 == StatusCode::OK {
             state.learned.insert(operation, answer.clone());
         }
-        let (method, headers, status) = (head.method, head.headers, answer.0);
-        state.exchanges.push(Exchange { at, method, path, headers, body, status, units });
+        state.exchanges.push(Exchange { is_write, status, units });
         Ok(answer)
     }
 

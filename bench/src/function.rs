@@ -7,17 +7,17 @@ use crate::input::Input;
 /// A function that is measured.
 #[derive(Clone, Debug)]
 pub struct BuiltFunction {
-    /// What it is called in the tables.
+    /// Its name in the tables.
     pub name: &'static str,
-    /// What it is written for.
+    /// Its role.
     pub role: Role,
-    /// What Lambda would start.
+    /// The file that Lambda would start.
     pub binary: PathBuf,
     /// The files and folders that are deployed.
     pub deployed: Vec<PathBuf>,
 }
 
-/// What a function is written for, and in what: its environment follows from that.
+/// The role of a function, which decides its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Our receiver.
@@ -33,18 +33,18 @@ pub enum Role {
 }
 
 impl BuiltFunction {
-    /// One that is deployed as a single binary.
+    /// A function that is deployed as a single binary.
     pub fn single(name: &'static str, role: Role, folder: &Path) -> Self {
         let binary = folder.join(name).join("bootstrap");
         Self { name, role, deployed: vec![binary.clone()], binary }
     }
 
-    /// Whether it is one of ours, without which there is nothing to compare.
+    /// Tells whether it is one of ours. Those are never left out.
     pub fn is_ours(&self) -> bool {
         matches!(self.role, Role::Receiver | Role::Redrive)
     }
 
-    /// How it gets its events.
+    /// The form of its events.
     pub fn input(&self) -> Input {
         if self.role == Role::Redrive { Input::Message } else { Input::Call }
     }

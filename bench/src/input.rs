@@ -1,4 +1,4 @@
-//! What functions are handed: calls of the webhook, and messages of the fallback queue.
+//! The events of the functions: calls of the webhook, and messages of the fallback queue.
 
 use std::{net::IpAddr, time::SystemTime};
 
@@ -12,12 +12,12 @@ const SAMPLE: &str = include_str!("../../events/receiver/200-whatsapp.json");
 /// The token in the sample's path.
 pub const TOKEN: &str = "local-sample-token-0123456789abcdef";
 
-/// How a function gets an event.
+/// The form of a function's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// As a call of the webhook.
+    /// A call of the webhook.
     Call,
-    /// As a message of the fallback queue.
+    /// A message of the fallback queue.
     Message,
 }
 
@@ -37,10 +37,10 @@ pub fn update_with_key(line: usize, extra_info: usize) -> Value {
 }
 
 impl Input {
-    /// What the function is handed.
+    /// Returns an event with a body.
     ///
     /// # Errors
-    /// When the sample is no JSON.
+    /// Fails when the sample is not JSON.
     pub fn event(self, body: &Value) -> Result<String> {
         match self {
             Self::Call => {

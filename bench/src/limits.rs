@@ -1,15 +1,15 @@
-//! What `--counts` holds the functions to.
+//! The limits that `--counts` checks.
 
 use anyhow::{Result, bail};
 
 use crate::{report::Measured, size::Size};
 
-/// The most that one of our functions may take.
+/// The limits of one of our functions.
 struct Limit {
     function: &'static str,
-    /// Requests to DynamoDB until it is ready.
+    /// Requests to DynamoDB during the start.
     start: usize,
-    /// Requests and write units of a new event, a duplicate, and an event with an API key, as docs/costs-and-limits.md has them.
+    /// Requests and write units of a new event, a duplicate, and an event with an API key; see docs/costs-and-limits.md.
     new: (usize, f64),
     duplicate: (usize, f64),
     with_key: (usize, f64),
@@ -22,13 +22,13 @@ const LIMITS: [Limit; 2] = [
     Limit { function: "redrive", start: 0, new: (1, 9.0), duplicate: (2, 12.0), with_key: (1, 11.0), zip: 2_400_000 },
 ];
 
-/// The most bytes of the zip file of sync.
+/// Maximum size of sync's zip file, in bytes.
 const SYNC_ZIP: u64 = 2_700_000;
 
-/// Compares what was counted with the limits.
+/// Compares the counts with the limits.
 ///
 /// # Errors
-/// When one is exceeded; the message has all that are.
+/// Fails when a limit is exceeded; the message names each of them.
 pub fn check(functions: &[Measured], sync: Size) -> Result<()> {
     let mut exceeded = Vec::new();
     let mut compare = |what: String, found: f64, limit: f64| {

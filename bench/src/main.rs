@@ -1,4 +1,4 @@
-//! Measures the built functions side by side with peers, under stand-ins for what is around them. See README.md.
+//! Measures the built functions beside peers, with stand-ins for their surroundings. See README.md.
 
 mod build;
 mod counts;
@@ -6,15 +6,11 @@ mod front;
 mod function;
 mod input;
 mod limits;
-mod plot;
-mod price;
 mod process;
 mod report;
 mod rounds;
-mod scale;
 mod size;
 mod statistics;
-mod sync_run;
 mod table;
 mod tls;
 mod world;
@@ -30,26 +26,20 @@ use crate::{
     world::World,
 };
 
-/// Measures the built functions side by side with peers.
+/// Measures the built functions beside peers.
 #[derive(Debug, Parser)]
 #[command(name = "bench-functions")]
 struct Options {
-    /// How often each function is started
+    /// Number of starts of each function
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// How many events each start is handed after its first
+    /// Number of events for each start after its first
     #[arg(long, default_value_t = 300)]
     warm: usize,
-    /// Only count requests, write units and bytes, measure no time, and fail where a limit is exceeded
+    /// Count requests, write units and bytes, measure no time, and fail when a limit is exceeded
     #[arg(long)]
     counts: bool,
-    /// Leave out how things grow with the number of events, lines and processes
-    #[arg(long)]
-    no_scale: bool,
-    /// Look at a million lines as well, which takes some minutes more and 8 GB of memory
-    #[arg(long)]
-    million: bool,
-    /// Take what was built before
+    /// Use the binaries of the last build
     #[arg(long)]
     no_build: bool,
 }
@@ -64,36 +54,26 @@ fn main() -> Result<()> {
         checkout.build()?;
     }
     let built = checkout.built()?;
-    let cores = Cores::take()?;
+    let core = split_cores()?;
     // One thread for all stand-ins, so that none of them wakes up another.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure(&options, &built, &cores, checkout.results()))
+    runtime.block_on(measure(&options, &built, core, checkout.results()))
 }
 
-/// Which core is for what: the stand-ins have the first one, the functions the others.
-struct Cores {
-    /// For functions that run at the same time.
-    functions: Vec<usize>,
-    /// For one function at a time.
-    function: usize,
+/// Moves this process to the first core, and returns the last one, which is for the functions. On a machine of one core they
+/// share it.
+fn split_cores() -> Result<usize> {
+    let cores = process::cores()?;
+    let (Some(first), Some(last)) = (cores.first(), cores.last()) else { bail!("there is no core") };
+    process::run_on(None, *first)?;
+    Ok(*last)
 }
 
-impl Cores {
-    /// Moves this process to the first core, if there is another one.
-    fn take() -> Result<Self> {
-        let cores = process::cores()?;
-        let [first, others @ ..] = cores.as_slice() else { bail!("there is no core") };
-        let functions = if others.is_empty() { vec![*first] } else { others.to_vec() };
-        process::run_on(None, &[*first])?;
-        Ok(Self { function: functions[functions.len() - 1], functions })
-    }
-}
-
-async fn measure(options: &Options, built: &Built, cores: &Cores, folder: PathBuf) -> Result<()> {
+async fn measure(options: &Options, built: &Built, core: usize, folder: PathBuf) -> Result<()> {
     let world = World::start(&folder.join("world")).await?;
     let (mut functions, mut runnable, mut left_out) = (Vec::new(), Vec::new(), built.left_out.clone());
     for function in &built.functions {
-        let counts = match counts::count(&world, function, &[cores.function]).await {
+        let counts = match counts::count(&world, function, core).await {
             Ok(counts) => counts,
             Err(error) if function.is_ours() => {
                 return Err(error.context(format!("{} cannot be counted", function.name)));
@@ -115,9 +95,7 @@ async fn measure(options: &Options, built: &Built, cores: &Cores, folder: PathBu
         warm: options.warm,
         left_out,
         functions,
-        sync: None,
         sync_size,
-        scale: None,
     };
     if options.counts {
         print!("{}", report.counts());
@@ -125,14 +103,9 @@ async fn measure(options: &Options, built: &Built, cores: &Cores, folder: PathBu
         println!("\nNo limit is exceeded.");
         return Ok(());
     }
-    let samples = rounds::run(&world, &runnable, cores.function, options.rounds, options.warm).await?;
+    let samples = rounds::run(&world, &runnable, core, options.rounds, options.warm).await?;
     for (function, samples) in report.functions.iter_mut().zip(samples) {
         function.samples = Some(samples);
-    }
-    report.sync = Some(sync_run::run(&world, &built.sync, cores.function, options.rounds).await?);
-    drop(world);
-    if !options.no_scale {
-        report.scale = Some(scale::run(&folder.join("world"), &built.functions[0], cores, options.million).await?);
     }
     let text = report.text();
     print!("{text}");
@@ -142,10 +115,6 @@ async fn measure(options: &Options, built: &Built, cores: &Cores, folder: PathBu
     };
     write("results.md", &text)?;
     write("results.json", &serde_json::to_string_pretty(&report)?)?;
-    write("results.svg", &plot::svg(&report))?;
-    println!(
-        "\nThe same is in {0}/results.md, with all samples in results.json and a picture in results.svg.",
-        folder.display()
-    );
+    println!("\nThe same is in {}/results.md, with all samples in results.json.", folder.display());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A function's process: how long it takes, and what the kernel says that it has used.
+//! A function's process: its times, and the CPU and memory that the kernel reports.
 
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
@@ -6,19 +6,19 @@ use anyhow::{Context, Result, bail};
 use emulators::runtime_api::{Function, Outcome, Setup};
 use serde_json::Value;
 
-/// Longer than anything takes: a process that has not asked for an event by then has ended, or never will.
+/// Maximum time until a process asks for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks at a process that is about to become quiet.
+/// Time between two readings of a process that is becoming idle.
 const LOOK: Duration = Duration::from_millis(1);
-/// How often it is looked at.
+/// Maximum number of readings.
 const LOOKS: usize = 50;
 
-/// What something has taken.
+/// A duration by two clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
-    /// On the clock.
+    /// Wall time.
     pub wall: Duration,
-    /// On a core.
+    /// CPU time.
     pub cpu: Duration,
 }
 
@@ -30,14 +30,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts one on these cores: what it took until it asked for its first event.
+    /// Starts one on a core. Returns what it took until it asked for its first event.
     ///
     /// # Errors
-    /// When it does not start.
-    pub async fn start(setup: Setup, cores: &[usize]) -> Result<(Self, Taken)> {
+    /// Fails when it does not start.
+    pub async fn start(setup: Setup, core: usize) -> Result<(Self, Taken)> {
         let function = Function::start(setup).await?;
         let id = function.process_id().await.context("the process has ended")?;
-        run_on(Some(id), cores)?;
+        run_on(Some(id), core)?;
         let mut process = Self { function, id, cpu: Cpu::default() };
         let wall = match tokio::time::timeout(PATIENCE, process.function.ready()).await {
             Ok(wall) => wall,
@@ -47,20 +47,20 @@ impl Process {
         Ok((process, Taken { wall, cpu }))
     }
 
-    /// Hands it an event, and waits until it has done all that it does about it.
+    /// Hands it an event, and waits until the process is idle again.
     ///
     /// # Errors
-    /// When it does not answer as it should.
+    /// Fails when it does not answer as it should.
     pub async fn handle(&mut self, event: &str) -> Result<Taken> {
         let before = self.cpu.read(self.id)?;
         let wall = self.answer_time(event).await?;
         Ok(Taken { wall, cpu: self.quiet().await?.saturating_sub(before) })
     }
 
-    /// Hands it an event: how long it took until the answer.
+    /// Hands it an event. Returns the time until the answer.
     ///
     /// # Errors
-    /// When it does not answer as it should.
+    /// Fails when it does not answer as it should.
     pub async fn answer_time(&mut self, event: &str) -> Result<Duration> {
         let (outcome, wall) = self.function.invoke(event).await;
         match outcome {
@@ -71,10 +71,10 @@ impl Process {
         Ok(wall)
     }
 
-    /// Waits until it uses no core any more: what it has used since its start.
+    /// Waits until the process is idle. Returns its CPU time since its start.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Fails when it has ended.
     pub async fn quiet(&mut self) -> Result<Duration> {
         let mut before = self.cpu.read(self.id)?;
         for _ in 0..LOOKS {
@@ -88,10 +88,10 @@ impl Process {
         Ok(before)
     }
 
-    /// The most memory that it has had, in bytes.
+    /// Its peak memory, in bytes.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Fails when it has ended.
     pub fn peak_memory(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id)).context("the process has ended")?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map(str::trim);
@@ -100,14 +100,12 @@ impl Process {
     }
 }
 
-/// 200, or a batch with nothing left over, or a report of sync.
+/// Tells whether an answer is a 200, or a batch without failures.
 fn is_success(answer: &Value) -> bool {
-    answer["statusCode"] == 200
-        || answer["batchItemFailures"].as_array().is_some_and(Vec::is_empty)
-        || answer["verified"] == true
+    answer["statusCode"] == 200 || answer["batchItemFailures"].as_array().is_some_and(Vec::is_empty)
 }
 
-/// What all threads of a process have used of a core. A thread that ends keeps what was last read of it.
+/// CPU time of all threads of a process. A thread that has ended keeps its last reading.
 #[derive(Debug, Default)]
 struct Cpu(HashMap<String, u64>);
 
@@ -126,14 +124,14 @@ impl Cpu {
     }
 }
 
-/// Puts a process, or this thread, on these cores and no others. Threads and processes that it starts stay there.
+/// Binds a process, or this thread, to a core. Threads and processes that it starts stay there.
 ///
 /// # Errors
-/// When there is no such process, or no such core.
+/// Fails when there is no such process or core.
 #[cfg(target_os = "linux")]
-pub fn run_on(process: Option<u32>, cores: &[usize]) -> Result<()> {
+pub fn run_on(process: Option<u32>, core: usize) -> Result<()> {
     let mut set = rustix::thread::CpuSet::new();
-    cores.iter().for_each(|core| set.set(*core));
+    set.set(core);
     let process = match process {
         None => None,
         Some(id) => Some(rustix::process::Pid::from_raw(id.try_into()?).context("0 is no process")?),
@@ -141,10 +139,10 @@ pub fn run_on(process: Option<u32>, cores: &[usize]) -> Result<()> {
     rustix::thread::sched_setaffinity(process, &set).context("it cannot be put on its core")
 }
 
-/// The cores that this process may run on.
+/// Returns the cores that this process may run on.
 ///
 /// # Errors
-/// When the kernel does not say it.
+/// Fails when the kernel does not say it.
 #[cfg(target_os = "linux")]
 pub fn cores() -> Result<Vec<usize>> {
     let set = rustix::thread::sched_getaffinity(None)?;
@@ -156,7 +154,7 @@ pub fn cores() -> Result<Vec<usize>> {
 /// # Errors
 /// Always: elsewhere there is neither such a call nor the accounting.
 #[cfg(not(target_os = "linux"))]
-pub fn run_on(_: Option<u32>, _: &[usize]) -> Result<()> {
+pub fn run_on(_: Option<u32>, _: usize) -> Result<()> {
     bail!("this needs Linux, whose kernel says what a process has used")
 }
 

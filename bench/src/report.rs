@@ -1,4 +1,4 @@
-//! All results, and the tables that are made of them.
+//! The results of a run, and their tables.
 
 use std::fs;
 
@@ -7,70 +7,63 @@ use serde::Serialize;
 
 use crate::{
     counts::{Cost, Counts},
-    price,
     rounds::{Sample, Samples},
-    scale::Scale,
     size::Size,
     statistics::Spread,
-    sync_run::SyncRun,
     table::Table,
 };
 
-/// What others are compared with.
+/// The function that others are compared with.
 pub const OURS: &str = "receiver";
-/// What is least.
+/// The peer that does least.
 pub const FLOOR: &str = "floor";
 
 /// All results of one run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Where it ran.
+    /// The machine that it ran on.
     pub machine: Machine,
-    /// How often each function was started.
+    /// Starts of each function.
     pub rounds: usize,
-    /// How many warm events each start was handed.
+    /// Warm events of each start.
     pub warm: usize,
-    /// A line for each peer that could not be measured.
+    /// One line per peer that could not be measured.
     pub left_out: Vec<String>,
-    /// The functions that are handed events.
+    /// The functions that handle events.
     pub functions: Vec<Measured>,
-    /// Sync, which is handed none.
-    pub sync: Option<SyncRun>,
     /// The size of sync.
     pub sync_size: Size,
-    /// How things grow.
-    pub scale: Option<Scale>,
 }
 
-/// What was measured of a function.
+/// The results of a function.
 #[derive(Debug, Serialize)]
 pub struct Measured {
     /// Its name.
     pub name: &'static str,
-    /// What an event takes.
+    /// The cost of events.
     pub counts: Counts,
-    /// What is deployed.
+    /// The size of the deployed files.
     pub size: Size,
-    /// What its processes took.
+    /// The timings of its processes.
     pub samples: Option<Samples>,
 }
 
 /// The machine.
 #[derive(Debug, Serialize)]
 pub struct Machine {
-    /// Its processor, as the kernel calls it.
+    /// The processor's name.
     processor: String,
     architecture: &'static str,
     cores: usize,
-    /// Processes that wanted a core in the minute before: above 0, others were at work.
+    /// Load average of the minute before: above 0, other programs were running.
     load: f64,
 }
 
 impl Machine {
-    /// Looks at it.
+    /// Reads it from the kernel.
     ///
     /// # Errors
-    /// When the kernel does not tell.
+    /// Fails when the kernel does not tell.
     pub fn look() -> Result<Self> {
         let processors = fs::read_to_string("/proc/cpuinfo")?;
         let model = |line: &str| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned());
@@ -84,7 +77,7 @@ impl Machine {
 }
 
 impl Report {
-    /// All tables.
+    /// Returns all tables.
     pub fn text(&self) -> String {
         let Machine { processor, architecture, cores, load } = &self.machine;
         let mut parts = vec![
@@ -97,9 +90,6 @@ impl Report {
             format!("## Warm events\n\n{}", self.warm()),
             format!("## Requests, write units and sizes\n\n{}", self.counts()),
         ];
-        parts.extend(self.sync.as_ref().map(|sync| format!("## A run of sync\n\n{}", of_sync(sync))));
-        parts.push(format!("## Lambda's memory sizes, estimated\n\n{}", self.memory_sizes()));
-        parts.extend(self.scale.as_ref().map(|scale| format!("## Growth of the receiver\n\n{}", scale.text())));
         parts.extend((!self.left_out.is_empty()).then(|| self.left_out.join("\n") + "\n"));
         parts.join("\n")
     }
@@ -112,7 +102,7 @@ impl Report {
         self.measured().find(|(function, _)| function.name == name).map(|(_, samples)| samples)
     }
 
-    /// How often a measure is that of the floor and of ours.
+    /// Returns the ratios of a measure to the floor's and to ours.
     fn ratios(&self, samples: &Samples, measure: impl Fn(&Sample) -> f64) -> [String; 2] {
         [FLOOR, OURS].map(|other| match self.samples(other) {
             Some(other) => format!("{:.2}", samples.ratio(other, &measure)),
@@ -169,7 +159,7 @@ impl Report {
         table.text()
     }
 
-    /// The table of what can be counted.
+    /// Returns the table of counts and sizes.
     pub fn counts(&self) -> String {
         let mut table =
             Table::new(["function", "start", "new event", "duplicate", "with an API key", "unpacked MB", "zip MB"]);
@@ -189,59 +179,9 @@ impl Report {
         table.row(["sync".to_owned(), none(), none(), none(), none(), unpacked, zip]);
         format!("Requests to DynamoDB / write units.\n\n{}", table.text())
     }
-
-    fn memory_sizes(&self) -> String {
-        let mut table = Table::new(["function", "MB", "cold", "warm", "USD a million"]);
-        for (function, samples) in self.measured() {
-            let measured = price::Measured {
-                start: samples.spread(|sample| sample.start).median,
-                start_requests: function.counts.start as f64,
-                first_cpu: samples.spread(|sample| sample.first_cpu).median,
-                warm_cpu: samples.spread(|sample| sample.warm_cpu).median,
-                requests: function.counts.new.requests as f64,
-            };
-            for estimate in price::SIZES.map(|memory| measured.at(memory)) {
-                table.row([
-                    function.name.to_owned(),
-                    estimate.memory.to_string(),
-                    format!("{:.0}", estimate.cold),
-                    format!("{:.1}", estimate.warm),
-                    format!("{:.2}", estimate.million),
-                ]);
-            }
-        }
-        format!(
-            "The start has a whole core, events have the memory's share of one ({} MB: a whole one), and DynamoDB answers \
-             after {} ms.\n\n{}",
-            price::CORE_AT,
-            price::DYNAMODB,
-            table.text()
-        )
-    }
 }
 
-fn of_sync(sync: &SyncRun) -> String {
-    let mut table = Table::new(["", "ms"]);
-    for (what, spread_of) in [
-        ("start", sync.start),
-        ("event to report", sync.report),
-        ("both", sync.cold),
-        ("CPU of both", sync.cold_cpu),
-        ("the same requests by a bare client", sync.bare),
-    ] {
-        table.row([what.to_owned(), spread(spread_of)]);
-    }
-    let [dynamodb, secrets, partner] = sync.requests;
-    format!(
-        "{}\nBoth together take {:.2} times as long as the bare client. Requests: {dynamodb} to DynamoDB, {secrets} to Secrets \
-         Manager, {partner} to the partner API. Peak memory: {:.1} MB.\n",
-        table.text(),
-        sync.ratio,
-        sync.memory.median
-    )
-}
-
-/// A median with its quartiles.
+/// Writes a median with its quartiles.
 pub fn spread(spread: Spread) -> String {
     let digits = if spread.median < 10.0 { 2 } else { 1 };
     format!("{:.digits$} [{:.digits$}, {:.digits$}]", spread.median, spread.lower, spread.upper)

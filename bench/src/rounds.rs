@@ -14,60 +14,60 @@ use crate::{
     world::World,
 };
 
-/// What one process took. Times are in milliseconds.
+/// The timings of one process, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sample {
-    /// From its start until it asked for its first event, on the clock.
+    /// Wall time from its start until it asked for its first event.
     pub start: f64,
-    /// The same on a core.
+    /// CPU time of the same.
     pub start_cpu: f64,
-    /// The first event, on the clock.
+    /// Wall time of the first event.
     pub first: f64,
-    /// The same on a core.
+    /// CPU time of the same.
     pub first_cpu: f64,
-    /// Half of the further events took less, on the clock.
+    /// Median wall time of the warm events.
     pub warm: f64,
-    /// Of 100 further events one took longer, on the clock.
+    /// 99th percentile of their wall time.
     pub warm_p99: f64,
-    /// A further event on a core, in the mean.
+    /// Mean CPU time of a warm event.
     pub warm_cpu: f64,
-    /// The most memory that it had, in MB.
+    /// Peak memory, in MB.
     pub memory: f64,
 }
 
 impl Sample {
-    /// A cold call on the clock: start and first event.
+    /// Wall time of a cold call: start and first event.
     pub fn cold(&self) -> f64 {
         self.start + self.first
     }
 
-    /// A cold call on a core.
+    /// CPU time of a cold call.
     pub fn cold_cpu(&self) -> f64 {
         self.start_cpu + self.first_cpu
     }
 }
 
-/// The samples of a function, one for each round.
+/// The samples of a function, one per round.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Samples(Vec<Sample>);
 
 impl Samples {
-    /// How one measure lies.
+    /// Returns the spread of a measure.
     pub fn spread(&self, measure: impl Fn(&Sample) -> f64) -> Spread {
         Spread::of(&self.0.iter().map(measure).collect::<Vec<_>>())
     }
 
-    /// How often a measure is that of another function: the median of what it was in each round.
+    /// Returns the ratio of a measure to another function's: the median over the rounds.
     pub fn ratio(&self, other: &Self, measure: impl Fn(&Sample) -> f64) -> f64 {
         let ratios: Vec<f64> = self.0.iter().zip(&other.0).map(|(own, other)| measure(own) / measure(other)).collect();
         percentile(&ratios, 0.5)
     }
 }
 
-/// Runs them: so many rounds, so many warm events in each. DynamoDB's answers are replayed.
+/// Runs the functions for a number of rounds, with replayed answers of DynamoDB.
 ///
 /// # Errors
-/// When a function does not answer as it should.
+/// Fails when a function does not answer as it should.
 pub async fn run(
     world: &World,
     functions: &[&BuiltFunction],
@@ -93,7 +93,7 @@ async fn sample(world: &World, function: &BuiltFunction, core: usize, warm: usiz
     let input = function.input();
     let events = (0..=warm).map(|n| input.event(&update(n, n % 2))).collect::<Result<Vec<_>>>()?;
     let [first, events @ ..] = events.as_slice() else { return Err(anyhow::anyhow!("there is no event")) };
-    let (mut process, started) = Process::start(world.setup(function), &[core]).await?;
+    let (mut process, started) = Process::start(world.setup(function), core).await?;
     let first = process.handle(first).await?;
     let before = process.quiet().await?;
     let mut times = Vec::with_capacity(events.len());
@@ -114,7 +114,7 @@ async fn sample(world: &World, function: &BuiltFunction, core: usize, warm: usiz
     })
 }
 
-/// A time in milliseconds.
+/// Returns a duration in milliseconds.
 pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }

@@ -1,4 +1,4 @@
-//! What is deployed, in bytes.
+//! The size of a deployment.
 
 use std::{
     fs,
@@ -10,24 +10,24 @@ use anyhow::{Context, Result};
 use flate2::{Compression, write::DeflateEncoder};
 use serde::Serialize;
 
-/// What a zip file has for each file besides its name, twice, and its data: a local header and an entry of the directory.
+/// Bytes of a zip file for each file besides its name, twice, and its data: a local header and a directory entry.
 const PER_FILE: u64 = 30 + 46;
-/// The end of a zip file.
+/// Bytes at the end of a zip file.
 const END: u64 = 22;
 
 /// The size of a deployment, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Size {
-    /// As the files are.
+    /// Size of the files.
     pub unpacked: u64,
-    /// As a zip file, deflated as far as it goes (`zip -9`).
+    /// Size as a zip file with maximum compression (`zip -9`).
     pub zip: u64,
 }
 
-/// The size of these files and folders.
+/// Returns the size of files and folders.
 ///
 /// # Errors
-/// When one cannot be read.
+/// Fails when one cannot be read.
 pub fn of(deployed: &[PathBuf]) -> Result<Size> {
     let mut size = Size { unpacked: 0, zip: END };
     for path in deployed {
@@ -39,7 +39,7 @@ pub fn of(deployed: &[PathBuf]) -> Result<Size> {
 
 fn add(path: &Path, root: &Path, size: &mut Size) -> io::Result<()> {
     if path.is_dir() {
-        // What the interpreter leaves there is not deployed.
+        // The interpreter's cache is not deployed.
         if path.ends_with("__pycache__") {
             return Ok(());
         }
@@ -57,7 +57,7 @@ fn add(path: &Path, root: &Path, size: &mut Size) -> io::Result<()> {
     Ok(())
 }
 
-/// Counts what is written, and keeps nothing.
+/// Counts bytes, and keeps none.
 struct Counter(u64);
 
 impl Write for Counter {

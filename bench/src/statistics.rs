@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Many values of one measure, in short.
+/// The spread of the values of one measure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
     /// The smallest.
@@ -18,14 +18,14 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these values; of none, all is 0.
+    /// The spread of values; 0 without any.
     pub fn of(values: &[f64]) -> Self {
         let at = |share| percentile(values, share);
         Self { min: at(0.0), lower: at(0.25), median: at(0.5), upper: at(0.75), max: at(1.0) }
     }
 }
 
-/// The value below which this share of them lies, between two of them in proportion; 0 of none.
+/// Returns a percentile of values, interpolated between two of them; 0 without any.
 pub fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

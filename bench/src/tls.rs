@@ -1,4 +1,4 @@
-//! A certificate authority for one run, and what it has signed: the certificate of `localhost`.
+//! A certificate authority for one run, and the certificate of `localhost` that it has signed.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use tokio_rustls::{
-    TlsAcceptor, TlsConnector,
+    TlsAcceptor,
     rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
+        ServerConfig,
         pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
     },
 };
@@ -20,10 +20,10 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes one, and a certificate of `localhost` signed by it.
+    /// Creates an authority, and signs a certificate of `localhost`.
     ///
     /// # Errors
-    /// When there is no randomness to be had.
+    /// Fails when the system has no random bytes.
     pub fn new() -> Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -40,34 +40,23 @@ impl Authority {
         Ok(Self { certificate: issuer.der().clone(), server: Arc::new(server) })
     }
 
-    /// What ends TLS for a server.
+    /// Returns the acceptor of TLS for a server.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.server))
-    }
-
-    /// What begins TLS for a client that trusts this authority alone.
-    ///
-    /// # Errors
-    /// When its own certificate is none.
-    pub fn connector(&self) -> Result<TlsConnector> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone())?;
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
     }
 
     /// Writes its certificate into a file.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     pub fn write(&self, file: &Path) -> Result<()> {
         fs::write(file, self.pem()).with_context(|| format!("{} cannot be written", file.display()))
     }
 
-    /// Writes its certificate into a file, behind those of others: a bundle of the size that is read on Lambda.
+    /// Writes its certificate into a file, after others: a bundle of the size that is read on Lambda.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     pub fn write_behind(&self, others: &str, file: &Path) -> Result<()> {
         let bundle = format!("{others}{}", self.pem());
         fs::write(file, bundle).with_context(|| format!("{} cannot be written", file.display()))

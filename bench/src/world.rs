@@ -1,4 +1,4 @@
-//! What the functions have around them: DynamoDB, SQS and Secrets Manager behind TLS, and the partner API.
+//! The surroundings of the functions: DynamoDB and SQS behind TLS.
 
 use std::{
     fs,
@@ -13,12 +13,9 @@ use aws_sdk_dynamodb::{
 };
 use emulators::{
     dynamodb::DynamoDb,
-    partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     runtime_api::Setup,
-    secrets::SecretsManager,
     sqs::{Rules, Sqs},
 };
-use serde_json::json;
 use shared::{Timestamp, TokenHash};
 use store::AcceptedTokens;
 
@@ -29,45 +26,35 @@ use crate::{
     tls::Authority,
 };
 
-/// Where Linux distributions keep the roots that programs trust; the first is Debian's, the second Amazon Linux's.
+/// The files with the system's root certificates: Debian's, then Amazon Linux's.
 const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// About as long as Lambda's.
 const SESSION_TOKEN: usize = 900;
 
-/// What our functions trust on Lambda.
+/// The root certificates that our functions trust on Lambda.
 const AMAZON_TRUST_SERVICES: &str = include_str!("../../lambda/src/amazon_trust_services.pem");
 
 /// The table of the peers' events, and that of Powertools.
 const PEERS: [(&str, &[&str]); 2] = [("peers", &["pk", "sk"]), ("idempotency", &["id"])];
-/// The address of the webhook, as sync registers it.
-const ADDRESS: &str = "https://hooks.example.com/v1/webhook";
 const FINGERPRINT_KEY: &str = "a key for measurements only";
 
-/// Everything around the functions.
+/// The surroundings of the functions.
 pub struct World {
     /// The embedded DynamoDB.
     pub dynamodb: DynamoDb,
     /// The way to it.
     pub to_dynamodb: Front,
-    /// The way to Secrets Manager.
-    pub to_secrets: Front,
-    /// The way to the partner API, which is without TLS.
-    pub to_partner: Front,
-    /// Who has signed the certificates.
-    pub authority: Authority,
     sqs: Sqs,
     to_sqs: Front,
-    _secrets: SecretsManager,
-    _partner: Partner,
     folder: PathBuf,
 }
 
 impl World {
-    /// Starts it; files that functions read go into the folder.
+    /// Starts them. The files that functions read are written into the folder.
     ///
     /// # Errors
-    /// When no port is to be had, or the folder cannot be written.
+    /// Fails when no port is free, or the folder cannot be written.
     pub async fn start(folder: &Path) -> Result<Self> {
         let authority = Authority::new()?;
         fs::create_dir_all(folder)?;
@@ -82,25 +69,16 @@ impl World {
         let long_ago: Timestamp = "2026-01-01T00:00:00.000000Z".parse().context("a time is no time")?;
         tokens.accept(&TokenHash::of(TOKEN), long_ago).await?;
         let sqs = Sqs::start(Rules::default()).await?;
-        let secrets = SecretsManager::start().await?;
-        secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
-        secrets.put("webhook-token", TOKEN);
-        let partner = Partner::start().await?;
         Ok(Self {
-            to_dynamodb: Front::with_tls(&dynamodb.url(), authority.acceptor()).await?,
-            to_sqs: Front::with_tls(&sqs.url(), authority.acceptor()).await?,
-            to_secrets: Front::with_tls(&secrets.url(), authority.acceptor()).await?,
-            to_partner: Front::without_tls(&partner.url()).await?,
-            authority,
+            to_dynamodb: Front::start(&dynamodb.url(), authority.acceptor()).await?,
+            to_sqs: Front::start(&sqs.url(), authority.acceptor()).await?,
             dynamodb,
             sqs,
-            _secrets: secrets,
-            _partner: partner,
             folder: folder.to_owned(),
         })
     }
 
-    /// How a function is run here.
+    /// Returns how to run a function.
     pub fn setup(&self, function: &BuiltFunction) -> Setup {
         let own = match &function.role {
             Role::Receiver => self.of_ours(&[("ALLOWED_SOURCE_IPS", "34.165.99.212/32")]),
@@ -109,7 +87,7 @@ impl World {
             Role::Python(python) => self.of_a_peer(&[
                 ("AWS_CA_BUNDLE", &self.file("roots.pem")),
                 ("PYTHON", &python.to_string_lossy()),
-                // What pip has installed is compiled already, and the peer's folder stays as it is.
+                // pip has compiled the packages already, and the peer's folder stays unchanged.
                 ("PYTHONDONTWRITEBYTECODE", "1"),
             ]),
             Role::Node(node, handler) => self.of_a_peer(&[
@@ -120,20 +98,6 @@ impl World {
             ]),
         };
         self.of_binary(&function.binary, own)
-    }
-
-    /// How sync is run here.
-    pub fn setup_of_sync(&self, binary: &Path) -> Setup {
-        let own = self.of_ours(&[
-            ("PARTNER_API_BASE_URL", &format!("{}/api", self.to_partner.url())),
-            ("PARTNER_SECRET_ID", "partner"),
-            ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
-            ("WEBHOOK_URL", ADDRESS),
-            // The token is as old as the year, and stays.
-            ("TOKEN_MAX_AGE_DAYS", "0"),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.to_secrets.url()),
-        ]);
-        self.of_binary(binary, own)
     }
 
     fn of_ours(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -168,14 +132,9 @@ impl World {
     fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
-
-    /// How many deliveries went to the fallback queue so far.
-    pub fn queued(&self) -> usize {
-        self.sqs.queued().len()
-    }
 }
 
-/// What the system trusts; nothing where it has no such file.
+/// Returns the system's root certificates; empty without such a file.
 fn system_roots() -> String {
     SYSTEM_ROOTS.iter().find_map(|roots| fs::read_to_string(roots).ok()).unwrap_or_default()
 }

@@ -41,7 +41,7 @@ pub struct Inspect {
 /// Serves the page until Ctrl-C.
 ///
 /// # Errors
-/// When what it is about cannot be found, or no port is free.
+/// Fails when what it is about cannot be found, or no port is free.
 pub async fn run(Inspect { target, port }: Inspect) -> Result<ExitCode> {
     let inspector = start(Target::find(target).await?, port).await?;
     print(&format!(
@@ -55,7 +55,7 @@ pub async fn run(Inspect { target, port }: Inspect) -> Result<ExitCode> {
 /// Starts the pages of a target. Those of a local run can also send samples and run sync.
 ///
 /// # Errors
-/// When the checkout with the samples cannot be found, or no port is free.
+/// Fails when the checkout with the samples cannot be found, or no port is free.
 pub async fn start(target: Target, port: u16) -> Result<Inspector> {
     let actions = target.webhook.clone().map(|webhook| {
         let project = Arc::new(Project::find()?);

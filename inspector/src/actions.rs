@@ -1,4 +1,4 @@
-//! What can be done on the local run. A stack has none of it.
+//! Actions on the local run. A stack has none.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -14,10 +14,10 @@ use shared::text::plain;
 
 use super::{App, Shown};
 
-/// Something that is done with an argument, and comes to a result or fails.
+/// A function of the caller's that the pages run.
 pub type Action<A, R> = Box<dyn Fn(A) -> Pin<Box<dyn Future<Output = Result<R>> + Send>> + Send + Sync>;
 
-/// What the pages of a local run can do.
+/// The actions of a local run's pages.
 pub struct Actions {
     /// The names of the samples that can be sent.
     pub samples: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Actions {
     pub sync: Action<(), Value>,
 }
 
-/// What an action came to.
+/// The outcome of an action, shown on the next page.
 pub struct Notice {
     pub is_good: bool,
     pub text: String,
@@ -53,7 +53,7 @@ pub async fn sync(State(shown): App) -> Response {
     Redirect::to("registration").into_response()
 }
 
-/// The next page shows it.
+/// Leaves the outcome for the next page.
 fn tell(shown: &Arc<Shown>, done: Result<String>) {
     let notice = match done {
         Ok(text) => Notice { is_good: true, text },
@@ -66,7 +66,7 @@ fn tell(shown: &Arc<Shown>, done: Result<String>) {
 
 async fn send_sample(shown: &Shown, sample: &str) -> Result<String> {
     let actions = shown.source.actions.as_ref().context("A stack is read-only.")?;
-    // Not any file: a name of those that the page offers.
+    // Only names that the page offers, no path to another file.
     let name = actions.samples.iter().find(|name| *name == sample).context("There is no such sample.")?;
     let (status, answer) = (actions.send)(name.clone()).await?;
     let answered: Value = serde_json::from_str(&answer).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the pages load: part of the program, as there is no folder to find it in.
+//! The style, script and icon of the pages, built into the program.
 
 use axum::{http::header::CONTENT_TYPE, response::IntoResponse};
 

@@ -1,11 +1,11 @@
-//! A body in pieces that can be told apart by their colour: pure.
+//! Splits a body into pieces with a colour each: pure.
 
 use shared::json::{self, TokenKind};
 
-/// What stands in place of a secret.
+/// The placeholder of a secret.
 const SEALED: &str = "\"[sealed]\"";
 
-/// Some characters of the body.
+/// A part of the body of one kind.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Piece {
     pub class: &'static str,
@@ -13,7 +13,7 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// Whether a secret stood here.
+    /// Tells whether it stands for a secret.
     pub fn is_sealed(&self) -> bool {
         self.class == "sealed"
     }

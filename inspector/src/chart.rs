@@ -1,4 +1,4 @@
-//! How many deliveries came when, as bars: pure.
+//! A bar chart of deliveries over time: pure.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -7,7 +7,7 @@ use store::StoredDelivery;
 
 use super::layout::Moment;
 
-/// How long a bar can be, in seconds: what people count in.
+/// The periods of a bar: seconds, and the name.
 const STEPS: [(i64, &str); 9] = [
     (10, "10 s"),
     (60, "minute"),
@@ -20,40 +20,40 @@ const STEPS: [(i64, &str); 9] = [
     (7 * 24 * 3_600, "week"),
 ];
 
-/// The most bars.
+/// Maximum number of bars.
 const BARS: i64 = 48;
 
-/// The width of a bar with the gap beside it, and the height of the highest, in units of the drawing.
+/// Width of a bar with its gap, the gap, and maximum height, in units of the drawing.
 const BAR: i64 = 10;
 const GAP: i64 = 2;
 const HEIGHT: u64 = 56;
 
-/// Which of the deliveries that are asked for a chart is of.
+/// The deliveries that a chart counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     All,
-    /// There are older ones.
+    /// The newest; there are older ones.
     Last,
-    /// There are newer ones.
+    /// Those of a later page.
     Page,
 }
 
 /// The drawing.
 pub struct Chart {
-    /// What it shows, in words.
+    /// Its title.
     pub label: String,
     pub description: String,
     pub width: i64,
     pub height: u64,
     pub bars: Vec<Bar>,
-    /// What the ends of the axis are.
+    /// The ends of the axis.
     pub first: String,
     pub last: String,
     pub step: &'static str,
     pub most: u64,
 }
 
-/// Those of one step.
+/// The deliveries of one period.
 pub struct Bar {
     pub x: i64,
     pub width: i64,
@@ -75,7 +75,7 @@ struct Count {
 }
 
 impl Chart {
-    /// The chart of these deliveries; `None` when there are none.
+    /// Draws deliveries; `None` without any.
     pub fn of(deliveries: &[StoredDelivery], extent: Extent, now: Timestamp) -> Option<Self> {
         let seconds = || deliveries.iter().map(|delivery| delivery.received_at.as_secs());
         let (first, last) = (seconds().min()?, seconds().max()?);
@@ -90,7 +90,7 @@ impl Chart {
         }
         let most = counts.values().map(|count| count.events + count.duplicates).max()?;
         let last_bar = last / step;
-        // Few bars would be as broad as a page.
+        // A minimum number of bars, or a few would be as wide as the page.
         let first_bar = (first / step).min(last_bar - BARS / 2 + 1);
         let moment = |bar: i64| Moment::new(Timestamp::from_micros(bar.saturating_mul(step * 1_000_000)), now);
         let bars = counts.iter().map(|(bar, count)| count.bar(bar - first_bar, most, &moment(*bar))).collect();
@@ -123,7 +123,7 @@ fn moment_of(second: i64, now: Timestamp) -> String {
     Moment::new(Timestamp::from_micros(second.saturating_mul(1_000_000)), now).second
 }
 
-/// The shortest step with which a time has few enough bars.
+/// Returns the shortest period that needs no more than the maximum number of bars.
 fn step(seconds: Range<i64>) -> (i64, &'static str) {
     let fits = |(step, _): &&(i64, _)| seconds.end / step - seconds.start / step < BARS;
     let whole = seconds.end - seconds.start;
@@ -132,7 +132,7 @@ fn step(seconds: Range<i64>) -> (i64, &'static str) {
 
 impl Count {
     fn bar(self, place: i64, most: u64, from: &Moment) -> Bar {
-        // What is there is seen, however little it is.
+        // A minimum height keeps small counts visible.
         let high = |count: u64| if count == 0 { 0 } else { (count * HEIGHT / most.max(1)).max(3) };
         let (events, duplicates) = (high(self.events), high(self.duplicates));
         let events_y = HEIGHT.saturating_sub(events);

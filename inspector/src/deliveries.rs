@@ -1,4 +1,4 @@
-//! The start page: the deliveries, the last one first.
+//! The start page: deliveries, newest first.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::{
     row::Row,
 };
 
-/// The times that can be chosen, and what they are called.
+/// The periods to choose from, and their names.
 const TIMES: [(&str, &str); 6] = [
     ("1h", "Last hour"),
     ("24h", "Last 24 hours"),
@@ -29,7 +29,7 @@ const TIMES: [(&str, &str); 6] = [
     ("365d", "Last year"),
 ];
 
-/// The longer time that is offered when there is nothing.
+/// The longer period that an empty page offers.
 const WIDER: (&str, Duration) = ("30d", Duration::from_secs(30 * 24 * 3_600));
 
 #[derive(Template)]
@@ -42,20 +42,20 @@ struct Page {
     kinds: Vec<Choice>,
     chart: Option<Chart>,
     rows: Vec<Row>,
-    /// What was searched, if something was.
+    /// The extent of the search, if there was one.
     searched: Option<String>,
-    /// Where the older ones are, and how the link to them is called.
+    /// The link to older deliveries, and its label.
     older: Option<(String, &'static str)>,
     is_first: bool,
-    /// Where what comes is told, on pages to which it belongs.
+    /// The stream of new deliveries, for pages that show them.
     live: Option<String>,
-    /// All of a longer time, when there is nothing.
+    /// The link to a longer period, for an empty page.
     wider: Option<String>,
-    /// What can be sent, on the local run.
+    /// The samples to send, on the local run.
     samples: Vec<String>,
 }
 
-/// One of several to choose from.
+/// An option of a field.
 struct Choice {
     value: String,
     name: String,
@@ -100,7 +100,7 @@ fn older(asked: &Asked, found: &Found) -> Option<(String, &'static str)> {
     found.next.as_ref().map(|next| (asked.link("./", &next.to_string()), name))
 }
 
-/// How far a search has come.
+/// Describes the extent of a search.
 fn searched(found: &Found, read: usize, now: Timestamp) -> String {
     let deliveries = if read == 1 { "1 delivery".to_owned() } else { format!("{read} deliveries") };
     match found.next {

@@ -21,13 +21,13 @@ use super::{
     row::Row,
 };
 
-/// How many deliveries of the entity are looked through for those that repeat this one.
+/// Maximum number of the entity's deliveries that are checked for repetitions.
 const LOOKED_THROUGH: u16 = 200;
 
 /// Why a delivery is held.
 const HELD: &str = "It came with an accepted token from an address that is not on the stack's list (AllowedSourceIps).";
 
-/// Which one.
+/// The query of the link.
 #[derive(Deserialize)]
 pub struct Which {
     id: String,
@@ -43,16 +43,16 @@ struct Page {
     fingerprint: String,
     duplicate_of: Option<Other>,
     repeats: Vec<Other>,
-    /// Whether there may be more than those.
+    /// Whether more may exist.
     more_repeats: bool,
-    /// How long a repetition is told by its body, in minutes.
+    /// The deduplication window.
     window: String,
     cause: Option<String>,
     body_bytes: Option<u64>,
     content_type: Option<String>,
     content_encoding: Option<String>,
     body: Vec<Piece>,
-    /// On one line, as it can be copied.
+    /// The body on one line, to copy.
     raw: Option<String>,
     has_sealed: bool,
     curl: Option<String>,
@@ -61,13 +61,13 @@ struct Page {
     retry: Option<String>,
 }
 
-/// Another delivery of the same body.
+/// A delivery with the same body.
 struct Other {
     id: String,
     short: String,
     link: String,
     time: Moment,
-    /// How long before or after this one it came.
+    /// The time between the two.
     apart: String,
 }
 
@@ -115,13 +115,13 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
     }))
 }
 
-/// The deliveries that repeat one, in the order in which they came, and whether there may be more.
+/// Returns the deliveries that repeat one, oldest first, and whether more may exist.
 async fn repeats(shown: &Shown, delivery: &StoredDelivery) -> Result<(Vec<EventId>, bool), Problem> {
     if delivery.duplicate_of.is_some() || delivery.body.is_none() {
         return Ok((Vec::new(), false));
     }
     let (at, window) = (delivery.received_at, shown.source.dedup_window);
-    // One that was held up on its way can have come before the one that it repeats.
+    // A repetition that was delayed in the queue may have an earlier time than its original.
     let times = at.minus(window)..at.plus(window).plus(std::time::Duration::from_micros(1));
     let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: LOOKED_THROUGH + 1 };
     let history = shown.source.reader.history(&delivery.entity, &listing);
@@ -130,7 +130,7 @@ async fn repeats(shown: &Shown, delivery: &StoredDelivery) -> Result<(Vec<EventI
     Ok((of_this.map(|other| other.id).collect(), more))
 }
 
-/// The body as a request, for a shell. The address has a token in it, so it is not given.
+/// Returns the body as a request for a shell, without the address: it contains the token.
 fn curl(body: &str) -> String {
     let quoted: String = body.chars().filter(|character| !json::needs_escape(*character)).collect();
     format!("curl --json '{}' \"$WEBHOOK_URL\"", quoted.replace('\'', r"'\''"))

@@ -1,4 +1,4 @@
-//! One line, bot or inbox: its state, and what happened to it.
+//! A line, bot or inbox: its state and its history.
 
 use askama::Template;
 use axum::{
@@ -22,10 +22,10 @@ use super::{
     timeline::{Change, Step, steps},
 };
 
-/// How many older deliveries are read to compare the last ones of a page with.
+/// Older deliveries that are read to compare the last ones of a page with.
 const COMPARED_WITH: u16 = 10;
 
-/// Which one, and from where on.
+/// The query of the link.
 #[derive(Deserialize)]
 pub struct Which {
     name: String,
@@ -64,7 +64,7 @@ struct Field {
     is_update: bool,
     is_undocumented: bool,
     value: String,
-    /// The delivery that brought it.
+    /// The delivery that set it.
     set_by: Option<(String, Moment)>,
 }
 
@@ -104,7 +104,7 @@ fn not_found(entity: &Entity) -> Problem {
     Problem::NotFound(format!("There is no entity {}: no event has named it.", plain(entity.as_str())))
 }
 
-/// A page of the history with some more to compare with, and where the next page begins.
+/// Returns a page of the history with some deliveries to compare with, and the start of the next page.
 async fn history(
     shown: &Shown,
     entity: &Entity,

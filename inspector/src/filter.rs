@@ -1,4 +1,4 @@
-//! Which deliveries a page asks for, and how it finds them without reading everything.
+//! The filter of a page, and a bounded search for its deliveries.
 
 use futures_util::TryStreamExt;
 use serde::Deserialize;
@@ -10,16 +10,16 @@ use store::{DeliveryFilter, DeliveryQuery, Listing, Order, Reader, StoredDeliver
 
 use super::{PAGE, body::pieces, layout::link, problem::Problem};
 
-/// How many deliveries are read at once to pick from.
+/// Deliveries per read of a search.
 const READ_AT_ONCE: u16 = 200;
 
-/// How many deliveries a page reads at most to pick from.
+/// Maximum number of deliveries that one page searches.
 const MOST_READ: usize = 1_000;
 
-/// From when on deliveries are shown, unless another time is asked for.
+/// The default of From.
 pub const SINCE: &str = "24h";
 
-/// What the form has, as it came.
+/// The form's fields as received.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Asked {
@@ -32,7 +32,7 @@ pub struct Asked {
     pub after: String,
 }
 
-/// The same, understood.
+/// The filter that the fields mean.
 pub struct Filter {
     of: DeliveryFilter,
     /// In lower case.
@@ -42,21 +42,21 @@ pub struct Filter {
     after: Option<EventId>,
 }
 
-/// What a page has found.
+/// The deliveries that a page has found.
 pub struct Found {
-    /// The last one first.
+    /// Newest first.
     pub deliveries: Vec<StoredDelivery>,
-    /// Where the next page begins.
+    /// The start of the next page.
     pub next: Option<EventId>,
-    /// How many were read, if they had to be picked from others.
+    /// Deliveries that were read, when it was a search.
     pub searched: Option<usize>,
 }
 
 impl Asked {
-    /// Understands it.
+    /// Reads the fields.
     ///
     /// # Errors
-    /// When a time is none.
+    /// Fails when a time cannot be read.
     pub fn read(&self) -> Result<Filter, Problem> {
         let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
         let time = |text: String| moment(&text).map_err(|fault| Problem::Unclear(format!("{text:?} is {fault}.")));
@@ -78,7 +78,7 @@ impl Asked {
         })
     }
 
-    /// A link to the same question on another page, or from another place on.
+    /// Returns a link with the same fields to another page, or to another start.
     pub fn link(&self, page: &str, after: &str) -> String {
         let Self { kind, entity, reference, text, since, until, .. } = self;
         link(
@@ -95,22 +95,22 @@ impl Asked {
         )
     }
 
-    /// Whether anything but the time is asked for.
+    /// Tells whether any field but the period is given.
     pub fn is_narrowed(&self) -> bool {
         [&self.kind, &self.entity, &self.reference, &self.text].iter().any(|field| !field.trim().is_empty())
     }
 }
 
 impl Filter {
-    /// Whether what comes now belongs on the page.
+    /// Tells whether new deliveries belong on the page.
     pub fn is_live(&self) -> bool {
         self.until.is_none() && self.after.is_none()
     }
 
-    /// The query for it.
+    /// Returns the query of the store.
     ///
     /// # Errors
-    /// When it is about no time at all.
+    /// Fails when the period is empty.
     pub fn query(&self, reader: Reader, now: Timestamp) -> Result<DeliveryQuery, Problem> {
         let start = self.since.before(now);
         let end = self.until.map_or(now.plus(DeliveryQuery::CLOCK_AHEAD), |until| until.before(now));
@@ -120,18 +120,18 @@ impl Filter {
         Ok(DeliveryQuery::new(reader, self.of.clone(), start..end))
     }
 
-    /// Whether a delivery is asked for.
+    /// Tells whether a delivery passes the filter.
     pub fn matches(&self, query: &DeliveryQuery, delivery: &StoredDelivery) -> bool {
         query.matches(delivery) && self.text.as_ref().is_none_or(|text| has(delivery, text))
     }
 
-    /// A page of them.
+    /// Returns a page of deliveries.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// Fails when the deliveries cannot be read.
     pub async fn page(&self, query: &DeliveryQuery) -> Result<Found, Problem> {
         let DeliveryFilter { entity, reference, kind, .. } = &self.of;
-        // An index has all others by themselves.
+        // Every other filter has an index.
         let picks = self.text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
         // One more, to know whether there are more.
         let page_size = if picks { READ_AT_ONCE } else { PAGE + 1 };
@@ -160,7 +160,7 @@ impl Filter {
     }
 }
 
-/// Whether a text is anywhere in what is shown of a delivery.
+/// Tells whether a delivery contains a text.
 fn has(delivery: &StoredDelivery, text: &str) -> bool {
     let places = [
         Some(delivery.entity.as_str()),
@@ -175,7 +175,7 @@ fn has(delivery: &StoredDelivery, text: &str) -> bool {
         || delivery.body.as_deref().is_some_and(|body| says(body, text))
 }
 
-/// Whether a string of a body says a text that it spells otherwise, such as with `\u05e9` or `https:\/\/`.
+/// Tells whether a string of a body contains a text behind escapes such as `\u05e9` or `https:\/\/`.
 fn says(body: &str, text: &str) -> bool {
     let said = |spelled: &str| serde_json::from_str::<String>(spelled).ok();
     body.contains('\\')

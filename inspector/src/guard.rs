@@ -1,4 +1,4 @@
-//! Who gets in: somebody on this machine who has the address with the token, by a page of ours.
+//! Access control: lets in requests from this machine with the token in their path, sent by our own pages.
 //!
 //! Any page in a browser can send requests to 127.0.0.1, and can point a name of its own at it. Such a request has another
 //! `Host`, or the `Origin` of that page, and it does not have the token.
@@ -15,11 +15,11 @@ use axum::{
 use shared::Secret;
 use subtle::ConstantTimeEq;
 
-/// The bytes of the token: as many as nobody can guess.
+/// Random bytes of the token.
 const TOKEN: usize = 16;
 
-/// What goes with every answer. With `no-referrer` browsers would send `Origin: null` with our own forms; `same-origin` tells
-/// nobody else either.
+/// The headers of every answer. With `no-referrer` browsers would send `Origin: null` with our own forms; `same-origin` hides the
+/// address from other sites as well.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -33,17 +33,17 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Knows the inspector's own address.
+/// The inspector's own address.
 pub struct Guard {
     token: Secret,
     port: u16,
 }
 
 impl Guard {
-    /// With a new token.
+    /// Creates one with a new token.
     ///
     /// # Errors
-    /// When the system has no random bytes.
+    /// Fails when the system has no random bytes.
     pub fn new(port: u16) -> Result<Self> {
         let mut random = [0; TOKEN];
         getrandom::fill(&mut random).context("the system has no random bytes for the page's address")?;
@@ -51,12 +51,12 @@ impl Guard {
         Ok(Self { token: Secret::new(token), port })
     }
 
-    /// The address of the start page.
+    /// Returns the address of the start page.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/{}/", self.port, self.token.expose())
     }
 
-    /// Why a request is refused; `None` when it is not.
+    /// Returns the refusal of a request; `None` when it may pass.
     fn refusal(&self, request: &Request) -> Option<(StatusCode, &'static str)> {
         let Some(host) = only(request.headers(), &header::HOST).filter(|host| self.is_own_host(host)) else {
             return Some((StatusCode::FORBIDDEN, "not this host\n"));
@@ -82,7 +82,7 @@ impl Guard {
     }
 }
 
-/// The header's value, if there is one and not several.
+/// Returns the header's value when there is exactly one.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;

@@ -1,4 +1,4 @@
-//! What all pages have in common.
+//! The parts that all pages share.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::{Shown, actions::Notice};
 /// The kinds that the provider's page names.
 pub const KINDS: [&str; 5] = ["whatsapp", "builder", "online", "partners", "package"];
 
-/// The kind of what could not be decoded.
+/// The kind of quarantined deliveries.
 pub const QUARANTINE: &str = "quarantine";
 
-/// Which part of the inspector a page is in.
+/// The section of the inspector that a page is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Deliveries,
@@ -33,14 +33,14 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The frame of a page, with the notice that nobody has seen yet.
+    /// Returns the frame of a page, with the notice that was not shown yet.
     pub fn of(shown: &Shown, part: Part) -> Self {
         let notice = shown.notice.lock().ok().and_then(|mut notice| notice.take());
         Self { part, stack: shown.source.stack.as_deref().map(plain), notice }
     }
 }
 
-/// A moment as the pages show it, in UTC.
+/// A time as the pages show it, in UTC.
 pub struct Moment {
     /// In full, to the microsecond.
     pub exact: String,
@@ -54,7 +54,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// As seen from now.
+    /// Writes a time, and its distance from now.
     pub fn new(time: Timestamp, now: Timestamp) -> Self {
         let exact = time.to_string();
         let (day, clock) = (exact[5..10].to_owned(), exact[11..19].to_owned());
@@ -62,7 +62,7 @@ impl Moment {
     }
 }
 
-/// A duration, roughly.
+/// Writes a duration, rounded.
 pub fn roughly(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -74,7 +74,7 @@ pub fn roughly(duration: Duration) -> String {
     }
 }
 
-/// A relative link with what it asks for; what has no value is left out.
+/// Returns a relative link with its query; empty fields are left out.
 pub fn link(page: &str, query: &[(&str, &str)]) -> String {
     let mut written = url::form_urlencoded::Serializer::new(String::new());
     written.extend_pairs(query.iter().filter(|(_, value)| !value.is_empty()));
@@ -84,7 +84,7 @@ pub fn link(page: &str, query: &[(&str, &str)]) -> String {
     }
 }
 
-/// The class that gives a kind its colour.
+/// Returns the style class of a kind.
 pub fn kind_class(kind: &str) -> &'static str {
     KINDS.into_iter().chain([QUARANTINE]).find(|name| *name == kind).unwrap_or("other")
 }

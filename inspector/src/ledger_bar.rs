@@ -1,30 +1,30 @@
-//! The ledger as a bar over time: pure.
+//! A bar over time of the registered URL: pure.
 
 use shared::Timestamp;
 use store::{Ownership, Segment};
 
 use super::layout::{Moment, roughly};
 
-/// The length of the bar, in units of the drawing.
+/// Length of the bar, in units of the drawing.
 const LENGTH: u64 = 1_000;
 
-/// The least that is seen of a time in which it was not ours.
+/// Minimum width of a period that was not ours.
 const LEAST: u64 = 4;
 
-/// A stretch of the bar, and a line of the table below it.
+/// A period: a part of the bar, and a row of the table.
 pub struct Stretch {
     pub held: &'static str,
     pub class: &'static str,
     pub from: Moment,
     pub until: Moment,
     pub lasted: String,
-    /// Where it is drawn.
+    /// Position in the drawing.
     pub x: u64,
     pub width: u64,
     pub title: String,
 }
 
-/// The stretches of a bar, in their order in time.
+/// Returns the parts of a bar, oldest first.
 pub fn stretches(segments: &[Segment], now: Timestamp) -> Vec<Stretch> {
     let (Some(first), Some(last)) = (segments.first(), segments.last()) else { return Vec::new() };
     let (start, whole) = (first.times.start, last.times.end.since(first.times.start).as_micros().max(1));
@@ -39,7 +39,7 @@ pub fn stretches(segments: &[Segment], now: Timestamp) -> Vec<Stretch> {
         let (x, end) = (place(segment.times.start), place(segment.times.end));
         let width = match segment.ownership {
             Ownership::NotOurs => (end - x).max(LEAST),
-            // A line as narrow as that looks like a fault of the drawing.
+            // A narrower line would look like a rendering error.
             Ownership::Ours | Ownership::Unknown if end - x < LEAST / 2 => 0,
             Ownership::Ours | Ownership::Unknown => end - x,
         };

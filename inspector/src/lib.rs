@@ -40,50 +40,50 @@ use tokio::{net::TcpListener, task::JoinHandle};
 pub use self::actions::{Action, Actions};
 use self::{actions::Notice, guard::Guard, live::Live};
 
-/// How many deliveries, states or entries of a history a page has.
+/// Rows per page.
 const PAGE: u16 = 50;
 
-/// The most bytes of a form.
+/// Maximum size of a form, in bytes.
 const FORM: usize = 4 * 1024;
 
 /// The local run or the stack that the pages show.
 pub struct Source {
-    /// Its deliveries and states, from which the secrets are taken out.
+    /// Its deliveries and states, without secrets.
     pub reader: Reader,
     /// Its registration.
     pub ledger: RegistrationLedger,
-    /// How long before and after an event its repetition is a duplicate.
+    /// The deduplication window.
     pub dedup_window: Duration,
     /// The stack's name; `None` for the local run.
     pub stack: Option<String>,
-    /// The arguments that make a command of `hooks` be about it, as a shell reads them, each with a blank in front.
+    /// The arguments with which a `hooks` command targets it, quoted for a shell, each after a space.
     pub arguments: String,
-    /// What the pages can do; `None` for a stack, which is only looked at.
+    /// The actions of its pages; `None` for a stack, which is read-only.
     pub actions: Option<Actions>,
 }
 
-/// A running inspector; it ends when this is dropped.
+/// A running inspector. Dropping it ends it.
 pub struct Inspector {
     url: String,
     port: u16,
     server: JoinHandle<std::io::Result<()>>,
 }
 
-/// What the pages are made from.
+/// The state that all pages share.
 struct Shown {
     source: Source,
     live: Arc<Live>,
-    /// What the last action came to, until a page has shown it.
+    /// The outcome of the last action, until a page has shown it.
     notice: Mutex<Option<Notice>>,
 }
 
 type App = axum::extract::State<Arc<Shown>>;
 
 impl Inspector {
-    /// Serves the pages on a port of 127.0.0.1, or on a free one if that is taken.
+    /// Serves the pages on a port of 127.0.0.1, or on a free one when that is taken.
     ///
     /// # Errors
-    /// When no port is free, or the system has no random bytes for the token.
+    /// Fails when no port is free, or the system has no random bytes for the token.
     pub async fn start(source: Source, port: u16) -> Result<Self> {
         let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => listener,
@@ -101,7 +101,7 @@ impl Inspector {
         self.port
     }
 
-    /// Where it is: with the token, without which nothing is shown.
+    /// The address of the start page. It contains the token, without which nothing is shown.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -128,7 +128,7 @@ fn router(source: Source, guard: Guard) -> Router {
         .route("/{token}/inspector.css", get(assets::style))
         .route("/{token}/inspector.js", get(assets::script))
         .route("/{token}/icon.svg", get(assets::icon));
-    // A stack is only looked at.
+    // A stack is read-only.
     let pages = if has_actions {
         pages.route("/{token}/send", post(actions::send)).route("/{token}/sync", post(actions::sync))
     } else {

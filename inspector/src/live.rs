@@ -1,4 +1,4 @@
-//! What comes while a page is open: one look at the table for all who listen, and none while nobody does.
+//! Streams new deliveries to open pages: one poll of the table serves all of them, and none happens without listeners.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -33,14 +33,14 @@ use super::{
     row::Row,
 };
 
-/// How often the table is looked at: each look costs read units on AWS.
+/// Time between two polls: each costs read units on AWS.
 const ON_LOCAL_RUN: Duration = Duration::from_millis(500);
 const ON_STACK: Duration = Duration::from_secs(2);
 
-/// How many updates wait for a listener that does not keep up.
+/// Maximum number of updates that wait for a slow listener.
 const WAITING: usize = 1_024;
 
-/// Tells all who listen what comes.
+/// Polls the table for all listeners.
 pub struct Live {
     reader: Reader,
     every: Duration,
@@ -48,19 +48,19 @@ pub struct Live {
     is_looking: Mutex<bool>,
 }
 
-/// What all who listen are told.
+/// An update for all listeners.
 #[derive(Clone)]
 enum Update {
-    /// A delivery has come.
+    /// A new delivery.
     Came(Arc<StoredDelivery>),
-    /// The table cannot be read, and why.
+    /// The table cannot be read; the cause.
     Trouble(Arc<str>),
-    /// It can be read again.
+    /// The table can be read again.
     Recovered,
 }
 
 impl Live {
-    /// Looks at a table, when somebody listens.
+    /// Polls a table while somebody listens.
     pub fn new(reader: Reader, is_local: bool) -> Self {
         let every = if is_local { ON_LOCAL_RUN } else { ON_STACK };
         Self { reader, every, updates: broadcast::Sender::new(WAITING), is_looking: Mutex::new(false) }
@@ -76,7 +76,7 @@ impl Live {
         updates
     }
 
-    /// Looks until nobody listens any more.
+    /// Polls until nobody listens.
     async fn look(self: Arc<Self>) {
         let start = now().minus(Follow::OVERLAP);
         let mut follow = Follow::new(start, start, BTreeSet::new());
@@ -89,7 +89,7 @@ impl Live {
             if self.is_left() {
                 return;
             }
-            // Whoever no longer listens misses nothing.
+            // Sending fails when nobody listens any more.
             let tell = |update| drop(self.updates.send(update));
             let came = |delivery| {
                 tell(Update::Came(Arc::new(delivery)));
@@ -105,7 +105,7 @@ impl Live {
         }
     }
 
-    /// Whether nobody listens; then the next who does begins anew.
+    /// Tells whether nobody listens. The next listener then starts a new poll.
     fn is_left(&self) -> bool {
         let mut is_looking = self.is_looking.lock().unwrap_or_else(PoisonError::into_inner);
         *is_looking = self.updates.receiver_count() > 0;
@@ -113,27 +113,27 @@ impl Live {
     }
 }
 
-/// One page that is open.
+/// An open page.
 struct Listener {
     filter: Filter,
     query: DeliveryQuery,
     updates: broadcast::Receiver<Update>,
-    /// What its page shows, the last one first.
+    /// The deliveries that the page shows, newest first.
     shown: Vec<StoredDelivery>,
-    /// Whether there are more than those.
+    /// Whether older ones exist.
     has_more: bool,
     waiting: VecDeque<Event>,
-    /// Whether the chart is another than the page has.
+    /// Whether the page's chart is outdated.
     chart_is_old: bool,
 }
 
-/// The stream of what comes: rows, and the chart of what the page shows with them.
+/// Streams new rows, and the chart of the rows that the page then shows.
 pub async fn stream(
     State(shown): App,
     headers: HeaderMap,
     extract::Query(asked): extract::Query<Asked>,
 ) -> Result<Response, Problem> {
-    // A browser that comes back says what it has seen last.
+    // A browser that reconnects names the last id that it has seen.
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).to_owned();
     let filter = Asked { after: String::new(), ..asked }.read()?;
     let updates = shown.live.listen();
@@ -157,8 +157,8 @@ pub async fn stream(
 }
 
 impl Listener {
-    /// What came between the page and now. Some of it may be older than the last one that was seen, as others were readable
-    /// before it; the page knows which of them it has.
+    /// Queues the deliveries between the page and now. Some may be older than the last one that the page has, because the index had
+    /// them later; the page skips those that it has.
     fn catch_up(&mut self, there: Found, seen: Option<EventId>) {
         let missed = there.next.zip(seen).is_some_and(|(next, seen)| next > seen);
         let from = seen.map(|seen| seen.received_at().minus(Follow::OVERLAP));
@@ -224,7 +224,7 @@ struct Came {
     row: Row,
 }
 
-/// An event of which the name says everything. A browser drops an event without data, so its data is the name again.
+/// Returns an event without content. Browsers drop events without data, so the data repeats the name.
 fn told(name: &str) -> Event {
     Event::default().event(name).data(name)
 }

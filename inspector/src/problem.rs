@@ -1,4 +1,4 @@
-//! What is shown in place of a page.
+//! The page of an error.
 
 use anyhow::Error;
 use askama::Template;
@@ -8,13 +8,13 @@ use axum::{
 };
 use store::StoreError;
 
-/// Why there is no page.
+/// The cause of an error page.
 pub enum Problem {
-    /// What was asked for is not there.
+    /// The page or its subject does not exist.
     NotFound(String),
-    /// What was asked cannot be understood.
+    /// The query cannot be read.
     Unclear(String),
-    /// It cannot be told, for a cause that is not in the request.
+    /// The data cannot be read.
     Failed(Error),
 }
 
@@ -55,7 +55,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A page as an answer.
+/// Renders a page.
 pub fn render(page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => Html(html).into_response(),

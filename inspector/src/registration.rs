@@ -1,4 +1,4 @@
-//! What is registered, and the ledger of it.
+//! The registered URL, and the registration's ledger.
 
 use std::time::Duration;
 
@@ -19,16 +19,16 @@ use super::{
     problem::{Problem, render},
 };
 
-/// The times that can be chosen: their names in the link, what they are called, and their hours.
+/// The periods to choose from: name in the link, label, hours.
 const TIMES: [(&str, &str, u64); 3] = [("24h", "24 hours", 24), ("7d", "7 days", 7 * 24), ("30d", "30 days", 30 * 24)];
 
-/// How many entries before the time are read to know where the webhook pointed when it began.
+/// Entries before the period that are read to know where the webhook pointed at its start.
 const BEFORE: u16 = 20;
 
-/// The most entries that are listed.
+/// Maximum number of entries.
 const LISTED: usize = 200;
 
-/// Which time.
+/// The query of the link.
 #[derive(Deserialize)]
 pub struct Which {
     #[serde(default)]

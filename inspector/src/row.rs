@@ -1,11 +1,11 @@
-//! A delivery as a line of a list.
+//! A delivery as a row of a list.
 
 use shared::{Timestamp, text::plain};
 use store::{QuarantineCause, StoredDelivery};
 
 use super::layout::{Moment, kind_class, link};
 
-/// The line.
+/// The row.
 pub struct Row {
     pub id: String,
     pub link: String,
@@ -24,11 +24,11 @@ pub struct Row {
 }
 
 impl Row {
-    /// As seen from now.
+    /// The row of a delivery.
     pub fn of(delivery: &StoredDelivery, now: Timestamp) -> Self {
         let id = delivery.id.to_string();
         let (is_quarantined, entity) = (delivery.body_bytes.is_some(), delivery.entity.as_str());
-        // What is quarantined belongs to no entity: its partition is a day.
+        // A quarantined delivery belongs to no entity: its partition is a day.
         let entity_link = if is_quarantined {
             link("./", &[("entity", entity), ("since", &delivery.received_at.day())])
         } else {

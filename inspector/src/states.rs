@@ -16,7 +16,7 @@ use super::{
     problem::{Problem, render},
 };
 
-/// Which ones, and from where on.
+/// The query of the link.
 #[derive(Deserialize)]
 #[serde(default)]
 pub struct Which {

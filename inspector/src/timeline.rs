@@ -1,4 +1,4 @@
-//! What each event of an entity changed, compared with the event before it: pure.
+//! Compares each event of an entity with the event before it: pure.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use serde_json::value::RawValue;
 use shared::{json, text::plain};
 use store::StoredDelivery;
 
-/// The most characters of a value that are shown; the delivery's own page has all.
+/// Maximum length of a value, in characters; the delivery's own page has the whole.
 const LONGEST: usize = 80;
 
 /// A member of a body, compared with the same member of the event before.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Another value.
+    /// The value changed.
     Changed { name: String, from: String, to: String },
-    /// The event before did not have it.
+    /// The event before did not have the member.
     Added { name: String, to: String },
 }
 
-/// What an event has that the event before did not have.
+/// The changes of an event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Updates first.
@@ -28,35 +28,35 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Whether the two say the same.
+    /// Tells whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty() && self.missing.is_empty()
     }
 }
 
 impl Change {
-    /// Whether it is the update that the provider reports.
+    /// Tells whether it is the update code.
     pub fn is_update(&self) -> bool {
         let (Self::Changed { name, .. } | Self::Added { name, .. }) = self;
         name.ends_with("_extra_info")
     }
 }
 
-/// What there is to say of a delivery in a history.
+/// The entry of a delivery in a history.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It repeats an event, and changes nothing.
+    /// A duplicate, without a change.
     Duplicate,
-    /// There is no event before it.
+    /// The first event.
     First,
-    /// What it has that the event before did not have.
+    /// The changes since the event before.
     Changes(Changes),
-    /// The event before is not known, or one of the two has no members.
+    /// Unknown: the event before is not on record, or one of the two is no object.
     Unknown,
 }
 
-/// The steps of the first so many deliveries of a history whose last one is first. Those after them are only compared with;
-/// `is_whole` says that there are none after those.
+/// Returns the entries of the first `number` deliveries of a history, newest first. The others are only compared with;
+/// `is_whole` means that the history has no more.
 pub fn steps(history: &[StoredDelivery], number: usize, is_whole: bool) -> Vec<Step> {
     let step = |(place, delivery): (usize, &StoredDelivery)| {
         if delivery.duplicate_of.is_some() {
@@ -90,7 +90,7 @@ fn compare(before: &StoredDelivery, after: &StoredDelivery) -> Step {
     Step::Changes(Changes { values: changes, missing: missing.join(", ") })
 }
 
-/// The values as they came: a number keeps its digits.
+/// The members of a body, as received.
 fn members(delivery: &StoredDelivery) -> Option<BTreeMap<String, Box<RawValue>>> {
     serde_json::from_str(delivery.body.as_deref()?).ok()
 }
@@ -99,7 +99,7 @@ fn compact(value: &RawValue) -> String {
     json::compact(value.get())
 }
 
-/// A text without its quotes, anything else as it came, and of either the beginning.
+/// Returns the start of a value: a text without quotes, anything else as received.
 fn shown(value: &RawValue) -> String {
     let text = serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| compact(value));
     let mut characters = text.chars();

@@ -28,7 +28,7 @@ impl Follow {
     /// does.
     ///
     /// # Errors
-    /// When the deliveries cannot be read, or `take` fails. The next call finds what this one has missed.
+    /// Fails when the deliveries cannot be read, or `take` fails. The next call finds what this one has missed.
     pub async fn look<E: From<StoreError>>(
         &mut self,
         query: &DeliveryQuery,

@@ -1,4 +1,4 @@
-//! What no Rust function on Lambda is without: the runtime, and an answer that is always the same.
+//! The minimum of a Rust function on Lambda: the runtime, and a constant answer.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};

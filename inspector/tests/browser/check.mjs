@@ -317,6 +317,32 @@ try {
     }
   });
 
+  await check('a phone shows the first delivery at once, whole numbers, and the filters on demand', async () => {
+    const page = await open('?since=30d', { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true });
+    const first = await page.locator('#rows tr').first().boundingBox();
+    assert.ok(first.y + first.height <= 844, `the first row ends at ${first.y + first.height}`);
+    const cut = await page.locator('#rows td.entity').evaluateAll((cells) => cells
+      .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent));
+    assert.deepEqual(cut, []);
+    assert.equal(await page.getByLabel('Kind').isVisible(), false);
+    await page.getByLabel('More filters').check();
+    await page.getByLabel('Kind').selectOption('package');
+    await picture(page, 'phone-filters');
+    await page.getByRole('button', { name: 'Filter' }).click();
+    await page.waitForURL(/kind=package/);
+    assert.equal(await page.getByLabel('Kind').isVisible(), true, 'what narrows the list is seen');
+  });
+
+  await check('a long text is cut at its own end, and whole as a tooltip', async () => {
+    const long = 'לקוח '.repeat(60).trim();
+    const { id } = await post(run.webhook, { event: 'package', package_reference: long });
+    const page = await open('');
+    const cell = rowOf(page, id).locator('.reference');
+    assert.equal(await cell.getAttribute('title'), long);
+    assert.equal(await cell.evaluate((element) => getComputedStyle(element).direction), 'rtl');
+    await picture(page, 'long-reference');
+  });
+
   await check('a phone has it all, and nothing sticks out', async () => {
     const options = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true };
     for (const [at, name] of [['', 'list'], [detail, 'detail'], [entity, 'timeline'], ['states', 'states'], ['registration', 'ledger']]) {

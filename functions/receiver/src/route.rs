@@ -67,7 +67,9 @@ mod tests {
         {
             let v1 = json!({"path": "/webhook/t", "httpMethod": method});
             let v2 = json!({"rawPath": "/webhook/t", "requestContext": {"http": {"method": method}}});
-            for event in [v1, v2] {
+            let mut by_cargo_lambda = v2.clone();
+            by_cargo_lambda["httpMethod"] = json!("GET");
+            for event in [v1, v2, by_cargo_lambda] {
                 let request: GatewayRequest = serde_json::from_value(event).unwrap();
                 assert_eq!(route(&request).err(), misrouted, "{method}");
             }

@@ -171,7 +171,7 @@ pub(crate) enum Judgement {
 /// Judges a delivery against the state that the table holds.
 ///
 /// A duplicate is a delivery with the last event's fingerprint, received within the window before or after it, with no
-/// other known event between the two.
+/// other known event between the two. An event that names no entity is never one: the same body may come for two clients.
 pub(crate) fn judge(
     state: &State,
     id: &EventId,
@@ -179,7 +179,8 @@ pub(crate) fn judge(
     fingerprint: &Fingerprint,
     window: Duration,
 ) -> Judgement {
-    let repeats = state.fingerprint == fingerprint.to_string()
+    let repeats = !state.entity.is_unnamed()
+        && state.fingerprint == fingerprint.to_string()
         && state.last_event_at.minus(window) <= received_at
         && received_at <= state.last_event_at.plus(window)
         && state.previous_event_id.is_none_or(|previous| previous < *id);

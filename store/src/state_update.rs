@@ -116,12 +116,15 @@ pub(crate) fn newest(
     update.value(":id", text(delivery.id));
     update.value(":at", text(delivery.received_at));
     update.value(":fingerprint", text(delivery.fingerprint));
-    update.value(":window_start", text(delivery.received_at.minus(window)));
     update.value(":kind", text(&event.kind));
     update.value(":shard", text(keys::state_shard(&event.kind, &event.entity)));
     update.value(":zero", number(0));
     update.value(":one", number(1));
-    let newest = "last_delivery_id < :id AND (fingerprint <> :fingerprint OR last_event_at < :window_start)";
+    let mut newest = "last_delivery_id < :id".to_owned();
+    if !event.entity.is_unnamed() {
+        update.value(":window_start", text(delivery.received_at.minus(window)));
+        newest.push_str(" AND (fingerprint <> :fingerprint OR last_event_at < :window_start)");
+    }
     match state {
         None => {
             let in_order = format!("{newest} AND previous_event_id < last_event_id");

@@ -201,6 +201,19 @@ async fn of_two_quarantined_with_the_same_body_the_second_is_a_duplicate() {
 }
 
 #[tokio::test]
+async fn of_two_quarantined_with_the_same_body_that_name_no_entity_both_are_events() {
+    let world = World::start().await;
+    let body = json!({"event": "package", "package": "basic-100"});
+    for second in [0, 1] {
+        let event = quarantine(&world, noon().plus(secs(second)), &body).await;
+        let retried = world.quarantine.retry(&event.id, listed).await.unwrap();
+        assert_eq!(retried, Retried::Recorded { entity: Entity::named("package#-"), recorded: Recorded::Event });
+    }
+    let state = world.state("package#-").await;
+    assert_eq!((state.version, state.duplicates, quarantined(&world).await), (2, 0, 0));
+}
+
+#[tokio::test]
 async fn where_the_event_was_recorded_as_well_only_the_quarantined_delivery_goes() {
     let (world, twin) = (World::start().await, World::start().await);
     let event = quarantine(&world, noon(), &with_key(1)).await;

@@ -3,7 +3,7 @@ use thiserror::Error;
 
 use crate::{
     Entity, Fields, Kind, Secret, gunzip, json,
-    redact::{PLACEHOLDER, redact},
+    redact::{Document, PLACEHOLDER, Redacted},
 };
 
 /// One event, decoded: what it is about, its typed view, and its body without secrets.
@@ -80,21 +80,17 @@ impl Event {
             return Err(Undecodable::NotAnObject);
         }
 
-        let kind = json::members(text)
-            .filter(|(name, ..)| name == "event")
-            .last()
-            .and_then(|(_, _, value)| json::unquote(value))
-            .map_or(Kind::Unnamed, |name| Kind::of(&name));
-        let redacted = redact(text, Entity::naming_fields(&kind));
-        let body = redacted.as_ref().map_or(text, |redacted| &redacted.body);
-        let fields = Fields::read(&kind, json::members(body));
+        let document = Document::scan(text);
+        let kind = document.last("event").and_then(json::unquote).map_or(Kind::Unnamed, |name| Kind::of(&name));
+        let Redacted { body, api_key, members } = document.redact(Entity::naming_fields(&kind));
+        let fields = Fields::read(&kind, members);
         let entity = Entity::of(&kind, &fields);
-        let body = if redacted.is_some() && body.len() > MAX_REDACTED {
-            json!({"event": kind, "body": PLACEHOLDER}).to_string()
-        } else {
-            body.to_owned()
+        let sealed = body.is_some().then(|| Sealed { body: Secret::new(received), api_key });
+        let body = match body {
+            Some(redacted) if redacted.len() > MAX_REDACTED => json!({"event": kind, "body": PLACEHOLDER}).to_string(),
+            Some(redacted) => redacted,
+            None => text.to_owned(),
         };
-        let sealed = redacted.map(|redacted| Sealed { body: Secret::new(received), api_key: redacted.api_key });
         Ok(Self { kind, entity, fields, body, sealed })
     }
 }

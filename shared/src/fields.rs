@@ -5,12 +5,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
-use crate::{
-    Integer, Kind,
-    invisible::is_invisible,
-    json::{self, TokenKind},
-    redact::PLACEHOLDER,
-};
+use crate::{Integer, Kind, invisible::is_invisible, json, redact::PLACEHOLDER};
 
 /// The longest text of a field in the typed view, in bytes. Keys of the store's index hold at most 2,048.
 pub(crate) const MAX_TEXT: usize = 1_024;
@@ -98,8 +93,8 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads the members of an event that have a scalar value: name, kind and JSON text of the value. The last of a name counts.
-    pub(crate) fn read<'a>(kind: &Kind, members: impl Iterator<Item = (Cow<'a, str>, TokenKind, &'a str)>) -> Self {
+    /// Reads the members of an event that have a scalar value: name and JSON text of the value. The last of a name counts.
+    pub(crate) fn read<'a>(kind: &Kind, members: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Self {
         let types = documented(kind);
         let mut fields = Self {
             reference_field: reference_field(kind),
@@ -107,13 +102,13 @@ impl Fields {
             documented: Vec::new(),
             undocumented: Vec::new(),
         };
-        for (name, token, value) in members {
+        for (name, value) in members {
             let (list, value, has_room) = match types.iter().find(|(documented, _)| *documented == name) {
-                Some((_, field_type)) => (&mut fields.documented, read_as(*field_type, token, value), true),
+                Some((_, field_type)) => (&mut fields.documented, read_as(*field_type, &value), true),
                 None if name.is_empty() || name.len() > MAX_NAME || name == "event" => continue,
                 None => {
                     let has_room = fields.undocumented.len() < MAX_UNDOCUMENTED;
-                    (&mut fields.undocumented, read_any(token, value), has_room)
+                    (&mut fields.undocumented, read_any(&value), has_room)
                 }
             };
             match (list.iter().position(|(known, _)| *known == name), value) {
@@ -171,10 +166,10 @@ impl Fields {
 
 /// Reads a value as the type that is documented for it. Numbers arrive as texts, and texts as numbers; `true`, `false` and
 /// `null` are neither. What stands in place of a secret is no value.
-fn read_as(field_type: Type, token: TokenKind, value: &str) -> Option<Value> {
-    let text = match token {
-        TokenKind::Text => json::unquote(value).filter(|text| text != PLACEHOLDER)?,
-        _ => Integer::from_decimal(value)?.to_string().into(),
+fn read_as(field_type: Type, value: &str) -> Option<Value> {
+    let text = match json::unquote(value) {
+        Some(text) => Some(text).filter(|text| text != PLACEHOLDER)?,
+        None => Integer::from_decimal(value)?.to_string().into(),
     };
     let text = match field_type {
         Type::Integer => return Integer::from_decimal(&visible(&text)).map(Value::Integer),
@@ -200,11 +195,11 @@ fn visible(text: &str) -> String {
     text.chars().filter(is_visible).collect()
 }
 
-fn read_any(token: TokenKind, value: &str) -> Option<Value> {
+fn read_any(value: &str) -> Option<Value> {
     match value {
         "true" => Some(Value::Flag(true)),
         "false" => Some(Value::Flag(false)),
-        _ if token == TokenKind::Text => read_as(Type::Text, token, value),
+        text if text.starts_with('"') => read_as(Type::Text, text),
         number => Integer::from_decimal(number).map(Value::Integer),
     }
 }

@@ -12,10 +12,13 @@ use crate::{
     json::{self, TokenKind},
 };
 use names::{Role, is_credential};
-use repeats::{Search, Secrets};
+use repeats::Secrets;
 
 /// The text that stands in a redacted body where a secret stood.
 pub(crate) const PLACEHOLDER: &str = "[sealed]";
+
+/// The placeholder as JSON.
+const SEALED: &str = r#""[sealed]""#;
 
 /// The member that the provider documents for the key of a line (provider's page: Partner Webhook).
 const API_KEY: &str = "whatsapp_apiKey";
@@ -23,32 +26,22 @@ const API_KEY: &str = "whatsapp_apiKey";
 /// Maximum number of texts with JSON inside each other that are read. One that is deeper is sealed as a whole.
 const MAX_NESTING: usize = 4;
 
-/// A body without its secrets.
-pub(crate) struct Redacted {
-    pub(crate) body: String,
+/// The result of taking the secrets out of a body.
+pub(crate) struct Redacted<'a> {
+    /// The body without its secrets; `None` when it has none.
+    pub(crate) body: Option<String>,
     /// The key of the line, if the body has one.
     pub(crate) api_key: Option<Secret>,
-}
-
-/// Seals the credentials of a JSON text, and the values that repeat them; `None` when there is nothing to seal.
-///
-/// `naming` has the names of the top-level members that say what the event is about. The last value of each stays even if it
-/// repeats a secret, because the event's key is made of it.
-pub(crate) fn redact(text: &str, naming: &[&str]) -> Option<Redacted> {
-    let document = Document::scan(text, &[&[API_KEY], naming].concat());
-    let mut secrets = Secrets::default();
-    document.collect(0, false, &mut secrets);
-    let body = document.redacted(0, naming, &secrets.search())?;
-    let api_key = document.last(API_KEY).and_then(|at| document.values[at].text());
-    Some(Redacted { body, api_key: api_key.filter(|key| key.len() <= MAX_TEXT).map(Secret::new) })
+    /// The members of the top level that have a scalar value, without their secrets: name and JSON text of the value.
+    pub(crate) members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 /// A JSON text and its scalar values.
-struct Document<'a> {
+pub(crate) struct Document<'a> {
     text: &'a str,
     values: Vec<Value<'a>>,
-    /// The watched members of the top level that have a scalar value, and its place in `values`.
-    members: Vec<(&'a str, usize)>,
+    /// The members of the top level that have a scalar value, and its place in `values`.
+    members: Vec<(Cow<'a, str>, usize)>,
 }
 
 /// A scalar value.
@@ -73,16 +66,16 @@ struct Object {
 
 impl<'a> Document<'a> {
     /// Reads a text in one pass and without recursion, however deeply it is nested.
-    fn scan(text: &'a str, watched: &[&'a str]) -> Self {
+    pub(crate) fn scan(text: &'a str) -> Self {
         let (mut values, mut members): (Vec<Value<'a>>, Vec<_>) = (Vec::new(), Vec::new());
         let mut credentials: Vec<Range<usize>> = Vec::new();
         let mut pairs: Vec<Range<usize>> = Vec::new();
         let mut objects: Vec<Object> = Vec::new();
-        let mut watching = None;
+        let mut member = None;
         for token in json::tokens(text) {
             let (start, depth, kind) = (token.span.start, token.depth, token.kind);
             let token = &text[token.span];
-            let mut object = objects.last_mut().filter(|object| object.depth == depth);
+            let object = objects.last_mut().filter(|object| object.depth == depth);
             match kind {
                 TokenKind::Open if token == "{" => objects.push(Object {
                     depth,
@@ -93,19 +86,17 @@ impl<'a> Document<'a> {
                 }),
                 TokenKind::Name => {
                     let name = json::unquote(token).unwrap_or_default();
-                    if depth == 1 {
-                        watching = watched.iter().find(|watched| **watched == name);
-                    }
                     if let Some(object) = object {
                         (object.role, object.member) = (Role::of(&name), values.len());
                     }
+                    member = (depth == 1).then_some(name);
                 }
                 TokenKind::Text | TokenKind::Literal => {
-                    if let Some(object) = object.as_mut().filter(|object| object.role == Role::PairName) {
+                    if let Some(object) = object.filter(|object| object.role == Role::PairName) {
                         object.names_credential |= json::unquote(token).is_some_and(|text| is_credential(&text));
                     }
                     if depth == 1 {
-                        members.extend(watching.take().map(|name| (*name, values.len())));
+                        members.extend(member.take().map(|name| (name, values.len())));
                     }
                     values.push(Value { start, token, is_credential: false });
                 }
@@ -132,46 +123,79 @@ impl<'a> Document<'a> {
         Self { text, values, members }
     }
 
-    /// Returns the place of the last scalar value of a watched member.
-    fn last(&self, name: &str) -> Option<usize> {
-        self.members.iter().rfind(|(watched, _)| *watched == name).map(|(_, place)| *place)
+    /// Returns the last value of a member of the top level, as it is in the text.
+    pub(crate) fn last(&self, name: &str) -> Option<&'a str> {
+        self.place_of_last(name).map(|place| self.values[place].token)
+    }
+
+    fn place_of_last(&self, name: &str) -> Option<usize> {
+        self.members.iter().rfind(|(member, _)| member == name).map(|(_, place)| *place)
+    }
+
+    /// Seals the credentials, and the values that repeat them.
+    ///
+    /// `naming` has the names of the top-level members that say what the event is about. The last value of each stays even if
+    /// it repeats a secret, because the event's key is made of it.
+    pub(crate) fn redact(self, naming: &[&str]) -> Redacted<'a> {
+        let mut secrets = Secrets::default();
+        self.collect(0, false, &mut |secret| secrets.add(secret));
+        let kept: Vec<usize> = naming.iter().filter_map(|name| self.place_of_last(name)).collect();
+        let replacements = self.replacements(0, &kept, &secrets);
+        let body = self.replaced(&replacements);
+        let api_key = self.place_of_last(API_KEY).and_then(|place| self.values[place].text());
+        let api_key = api_key.filter(|key| key.len() <= MAX_TEXT).map(Secret::new);
+        let members = self.members.into_iter().map(|(name, place)| {
+            let replacement = replacements.binary_search_by_key(&place, |(place, _)| *place);
+            let value = replacement.map_or(self.values[place].token.into(), |at| replacements[at].1.clone());
+            (name, value)
+        });
+        Redacted { body, api_key, members: members.collect() }
     }
 
     /// Collects the secrets: credentials, and those in URLs and in texts that hold JSON. With `all`, each value is a secret.
-    fn collect(&self, nesting: usize, all: bool, secrets: &mut Secrets) {
+    fn collect(&self, nesting: usize, all: bool, add: &mut dyn FnMut(Cow<'a, str>)) {
         for value in &self.values {
             let Some(text) = value.text() else { continue };
             let is_secret = all || value.is_credential;
-            if is_secret {
-                secrets.add(&text);
-            }
-            if !value.is_text() {
-                continue;
-            }
-            if !holds_json(&text) {
-                for secret in url_secrets(&text) {
-                    secrets.add(&text[secret.clone()]);
-                    secrets.add(&url::decoded(&text[secret]));
+            if value.is_text() {
+                if !holds_json(&text) {
+                    for secret in url_secrets(&text).map(|secret| &text[secret]) {
+                        add(secret.to_owned().into());
+                        add(url::decoded(secret).into_owned().into());
+                    }
+                } else if nesting < MAX_NESTING {
+                    Document::scan(&text)
+                        .collect(nesting + 1, is_secret, &mut |secret| add(secret.into_owned().into()));
                 }
-            } else if nesting < MAX_NESTING {
-                Document::scan(&text, &[]).collect(nesting + 1, is_secret, secrets);
+            }
+            if is_secret {
+                add(text);
             }
         }
     }
 
-    /// Returns the text without its secrets; `None` when it has none.
-    fn redacted(&self, nesting: usize, naming: &[&str], search: &Search) -> Option<String> {
-        let kept: Vec<usize> = naming.iter().filter_map(|name| self.last(name)).collect();
-        let mut redacted = String::new();
+    /// Returns the values that are or have secrets: their places, in order, and the JSON texts that replace them. The values
+    /// at the kept places may repeat a secret.
+    fn replacements(&self, nesting: usize, kept: &[usize], secrets: &Secrets<'_>) -> Vec<(usize, Cow<'static, str>)> {
+        let values = self.values.iter().enumerate();
+        let replacement = |(place, value): (usize, &Value<'a>)| {
+            value.replacement(nesting, kept.contains(&place), secrets).map(|replacement| (place, replacement))
+        };
+        values.filter_map(replacement).collect()
+    }
+
+    /// Returns the text with its replacements; `None` when there are none.
+    fn replaced(&self, replacements: &[(usize, Cow<'static, str>)]) -> Option<String> {
+        let mut text = String::with_capacity(self.text.len());
         let mut from = 0;
-        for (place, value) in self.values.iter().enumerate() {
-            if let Some(replacement) = value.replacement(nesting, kept.contains(&place), search) {
-                redacted.push_str(&self.text[from..value.start]);
-                redacted.push_str(&json::quoted(&replacement));
-                from = value.start + value.token.len();
-            }
+        for (place, replacement) in replacements {
+            let value = &self.values[*place];
+            text.push_str(&self.text[from..value.start]);
+            text.push_str(replacement);
+            from = value.start + value.token.len();
         }
-        (from > 0).then(|| redacted + &self.text[from..])
+        text.push_str(&self.text[from..]);
+        (!replacements.is_empty()).then_some(text)
     }
 }
 
@@ -188,42 +212,42 @@ fn mark(values: &mut [Value<'_>], mut credentials: Vec<Range<usize>>) {
     }
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
     fn is_text(&self) -> bool {
         self.token.starts_with('"')
     }
 
     /// Returns a text or a number; `None` for values that cannot be a secret: flags, null, blank texts and the placeholder.
-    fn text(&self) -> Option<Cow<'_, str>> {
+    fn text(&self) -> Option<Cow<'a, str>> {
         match json::unquote(self.token) {
             Some(text) => can_be_secret(&text).then_some(text),
             None => (!matches!(self.token, "true" | "false" | "null")).then_some(Cow::Borrowed(self.token)),
         }
     }
 
-    /// Returns the text in place of a value that is or has a secret; `None` when the value stays. With `is_kept` it may
+    /// Returns the JSON text in place of a value that is or has a secret; `None` when the value stays. With `is_kept` it may
     /// repeat one.
-    fn replacement(&self, nesting: usize, is_kept: bool, search: &Search) -> Option<Cow<'static, str>> {
-        const SEALED: Option<Cow<'static, str>> = Some(Cow::Borrowed(PLACEHOLDER));
-
+    fn replacement(&self, nesting: usize, is_kept: bool, secrets: &Secrets<'_>) -> Option<Cow<'static, str>> {
         let text = self.text()?;
-        if self.is_credential || (!is_kept && search.is_secret(&text)) {
-            return SEALED;
+        if self.is_credential || (!is_kept && secrets.has(&text)) {
+            return Some(SEALED.into());
         }
         let mut changed = None;
         if self.is_text() {
             if holds_json(&text) {
                 if nesting == MAX_NESTING {
-                    return SEALED;
+                    return Some(SEALED.into());
                 }
-                return Document::scan(&text, &[]).redacted(nesting + 1, &[], search).map(Cow::Owned);
+                let document = Document::scan(&text);
+                let redacted = document.replaced(&document.replacements(nesting + 1, &[], secrets))?;
+                return Some(json::quoted(&redacted).into());
             }
             changed = without_url_secrets(&text);
         }
-        if !is_kept && search.finds(changed.as_deref().unwrap_or(&text)) {
-            return SEALED;
+        if !is_kept && secrets.are_in(changed.as_deref().unwrap_or(&text)) {
+            return Some(SEALED.into());
         }
-        changed.map(Cow::Owned)
+        changed.map(|changed| json::quoted(&changed).into())
     }
 }
 

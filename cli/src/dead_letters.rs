@@ -4,7 +4,7 @@ mod dead_letter;
 mod scan;
 mod show;
 
-use std::{collections::BTreeSet, fmt::Write, process::ExitCode};
+use std::{collections::BTreeSet, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
@@ -13,7 +13,7 @@ use shared::text::plain;
 
 use self::{dead_letter::DeadLetter, scan::Scan};
 use crate::{
-    output::{Output, json, print},
+    output::{List, Output, json, note, print},
     target::{AwsError, Queues, Target, TargetArgs},
 };
 
@@ -107,26 +107,10 @@ async fn list(scan: &mut Scan<'_>, limit: usize, output: Output) -> Result<ExitC
     let more = dead_letters.len() > limit;
     let hidden = if more { None } else { hidden(scan).await };
     dead_letters.truncate(limit);
-    let mut shown = String::new();
-    match output {
-        Output::Json => {
-            for dead_letter in &dead_letters {
-                shown += &show::json(dead_letter)?;
-            }
-        }
-        Output::Table if dead_letters.is_empty() && hidden.is_some() => {}
-        Output::Table if dead_letters.is_empty() && !more => {
-            writeln!(shown, "No messages are in the dead-letter queue.")?
-        }
-        Output::Table => {
-            writeln!(shown, "{}", show::table(&dead_letters))?;
-            if more {
-                writeln!(shown, "{} of more messages; --limit shows more.", dead_letters.len())?;
-            }
-        }
-    }
-    print(&shown)?;
-    hidden.iter().for_each(|note| eprintln!("{note}"));
+    let more = more.then(|| format!("{} of more messages; --limit shows more.\n", dead_letters.len()));
+    let none = if hidden.is_some() { "" } else { "No messages are in the dead-letter queue.\n" }.to_owned();
+    List { items: &dead_letters, none, more }.print(output, show::json, show::table)?;
+    hidden.iter().for_each(|hidden| note(hidden));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -192,9 +176,9 @@ async fn redrive(
         print(&format!("{redriven} put into the fallback queue{left}.\n"))?;
     }
     if all {
-        hidden(scan).await.iter().for_each(|note| eprintln!("{note}"));
+        hidden(scan).await.iter().for_each(|hidden| note(hidden));
     }
-    wanted.iter().for_each(|message_id| eprintln!("error: {}", not_found(message_id)));
+    wanted.iter().for_each(|message_id| note(&format!("error: {}", not_found(message_id))));
     Ok(if wanted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -1,7 +1,6 @@
 //! `hooks events`: lists deliveries.
 
 use std::{
-    fmt::Write,
     process::ExitCode,
     time::{Duration, SystemTime},
 };
@@ -9,17 +8,17 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use shared::{Timestamp, human_time::to_the_second};
-use store::{DeliveryQuery, Follow, NewestDeliveries, StoredDelivery};
+use store::{DeliveryQuery, Follow, NewestDeliveries, StoreError, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     interrupt::interrupted,
-    output::{Output, json, print, tables, text},
+    output::{List, Output, json, note, print, tables, text},
     query::{Selection, check_entity},
     target::{Target, TargetArgs},
 };
 
-/// How often `--follow` asks for what is new.
+/// Pause between two polls of `--follow`.
 const POLL: Duration = Duration::from_secs(1);
 
 /// Lists the events that the local run or a deployed stack received, newest first.
@@ -55,7 +54,7 @@ pub struct Events {
 /// Lists deliveries.
 ///
 /// # Errors
-/// When they cannot be read, or an entity never had one.
+/// When they cannot be read, or no event has named the entity.
 pub async fn run(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let until_now = events.selection.range.until.is_none();
@@ -72,33 +71,15 @@ pub async fn run(events: Events) -> Result<ExitCode> {
     if found.deliveries.is_empty() && !found.more {
         check_entity(&query).await?;
     }
-    let mut shown = String::new();
-    match events.output {
-        Output::Json => {
-            for delivery in &found.deliveries {
-                shown += &json::delivery(delivery)?;
-            }
-        }
-        Output::Table => {
-            let mut times = format!("since {}", to_the_second(query.times.start));
-            if !until_now {
-                write!(times, " and before {}", to_the_second(query.times.end))?;
-            }
-            match (found.deliveries.len(), found.more) {
-                (0, false) => writeln!(shown, "No such events {times}.")?,
-                (_, false) => writeln!(shown, "{}", tables::deliveries(&found.deliveries))?,
-                (number, true) => {
-                    writeln!(shown, "{}", tables::deliveries(&found.deliveries))?;
-                    writeln!(shown, "The last {number} {times}; --limit shows more.")?;
-                }
-            }
-        }
-    }
-    print(&shown)?;
+    let since = format!("since {}", to_the_second(query.times.start));
+    let times = if until_now { since } else { format!("{since} and before {}", to_the_second(query.times.end)) };
+    let more = found.more.then(|| format!("The last {} {times}; --limit shows more.\n", found.deliveries.len()));
+    let none = format!("No such events {times}.\n");
+    List { items: &found.deliveries, none, more }.print(events.output, json::delivery, tables::deliveries)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows what was found, and then what comes, until nobody reads it any more.
+/// Prints the deliveries that were found, and then each new one, until nobody reads on. A read that fails is repeated by the next poll.
 async fn follow(query: &DeliveryQuery, found: &NewestDeliveries, now: Timestamp, output: Output) -> Result<ExitCode> {
     let line = |delivery: &StoredDelivery| match output {
         Output::Json => Ok(json::delivery(delivery)?),
@@ -109,20 +90,31 @@ async fn follow(query: &DeliveryQuery, found: &NewestDeliveries, now: Timestamp,
             return Ok(ExitCode::SUCCESS);
         }
     }
-    // What is older than those that are shown was left out by the limit, but for what comes now.
+    // An older delivery was left out by the limit, unless it is new.
     let oldest = found.deliveries.first().map_or(now, |delivery| delivery.received_at.min(now));
     let start = if found.more { oldest } else { query.times.start };
     let seen = found.deliveries.iter().map(|delivery| delivery.id).collect();
-    // All that there was has just been read, however long ago the newest came.
+    // Everything up to now has just been read, however old the newest delivery is.
     let read = now.minus(Follow::OVERLAP);
     let mut follow = Follow::new(start, found.newest.map_or(read, |newest| newest.max(read)), seen);
     let mut polls = interval(POLL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_failing = false;
     loop {
         polls.tick().await;
         let show = |delivery| anyhow::Ok(!query.matches(&delivery) || print(&line(&delivery)?)?);
-        if !follow.look(query, SystemTime::now().into(), show).await? {
-            return Ok(ExitCode::SUCCESS);
+        match follow.look(query, SystemTime::now().into(), show).await {
+            Ok(true) if is_failing => note("New events can be read again."),
+            Ok(true) => {}
+            Ok(false) => return Ok(ExitCode::SUCCESS),
+            Err(error) if error.is::<StoreError>() && is_failing => continue,
+            Err(error) if error.is::<StoreError>() => {
+                note(&format!("New events cannot be read, trying again every second: {error:#}"));
+                is_failing = true;
+                continue;
+            }
+            Err(error) => return Err(error),
         }
+        is_failing = false;
     }
 }

@@ -14,7 +14,7 @@ use shared::{Timestamp, human_time::to_the_second};
 use store::{DeliveryQuery, PAGE};
 
 use crate::{
-    output::{json, print, progress::Progress, text},
+    output::{json, note, print, progress::Progress, text},
     query::{Selection, check_entity},
     target::{Target, TargetArgs},
 };
@@ -69,7 +69,7 @@ pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     if number == 0 {
         check_entity(&query).await?;
     }
-    eprintln!("{}", text::events(number));
+    note(&text::events(number));
     Ok(ExitCode::SUCCESS)
 }
 

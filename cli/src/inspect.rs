@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     interrupt::interrupted,
     local_functions::read_answer,
-    output::print,
+    output::{note, print},
     project::Project,
     samples, send,
     target::{Target, TargetArgs},
@@ -86,7 +86,7 @@ pub async fn start(target: Target, port: u16) -> Result<Inspector> {
     };
     let inspector = Inspector::start(source, port).await?;
     if ![0, inspector.port()].contains(&port) {
-        eprintln!("Port {port} is taken: the page is on {}", inspector.port());
+        note(&format!("Port {port} is taken: the page is on {}", inspector.port()));
     }
     Ok(inspector)
 }

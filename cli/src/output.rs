@@ -1,4 +1,4 @@
-//! How an answer is shown, and where it goes.
+//! The formats of answers, and where they go.
 
 pub mod json;
 pub mod progress;
@@ -9,8 +9,9 @@ use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use shared::text::plain;
 
-/// How an answer is shown.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people.
@@ -19,16 +20,45 @@ pub enum Output {
     Json,
 }
 
-/// Writes to standard output. Whoever has read enough of it, such as `head`, may close it: then the answer is `false`,
-/// and nobody reads on.
+/// A list that a limit may have cut off, and the sentences around it for people.
+pub struct List<'a, T> {
+    pub items: &'a [T],
+    /// Printed in place of the table when there are no items; empty for nothing.
+    pub none: String,
+    /// Printed below the table when there are more items; `None` when these are all.
+    pub more: Option<String>,
+}
+
+impl<T> List<'_, T> {
+    /// Prints the list as a table, or as one JSON object on each line.
+    ///
+    /// # Errors
+    /// When an item cannot be written as JSON, or standard output cannot be written to.
+    pub fn print(
+        self,
+        output: Output,
+        json: impl Fn(&T) -> serde_json::Result<String>,
+        table: impl Fn(&[T]) -> String,
+    ) -> Result<()> {
+        let Self { items, none, more } = self;
+        let shown = match output {
+            Output::Json => items.iter().map(json).collect::<serde_json::Result<String>>()?,
+            Output::Table if items.is_empty() && more.is_none() => none,
+            Output::Table => table(items) + &more.unwrap_or_default(),
+        };
+        print(&shown).map(drop)
+    }
+}
+
+/// Writes to standard output. Returns `false` when the reader has closed it, as `head` does when it has enough: nobody reads on.
 ///
 /// # Errors
-/// When it cannot be written for another cause.
+/// When it cannot be written to for another reason.
 pub fn print(text: &str) -> Result<bool> {
     print_bytes(text.as_bytes())
 }
 
-/// The same with bytes that need not be text.
+/// Writes bytes that need not be text to standard output, as [`print()`] does.
 ///
 /// # Errors
 /// As for [`print()`].
@@ -38,4 +68,11 @@ pub fn print_bytes(bytes: &[u8]) -> Result<bool> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         written => written.map(|()| true).context("standard output"),
     }
+}
+
+/// Writes a note for people to standard error, on a line of its own. Characters that a terminal obeys are escaped, but for line ends.
+pub fn note(note: &str) {
+    let lines: Vec<String> = note.split('\n').map(plain).collect();
+    // If standard error is closed, nobody reads notes.
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }

@@ -39,6 +39,8 @@ pub struct Run {
     pub dedup_window_seconds: String,
     /// As the functions have it.
     pub retention_days: String,
+    /// As the functions have it.
+    pub allowed_source_ips: String,
     /// Where SQS is.
     pub sqs: String,
     /// The address of the fallback queue.

@@ -1,8 +1,8 @@
-//! `hooks quarantine`: what could not be decoded when it came, and another try at it.
+//! `hooks quarantine`: the deliveries that were set aside when they came, and their release.
 
 mod outcome;
 
-use std::{collections::BTreeSet, fmt::Write, ops::Range, process::ExitCode, time::SystemTime};
+use std::{collections::BTreeSet, net::IpAddr, ops::Range, process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -16,7 +16,7 @@ use store::{Listing, Order, PAGE, Quarantine, Reader, Retried, SealedReader, Sto
 use self::outcome::RetryOutcome;
 use crate::{
     consent::Consent,
-    output::{Output, json, print, print_bytes, progress::Progress, tables},
+    output::{List, Output, json, print, print_bytes, progress::Progress, tables},
     query::time_range,
     show::in_full,
     target::{Target, TargetArgs},
@@ -41,7 +41,7 @@ pub struct QuarantineArgs {
     output: Output,
 }
 
-/// What to do.
+/// The actions.
 #[derive(Subcommand)]
 enum Command {
     /// Lists quarantined deliveries, newest first.
@@ -71,23 +71,35 @@ enum Command {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Decodes them again with this program, for instance after a fix, and records what is an event by now.
-    #[command(
-        after_help = "An event is recorded with its old id and time; it changes the state as if it had been held up on its way. What still cannot be\ndecoded stays in quarantine. Doing it again changes nothing.\nExit code: 0, or 1 when one of the ids is neither in quarantine nor an event, or an item cannot be read."
-    )]
+    /// Tries to record quarantined deliveries as events.
+    ///
+    /// A delivery that could not be decoded is decoded again, for instance after an upgrade. A delivery that is held because its source
+    /// address was not listed is recorded once the address is in the stack's AllowedSourceIps.
+    #[command(after_help = "\
+An event is recorded with its old id and time, and changes the state as if it had been delayed on its way. The others stay in \
+quarantine. Trying again does no harm.
+Exit code: 0, or 1 when an id is neither in quarantine nor an event, or an item cannot be read.
+
+Examples:
+  cargo hooks quarantine retry 019aaaaa-0000-7000-8000-000000000000
+  cargo hooks quarantine retry --since 7d --stack partner-webhook      all that can be recorded by now
+  cargo hooks quarantine retry 019aaaaa-0000-7000-8000-000000000000 --accept-source")]
     Retry {
         #[command(flatten)]
-        which: Which,
+        which: RetryArgs,
         /// End of the time range of --since, not included. Default: now.
         #[arg(long, value_name = "TIME", requires = "since", conflicts_with = "ids", value_parser = moment)]
         until: Option<Moment>,
+        /// Record a held delivery even if its source address is not in AllowedSourceIps.
+        #[arg(long)]
+        accept_source: bool,
     },
 }
 
-/// Which of them to try again.
+/// The deliveries to retry.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-struct Which {
+struct RetryArgs {
     /// Ids of the deliveries.
     ids: Vec<EventId>,
     /// Every delivery received since then: a time ago (90m, 36h, 7d), a day (2026-11-22, from its start in UTC) or a moment
@@ -96,10 +108,10 @@ struct Which {
     since: Option<Moment>,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// When it fails.
+/// When the target cannot be found, or a read or write fails.
 pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let target = Target::find(target).await?;
@@ -111,13 +123,18 @@ pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> 
             let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
             show_bytes(&sealed, &id, &consent).await
         }
-        Command::Retry { which: Which { mut ids, since }, until } => {
+        Command::Retry { which: RetryArgs { mut ids, since }, until, accept_source } => {
             if let Some(since) = since {
                 ids = received(&quarantine, time_range(since, until, now)).await?;
             }
             let mut seen = BTreeSet::new();
             ids.retain(|id| seen.insert(*id));
-            retry(&quarantine, &target.reader, &ids, output).await
+            let listed = if accept_source { None } else { Some(target.source_ips()?) };
+            let accepts = |source_ip: Option<IpAddr>| match &listed {
+                None => true,
+                Some(listed) => source_ip.is_some_and(|source_ip| listed.contains(source_ip)),
+            };
+            Retry { quarantine, reader: target.reader, accepts }.run(&ids, output).await
         }
     }
 }
@@ -126,22 +143,9 @@ async fn list(quarantine: &Quarantine, times: Range<Timestamp>, limit: usize, ou
     let since = to_the_second(times.start);
     let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: page_size(limit) };
     let (found, more) = first(quarantine.list(&listing), limit).await?;
-    let mut shown = String::new();
-    match output {
-        Output::Json => {
-            for delivery in &found {
-                shown += &json::delivery(delivery)?;
-            }
-        }
-        Output::Table if found.is_empty() && !more => writeln!(shown, "Nothing was quarantined since {since}.")?,
-        Output::Table => {
-            writeln!(shown, "{}", tables::quarantined(&found))?;
-            if more {
-                writeln!(shown, "The last {} since {since}; --limit shows more.", found.len())?;
-            }
-        }
-    }
-    print(&shown)?;
+    let more = more.then(|| format!("The last {} since {since}; --limit shows more.\n", found.len()));
+    let none = format!("Nothing was quarantined since {since}.\n");
+    List { items: &found, none, more }.print(output, json::delivery, tables::quarantined)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -162,56 +166,75 @@ async fn show_bytes(sealed: &SealedReader, id: &EventId, consent: &Consent) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// All that were received within a time, in the order in which they came: of two with the same body the second is the
-/// duplicate.
+/// Returns the ids of all quarantined deliveries in a time range, oldest first: of two with the same body the second is the duplicate.
 async fn received(quarantine: &Quarantine, times: Range<Timestamp>) -> Result<Vec<EventId>> {
     let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: PAGE };
     Ok(quarantine.list(&listing).map_ok(|delivery| delivery.id).try_collect().await?)
 }
 
-/// How many of them became what.
+/// The number of deliveries by their outcome.
 #[derive(Default)]
 struct RetryCounts {
     recorded: usize,
+    held: usize,
     undecodable: usize,
     failed: usize,
 }
 
-async fn retry(quarantine: &Quarantine, reader: &Reader, ids: &[EventId], output: Output) -> Result<ExitCode> {
-    let mut counts = RetryCounts::default();
-    let progress = Progress::to(ids.len() as u64);
-    for (done, id) in (1..).zip(ids) {
-        let outcome = try_again(quarantine, reader, id).await?;
-        match outcome {
-            RetryOutcome::Tried(Retried::Recorded { .. }) => counts.recorded += 1,
-            RetryOutcome::Tried(Retried::UnlistedSource(_) | Retried::Undecodable(_) | Retried::BytesGone) => {
-                counts.undecodable += 1;
-            }
-            RetryOutcome::RecordedBefore(_) => {}
-            RetryOutcome::Tried(Retried::NotQuarantined) | RetryOutcome::Unreadable(_) => counts.failed += 1,
-        }
-        progress.print(&match output {
-            Output::Json => json::line(&outcome.json(id))?,
-            Output::Table => format!("{id}  {outcome}\n"),
-        })?;
-        progress.reached(done, format!("{done} of {}", ids.len()));
-    }
-    if output == Output::Table {
-        progress.print(&format!("{} recorded, {} still undecodable.\n", counts.recorded, counts.undecodable))?;
-    }
-    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// A retry of quarantined deliveries.
+struct Retry<A> {
+    quarantine: Quarantine,
+    reader: Reader,
+    /// Returns whether a held delivery from an address may be recorded.
+    accepts: A,
 }
 
-async fn try_again(quarantine: &Quarantine, reader: &Reader, id: &EventId) -> Result<RetryOutcome> {
-    match quarantine.retry(id, |_| false).await {
-        Ok(Retried::NotQuarantined) => {
-            let event = reader.delivery(id).await?.filter(|delivery| delivery.body.is_some());
-            Ok(event.map_or(RetryOutcome::Tried(Retried::NotQuarantined), |event| {
-                RetryOutcome::RecordedBefore(Box::new(event))
-            }))
+impl<A: Fn(Option<IpAddr>) -> bool> Retry<A> {
+    async fn run(&self, ids: &[EventId], output: Output) -> Result<ExitCode> {
+        let mut counts = RetryCounts::default();
+        let progress = Progress::to(ids.len() as u64);
+        for (done, id) in (1..).zip(ids) {
+            let outcome = self.retry(id).await?;
+            match outcome {
+                RetryOutcome::Tried(Retried::Recorded { .. }) => counts.recorded += 1,
+                RetryOutcome::Tried(Retried::UnlistedSource(_)) => counts.held += 1,
+                RetryOutcome::Tried(Retried::Undecodable(_) | Retried::BytesGone) => counts.undecodable += 1,
+                RetryOutcome::RecordedBefore(_) => {}
+                RetryOutcome::Tried(Retried::NotQuarantined) | RetryOutcome::Unreadable(_) => counts.failed += 1,
+            }
+            progress.print(&match output {
+                Output::Json => json::line(&outcome.json(id))?,
+                Output::Table => format!("{id}  {outcome}\n"),
+            })?;
+            progress.reached(done, format!("{done} of {}", ids.len()));
         }
-        Ok(retried) => Ok(RetryOutcome::Tried(retried)),
-        Err(error @ (StoreError::Corrupt { .. } | StoreError::Conflict)) => Ok(RetryOutcome::Unreadable(error)),
-        Err(error) => Err(error).with_context(|| format!("{id} and what comes after it was not tried")),
+        if output == Output::Table {
+            progress.print(&counts.sentence())?;
+        }
+        Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    async fn retry(&self, id: &EventId) -> Result<RetryOutcome> {
+        match self.quarantine.retry(id, &self.accepts).await {
+            Ok(Retried::NotQuarantined) => {
+                let event = self.reader.delivery(id).await?.filter(|delivery| delivery.body.is_some());
+                Ok(event.map_or(RetryOutcome::Tried(Retried::NotQuarantined), |event| {
+                    RetryOutcome::RecordedBefore(Box::new(event))
+                }))
+            }
+            Ok(retried) => Ok(RetryOutcome::Tried(retried)),
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Conflict)) => Ok(RetryOutcome::Unreadable(error)),
+            Err(error) => Err(error)
+                .with_context(|| format!("the deliveries from {id} on were not retried; run the same command again")),
+        }
+    }
+}
+
+impl RetryCounts {
+    /// Returns a sentence for people. Held deliveries are left out when there are none.
+    fn sentence(&self) -> String {
+        let Self { recorded, held, undecodable, .. } = self;
+        let held = if *held > 0 { format!("{held} still held, ") } else { String::new() };
+        format!("{recorded} recorded, {held}{undecodable} still undecodable.\n")
     }
 }

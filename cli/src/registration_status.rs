@@ -7,7 +7,7 @@ use shared::{
     Timestamp,
     human_time::{minutes, to_the_second},
 };
-use store::{Change, Registration, RegistrationStatus};
+use store::{Registration, RegistrationStatus};
 
 use crate::output::{tables, text};
 
@@ -56,8 +56,7 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
     let _ = if in_all == 0 {
         writeln!(shown, "\nNothing has happened since {start}.")
     } else {
-        let changes: Vec<&Change> = status.in_time().take(limit).collect();
-        writeln!(shown, "\n{}", tables::changes(&changes))
+        write!(shown, "\n{}", tables::changes(status.in_time().take(limit)))
     };
     if limit < in_all {
         let _ = writeln!(shown, "{limit} of {in_all} changes since {start}; --limit shows more.");
@@ -72,7 +71,7 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use shared::EventId;
-    use store::ChangeKind;
+    use store::{Change, ChangeKind};
 
     use super::*;
 

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use shared::WebhookUrl;
+use shared::{WebhookUrl, text::plain};
 use ureq::{Agent, Error, http::StatusCode};
 
-use crate::{project::Project, samples};
+use crate::{output::print, project::Project, samples};
 
 /// The time that the provider waits for the answer to an event.
 pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ pub async fn run(SendArgs { event, url }: SendArgs) -> Result<ExitCode> {
     };
     let url = WebhookUrl::parse(&url).context("the URL of the webhook")?;
     let (status, answer) = post(url, body).await?;
-    println!("{status} {answer}");
+    print(&format!("{status} {}\n", plain(&answer)))?;
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

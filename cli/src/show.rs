@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use shared::{EventId, Timestamp, human_time::ago, text::plain};
+use shared::{EventId, Timestamp, human_time::ago};
 use store::StoredDelivery;
 
 use crate::{
@@ -51,18 +51,20 @@ pub fn in_full(delivery: &StoredDelivery) -> String {
     let mut facts = vec![
         ("id", delivery.id.to_string()),
         ("received", format!("{} ({})", delivery.received_at, ago(delivery.received_at, now))),
-        ("kind", plain(&delivery.kind)),
-        ("entity", plain(delivery.entity.as_str())),
+        ("kind", delivery.kind.clone()),
+        ("entity", delivery.entity.to_string()),
     ];
-    facts.extend(delivery.reference.as_deref().map(|reference| ("reference", plain(reference))));
-    facts.extend(delivery.extra_info.as_ref().map(|extra_info| ("extra_info", extra_info.to_string())));
+    facts.extend(delivery.reference.clone().map(|reference| ("reference", reference)));
+    facts.extend(delivery.extra_info.as_ref().map(|extra_info| ("update", extra_info.to_string())));
     facts.extend(delivery.duplicate_of.map(|of| ("duplicate of", of.to_string())));
     facts.extend([
         ("source ip", delivery.source_ip.clone()),
-        ("request id", plain(&delivery.request_id)),
+        ("request id", delivery.request_id.clone()),
         ("fingerprint", delivery.fingerprint.clone()),
     ]);
-    facts.extend(delivery.cause.as_deref().map(|cause| ("cause", plain(cause))));
+    facts.extend(text::cause(delivery).map(|cause| ("cause", cause)));
+    facts.extend(delivery.content_type.clone().map(|content_type| ("content type", content_type)));
+    facts.extend(delivery.content_encoding.clone().map(|encoding| ("content encoding", encoding)));
     facts.extend(delivery.body_bytes.map(|bytes| ("body", format!("{bytes} bytes, in the sealed table"))));
     let body = delivery.body.as_deref().map(|body| format!("\n{}\n", shared::json::pretty(body)));
     text::facts(&facts) + &body.unwrap_or_default()

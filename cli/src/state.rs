@@ -56,13 +56,13 @@ fn in_full(state: &State) -> String {
     let now = Timestamp::from(SystemTime::now());
     let moment = |time| format!("{} ({})", to_the_second(time), ago(time, now));
     let facts = [
-        ("entity", plain(state.entity.as_str())),
-        ("kind", plain(&state.kind)),
+        ("entity", state.entity.to_string()),
+        ("kind", state.kind.clone()),
         ("events", state.version.to_string()),
         ("duplicates", state.duplicates.to_string()),
         ("first seen", moment(state.first_seen)),
         ("last seen", moment(state.last_seen)),
         ("last event", state.last_event_id.to_string()),
     ];
-    format!("{}\n{}\n", text::facts(&facts), tables::fields(state))
+    format!("{}\n{}", text::facts(&facts), tables::fields(state))
 }

@@ -1,6 +1,6 @@
 //! `hooks states`: lists the entities of a kind with their states.
 
-use std::{fmt::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, builder::NonEmptyStringValueParser};
@@ -8,7 +8,7 @@ use shared::{Integer, Kind};
 use store::{first, page_size};
 
 use crate::{
-    output::{Output, json, print, tables},
+    output::{List, Output, json, tables},
     target::{Target, TargetArgs},
 };
 
@@ -47,21 +47,7 @@ pub async fn run(States { kind, update, limit, target, output }: States) -> Resu
     let reader = Target::find(target).await?.reader;
     let states = reader.states(&Kind::of(&kind), update.as_ref(), None, page_size(limit));
     let (states, more) = first(states, limit).await?;
-    let mut shown = String::new();
-    match output {
-        Output::Json => {
-            for state in &states {
-                shown += &json::state(state)?;
-            }
-        }
-        Output::Table if states.is_empty() && !more => writeln!(shown, "No such states.")?,
-        Output::Table => {
-            writeln!(shown, "{}", tables::states(&states))?;
-            if more {
-                writeln!(shown, "{} of more states; --limit shows more.", states.len())?;
-            }
-        }
-    }
-    print(&shown)?;
+    let more = more.then(|| format!("{} of more states; --limit shows more.\n", states.len()));
+    List { items: &states, none: "No such states.\n".to_owned(), more }.print(output, json::state, tables::states)?;
     Ok(ExitCode::SUCCESS)
 }

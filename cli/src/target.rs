@@ -14,7 +14,7 @@ use aws_smithy_http_client::{
 };
 use clap::{Args, error::ErrorKind};
 use serde_json::Value;
-use shared::{Causes, WebhookUrl, text::quoted};
+use shared::{Causes, SourceIps, WebhookUrl, text::quoted};
 use store::{Reader, RegistrationLedger, Settings};
 
 use crate::{
@@ -60,6 +60,8 @@ pub struct Target {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Its tables, and how deliveries are recorded there.
     pub settings: Settings,
+    /// The addresses that the provider may call from, as its configuration has them; `None` when it has none.
+    allowed_source_ips: Option<String>,
     /// What could not be recorded.
     pub queues: Queues,
     sync: Sync,
@@ -108,6 +110,7 @@ impl Target {
             reader: Reader::new(dynamodb.clone(), &run.events_table),
             dynamodb,
             settings: settings(run.events_table, run.sealed_table, &run.dedup_window_seconds, &run.retention_days)?,
+            allowed_source_ips: Some(run.allowed_source_ips),
             queues: Queues {
                 sqs: emulators::sqs::client(&run.sqs),
                 fallback: run.fallback_queue,
@@ -139,6 +142,7 @@ impl Target {
                 stack.parameter("DedupWindowSeconds")?,
                 stack.parameter("RetentionDays")?,
             )?,
+            allowed_source_ips: stack.parameter("AllowedSourceIps").ok().map(str::to_owned),
             queues: Queues {
                 sqs: aws_sdk_sqs::Client::new(&stack.aws),
                 fallback: stack.output("FallbackQueueUrl")?.to_owned(),
@@ -146,6 +150,15 @@ impl Target {
             },
             sync: Sync::Deployed { lambda: stack.lambda(), name: stack.output("SyncFunctionName")?.to_owned() },
         })
+    }
+
+    /// Returns the addresses that the provider may call from.
+    ///
+    /// # Errors
+    /// When the stack has no such parameter, or it cannot be read.
+    pub fn source_ips(&self) -> Result<SourceIps> {
+        let list = self.allowed_source_ips.as_ref().context("the stack has no parameter AllowedSourceIps")?;
+        list.parse().context("the parameter AllowedSourceIps")
     }
 
     /// Calls sync, and gives its answer as it came; [`crate::local_functions::read_answer`] reads it.

@@ -14,7 +14,7 @@ use store::{RegistrationLedger, RegistrationStatus};
 use crate::{
     consent::Consent,
     local_functions::read_answer,
-    output::{Output, print, text},
+    output::{Output, json, print, text},
     registration_status,
     target::{Target, TargetArgs},
 };
@@ -116,7 +116,7 @@ async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode>
     let answer = target.call_sync(event).await?;
     let report = read_answer(&answer)?;
     print(&match output {
-        Output::Json => format!("{}\n", answer.trim_end()),
+        Output::Json => shared::json::compact(&answer) + "\n",
         Output::Table => text::report(&report).with_context(|| format!("not a report: {answer}"))?,
     })?;
     match report["outcome"].as_str() {
@@ -133,7 +133,7 @@ async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, outp
     let now = Timestamp::from(SystemTime::now());
     let status = RegistrationStatus::read(ledger, now.minus(since)..now, 0).await?;
     print(&match output {
-        Output::Json => format!("{}\n", registration_status::json(&status, limit)),
+        Output::Json => json::line(&registration_status::json(&status, limit))?,
         Output::Table => registration_status::table(&status, limit),
     })?;
     Ok(ExitCode::SUCCESS)

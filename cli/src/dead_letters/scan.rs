@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::dead_letter::DeadLetter;
-use crate::target::AwsError;
+use crate::{output::note, target::AwsError};
 
 /// For how long a message that was received is hidden from others, in seconds: what is left hidden by a crash is back after that.
 const HIDDEN: i32 = 30;
@@ -156,6 +156,6 @@ impl<'a> Scan<'a> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", SHOWING.as_secs()),
         };
-        eprintln!("The messages that were looked at stay hidden for up to {HIDDEN} s: {fault}");
+        note(&format!("The messages that were looked at stay hidden for up to {HIDDEN} s: {fault}"));
     }
 }

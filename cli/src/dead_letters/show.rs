@@ -1,16 +1,14 @@
 use std::time::SystemTime;
 
-use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::{
     Timestamp, TokenCheck,
     human_time::{ago, to_the_second},
-    text::plain,
 };
 
 use super::dead_letter::{DeadLetter, DecodedDelivery};
-use crate::output::{json, text::facts};
+use crate::output::{json, tables, text::facts};
 
 /// A message as an object; what it carries has the names that it would have as a delivery.
 #[derive(Default, Serialize)]
@@ -32,30 +30,30 @@ struct Message<'a> {
     cause: Option<String>,
 }
 
-/// The messages as a table, one a line.
-pub fn table(dead_letters: &[DeadLetter]) -> Table {
-    let mut table = Table::new();
-    let header = ["message id", "event id", "received", "kind", "entity", "receives", "bytes"];
-    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
-    for dead_letter in dead_letters {
+/// Returns a table of messages.
+pub fn table(dead_letters: &[DeadLetter]) -> String {
+    let row = |dead_letter: &DeadLetter| {
         let of_delivery =
             |fact: fn(&DecodedDelivery) -> String| dead_letter.content.as_ref().map(fact).unwrap_or_default();
-        table.add_row([
-            plain(&dead_letter.message_id),
+        [
+            dead_letter.message_id.clone(),
             of_delivery(|delivery| delivery.received.id.to_string()),
             of_delivery(|delivery| to_the_second(delivery.received.received_at)),
-            of_delivery(|delivery| plain(&delivery.kind())),
-            of_delivery(|delivery| plain(delivery.entity().as_str())),
+            of_delivery(DecodedDelivery::kind),
+            of_delivery(|delivery| delivery.entity().to_string()),
             dead_letter.receives.map(|receives| receives.to_string()).unwrap_or_default(),
             dead_letter.message_bytes.to_string(),
-        ]);
-    }
-    table
+        ]
+    };
+    tables::table(
+        ["message id", "event id", "received", "kind", "entity", "receives", "bytes"],
+        dead_letters.iter().map(row),
+    )
 }
 
 /// Everything about a message, for people.
 pub fn in_full(dead_letter: &DeadLetter) -> String {
-    let mut lines = vec![("message id", plain(&dead_letter.message_id))];
+    let mut lines = vec![("message id", dead_letter.message_id.clone())];
     lines.extend(dead_letter.receives.map(|receives| ("receives", receives.to_string())));
     lines.push(("message", format!("{} bytes", dead_letter.message_bytes)));
     let mut body = String::new();
@@ -67,13 +65,13 @@ pub fn in_full(dead_letter: &DeadLetter) -> String {
             lines.extend([
                 ("event id", received.id.to_string()),
                 ("received", format!("{} ({since})", received.received_at)),
-                ("kind", plain(&delivery.kind())),
-                ("entity", plain(delivery.entity().as_str())),
+                ("kind", delivery.kind()),
+                ("entity", delivery.entity().to_string()),
                 (
                     "source ip",
                     received.source_ip.map_or_else(|| "unknown".to_owned(), |source_ip| source_ip.to_string()),
                 ),
-                ("request id", plain(&received.request_id)),
+                ("request id", received.request_id.clone()),
                 ("token", token(delivery).to_owned()),
                 ("body", format!("{} bytes", received.body.len())),
             ]);

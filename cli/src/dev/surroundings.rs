@@ -17,6 +17,9 @@ use crate::{project::Run, samples};
 const DEDUP_WINDOW_SECONDS: &str = "600";
 const RETENTION_DAYS: &str = "365";
 
+/// The provider's address, for the samples of events/receiver, and this machine.
+const ALLOWED_SOURCE_IPS: &str = "34.165.99.212/32,127.0.0.1/32";
+
 /// The ports of the stand-ins on the loopback interface; 0 is a free port.
 #[derive(Clone, Copy, Default)]
 pub struct Ports {
@@ -71,8 +74,7 @@ impl Surroundings {
         [
             ("EVENTS_TABLE", self.dynamodb.events_table()),
             ("SEALED_TABLE", self.dynamodb.sealed_table()),
-            // The provider's address, for the samples of events/receiver, and this machine.
-            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32,127.0.0.1/32"),
+            ("ALLOWED_SOURCE_IPS", ALLOWED_SOURCE_IPS),
             ("DEDUP_WINDOW_SECONDS", DEDUP_WINDOW_SECONDS),
             ("RETENTION_DAYS", RETENTION_DAYS),
             ("FINGERPRINT_KEY", "fingerprint-key-of-the-local-run"),
@@ -105,6 +107,7 @@ impl Surroundings {
             sealed_table: self.dynamodb.sealed_table().to_owned(),
             dedup_window_seconds: DEDUP_WINDOW_SECONDS.to_owned(),
             retention_days: RETENTION_DAYS.to_owned(),
+            allowed_source_ips: ALLOWED_SOURCE_IPS.to_owned(),
             sqs: self.queue.url(),
             fallback_queue: self.queue.queue_url(),
             dead_letter_queue: self.queue.dead_letter_queue_url(),

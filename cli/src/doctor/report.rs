@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 use shared::text::plain;
 
-use crate::output::{Output, print, progress::Progress};
+use crate::output::{Output, json, print, progress::Progress};
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -86,7 +86,7 @@ impl Report {
     /// When it cannot be written.
     pub fn note(&mut self, check: &'static str, finding: Finding) -> Result<Verdict> {
         let Finding { verdict, detail, fix } = finding;
-        let line = Line { check, verdict, detail: plain(&detail), fix };
+        let line = Line { check, verdict, detail, fix };
         if self.output == Output::Table {
             print(&line.shown())?;
         }
@@ -99,7 +99,7 @@ impl Report {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&self.lines).map(|json| json + "\n")
+        json::line(&self.lines)
     }
 
     /// Whether any check has failed.
@@ -117,6 +117,6 @@ impl Line {
             Verdict::Skip => "skip",
         };
         let fix = self.fix.as_ref().map(|fix| format!("{:25}fix: {fix}\n", "")).unwrap_or_default();
-        format!("{verdict:4}  {:17}  {}\n{fix}", self.check, self.detail)
+        format!("{verdict:4}  {:17}  {}\n{fix}", self.check, plain(&self.detail))
     }
 }

@@ -1,20 +1,22 @@
-//! Deliveries and states as JSON, each an object on one line. What is there once stays there, under the same name.
+//! Deliveries and states as JSON, one object on each line. Members keep their names from version to version.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json, value::RawValue};
-use shared::Integer;
+use serde_json::{json, value::RawValue};
+use shared::{Entity, EventId, Integer, Timestamp};
 use store::{SealedKey, State, StoredDelivery};
 
 /// A delivery, with the names of its attributes in the table.
 #[derive(Serialize)]
 struct Delivery<'a> {
-    id: String,
-    received_at: String,
+    id: EventId,
+    received_at: Timestamp,
     kind: &'a str,
-    entity: &'a str,
+    entity: &'a Entity,
     reference: Option<&'a str>,
-    extra_info: Option<Value>,
-    duplicate_of: Option<String>,
+    extra_info: Option<&'a Integer>,
+    duplicate_of: Option<EventId>,
     source_ip: &'a str,
     request_id: &'a str,
     fingerprint: &'a str,
@@ -22,73 +24,88 @@ struct Delivery<'a> {
     body: Option<Box<RawValue>>,
     cause: Option<&'a str>,
     body_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_encoding: Option<&'a str>,
 }
 
-/// A state, with the names of its attributes in the table; the fields, whose names come from outside, are by themselves.
+/// A state, with the names of its attributes in the table. The fields, whose names come from outside, are in an object of their own.
 #[derive(Serialize)]
 struct StateOf<'a> {
-    entity: &'a str,
+    entity: &'a Entity,
     kind: &'a str,
     version: u64,
     duplicates: u64,
-    first_seen: String,
-    last_seen: String,
-    last_event_id: String,
+    first_seen: Timestamp,
+    last_seen: Timestamp,
+    last_event_id: EventId,
     reference: Option<&'a str>,
-    extra_info: Option<Value>,
-    fields: Map<String, Value>,
+    extra_info: Option<&'a Integer>,
+    fields: BTreeMap<&'a str, FieldValue<'a>>,
 }
 
-/// A delivery on a line.
+/// The value of a field, as the JSON value that it is.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FieldValue<'a> {
+    Text(&'a str),
+    Integer(&'a Integer),
+    Flag(bool),
+}
+
+/// Returns a delivery as one line of JSON.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn delivery(delivery: &StoredDelivery) -> serde_json::Result<String> {
     line(&Delivery {
-        id: delivery.id.to_string(),
-        received_at: delivery.received_at.to_string(),
+        id: delivery.id,
+        received_at: delivery.received_at,
         kind: &delivery.kind,
-        entity: delivery.entity.as_str(),
+        entity: &delivery.entity,
         reference: delivery.reference.as_deref(),
-        extra_info: delivery.extra_info.as_ref().map(number),
-        duplicate_of: delivery.duplicate_of.map(|id| id.to_string()),
+        extra_info: delivery.extra_info.as_ref(),
+        duplicate_of: delivery.duplicate_of,
         source_ip: &delivery.source_ip,
         request_id: &delivery.request_id,
         fingerprint: &delivery.fingerprint,
         body: delivery.body.as_deref().map(shared::json::embedded),
         cause: delivery.cause.as_deref(),
         body_bytes: delivery.body_bytes,
+        content_type: delivery.content_type.as_deref(),
+        content_encoding: delivery.content_encoding.as_deref(),
     })
 }
 
-/// A state on a line.
+/// Returns a state as one line of JSON.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn state(state: &State) -> serde_json::Result<String> {
     let fields = state.fields.iter().map(|(name, field)| {
         let value = match field {
-            shared::Value::Text(text) => Value::from(text.as_str()),
-            shared::Value::Integer(integer) => number(integer),
-            shared::Value::Flag(flag) => Value::from(*flag),
+            shared::Value::Text(text) => FieldValue::Text(text),
+            shared::Value::Integer(integer) => FieldValue::Integer(integer),
+            shared::Value::Flag(flag) => FieldValue::Flag(*flag),
         };
-        (name.clone(), value)
+        (name.as_str(), value)
     });
     line(&StateOf {
-        entity: state.entity.as_str(),
+        entity: &state.entity,
         kind: &state.kind,
         version: state.version,
         duplicates: state.duplicates,
-        first_seen: state.first_seen.to_string(),
-        last_seen: state.last_seen.to_string(),
-        last_event_id: state.last_event_id.to_string(),
+        first_seen: state.first_seen,
+        last_seen: state.last_seen,
+        last_event_id: state.last_event_id,
         reference: state.reference(),
-        extra_info: state.extra_info().map(number),
+        extra_info: state.extra_info(),
         fields: fields.collect(),
     })
 }
 
-/// An API key on a line, with the event that brought it: the one place besides its plain form in which it is shown.
+/// Returns an API key as one line of JSON, with the event that carried it.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
@@ -101,15 +118,10 @@ pub fn key(entity: &str, key: &SealedKey) -> serde_json::Result<String> {
     }))
 }
 
-/// An object on a line.
+/// Returns an object as one line of JSON that every reader reads: see [`shared::json`].
 ///
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn line(object: &impl Serialize) -> serde_json::Result<String> {
     shared::json::to_string(object).map(|json| json + "\n")
-}
-
-/// As a number if it is one of 64 bits, else as a text: most programs would round it.
-fn number(integer: &Integer) -> Value {
-    integer.as_str().parse::<i64>().map_or_else(|_| Value::from(integer.as_str()), Value::from)
 }

@@ -1,29 +1,34 @@
+//! Answers for people that are not tables.
+
 use serde_json::Value;
 use shared::{
     human_time::to_the_second,
     text::{plain, short},
 };
-use store::StoredDelivery;
+use store::{QuarantineCause, StoredDelivery};
 
-/// A delivery on a line of its own, for lists that have no end.
+/// Returns a delivery on a line of its own, for lists that have no end.
 pub fn delivery_line(delivery: &StoredDelivery) -> String {
-    let entity = plain(delivery.entity.as_str());
-    let mut line = format!("{}  {entity}  {}", to_the_second(delivery.received_at), delivery.id);
+    let mut line = format!("{}  {}  {}", to_the_second(delivery.received_at), delivery.entity, delivery.id);
     let duplicate_of = delivery.duplicate_of.as_ref().map(short);
-    let reference = delivery.reference.as_deref().map(plain);
     let extra_info = delivery.extra_info.as_ref().map(ToString::to_string);
-    for (name, fact) in [("duplicate of", duplicate_of), ("reference", reference), ("extra_info", extra_info)] {
+    for (name, fact) in [
+        ("duplicate of", duplicate_of),
+        ("reference", delivery.reference.clone()),
+        ("update", extra_info),
+        ("cause", cause(delivery)),
+    ] {
         line.extend(fact.map(|fact| format!("  {name} {fact}")));
     }
-    line + "\n"
+    plain(&line) + "\n"
 }
 
-/// So many events.
+/// Returns a number of events in words.
 pub fn events(number: u64) -> String {
     if number == 1 { "1 event".to_owned() } else { format!("{number} events") }
 }
 
-/// The report of sync, a line for each of its members; `None` when it is none.
+/// Returns a report of sync, one member on each line; `None` when it is no report.
 pub fn report(report: &Value) -> Option<String> {
     let text = |name: &str| report[name].as_str().map(str::to_owned);
     let mut lines = vec![
@@ -39,8 +44,15 @@ pub fn report(report: &Value) -> Option<String> {
     Some(facts(&lines))
 }
 
-/// Names and what is to be said of them, a line each.
+/// Returns names and values, one pair on each line. Characters that a terminal obeys are escaped.
 pub fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    facts.iter().map(|(name, fact)| format!("{name:width$}  {fact}\n")).collect()
+    facts.iter().map(|(name, fact)| format!("{name:width$}  {}\n", plain(fact))).collect()
+}
+
+/// Returns the reason why a delivery is quarantined, in plain words; `None` when it is not.
+pub fn cause(delivery: &StoredDelivery) -> Option<String> {
+    let cause = delivery.cause.as_deref()?;
+    let is_held = cause == QuarantineCause::UnlistedSource.to_string();
+    Some(if is_held { "held: its source address is not in AllowedSourceIps" } else { cause }.to_owned())
 }

@@ -1,21 +1,21 @@
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use serde_json::{Value, json};
 use shared::{Entity, EventId, text::plain};
 use store::{Recorded, Retried, StoreError, StoredDelivery};
 
-/// What became of a quarantined delivery that was tried again.
+/// The outcome of retrying a quarantined delivery.
 pub enum RetryOutcome {
-    /// What the store says.
+    /// The result of the store.
     Tried(Retried),
     /// It is no longer in quarantine: it is this event.
     RecordedBefore(Box<StoredDelivery>),
-    /// Its item is not as this program writes it, expires at this moment, or another write has it. The others are tried all the same.
+    /// Its item cannot be read, expires at this moment, or is being written by somebody else. The other deliveries are still retried.
     Unreadable(StoreError),
 }
 
 impl RetryOutcome {
-    /// The whole as JSON. What is there once stays there, under the same name.
+    /// Returns a JSON object. Its members keep their names from version to version.
     pub fn json(&self, id: &EventId) -> Value {
         let recorded = |outcome: &str, entity: &Entity, duplicate_of: Option<&EventId>| {
             let duplicate_of = duplicate_of.map(ToString::to_string);
@@ -28,7 +28,9 @@ impl RetryOutcome {
             }
             Self::Tried(Retried::Recorded { entity, .. }) => recorded("recorded", entity, None),
             Self::RecordedBefore(event) => recorded("recorded_before", &event.entity, event.duplicate_of.as_ref()),
-            Self::Tried(Retried::UnlistedSource(_)) => not_recorded("unlisted_source", None),
+            Self::Tried(Retried::UnlistedSource(source_ip)) => {
+                not_recorded("unlisted_source", Some(&unlisted(source_ip.as_ref())))
+            }
             Self::Tried(Retried::Undecodable(cause)) => not_recorded("undecodable", Some(cause)),
             Self::Tried(Retried::BytesGone) => not_recorded("bytes_gone", None),
             Self::Tried(Retried::NotQuarantined) => not_recorded("not_quarantined", None),
@@ -45,11 +47,21 @@ impl fmt::Display for RetryOutcome {
             }
             Self::Tried(Retried::Recorded { entity, .. }) => write!(f, "recorded as {}", plain(entity.as_str())),
             Self::RecordedBefore(event) => write!(f, "recorded before, as {}", plain(event.entity.as_str())),
-            Self::Tried(Retried::UnlistedSource(_)) => write!(f, "still held: its source address is not on the list"),
+            Self::Tried(Retried::UnlistedSource(source_ip)) => {
+                write!(f, "still held: {}; add the address, or give --accept-source", unlisted(source_ip.as_ref()))
+            }
             Self::Tried(Retried::Undecodable(cause)) => write!(f, "still undecodable: {cause}"),
             Self::Tried(Retried::BytesGone) => write!(f, "still undecodable: its bytes have expired"),
             Self::Tried(Retried::NotQuarantined) => write!(f, "not in quarantine, and no event"),
             Self::Unreadable(error) => write!(f, "not tried: {error}"),
         }
+    }
+}
+
+/// The reason why a delivery stays held.
+fn unlisted(source_ip: Option<&IpAddr>) -> String {
+    match source_ip {
+        Some(source_ip) => format!("its source address {source_ip} is not in AllowedSourceIps"),
+        None => "the gateway gave no source address".to_owned(),
     }
 }

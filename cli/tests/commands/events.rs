@@ -14,7 +14,7 @@ use crate::{
     world::{LINE, World, objects, update},
 };
 
-const HEADER: &str = "│ received ┆ kind ┆ entity ┆ id ┆ duplicate of ┆ reference ┆ extra_info │";
+const HEADER: &str = "│ received ┆ kind ┆ entity ┆ id ┆ duplicate of ┆ reference ┆ update │";
 
 #[tokio::test]
 async fn events_are_listed_the_last_one_first() {
@@ -161,7 +161,7 @@ async fn one_event_is_shown_with_its_body() {
         "kind whatsapp",
         "entity whatsapp#972501234567",
         "reference client-7",
-        "extra_info 1",
+        "update 1",
         "duplicate of #50",
         "source ip 34.165.99.212",
         "request id request-1",
@@ -233,8 +233,8 @@ async fn what_comes_is_shown_until_ctrl_c() {
     let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
     let there = [next(&mut lines).await, next(&mut lines).await];
     let expected = [
-        format!("-45 {LINE} #45 duplicate of …#50 reference client-7 extra_info 1"),
-        format!("-40 {LINE} #40 reference client-7 extra_info 2"),
+        format!("-45 {LINE} #45 duplicate of …#50 reference client-7 update 1"),
+        format!("-40 {LINE} #40 reference client-7 update 2"),
     ];
     assert_eq!(world.lines(&there.join("\n")), expected);
 
@@ -247,7 +247,7 @@ async fn what_comes_is_shown_until_ctrl_c() {
     world.record_at(now, EventId::new(now, [9; 8]), r#"{"event":"builder","builderID":1}"#).await;
     let first = record(now, 3).await;
     let shown = next(&mut lines).await;
-    assert!(shown.contains(&first) && shown.ends_with("  reference client-7  extra_info 3"), "{shown}");
+    assert!(shown.contains(&first) && shown.ends_with("  reference client-7  update 3"), "{shown}");
     // It came before the one that is shown already, and was written after it.
     let late = record(now.minus(Duration::from_secs(4)), 4).await;
     let shown = next(&mut lines).await;

@@ -11,6 +11,7 @@ mod inspect;
 mod key;
 mod program;
 mod quarantine;
+mod readers;
 mod replay;
 mod states;
 mod watched;

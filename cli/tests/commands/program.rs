@@ -47,6 +47,7 @@ pub fn remember(
         "sealed_table": dynamodb.sealed_table(),
         "dedup_window_seconds": "600",
         "retention_days": "0",
+        "allowed_source_ips": "34.165.99.212/32,10.0.0.0/8",
         "sqs": sqs.url(),
         "fallback_queue": sqs.queue_url(),
         "dead_letter_queue": sqs.dead_letter_queue_url(),

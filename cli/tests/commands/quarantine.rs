@@ -29,11 +29,11 @@ async fn what_is_quarantined_is_listed_the_last_one_first() {
     assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
     let bytes = update(1).len();
     let expected = [
-        "│ received ┆ id ┆ bytes ┆ cause │".to_owned(),
-        "│ -20 ┆ #20 ┆ 3 ┆ the body is JSON, but not an object │".to_owned(),
-        format!("│ -45 ┆ #45 ┆ {bytes} ┆ the body is not JSON │"),
-        format!("│ -50 ┆ #50 ┆ {bytes} ┆ the body is not JSON │"),
-        "│ -4320 ┆ #4320 ┆ 20 ┆ the body is not JSON │".to_owned(),
+        "│ received ┆ id ┆ source ┆ bytes ┆ cause │".to_owned(),
+        "│ -20 ┆ #20 ┆ 34.165.99.212 ┆ 3 ┆ the body is JSON, but not an object │".to_owned(),
+        format!("│ -45 ┆ #45 ┆ 34.165.99.212 ┆ {bytes} ┆ the body is not JSON │"),
+        format!("│ -50 ┆ #50 ┆ 34.165.99.212 ┆ {bytes} ┆ the body is not JSON │"),
+        "│ -4320 ┆ #4320 ┆ 34.165.99.212 ┆ 20 ┆ the body is not JSON │".to_owned(),
     ];
     assert_eq!(world.lines(&listed.stdout), expected);
     for (arguments, expected) in [
@@ -146,4 +146,68 @@ async fn a_retry_of_nothing_in_particular_is_refused() {
         let ended = world.hooks(arguments).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments:?} {ended:?}");
     }
+}
+
+/// A held delivery from each of these addresses, 50 minutes ago and 5 less for each one after it.
+async fn with_held(name: &str, source_ips: &[&str]) -> World {
+    let world = World::start(name).await;
+    for (minutes, source_ip) in (0..).step_by(5).map(|later| 50 - later).zip(source_ips) {
+        world.hold(minutes, source_ip.parse().ok(), &update(1)).await;
+    }
+    world
+}
+
+#[tokio::test]
+async fn a_held_delivery_shows_its_source_and_its_cause_in_plain_words() {
+    let world = with_held("quarantine-held", &["203.0.113.9", "unknown"]).await;
+    let listed = world.hooks(&["quarantine", "list"]).await;
+    let bytes = update(1).len();
+    let cause = "held: its source address is not in AllowedSourceIps";
+    let expected = [
+        "│ received ┆ id ┆ source ┆ bytes ┆ cause │".to_owned(),
+        format!("│ -45 ┆ #45 ┆ unknown ┆ {bytes} ┆ {cause} │"),
+        format!("│ -50 ┆ #50 ┆ 203.0.113.9 ┆ {bytes} ┆ {cause} │"),
+    ];
+    assert_eq!(world.lines(&listed.stdout), expected);
+    let shown = world.hooks(&["quarantine", "show", &world.id(50).to_string()]).await;
+    let lines = world.lines(&shown.stdout);
+    for line in [
+        "source ip 203.0.113.9",
+        &format!("cause {cause}"),
+        "content type application/json",
+        "content encoding br",
+        &format!("body {bytes} bytes, in the sealed table"),
+    ] {
+        assert!(lines.iter().any(|shown| shown == line), "{line}: {lines:?}");
+    }
+    let shown = world.hooks(&["quarantine", "show", &world.id(50).to_string(), "--output", "json"]).await;
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!((&shown["cause"], &shown["source_ip"]), (&json!("unlisted_source"), &json!("203.0.113.9")));
+    assert_eq!((&shown["content_type"], &shown["content_encoding"]), (&json!("application/json"), &json!("br")));
+}
+
+#[tokio::test]
+async fn a_held_delivery_is_recorded_when_its_address_is_listed_or_its_source_is_accepted() {
+    let world = with_held("quarantine-release", &["203.0.113.9", "10.1.2.3", "unknown"]).await;
+    let retried = world.hooks(&["quarantine", "retry", "--since", "1d"]).await;
+    let expected = [
+        "#50 still held: its source address 203.0.113.9 is not in AllowedSourceIps; add the address, or give --accept-source",
+        "#45 recorded as whatsapp#972501234567",
+        "#40 still held: the gateway gave no source address; add the address, or give --accept-source",
+        "1 recorded, 2 still held, 0 still undecodable.",
+    ];
+    assert_eq!((retried.code, world.lines(&retried.stdout)), (0, expected.map(str::to_owned).to_vec()));
+
+    let retry = ["quarantine", "retry", "--since", "1d", "--output", "json"];
+    let held = objects(&world.hooks(&retry).await.stdout);
+    let outcome = |of: &Value| (of["id"].clone(), of["outcome"].clone(), of["cause"].clone());
+    let cause = "its source address 203.0.113.9 is not in AllowedSourceIps";
+    assert_eq!(outcome(&held[0]), (json!(world.id(50).to_string()), json!("unlisted_source"), json!(cause)));
+    let accepted = world.hooks(&[&retry[..], &["--accept-source"]].concat()).await;
+    let accepted: Vec<Value> = objects(&accepted.stdout).iter().map(|of| of["outcome"].clone()).collect();
+    assert_eq!(accepted, ["recorded", "recorded"]);
+    let shown = world.hooks(&["show", &world.id(50).to_string(), "--output", "json"]).await;
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let received = (&shown["received_at"], &shown["source_ip"], &shown["entity"]);
+    assert_eq!(received, (&json!(world.ago(50).to_string()), &json!("203.0.113.9"), &json!(LINE)));
 }

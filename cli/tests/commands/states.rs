@@ -58,7 +58,7 @@ async fn states_are_listed_by_kind_and_last_update() {
     let listed = world.hooks(&["states", "--kind", "whatsapp"]).await;
     assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
     let expected = [
-        "│ entity ┆ events ┆ duplicates ┆ last seen ┆ reference ┆ extra_info │",
+        "│ entity ┆ events ┆ duplicates ┆ last seen ┆ reference ┆ update │",
         "│ whatsapp#972501234567 ┆ 3 ┆ 1 ┆ -40 ┆ client-7 ┆ 2 │",
     ];
     assert_eq!(world.lines(&listed.stdout), expected);
@@ -73,7 +73,7 @@ async fn states_are_listed_by_kind_and_last_update() {
     };
     assert_eq!(listed(&[]).await.len(), 11);
     assert_eq!(listed(&["--update", "1"]).await, ["builder#1", "builder#4", "builder#7"]);
-    assert_eq!(listed(&["--update", "98765432109876543210"]).await, ["builder#9"]);
+    assert_eq!(listed(&["--status", "98765432109876543210"]).await, ["builder#9"]);
     assert_eq!(listed(&["--update", "-1"]).await, [""; 0]);
     assert_eq!(listed(&["--limit", "4"]).await.len(), 4);
 

@@ -87,6 +87,17 @@ impl World {
         self.recorder.record(&Delivery { content, ..decoded(&received) }).await.unwrap();
     }
 
+    /// Records what is received then from an address that is not on the list.
+    pub async fn hold(&self, minutes: u64, source_ip: Option<IpAddr>, body: &str) {
+        let received = Received {
+            source_ip,
+            content_type: Some("application/json".to_owned()),
+            content_encoding: Some("br".to_owned()),
+            ..received(self.ago(minutes), self.id(minutes), body.as_bytes())
+        };
+        self.recorder.record(&Delivery::hold(&received, &key())).await.unwrap();
+    }
+
     /// Two events of a line, the first of them twice, one of a bot, and one that is none; and one of the line three days ago.
     pub async fn fill(&self) {
         self.record(4_320, &update(0)).await;
@@ -152,7 +163,11 @@ pub fn received(received_at: Timestamp, id: EventId, body: &[u8]) -> Received {
 }
 
 fn decoded(received: &Received) -> Delivery {
-    Delivery::decode(received, &FingerprintKey::new(Secret::new("a key for tests only")).unwrap())
+    Delivery::decode(received, &key())
+}
+
+fn key() -> FingerprintKey {
+    FingerprintKey::new(Secret::new("a key for tests only")).unwrap()
 }
 
 /// A line's update, with an API key.

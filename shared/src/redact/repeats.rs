@@ -51,9 +51,9 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// The secrets by their first 8 bytes. However many there are, a value is read once, and most of its places are passed by
-/// with one look at a table. (An automaton of all secrets, as the aho-corasick crate builds it, takes 70 ms for 256 KB of
-/// secrets, which is 14 times as long as the rest.)
+/// The secrets by their first 8 bytes. However many there are, a value is read once, and one look at a table passes most of
+/// its places by. An automaton of all secrets (the aho-corasick crate) took about 30 ms of CPU to build for 256 KB of secrets; a
+/// body that is as full of them is decoded in about 3 ms.
 struct Windows {
     /// Sorted. None begins with another: what contains the longer one contains the shorter.
     secrets: Vec<Vec<u8>>,

@@ -168,7 +168,7 @@ fn text(value: Option<&HeaderValue>) -> String {
 
 /// Makes an HTTP answer of a function's; `None` if it is not one for a gateway.
 fn read_answer(answer: Value) -> Option<Response> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct Answer {
         status_code: u16,
@@ -176,11 +176,6 @@ fn read_answer(answer: Value) -> Option<Response> {
         multi_value_headers: Option<Map<String, Value>>,
         body: Option<String>,
         is_base64_encoded: bool,
-    }
-    impl Default for Answer {
-        fn default() -> Self {
-            Self { status_code: 0, headers: None, multi_value_headers: None, body: None, is_base64_encoded: false }
-        }
     }
     let answer = Answer::deserialize(answer).ok()?;
     let body = answer.body.unwrap_or_default();

@@ -101,7 +101,7 @@ fn the_program_accepts_every_example_of_its_help() {
 #[test]
 fn a_command_line_that_the_program_does_not_know_is_found() {
     for line in
-        ["evnts", "events --sinc 7d", "events --since soon", "show", "webhook plan --stack", "dlq redrive --all | jq"]
+        ["event", "events --sinc 7d", "events --since soon", "show", "webhook plan --stack", "dlq redrive --all | jq"]
     {
         let known = line.starts_with("dlq");
         assert_eq!(fault(line, false).is_none(), known, "{line}");

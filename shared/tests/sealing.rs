@@ -93,7 +93,7 @@ fn a_body_is_sealed_member_by_member() {
             r#"{"has_token":1,"is_secret":"0","n":1,"z":"0"}"#,
             r#"{"has_token":"[sealed]","is_secret":"[sealed]","n":1,"z":"0"}"#,
         ),
-        (r#"{"token":"tru","n":true,"t":"Kq"}"#, r#"{"token":"[sealed]","n":true,"t":"Kq"}"#),
+        (r#"{"token":"rue","n":true,"t":"Kq"}"#, r#"{"token":"[sealed]","n":true,"t":"Kq"}"#),
         // An escape does not hide a repetition.
         (r#"{"to\u006ben":"Kq7-4191","a":"Kq7\u002d4191"}"#, r#"{"to\u006ben":"[sealed]","a":"[sealed]"}"#),
     ] {

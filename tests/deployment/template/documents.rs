@@ -101,7 +101,8 @@ fn every_metric_that_a_function_writes_is_listed() {
         .filter(|line| line.starts_with("| `"))
         .flat_map(|line| line.split(" | ").next().unwrap_or(line).split('`').skip(1).step_by(2))
         .collect();
-    let sources = ["receiver", "redrive", "sync"].map(|function| format!("functions/{function}/src/metrics.rs"));
+    let sources = ["receiver", "redrive", "publisher", "forwarder", "sync"]
+        .map(|function| format!("functions/{function}/src/metrics.rs"));
     let sources = sources.iter().map(String::as_str).chain(["lambda/src/metrics.rs"]).map(read);
     let sources: String =
         sources.map(|source| source.split("#[cfg(test)]").next().unwrap_or(&source).to_owned()).collect();

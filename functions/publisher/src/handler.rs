@@ -1,8 +1,8 @@
 use aws_config::SdkConfig;
 use lambda::Metrics;
 use outbound::BusEntry;
-use shared::Timestamp;
-use store::{PublishedCounts, StoredDelivery};
+use shared::{EventId, Timestamp};
+use store::PublishedCounts;
 use tokio::time::timeout;
 
 use crate::{
@@ -29,11 +29,20 @@ pub(crate) enum Outcome {
     /// Nothing had to be handed on.
     Skipped,
     /// It was handed on.
-    HandedOn(StoredDelivery, BusEntry),
+    HandedOn(Published),
     /// It can never be handed on, and was moved aside.
     Unpublishable(String),
     /// It was not handed on now.
     Failed(String),
+}
+
+/// An event that was handed on.
+pub(crate) struct Published {
+    pub(crate) id: EventId,
+    pub(crate) kind: String,
+    pub(crate) received_at: Timestamp,
+    /// The body was too large for the bus.
+    pub(crate) omits_body: bool,
 }
 
 impl Publisher {
@@ -91,7 +100,12 @@ impl Publisher {
         let (on_bus, not_queued) = tokio::join!(self.bus.put(&entries), queue);
         for (((place, event), entry), put) in places.iter().zip(events).zip(entries).zip(on_bus) {
             outcomes[*place] = match put {
-                Put::Done => Outcome::HandedOn(event, entry),
+                Put::Done => Outcome::HandedOn(Published {
+                    id: event.id,
+                    kind: event.kind,
+                    received_at: event.received_at,
+                    omits_body: entry.omits_body(),
+                }),
                 Put::Failed(cause) => Outcome::Failed(format!("event bus: {cause}")),
                 Put::Invalid(cause) => {
                     self.move_aside(records[*place].unpublishable(format!("event bus: {cause}"))).await
@@ -115,7 +129,7 @@ impl Publisher {
     /// gap there, and no reason to hand anything on twice.
     async fn count(&self, done: &[Outcome]) {
         let handed_on = done.iter().filter_map(|outcome| match outcome {
-            Outcome::HandedOn(event, _) => Some(event.received_at),
+            Outcome::HandedOn(published) => Some(published.received_at),
             _ => None,
         });
         match timeout(budget::CALL, self.counts.add(handed_on)).await {

@@ -1,14 +1,18 @@
 //! The log lines of the publisher. None has a body.
 
-use crate::{batch::Record, handler::Outcome};
+use crate::{
+    batch::Record,
+    handler::{Outcome, Published},
+};
 
 /// Logs what became of a record.
 pub(crate) fn outcome(record: &Record, outcome: &Outcome) {
     let sequence_number = record.sequence_number();
     match outcome {
         Outcome::Skipped => {}
-        Outcome::HandedOn(event, entry) => {
-            tracing::info!(event_id = %event.id, kind = event.kind, body_omitted = entry.omits_body(), "event published");
+        Outcome::HandedOn(published) => {
+            let Published { id, kind, omits_body, .. } = published;
+            tracing::info!(event_id = %id, kind, body_omitted = omits_body, "event published");
         }
         Outcome::Unpublishable(cause) => {
             tracing::error!(sequence_number, cause, "the record cannot be published and was moved aside");

@@ -21,9 +21,10 @@ pub(crate) fn write(mut document: Document<'_>, done: &[Outcome], comes_again: b
     let mut lag = None;
     for outcome in done {
         match outcome {
-            Outcome::HandedOn(event, entry) => {
-                document.count_by(PUBLISHED, &Kind::of(&event.kind), 1).count(BODY_OMITTED, entry.omits_body().into());
-                lag = lag.max(Some(now.since(event.received_at)));
+            Outcome::HandedOn(published) => {
+                document.count_by(PUBLISHED, &Kind::of(&published.kind), 1);
+                document.count(BODY_OMITTED, published.omits_body.into());
+                lag = lag.max(Some(now.since(published.received_at)));
             }
             Outcome::Unpublishable(_) => {
                 document.count(UNPUBLISHABLE, 1);

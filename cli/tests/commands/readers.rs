@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Write},
+    io::Write,
     process::{Command, Stdio},
 };
 
@@ -42,7 +42,7 @@ async fn odd_world(name: &str) -> World {
         ),
         format!(r#"{{"event":"{ODD}","deep":{deep}}}"#),
         format!(r#"{{"event":"online","accountID":5,"server":"{ODD}","long":{}}}"#, "9".repeat(5_000)),
-        format!("{{\"event\":\"builder\",\"builderID\":523,\"raw\":\"\u{9b}\u{7f}\u{202e}\u{2029}\"}}"),
+        "{\"event\":\"builder\",\"builderID\":523,\"raw\":\"\u{9b}\u{7f}\u{202e}\u{2029}\"}".to_owned(),
     ];
     for (minutes, body) in (10..).zip(&bodies) {
         world.record(minutes, body).await;
@@ -132,7 +132,7 @@ fn readers() -> Vec<(&'static str, &'static [&'static str])> {
     let there: Vec<_> = READERS.into_iter().filter(|(reader, _)| is_there(reader)).collect();
     let names: Vec<&str> = there.iter().map(|(reader, _)| *reader).collect();
     // Past the harness, which would keep it to itself.
-    writeln!(io::stderr(), "readers of JSON on this machine: {}", names.join(", ")).unwrap();
+    eprintln!("readers of JSON on this machine: {}", names.join(", "));
     there
 }
 

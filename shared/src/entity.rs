@@ -8,7 +8,7 @@ use crate::{Fields, Kind};
 /// below the 2,048 bytes that DynamoDB allows.
 const MAX_PART: usize = 256;
 
-/// In place of a part that an event does not name.
+/// The part of the key of an event that names no entity.
 const UNNAMED: &str = "-";
 
 /// The key of what an event is about, under which its history and its state are recorded:
@@ -49,18 +49,19 @@ impl Entity {
         Self(text.into())
     }
 
-    /// The key.
+    /// Returns the key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it stands for all events of its kind that name no entity. They may be about different clients.
+    /// Returns whether this is the collective entity of the events of a kind that name none. They may be about different
+    /// clients.
     pub fn is_unnamed(&self) -> bool {
         self.0.split_once('#').is_some_and(|(_, name)| name == UNNAMED)
     }
 }
 
-/// The name of a kind, written so that it ends at the first `#` and is none of the names that partitions of ours begin with.
+/// Returns the name of a kind, escaped: it ends at the first `#` and never equals a reserved partition name.
 fn partition_name(kind: &Kind) -> Cow<'_, str> {
     match kind.as_str() {
         "quarantine" => "%71uarantine".into(),

@@ -12,42 +12,42 @@ use crate::{
 /// the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What the event is about.
+    /// The product or topic of the event.
     pub kind: Kind,
-    /// Whose history and state it belongs to.
+    /// The entity to whose history and state the event belongs.
     pub entity: Entity,
     /// The fields that could be read.
     pub fields: Fields,
-    /// The body as received, byte for byte, but for the secrets, in whose place stands `"[sealed]"`.
+    /// The body as received, byte for byte, with each secret replaced by `"[sealed]"`.
     pub body: String,
-    /// What had to be taken out of the body.
+    /// The parts for the sealed table; `None` when the body has no secrets.
     pub sealed: Option<Sealed>,
 }
 
-/// The longest redacted body, in bytes. Many small secrets can make it longer than the body that it is made of, and an item
-/// of the store holds 400 KB; instead of a longer one stands a short note, as the sealed body has it all.
+/// Maximum length of a redacted body, in bytes. Replacing many small secrets can make a body longer, and an item holds at
+/// most 400 KB. A longer body is replaced by a short note; the sealed table has the whole body.
 const MAX_REDACTED: usize = 300_000;
 
-/// What only the sealed table may hold of an event.
+/// The parts of an event that are stored only in the sealed table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     /// The whole body as received.
     pub body: Secret,
-    /// The key of the WhatsApp V2 API for the line (provider's page: Partner Webhook, `whatsapp_apiKey`): whoever has it
-    /// can send messages as the client. One of more than 1,024 bytes is in the body alone.
+    /// The line's key for the WhatsApp V2 API (provider's page: Partner Webhook, `whatsapp_apiKey`): anybody who has it can
+    /// send messages as the client. A key of more than 1,024 bytes is only in the body.
     pub api_key: Option<Secret>,
 }
 
-/// Why a body is no event. The body itself is not part of it: it may hold secrets.
+/// The reason why a body is not an event. It does not include the body, which may hold secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Undecodable {
-    /// There is nothing, or nothing but white space.
+    /// The body is empty or only white space.
     #[error("the body is empty")]
     Empty,
-    /// The body begins as a gzip stream and is not a whole one.
+    /// The body begins like a gzip stream but is not a complete one.
     #[error("the body is a damaged gzip stream")]
     Gzip,
-    /// The body is a gzip stream that holds more than a body may have.
+    /// The body is a gzip stream whose content exceeds the maximum size of a body.
     #[error("the body is a gzip stream that holds more than 256 KB")]
     GzipTooLarge,
     /// The bytes are not UTF-8.
@@ -56,7 +56,7 @@ pub enum Undecodable {
     /// The text is not JSON.
     #[error("the body is not JSON")]
     NotJson,
-    /// JSON, but an array, a string, a number, `true`, `false` or `null`.
+    /// The text is JSON, but an array, a string, a number, `true`, `false` or `null`.
     #[error("the body is JSON, but not an object")]
     NotAnObject,
 }
@@ -65,7 +65,7 @@ impl Event {
     /// Decodes a body, which may be compressed with gzip.
     ///
     /// # Errors
-    /// Only when the body is not a JSON object in UTF-8, or its gzip stream cannot be read.
+    /// Fails when the body is not a JSON object in UTF-8, or its gzip stream cannot be read.
     pub fn decode(body: &[u8]) -> Result<Self, Undecodable> {
         let body = gunzip(body)?;
         let received = std::str::from_utf8(&body).map_err(|_| Undecodable::NotUtf8)?;
@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// Any JSON value, with names and texts that the decoder has opinions about mixed in.
+    /// Generates any JSON value, including names and texts that the decoder treats specially.
     fn any_json() -> impl Strategy<Value = Json> {
         let leaf = prop_oneof![
             Just(Json::Null),

@@ -17,7 +17,7 @@ pub struct EventId(Uuid);
 pub struct InvalidEventId;
 
 impl EventId {
-    /// The id of a delivery received at a time; `random` must be fresh for every delivery.
+    /// Returns the id of a delivery received at a time; `random` must be fresh for every delivery.
     pub fn new(received_at: Timestamp, random: [u8; 8]) -> Self {
         let micros = received_at.as_micros();
         let millis = u64::try_from(received_at.as_millis()).unwrap_or_default();
@@ -28,30 +28,30 @@ impl EventId {
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
     }
 
-    /// When the delivery was received, to the microsecond.
+    /// Returns the time of receipt, to the microsecond.
     pub fn received_at(&self) -> Timestamp {
         let number = u128::from_be_bytes(*self.as_bytes());
         let millis = i64::try_from(number >> 80).unwrap_or(i64::MAX);
         let fraction = i64::try_from((number >> 64) & 0xfff).unwrap_or_default();
-        // A fraction is rounded down when it is written, so that up is where it came from.
+        // Writing rounds the fraction down, so reading rounds up.
         let micros = (fraction * 1_000 + 4_095) / 4_096;
         Timestamp::from_micros(millis.saturating_mul(1_000).saturating_add(micros))
     }
 
-    /// The 16 bytes; they sort as the ids do.
+    /// Returns the 16 bytes; they sort as the ids do.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// From 16 bytes, the reverse of [`EventId::as_bytes`].
+    /// Reads an id from 16 bytes, the reverse of [`EventId::as_bytes`].
     ///
     /// # Errors
-    /// When they are not those of a UUIDv7.
+    /// Fails when the bytes are not a UUIDv7.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidEventId> {
         Self::check(Uuid::from_slice(bytes).map_err(|_| InvalidEventId)?)
     }
 
-    /// The 32 hexadecimal digits without hyphens.
+    /// Returns the 32 hexadecimal digits without hyphens.
     pub fn simple(&self) -> String {
         self.0.simple().to_string()
     }

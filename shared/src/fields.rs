@@ -1,5 +1,5 @@
-//! The typed view of an event: the fields that the provider documents, under the provider's own names, and what else
-//! stands beside them and is a plain value.
+//! The typed view of an event: the fields that the provider documents, under the provider's names, and undocumented fields
+//! with plain values.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::{Integer, Kind, invisible::is_invisible, json, redact::PLACEHOLDER};
 
-/// The longest text of a field in the typed view, in bytes. Keys of the store's index hold at most 2,048.
+/// Maximum length of a text in the typed view, in bytes. Index keys of the store hold at most 2,048.
 pub(crate) const MAX_TEXT: usize = 1_024;
-/// The longest name of an undocumented field in the typed view, in bytes.
+/// Maximum length of an undocumented field's name in the typed view, in bytes.
 const MAX_NAME: usize = 64;
-/// How many undocumented fields of one event the typed view takes, so that a state stays far below the store's limit.
+/// Maximum number of undocumented fields of one event in the typed view. It keeps a state far below the store's limit.
 const MAX_UNDOCUMENTED: usize = 32;
 
 /// The value of a field in the typed view.
@@ -81,9 +81,9 @@ fn extra_info_field(kind: &Kind) -> String {
 
 /// The typed view of one event.
 ///
-/// A documented field is here when its value can be read as its type: a number sent as a string and a string sent as a
-/// number can. Whatever cannot is in the body alone. An undocumented field is here when it is a text, a whole number or a
-/// flag of moderate size.
+/// A documented field is here when its value can be read as its type; a number sent as a string and a string sent as a
+/// number can. Other values are only in the body. An undocumented field is here when it is a text, a whole number or a flag
+/// of moderate size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields {
     reference_field: String,
@@ -93,7 +93,8 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads the members of an event that have a scalar value: name and JSON text of the value. The last of a name counts.
+    /// Reads the members of an event that have a scalar value: name and JSON text of the value. Of a repeated name the last
+    /// counts.
     pub(crate) fn read<'a>(kind: &Kind, members: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Self {
         let types = documented(kind);
         let mut fields = Self {
@@ -121,17 +122,17 @@ impl Fields {
         fields
     }
 
-    /// The documented fields that were there, under the provider's names.
+    /// Returns the documented fields that were present, under the provider's names.
     pub fn documented(&self) -> &[(String, Value)] {
         &self.documented
     }
 
-    /// The fields that the provider's page does not have, at most 32 of them.
+    /// Returns the fields that are not on the provider's page, at most 32 of them.
     pub fn undocumented(&self) -> &[(String, Value)] {
         &self.undocumented
     }
 
-    /// A documented text, if it was there and is not empty.
+    /// Returns a documented text, if it was present and is not empty.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.get(name)? {
             Value::Text(text) if !text.is_empty() => Some(text),
@@ -139,7 +140,7 @@ impl Fields {
         }
     }
 
-    /// A documented whole number, if it was there.
+    /// Returns a documented whole number, if it was present.
     pub fn integer(&self, name: &str) -> Option<&Integer> {
         match self.get(name)? {
             Value::Integer(integer) => Some(integer),
@@ -147,14 +148,14 @@ impl Fields {
         }
     }
 
-    /// The partner's own reference, given when the account was created: `whatsapp_reference`, `builder_reference`,
+    /// Returns the partner's own reference, given when the account was created: `whatsapp_reference`, `builder_reference`,
     /// `online_reference`, and `<kind>_reference` of other kinds.
     pub fn reference(&self) -> Option<&str> {
         self.text(&self.reference_field)
     }
 
-    /// The update that the event tells of: `whatsapp_extra_info`, `builder_extra_info`, `online_extra_info`, and
-    /// `<kind>_extra_info` of other kinds.
+    /// Returns the update code: `whatsapp_extra_info`, `builder_extra_info`, `online_extra_info`, and `<kind>_extra_info`
+    /// of other kinds.
     pub fn extra_info(&self) -> Option<&Integer> {
         self.integer(&self.extra_info_field)
     }
@@ -164,8 +165,8 @@ impl Fields {
     }
 }
 
-/// Reads a value as the type that is documented for it. Numbers arrive as texts, and texts as numbers; `true`, `false` and
-/// `null` are neither. What stands in place of a secret is no value.
+/// Reads a value as its documented type. Numbers arrive as texts, and texts as numbers; `true`, `false` and `null` are
+/// neither. A secret's placeholder is not a value.
 fn read_as(field_type: Type, value: &str) -> Option<Value> {
     let text = match json::unquote(value) {
         Some(text) => Some(text).filter(|text| text != PLACEHOLDER)?,
@@ -180,7 +181,7 @@ fn read_as(field_type: Type, value: &str) -> Option<Value> {
     (text.len() <= MAX_TEXT).then_some(Value::Text(text))
 }
 
-/// Returns a line's number in its one spelling: without blanks, marks and a leading plus, and not in floating point.
+/// Returns a line's number in its one spelling: no blanks, marks or leading plus, and not in floating point.
 fn line_number(text: &str) -> String {
     let visible = visible(text);
     let number = visible.strip_prefix('+').unwrap_or(&visible);
@@ -188,7 +189,7 @@ fn line_number(text: &str) -> String {
     Integer::from_decimal(number).filter(|_| !is_plain).map_or_else(|| number.to_owned(), |number| number.to_string())
 }
 
-/// Returns a text without white space, control characters and characters that have no width.
+/// Returns a text without white space, control characters and zero-width characters.
 fn visible(text: &str) -> String {
     let is_visible =
         |character: &char| !character.is_whitespace() && !character.is_control() && !is_invisible(*character);

@@ -6,23 +6,23 @@ use thiserror::Error;
 
 use crate::{Secret, hex_digits};
 
-/// The least number of characters of a [`FingerprintKey`].
+/// Minimum length of a [`FingerprintKey`], in characters.
 const SHORTEST_KEY: usize = 16;
 
 /// The generated secret under which bodies are fingerprinted (`FINGERPRINT_KEY`).
 #[derive(Clone, Debug)]
 pub struct FingerprintKey(Secret);
 
-/// The key is too short to keep anybody from guessing.
+/// The key is short enough to be guessed.
 #[derive(Debug, Error)]
 #[error("a fingerprint key needs at least {SHORTEST_KEY} characters of generated randomness")]
 pub struct WeakFingerprintKey;
 
 impl FingerprintKey {
-    /// Takes a key of at least 16 characters.
+    /// Creates a key from at least 16 characters.
     ///
     /// # Errors
-    /// When it is shorter.
+    /// Fails when the text is shorter.
     pub fn new(key: Secret) -> Result<Self, WeakFingerprintKey> {
         if key.expose().len() < SHORTEST_KEY {
             return Err(WeakFingerprintKey);
@@ -30,7 +30,7 @@ impl FingerprintKey {
         Ok(Self(key))
     }
 
-    /// The fingerprint of a body exactly as it was received.
+    /// Returns the fingerprint of a body exactly as it was received.
     pub fn fingerprint(&self, body: &[u8]) -> Fingerprint {
         // HMAC takes a key of any length, so there is no error to pass on; the type cannot say so.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose().as_bytes()) else {
@@ -47,7 +47,7 @@ impl FingerprintKey {
 pub struct Fingerprint([u8; 32]);
 
 impl fmt::Display for Fingerprint {
-    /// 64 lower-case hexadecimal digits.
+    /// Writes 64 lower-case hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         hex_digits::write(f, &self.0)
     }

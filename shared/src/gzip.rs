@@ -7,20 +7,20 @@ use crate::Undecodable;
 /// The first bytes of every gzip stream (RFC 1952). No JSON text begins with them.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The longest body that comes out of a gzip stream, in bytes: 256 KB, as for a body that is not compressed.
+/// Maximum length of a decompressed body, in bytes: 256 KB, as for an uncompressed one.
 const LONGEST: usize = 256 * 1024;
 
-/// The maximum number of members in a gzip stream. A body of 256 KB can hold 13,000 empty ones, each of which costs the
-/// set-up of a decompressor.
+/// Maximum number of members in a gzip stream. A body of 256 KB can hold 13,000 empty ones, and each costs the set-up of a
+/// decompressor.
 const MOST_MEMBERS: usize = 16;
 
-/// Returns a body without its gzip compression, or as it is when it has none.
+/// Returns a body without its gzip compression, or unchanged when it is not compressed.
 ///
-/// The bytes decide, and no header: a sender or a proxy may name a coding that the body does not have, or forget to name it.
+/// The bytes decide, not a header: a sender or a proxy may name a coding that the body does not have, or omit it.
 ///
 /// # Errors
 /// [`Undecodable::Gzip`] when the stream is damaged, cut off, followed by other bytes or made of more than 16 members;
-/// [`Undecodable::GzipTooLarge`] when it holds more than 256 KB. No more than that is ever decompressed.
+/// [`Undecodable::GzipTooLarge`] when it holds more than 256 KB. Decompression stops at that size.
 pub fn gunzip(body: &[u8]) -> Result<Cow<'_, [u8]>, Undecodable> {
     if !body.starts_with(&MAGIC) {
         return Ok(Cow::Borrowed(body));

@@ -5,7 +5,7 @@ pub(crate) fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8; 32]) -> fmt::Result
     f.write_str(&hex::encode(bytes))
 }
 
-/// Reads 64 lower-case hexadecimal digits. A value has one spelling, because keys of the tables are made of it.
+/// Reads 64 lower-case hexadecimal digits. Each value has one spelling, because table keys are made of it.
 pub(crate) fn read(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let upper_case = text.bytes().any(|digit| digit.is_ascii_uppercase());

@@ -14,7 +14,7 @@ const DAY: u64 = 24 * HOUR;
 /// Reads a duration such as `90m`, `36h`, `7d` or `2w`.
 ///
 /// # Errors
-/// When it is none.
+/// Fails when the text is not a duration.
 pub fn duration(text: &str) -> Result<Duration, &'static str> {
     let fault = "not a whole number with m, h, d or w after it, such as 90m, 36h, 7d or 2w";
     let (at, unit) = text.char_indices().last().ok_or(fault)?;
@@ -29,17 +29,17 @@ pub fn duration(text: &str) -> Result<Duration, &'static str> {
     number.checked_mul(unit).map(Duration::from_secs).ok_or(fault)
 }
 
-/// A moment as a person names it.
+/// A moment as a person writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// So long ago.
+    /// A duration before now.
     Ago(Duration),
-    /// By date and time of day.
+    /// A date and time of day.
     At(Timestamp),
 }
 
 impl Moment {
-    /// The moment, as seen from now.
+    /// Returns the moment, given the present time.
     pub fn before(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Ago(duration) => now.minus(duration),
@@ -48,7 +48,7 @@ impl Moment {
     }
 }
 
-/// As it is named, not as it is seen from now.
+/// Serializes the moment as it was written: relative to now, or absolute.
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -58,11 +58,11 @@ impl Serialize for Moment {
     }
 }
 
-/// Reads a moment: a duration, which is so long ago, a time as in RFC 3339, such as `2026-11-22T09:30:00Z`, or a day, whose
-/// first moment in UTC is meant.
+/// Reads a moment: a duration before now, an RFC 3339 time such as `2026-11-22T09:30:00Z`, or a day, which means its first
+/// moment in UTC.
 ///
 /// # Errors
-/// When it is none of them.
+/// Fails when the text is none of these.
 pub fn moment(text: &str) -> Result<Moment, &'static str> {
     let midnight = format!("{text}T00:00:00Z");
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339).or_else(|_| OffsetDateTime::parse(&midnight, &Rfc3339)) {
@@ -74,13 +74,13 @@ pub fn moment(text: &str) -> Result<Moment, &'static str> {
         .map_err(|_| "neither a time ago, such as 90m, 36h, 7d or 2w, nor a day or a moment, such as 2026-11-22 or 2026-11-22T09:30:00Z")
 }
 
-/// A moment in UTC, to the second.
+/// Formats a moment in UTC, to the second.
 pub fn to_the_second(time: Timestamp) -> String {
     let micros = time.to_string();
     format!("{}Z", micros.split('.').next().unwrap_or(&micros))
 }
 
-/// How long ago a moment is, roughly.
+/// Formats the approximate time since a moment.
 pub fn ago(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.since(time).as_secs();
     let (number, unit) = match seconds {
@@ -92,7 +92,7 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     format!("{number} {unit} ago")
 }
 
-/// A duration in minutes, to a tenth while that says something.
+/// Formats a duration in minutes, with one decimal below ten minutes.
 pub fn minutes(duration: Duration) -> String {
     let minutes = duration.as_secs_f64() / 60.0;
     if minutes < 10.0 && !duration.as_secs().is_multiple_of(60) {

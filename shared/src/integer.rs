@@ -2,17 +2,17 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// Maximum number of digits: as many as a DynamoDB number holds exactly.
+/// Maximum number of digits: the precision of a DynamoDB number.
 const MAX_DIGITS: usize = 38;
 
 /// A whole number of at most 38 digits, in decimal, without leading zeros.
 ///
-/// The meaning of most of the provider's codes is not documented, so any of them is carried through as it is.
+/// The meaning of most of the provider's codes is not documented, so any code is kept unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Integer(String);
 
 impl Integer {
-    /// Reads decimal digits with an optional sign; `None` for anything else.
+    /// Reads decimal digits with an optional sign; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let (sign, digits) = split_sign(text);
         is_digits(digits).then(|| Self::of(sign, digits, 0))?
@@ -33,18 +33,18 @@ impl Integer {
         if fraction.is_empty() && whole.bytes().all(|digit| digit == b'0') {
             return Some(Self("0".to_owned()));
         }
-        // An exponent outside of 64 bits moves the point further than any body has digits.
+        // An exponent that does not fit 64 bits moves the point further than any body has digits.
         let exponent: i64 = format!("{exponent_sign}{exponent}").parse().ok()?;
         let zeros = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?;
         Self::of(sign, &format!("{whole}{fraction}"), zeros)
     }
 
-    /// The number in decimal.
+    /// Returns the number in decimal.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The number with these digits and so many zeros after them; negative: digits that are cut off, which must be zeros.
+    /// Returns the number with zeros appended to its digits. A negative count cuts off digits, which must be zeros.
     fn of(sign: &str, digits: &str, zeros: i64) -> Option<Self> {
         let digits = digits.trim_start_matches('0');
         if zeros < 0 {
@@ -61,7 +61,7 @@ impl Integer {
     }
 }
 
-/// Splits a sign off; that of a positive number is empty.
+/// Splits off the sign; that of a positive number is empty.
 fn split_sign(text: &str) -> (&str, &str) {
     match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -80,7 +80,8 @@ impl fmt::Display for Integer {
 }
 
 impl Serialize for Integer {
-    /// A number if it has at most 64 bits, else a text: most programs would round it.
+    /// Serializes a number of at most 64 bits as a number, and a longer one as a text, because most programs would round
+    /// it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.parse::<i64>() {
             Ok(number) => serializer.serialize_i64(number),

@@ -1,5 +1,5 @@
-/// Whether a character has no width: a mark that changes the direction of text, a joiner, a byte order mark, or another of
-/// Unicode's default ignorable code points. Copied text brings them along, and nobody sees them.
+/// Returns whether a character has no width: a mark that changes the direction of text, a joiner, a byte order mark, or
+/// another of Unicode's default ignorable code points. Copied text often contains them unseen.
 pub(crate) fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

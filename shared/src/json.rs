@@ -1,4 +1,4 @@
-//! JSON as text: the tokenizer that keeps every byte in its place, and the writer whose output every reader can read.
+//! JSON as text: a tokenizer that keeps every byte in place, and a writer whose output every reader can read.
 
 mod output;
 mod tokens;

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What an event is about: the value of its `event` field (provider's page: Partner Webhook).
+/// The kind of an event: the value of its `event` field (provider's page: Partner Webhook).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(from = "String")]
 pub enum Kind {
@@ -16,18 +16,18 @@ pub enum Kind {
     Partners,
     /// A purchased package; the provider has not specified the fields yet.
     Package,
-    /// A name that the provider's page does not have, as it came.
+    /// A name that is not on the provider's page, unchanged.
     Other(String),
-    /// No usable name: the field is missing, is not a string, is empty, longer than 64 bytes, has control characters, or is
+    /// No usable name: the field is missing, not a string, empty, longer than 64 bytes, contains control characters, or is
     /// `unnamed` itself.
     Unnamed,
 }
 
-/// Maximum length of a name, in bytes. A longer one stays in the body alone.
+/// Maximum length of a name, in bytes. A longer one is only in the body.
 const LONGEST: usize = 64;
 
 impl Kind {
-    /// Returns the kind with a name. Every name has one.
+    /// Returns the kind with a name. Every name has a kind.
     pub fn of(name: &str) -> Self {
         match name {
             "whatsapp" => Self::Whatsapp,

@@ -1,8 +1,8 @@
-//! The models that every part of the system speaks: events as the provider sends them, webhook
-//! URLs and tokens, ids, times and secrets.
+//! The models that all parts of the system share: events as the provider sends them, webhook URLs and tokens, ids, times
+//! and secrets.
 //!
-//! Everything here is a value. Nothing in this crate does I/O, reads a clock or the environment, is async, or knows AWS:
-//! times, random bytes and keys come in as arguments.
+//! Everything here is a value. Nothing in this crate does I/O, reads a clock or the environment, is async, or depends on
+//! AWS: times, random bytes and keys are arguments.
 //!
 //! Facts about the provider are cited by the name of its documentation page, for example "Partner Webhook".
 

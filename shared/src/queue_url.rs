@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use thiserror::Error;
 use url::Url;
 
-/// The address by which SQS knows a queue.
+/// The URL of an SQS queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueUrl(String);
 
@@ -13,7 +13,7 @@ pub struct QueueUrl(String);
 pub struct InvalidQueueUrl;
 
 impl QueueUrl {
-    /// The text, as SQS gave it.
+    /// Returns the text as SQS returned it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

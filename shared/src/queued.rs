@@ -7,23 +7,23 @@ use thiserror::Error;
 
 use crate::{EventId, InvalidTokenHash, Timestamp, TokenHash};
 
-/// The version that is written, and the only one that is read.
+/// The version written, and the only one accepted when reading.
 const VERSION: u64 = 1;
 
-/// In place of the token's hash when the receiver has checked the token.
+/// Replaces the token's hash when the receiver has checked the token.
 const ACCEPTED: &str = "accepted";
 
-/// One call of the webhook as it came in, its body not decoded.
+/// One call of the webhook as received, its body not decoded.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
-    /// The id under which it is recorded, whoever records it.
+    /// The id under which the receiver or redrive records it.
     pub id: EventId,
-    /// When the receiver got it, on the receiver's clock.
+    /// Time of receipt, on the receiver's clock.
     pub received_at: Timestamp,
-    /// The caller's address, as the gateway saw it; `None` when it gave none that can be read.
+    /// The caller's address, as the gateway saw it; `None` when the gateway gave none, or one that cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<IpAddr>,
-    /// The gateway's or Lambda's id of the request, to find it in their logs.
+    /// The request id from the gateway or Lambda, to find the call in their logs.
     pub request_id: String,
     /// The `Content-Type` header, shortened to 200 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct Received {
     pub body: Vec<u8>,
 }
 
-/// A body in a message: it need not be text, and the queue takes nothing else.
+/// Writes and reads a body as base64: it need not be text, and a queue accepts only text.
 mod base64_text {
     use base64::{Engine, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -70,7 +70,7 @@ impl fmt::Debug for Received {
 pub enum TokenCheck {
     /// The receiver has accepted it.
     Accepted,
-    /// The accepted tokens could not be read: whoever records the call has to check this hash first.
+    /// The accepted tokens could not be read: this hash must be checked before the call is recorded.
     Pending(TokenHash),
 }
 
@@ -91,28 +91,28 @@ impl TryFrom<String> for TokenCheck {
     }
 }
 
-/// A call that waits in the fallback queue to be recorded.
+/// A call that waits in the fallback queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct QueuedDelivery {
     /// The call.
     #[serde(flatten)]
     pub received: Received,
-    /// Whether it may be recorded. A message always has this member: one that has lost it must not count as checked.
+    /// The token's check. Every message has this member: a message without it must not count as checked.
     pub token: TokenCheck,
 }
 
-/// Why a message of the queue is none of ours. Nothing of the message is part of it: it may hold secrets.
+/// The reason why a message in the queue cannot be read. It includes nothing of the message, which may hold secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UnreadableMessage {
-    /// It is not JSON, lacks a member, or has one that cannot be read.
+    /// The message is not JSON, lacks a member, or has one that cannot be read.
     #[error("the message is not a queued delivery")]
     Form,
-    /// It was written by another version of this program.
+    /// The message was written by another version of this program.
     #[error("the message is of version {0}, and only version {VERSION} can be read")]
     Version(u64),
 }
 
-/// The JSON of a message. Unknown members are ignored. Only members without a value may be missing.
+/// The JSON form of a message. Unknown members are ignored. Only optional values may be missing.
 #[derive(Serialize)]
 struct Message<'a> {
     version: u64,
@@ -121,9 +121,9 @@ struct Message<'a> {
 }
 
 impl QueuedDelivery {
-    /// Returns the text of the message: JSON, and all of it but the request id and the headers is ASCII.
+    /// Returns the text of the message: JSON, all of it ASCII except the request id and the headers.
     pub fn to_message(&self) -> String {
-        // Texts and a number always serialize; the type cannot say so.
+        // Texts and a number always serialize; the type cannot express it.
         let Ok(text) = serde_json::to_string(&Message { version: VERSION, delivery: self }) else {
             unreachable!("texts and numbers serialize")
         };
@@ -133,7 +133,7 @@ impl QueuedDelivery {
     /// Reads a message.
     ///
     /// # Errors
-    /// When it is not one that [`QueuedDelivery::to_message`] has written.
+    /// Fails when the text was not written by [`QueuedDelivery::to_message`].
     pub fn from_message(text: &str) -> Result<Self, UnreadableMessage> {
         #[derive(Deserialize)]
         struct Versioned {

@@ -1,4 +1,4 @@
-//! Takes the secrets out of a body before anybody but the sealed table sees it. docs/events.md has the rule in prose.
+//! Removes secrets from a body before anything but the sealed table gets it. docs/events.md has the rule in prose.
 
 mod names;
 mod repeats;
@@ -14,25 +14,25 @@ use crate::{
 use names::{Role, is_credential};
 use repeats::Secrets;
 
-/// The text that stands in a redacted body where a secret stood.
+/// The placeholder of a secret in a redacted body.
 pub(crate) const PLACEHOLDER: &str = "[sealed]";
 
 /// The placeholder as JSON.
 const SEALED: &str = r#""[sealed]""#;
 
-/// The member that the provider documents for the key of a line (provider's page: Partner Webhook).
+/// The member that the provider documents for a line's API key (provider's page: Partner Webhook).
 const API_KEY: &str = "whatsapp_apiKey";
 
-/// Maximum number of texts with JSON inside each other that are read. One that is deeper is sealed as a whole.
+/// Maximum nesting of JSON texts inside each other that is read. A deeper text is sealed as a whole.
 const MAX_NESTING: usize = 4;
 
-/// The result of taking the secrets out of a body.
+/// The result of redacting a body.
 pub(crate) struct Redacted<'a> {
-    /// The body without its secrets; `None` when it has none.
+    /// The body without its secrets; `None` when it had none.
     pub(crate) body: Option<String>,
-    /// The key of the line, if the body has one.
+    /// The line's API key, if the body has one.
     pub(crate) api_key: Option<Secret>,
-    /// The members of the top level that have a scalar value, without their secrets: name and JSON text of the value.
+    /// The top-level members with a scalar value, without secrets: name and JSON text of the value.
     pub(crate) members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Redacted<'a> {
 pub(crate) struct Document<'a> {
     text: &'a str,
     values: Vec<Value<'a>>,
-    /// The members of the top level that have a scalar value, and its place in `values`.
+    /// The top-level members with a scalar value: name and index in `values`.
     members: Vec<(Cow<'a, str>, usize)>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Document<'a> {
 struct Value<'a> {
     start: usize,
     token: &'a str,
-    /// Whether it is, or is inside of, the value of a credential.
+    /// True when the value belongs to a credential, directly or nested.
     is_credential: bool,
 }
 
@@ -56,16 +56,16 @@ struct Value<'a> {
 struct Object {
     depth: usize,
     role: Role,
-    /// The number of values before the member's value.
+    /// The number of values before those of the current member.
     member: usize,
-    /// The number of pairs' values before those of this object.
+    /// The number of pair values before those of this object.
     pairs: usize,
-    /// Whether a member gives the name of a credential, so that the pair's values are one.
+    /// True when a member contains the name of a credential, so that the pair's values are one.
     names_credential: bool,
 }
 
 impl<'a> Document<'a> {
-    /// Reads a text in one pass and without recursion, however deeply it is nested.
+    /// Reads a text in one pass and without recursion, at any depth of nesting.
     pub(crate) fn scan(text: &'a str) -> Self {
         let (mut values, mut members): (Vec<Value<'a>>, Vec<_>) = (Vec::new(), Vec::new());
         let mut credentials: Vec<Range<usize>> = Vec::new();
@@ -123,7 +123,7 @@ impl<'a> Document<'a> {
         Self { text, values, members }
     }
 
-    /// Returns the last value of a member of the top level, as it is in the text.
+    /// Returns the last value of a top-level member, as written in the text.
     pub(crate) fn last(&self, name: &str) -> Option<&'a str> {
         self.place_of_last(name).map(|place| self.values[place].token)
     }
@@ -133,8 +133,8 @@ impl<'a> Document<'a> {
     }
 
     /// Seals the credentials, and the values that repeat them.
-    ///
-    /// `naming` has the names of the top-level members that say what the event is about. The last value of each stays even if
+    /// `naming` has the names of the top-level members that identify the event's entity. The last value of each is kept
+    /// even if it repeats a secret, because the event's key is made of it.
     /// it repeats a secret, because the event's key is made of it.
     pub(crate) fn redact(self, naming: &[&str]) -> Redacted<'a> {
         let mut secrets = Secrets::default();
@@ -152,7 +152,8 @@ impl<'a> Document<'a> {
         Redacted { body, api_key, members: members.collect() }
     }
 
-    /// Collects the secrets: credentials, and those in URLs and in texts that hold JSON. With `all`, each value is a secret.
+    /// Collects the secrets: credentials, and those in URLs and in texts that contain JSON. With `all`, each value is a
+    /// secret.
     fn collect(&self, nesting: usize, all: bool, add: &mut dyn FnMut(Cow<'a, str>)) {
         for value in &self.values {
             let Some(text) = value.text() else { continue };
@@ -174,8 +175,8 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Returns the values that are or have secrets: their places, in order, and the JSON texts that replace them. The values
-    /// at the kept places may repeat a secret.
+    /// Returns the values that are or contain secrets: their indexes, in order, and the JSON texts that replace them.
+    /// Values at the kept indexes may repeat a secret.
     fn replacements(&self, nesting: usize, kept: &[usize], secrets: &Secrets<'_>) -> Vec<(usize, Cow<'static, str>)> {
         let values = self.values.iter().enumerate();
         let replacement = |(place, value): (usize, &Value<'a>)| {
@@ -199,8 +200,8 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Marks the values in ranges as credentials. Ranges may be nested in each other, so each value is looked at once, not once
-/// for each of its ranges.
+/// Marks the values in ranges as credentials. Ranges may be nested, so each value is visited once, not once for each of its
+/// ranges.
 fn mark(values: &mut [Value<'_>], mut credentials: Vec<Range<usize>>) {
     credentials.sort_unstable_by_key(|range| range.start);
     let mut marked = 0;
@@ -225,8 +226,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Returns the JSON text in place of a value that is or has a secret; `None` when the value stays. With `is_kept` it may
-    /// repeat one.
+    /// Returns the replacement of a value that is or contains a secret, as JSON text; `None` when the value stays. With
+    /// `is_kept` it may repeat a secret.
     fn replacement(&self, nesting: usize, is_kept: bool, secrets: &Secrets<'_>) -> Option<Cow<'static, str>> {
         let text = self.text()?;
         if self.is_credential || (!is_kept && secrets.has(&text)) {
@@ -255,7 +256,7 @@ fn can_be_secret(text: &str) -> bool {
     !matches!(text.trim(), "" | PLACEHOLDER)
 }
 
-/// Whether a text is a JSON object, array or string, which is then redacted as such.
+/// Returns whether a text is a JSON object, array or string, which is then redacted as JSON.
 fn holds_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[', '"']) && json::is_json(text)
 }

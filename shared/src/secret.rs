@@ -3,23 +3,23 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// What a secret looks like wherever it is printed or serialised.
+/// The placeholder of a secret wherever it is printed or serialised.
 const HIDDEN: &str = "[secret]";
 
-/// A text that must not be seen: an API key, an access token, a client secret, a webhook token.
+/// A text that must stay hidden: an API key, an access token, a client secret, a webhook token.
 ///
-/// `Debug`, `Display` and serialisation show a fixed placeholder, so that a secret inside a struct that is logged stays
-/// hidden; [`Secret::expose`] is the one way to the text, and easy to search for. The memory is cleared on drop.
+/// `Debug`, `Display` and serialisation show a fixed placeholder, so a secret inside a logged struct stays hidden.
+/// [`Secret::expose`] is the only access to the text, and easy to search for. The memory is cleared on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Hides a text. Any text is allowed, also an empty one.
+    /// Wraps a text. Any text is allowed, including an empty one.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself, for the one place that has to send or store it.
+    /// Returns the text, for the one place that sends or stores it.
     pub fn expose(&self) -> &str {
         &self.0
     }

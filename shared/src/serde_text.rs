@@ -1,4 +1,4 @@
-/// Serializes types as the text that they display, and reads them back by parsing it.
+/// Serializes a type as its `Display` text, and parses that text to read it back.
 macro_rules! serde_as_text {
     ($($name:ty),+) => {$(
         impl serde::Serialize for $name {

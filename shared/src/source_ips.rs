@@ -7,28 +7,28 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceIps(Vec<IpNet>);
 
-/// A text that is not a list of CIDR blocks.
+/// The text is not a list of CIDR blocks.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{0:?} is not a CIDR block; blocks are separated by commas, a single address is written with /32 (IPv6: /128)")]
 pub struct InvalidSourceIps(String);
 
-/// The stack's policy for a call with an accepted token from an address that is not on the list.
+/// The stack's policy for a call with an accepted token from an unlisted address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnlistedSource {
     /// The delivery is held in quarantine until a person releases it.
     #[default]
     Hold,
-    /// The call is refused, and its token is not looked at.
+    /// The call is refused without a check of its token.
     Refuse,
 }
 
-/// A text that is no policy for unlisted addresses.
+/// The text is not a policy for unlisted addresses.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("must be hold or refuse")]
 pub struct InvalidUnlistedSource;
 
 impl SourceIps {
-    /// Returns whether an address is on the list. An IPv4 address inside an IPv6 one counts as itself.
+    /// Returns whether an address is on the list. An IPv4-mapped IPv6 address counts as its IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|block| block.contains(&address))

@@ -1,8 +1,8 @@
-//! Text from outside as people may see it, and text for a shell.
+//! Formats untrusted text for people, and text for a shell.
 
 use crate::{EventId, json::needs_escape};
 
-/// A text from outside with every character escaped that a terminal or a browser would obey.
+/// Returns an untrusted text with every character escaped that a terminal or a browser would obey.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
@@ -15,12 +15,12 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
-/// The end of an id: ids of about the same time have what comes before it in common.
+/// Returns the end of an id: ids of about the same time share the beginning.
 pub fn short(id: &EventId) -> String {
     format!("…{}", &id.simple()[24..])
 }
 
-/// An argument as a shell reads it.
+/// Quotes an argument for a shell.
 pub fn quoted(argument: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=:,./#+@".contains(letter);
     if !argument.is_empty() && !argument.starts_with('#') && argument.chars().all(is_plain) {

@@ -9,66 +9,66 @@ use time::{
     OffsetDateTime, PrimitiveDateTime, format_description::StaticFormatDescription, macros::format_description,
 };
 
-/// Always six digits of a second and a `Z`, so that texts sort as the times do.
+/// Always six decimals and a `Z`, so that texts sort as the times do.
 const FORMAT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
-/// The last microsecond of the year 9999, the last that [`FORMAT`] can write.
+/// The last microsecond of the year 9999, the latest that [`FORMAT`] can write.
 const LATEST: i64 = 253_402_300_799_999_999;
 
 /// A moment in UTC, to the microsecond, between 1970 and the end of 9999.
 ///
-/// Written as RFC 3339 with exactly six decimals (`2026-11-22T09:30:00.000001Z`): in text, as in time, later is greater.
+/// Written as RFC 3339 with exactly six decimals (`2026-11-22T09:30:00.000001Z`): texts sort as the times do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The text is not a moment in the form of [`Timestamp`].
+/// The text is not a moment as [`Timestamp`] writes it.
 #[derive(Debug, Error)]
 #[error("not a UTC time with six decimals, such as 2026-11-22T09:30:00.000001Z")]
 pub struct InvalidTimestamp;
 
 impl Timestamp {
-    /// From microseconds since 1970, held inside the years that can be written.
+    /// Creates a moment from microseconds since 1970, clamped to the years that can be written.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(0, LATEST))
     }
 
-    /// Microseconds since 1970.
+    /// Returns the microseconds since 1970.
     pub fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Milliseconds since 1970, rounded down.
+    /// Returns the milliseconds since 1970, rounded down.
     pub fn as_millis(self) -> i64 {
         self.0 / 1_000
     }
 
-    /// Seconds since 1970, rounded down.
+    /// Returns the seconds since 1970, rounded down.
     pub fn as_secs(self) -> i64 {
         self.0 / 1_000_000
     }
 
-    /// The day in UTC, as `2026-11-22`.
+    /// Returns the day in UTC, as `2026-11-22`.
     pub fn day(self) -> String {
         self.to_string()[..10].to_owned()
     }
 
-    /// The month in UTC, as `2026-11`.
+    /// Returns the month in UTC, as `2026-11`.
     pub fn month(self) -> String {
         self.to_string()[..7].to_owned()
     }
 
-    /// Moved later; stops at the end of 9999.
+    /// Returns a later moment, at most the end of 9999.
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_micros(self.0.saturating_add(micros(duration)))
     }
 
-    /// Moved earlier; stops at 1970.
+    /// Returns an earlier moment, at least 1970.
     pub fn minus(self, duration: Duration) -> Self {
         Self::from_micros(self.0.saturating_sub(micros(duration)))
     }
 
-    /// The time that has passed since another moment; none when that is later.
+    /// Returns the time since another moment; zero when that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
@@ -79,7 +79,7 @@ fn micros(duration: Duration) -> i64 {
 }
 
 impl From<SystemTime> for Timestamp {
-    /// A clock that stands before 1970 gives 1970.
+    /// Converts a clock's time; one before 1970 becomes 1970.
     fn from(time: SystemTime) -> Self {
         Self::from_micros(time.duration_since(UNIX_EPOCH).map_or(0, micros))
     }

@@ -6,12 +6,12 @@ use thiserror::Error;
 
 use crate::{Secret, hex_digits};
 
-/// The least number of characters of a [`WebhookToken`].
+/// Minimum length of a [`WebhookToken`], in characters.
 const SHORTEST: usize = 16;
 
-/// The secret last part of the registered URL's path: whoever calls the webhook without it is refused.
+/// The secret last part of the registered URL's path: a call of the webhook without it is refused.
 ///
-/// At least 16 characters of `A-Z a-z 0-9 - . _ ~`, which stand in a URL's path as they are (RFC 3986, unreserved).
+/// At least 16 characters of `A-Z a-z 0-9 - . _ ~`, which a URL's path keeps unchanged (RFC 3986, unreserved).
 #[derive(Clone, Debug)]
 pub struct WebhookToken(Secret);
 
@@ -21,10 +21,10 @@ pub struct WebhookToken(Secret);
 pub struct WeakWebhookToken;
 
 impl WebhookToken {
-    /// Takes a token that is long enough and safe in a URL.
+    /// Creates a token that is long enough and safe in a URL.
     ///
     /// # Errors
-    /// When it is too short or has a character that a URL's path would change.
+    /// Fails when the text is too short or has a character that a URL's path would change.
     pub fn new(token: Secret) -> Result<Self, WeakWebhookToken> {
         let text = token.expose();
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -34,12 +34,12 @@ impl WebhookToken {
         Ok(Self(token))
     }
 
-    /// The text itself, for the URL that is registered.
+    /// Returns the text, for the URL to register.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// What the receiver knows the token by.
+    /// Returns the hash by which the receiver recognises the token.
     pub fn hash(&self) -> TokenHash {
         TokenHash::of(self.expose())
     }
@@ -55,19 +55,19 @@ pub struct TokenHash([u8; 32]);
 pub struct InvalidTokenHash;
 
 impl TokenHash {
-    /// The hash of whatever stood where the token should be.
+    /// Returns the hash of the text in the token's place, whatever it is.
     pub fn of(presented: &str) -> Self {
         Self(Sha256::digest(presented.as_bytes()).into())
     }
 
-    /// Whether both are hashes of the same token, in a time that does not tell how much of them is alike.
+    /// Returns whether both are hashes of the same token, in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
 
 impl fmt::Display for TokenHash {
-    /// 64 lower-case hexadecimal digits.
+    /// Writes 64 lower-case hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         hex_digits::write(f, &self.0)
     }

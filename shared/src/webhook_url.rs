@@ -8,32 +8,32 @@ use crate::{TokenHash, WebhookToken};
 /// Maximum number of characters that the provider accepts (provider's page: Partner Webhook).
 const LONGEST: usize = 512;
 
-/// A URL that can be registered as the webhook: https, or http to this machine's loopback; at most 512 characters; without
-/// user name, password and fragment.
+/// A URL that can be registered as the webhook: https, or http to this machine's loopback interface; at most 512
+/// characters; without user name, password and fragment.
 ///
-/// `Debug` and `Display` mask possible secrets in it; [`WebhookUrl::expose`] gives the whole text.
+/// `Debug` and `Display` mask possible secrets; [`WebhookUrl::expose`] returns the whole text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl {
     text: String,
     url: Url,
 }
 
-/// Why a text is not a [`WebhookUrl`]. The text is not part of it: it may have a token in it.
+/// The reason why a text is not a [`WebhookUrl`]. It does not include the text, which may contain a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidWebhookUrl {
-    /// Not an absolute URL.
+    /// The text is not an absolute URL.
     #[error("not an absolute URL; expected one such as https://example.com/v1/webhook/<token>")]
     NotAUrl,
-    /// Longer than the provider accepts.
+    /// The text is longer than the provider accepts.
     #[error("longer than the {LONGEST} characters that the provider accepts")]
     TooLong,
-    /// Not https, and not http to a loopback address.
+    /// The URL is not https, and not http to a loopback address.
     #[error("not https (http is only allowed to a loopback address)")]
     NotHttps,
-    /// A user name or a password.
+    /// The URL has a user name or a password.
     #[error("has a user name or password, which the provider would have to send in the clear")]
     HasCredentials,
-    /// A fragment, which never reaches a server.
+    /// The URL has a fragment, which never reaches a server.
     #[error("has a fragment (#…), which is never sent")]
     HasFragment,
 }
@@ -42,7 +42,7 @@ impl WebhookUrl {
     /// Parses a URL.
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// Fails with the first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidWebhookUrl> {
         let (text, url) = Self::read(text)?;
         if !is_safe_for_secrets(&url) {
@@ -57,11 +57,11 @@ impl WebhookUrl {
         Ok(Self { text, url })
     }
 
-    /// Takes a URL that was registered before, to register it again: as the provider wrote it, with `https` if it wrote no
-    /// scheme. Rules for our own URLs, such as https, do not apply to it.
+    /// Creates a URL from one that was registered before, to register it again: as the provider wrote it, with `https` if
+    /// it has no scheme. Rules for our own URLs, such as https, do not apply.
     ///
     /// # Errors
-    /// It is not a URL with a host, or longer than the provider accepts.
+    /// Fails when the text is not a URL with a host, or is longer than the provider accepts.
     pub fn of_registered(registered: &RegisteredUrl) -> Result<Self, InvalidWebhookUrl> {
         let (text, url) = Self::read(&registered.with_scheme("https"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -84,18 +84,18 @@ impl WebhookUrl {
     /// Returns the URL to register: the webhook's address with the token as the last part of its path.
     ///
     /// # Errors
-    /// The result is not a [`WebhookUrl`].
+    /// Fails when the result is not a [`WebhookUrl`].
     pub fn with_token(address: &str, token: &WebhookToken) -> Result<Self, InvalidWebhookUrl> {
         Self::parse(&format!("{}/{}", address.trim_end_matches('/'), token.expose()))
     }
 
-    /// The whole text, for the one place that sends it.
+    /// Returns the whole text, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// Returns the texts that `Display` masks, to remove them from other texts: labels of the host, parts of the path, and the
-    /// query.
+    /// Returns the texts that `Display` masks, to remove them from other texts: labels of the host, parts of the path, and
+    /// the query.
     pub fn hidden(&self) -> Vec<&str> {
         let parts = parts(&self.url);
         let hidden = (0..parts.len()).filter(|at| is_hidden(&parts, *at)).map(|at| parts[at]);
@@ -134,28 +134,29 @@ impl fmt::Debug for WebhookUrl {
     }
 }
 
-/// The provider's answer to what is registered: our URL, somebody else's, or a text that is not a URL.
+/// The registered text that the provider reports: our URL, another one, or a text that is not a URL.
 ///
 /// `Debug` and `Display` mask possible secrets in it, as [`WebhookUrl`] does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegisteredUrl(String);
 
 impl RegisteredUrl {
-    /// Takes the text to the letter. A blank one means that nothing is registered.
+    /// Takes the text unchanged. A blank one means that nothing is registered.
     pub fn new(text: &str) -> Option<Self> {
         (!text.trim().is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// Returns whether this is a URL of ours, to the letter but for its spelling.
+    /// Returns whether this is the given URL, exactly except for spelling.
     ///
-    /// Four things are spelling, because the provider may hand a URL back with them changed (provider's page: Partner Webhook,
-    /// whose example has no scheme): a missing scheme, the default port, the case of the host, and one slash at the end of the
-    /// path. Any other text may lead the provider elsewhere, whatever a lenient parser makes of it.
+    /// Four differences count as spelling, because the provider may return a URL with them changed (provider's page:
+    /// Partner Webhook, whose example has no scheme): a missing scheme, the default port, the case of the host, and one
+    /// slash at the end of the path. Any other text may lead the provider elsewhere, even if a lenient parser equates the
+    /// two.
     pub fn means(&self, wanted: &WebhookUrl) -> bool {
         Spelling::of(&self.0, wanted.url.scheme()) == Spelling::of(&wanted.text, wanted.url.scheme())
     }
 
-    /// Returns the hash of the path's last part, if the rest is that address by the rule of [`RegisteredUrl::means`].
+    /// Returns the hash of the path's last part, if the rest is the given address by the rule of [`RegisteredUrl::means`].
     pub fn token_at(&self, address: &WebhookUrl) -> Option<TokenHash> {
         let scheme = address.url.scheme();
         let (url, address) = (Spelling::of(&self.0, scheme), Spelling::of(&address.text, scheme));
@@ -164,7 +165,7 @@ impl RegisteredUrl {
         (same_place && !token.is_empty() && !token.contains('/')).then(|| TokenHash::of(token))
     }
 
-    /// The whole text, for the one place that sends or stores it.
+    /// Returns the whole text, for the one place that sends or stores it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -175,17 +176,17 @@ impl RegisteredUrl {
     }
 }
 
-/// The parts of a URL's text, with those that are spelling brought to one form. Nothing is decoded or resolved.
+/// The parts of a URL's text, with differences of spelling normalized. Nothing is decoded or resolved.
 #[derive(PartialEq)]
 struct Spelling<'a> {
     scheme: String,
     user: Option<&'a str>,
     host: String,
-    /// `None` for the scheme's default.
+    /// `None` for the scheme's default port.
     port: Option<&'a str>,
-    /// Without one slash at its end.
+    /// The path without one slash at its end.
     path: &'a str,
-    /// Query and fragment.
+    /// The query and the fragment.
     rest: &'a str,
 }
 
@@ -223,7 +224,7 @@ impl fmt::Display for RegisteredUrl {
             Ok(url) if has_scheme || self.0.contains('/') => {
                 let shown = masked(&url);
                 f.write_str(if has_scheme { &shown } else { shown.trim_start_matches("https://") })?;
-                // Else it could look like the URL that it is not.
+                // Otherwise it could look like a URL that it is not.
                 let usual = Spelling::of(&self.0, "https") == Spelling::of(url.as_str(), "https");
                 if usual && !url.path().contains("//") { Ok(()) } else { f.write_str(" (in an unusual spelling)") }
             }
@@ -238,24 +239,24 @@ impl fmt::Debug for RegisteredUrl {
     }
 }
 
-/// Length in characters from which any part of a path may be a secret.
+/// Minimum length of a part of a path that may be a secret, in characters.
 const LIKE_A_SECRET: usize = 12;
 
-/// Length in characters from which any label of a host may be a secret.
+/// Minimum length of a label of a host that may be a secret, in characters.
 const LIKE_A_SECRET_LABEL: usize = 20;
 
-/// Digits from which a label of a host that is as long as a secret may be one.
+/// Minimum number of digits in a label of a host that may be a secret.
 const DIGITS_OF_A_SECRET: usize = 3;
 
 /// Maximum length of a masked URL, in characters.
 const LONGEST_MASKED: usize = 200;
 
-/// Number of characters kept at the end of a longer one, which tell two apart.
+/// Number of characters kept at the end of a longer one, to tell two apart.
 const MASKED_END: usize = 16;
 
-/// Returns the URL with query, credentials and fragment as `***`. Each part that may be a secret is `***` and four digits of its
-/// SHA-256: enough to tell two tokens apart, too little to find one. Those parts are the last one of the path, each long one, and
-/// labels of the host that look like a secret. A long URL is cut in its middle.
+/// Returns the URL with query, credentials and fragment as `***`. Each part that may be a secret becomes `***` and four
+/// digits of its SHA-256: enough to tell two tokens apart, too little to find one. Those parts are the last one of the
+/// path, each long one, and labels of the host that look like a secret. A long URL is cut in the middle.
 fn masked(url: &Url) -> String {
     let mask = |part: &str| format!("***{}", &TokenHash::of(part).to_string()[..4]);
     let labels: Vec<String> =
@@ -271,7 +272,7 @@ fn masked(url: &Url) -> String {
     cut(&format!("{}://{user}{host}{port}{path}{query}{fragment}", url.scheme()))
 }
 
-/// Returns the text, with `…` in place of the middle of a long one.
+/// Returns the text; a long one has `…` in place of its middle.
 fn cut(text: &str) -> String {
     let length = text.chars().count();
     if length <= LONGEST_MASKED {
@@ -288,8 +289,8 @@ fn labels(url: &Url) -> impl Iterator<Item = &str> {
     url.host_str().unwrap_or_default().split(separator)
 }
 
-/// Returns whether a label of the host may be a secret: a text that is not a URL becomes a host of one label, and some services
-/// give each customer a host that nobody else knows.
+/// Returns whether a label of the host may be a secret. A text that is not a URL is parsed as a host of one label, and some
+/// services give each customer a secret host name.
 fn is_hidden_label(url: &Url, label: &str) -> bool {
     let Some(Host::Domain(host)) = url.host() else { return false };
     let digits = label.chars().filter(char::is_ascii_digit).count();
@@ -523,7 +524,7 @@ mod tests {
         }
     }
 
-    /// Takes a spelling of [`WANTED`] off a text piece by piece, and says whether nothing is left.
+    /// Removes a spelling of [`WANTED`] from a text piece by piece, and returns whether nothing is left.
     fn is_a_spelling_of_wanted(text: &str) -> bool {
         let (host, path) = WANTED["https://".len()..].split_once('/').unwrap();
         let without = |text: &str, prefix: &str| match text.get(..prefix.len()) {

@@ -1,4 +1,4 @@
-//! Whose event it is: one line, bot or inbox has one key, however it is written.
+//! Tests the entity of an event: one line, bot or inbox has one key in every spelling.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 use shared::{Entity, Event, Kind};

@@ -1,4 +1,4 @@
-//! What is sealed of an event, case by case.
+//! Tests the sealing of an event's secrets, case by case.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 use shared::Event;
@@ -7,12 +7,12 @@ fn decode(body: &str) -> Event {
     Event::decode(body.as_bytes()).unwrap()
 }
 
-/// The redacted body.
+/// Returns the redacted body.
 fn redacted(body: &str) -> String {
     decode(body).body
 }
 
-/// Entity, reference and update code, as far as the event has them.
+/// Returns entity, reference and update code, as far as the event has them.
 fn facts(event: &Event) -> (&str, Option<&str>, Option<&str>) {
     (event.entity.as_str(), event.fields.reference(), event.fields.extra_info().map(|code| code.as_str()))
 }
@@ -74,7 +74,7 @@ fn a_body_is_sealed_member_by_member() {
         ),
         (r#"{"data":"\"{\\\"token\\\":\\\"Kq7-41\\\"}\""}"#, r#"{"data":"\"{\\\"token\\\":\\\"[sealed]\\\"}\""}"#),
         (r#"{"secret":"{\"a\":\"Kq7-41\"}","copy":"Kq7-41"}"#, r#"{"secret":"[sealed]","copy":"[sealed]"}"#),
-        // Repeated values: as a whole at any length, inside from 8 characters on.
+        // Repeated values: as a whole at any length, inside other values from 8 characters.
         (
             r#"{"token":"Kq7-4191","a":"see Kq7-4191!","b":" Kq7-4191 ","c":"Kq7-419"}"#,
             r#"{"token":"[sealed]","a":"[sealed]","b":"[sealed]","c":"Kq7-419"}"#,
@@ -144,7 +144,7 @@ fn the_fields_that_name_the_entity_stay_and_others_that_repeat_a_key_do_not() {
     let body = r#"{"event":"whatsapp","whatsapp":"Vb8-Tr55","whatsapp":"972501","whatsapp_apiKey":"Vb8-Tr55"}"#;
     assert_eq!(of(body), "whatsapp#972501 - -");
     assert!(!redacted(body).contains("Vb8-Tr55"));
-    // A documented field gives way to the key, be it short, and to nothing else.
+    // A documented field is sealed when it repeats the line's API key, even a short one, and for no other secret.
     assert_eq!(
         of(r#"{"event":"whatsapp","whatsapp":"972501","whatsapp_reference":"c7","whatsapp_apiKey":"c7"}"#),
         "whatsapp#972501 - -"
@@ -183,7 +183,7 @@ fn the_key_of_a_line_is_the_documented_member_and_no_other() {
         (r#"{"whatsapp_apiKey":true,"token":"t-1"}"#, None),
         (r#"{"whatsapp_apiKey":"Kq7-40","whatsapp_apiKey":"Kq7-41"}"#, Some("Kq7-41")),
         (r#"{"whatsapp_apiKey":"Kq7-40","whatsapp_apiKey":""}"#, None),
-        // Numbers and texts stand in for each other.
+        // A number may be written as a text, and a text as a number.
         (r#"{"whatsapp_apiKey":481516}"#, Some("481516")),
     ] {
         assert_eq!(api_key(body).as_deref(), expected, "{body}");

@@ -14,17 +14,18 @@ use serde_json::{
 
 use super::tokens::{TokenKind, is_low_surrogate, tokens, utf16_unit};
 
-/// Maximum depth of JSON that is written as JSON. jq 1.6 reads 256 levels; the output around a body needs some of them.
+/// Maximum depth of embedded JSON; a deeper body becomes a string. jq 1.6 reads 256 levels, and the surrounding output
+/// needs some.
 const MAX_DEPTH: usize = 200;
 
-/// Maximum length of a number that is written as a number, in bytes. Python reads integers of at most 4,300 digits.
+/// Maximum length of a number written as a number, in bytes. Python reads integers of at most 4,300 digits.
 const MAX_NUMBER: usize = 4_300;
 
-/// Deeper levels are not indented any further, or a body of brackets alone would fill the memory.
+/// Maximum number of indented levels. Without it, the indentation of a body of brackets would fill the memory.
 const MAX_INDENT: usize = 32;
 
-/// Whether a character is written as an escape: a control character (C0, DEL, C1), one that changes the direction of text,
-/// or a line or paragraph separator.
+/// Returns whether a character is written as an escape: a control character (C0, DEL, C1), one that changes the direction
+/// of text, or a line or paragraph separator.
 pub fn needs_escape(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -49,18 +50,18 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Serializes a value as JSON on one line. Embedded raw JSON is written as by [`embedded`].
+/// Serializes a value as JSON on one line. Embedded raw JSON is written as [`embedded`] does.
 ///
 /// # Errors
-/// When the value cannot be serialized.
+/// Fails when the value cannot be serialized.
 pub fn to_string(value: &(impl Serialize + ?Sized)) -> serde_json::Result<String> {
     let mut json = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut json, Escaping))?;
     String::from_utf8(json).map_err(serde::ser::Error::custom)
 }
 
-/// Returns a JSON text as raw JSON on one line, to embed it in other JSON. A text that is not JSON, is nested deeper than 200
-/// levels, or has a number of more than 4,300 bytes, becomes a JSON string.
+/// Returns a JSON text as raw JSON on one line, to embed it in other JSON. It becomes a JSON string when it is not JSON, is
+/// nested deeper than 200 levels, or has a number of more than 4,300 bytes.
 pub fn embedded(json: &str) -> Box<RawValue> {
     if is_readable(json)
         && let Ok(raw) = RawValue::from_string(compact(json))
@@ -74,17 +75,17 @@ pub fn embedded(json: &str) -> Box<RawValue> {
     raw
 }
 
-/// Writes a JSON text on one line, with nothing between the tokens. Numbers keep their digits, members their order.
+/// Writes a JSON text on one line, with nothing between the tokens. Digits of numbers and order of members are kept.
 pub fn compact(json: &str) -> String {
     lay_out(json, false)
 }
 
-/// Writes a JSON text with a line for each value. Numbers keep their digits, members their order.
+/// Writes a JSON text with a line for each value. Digits of numbers and order of members are kept.
 pub fn pretty(json: &str) -> String {
     lay_out(json, true)
 }
 
-/// The formatter of serde_json that escapes as [`quoted`] does.
+/// A serde_json formatter that escapes as [`quoted`] does.
 struct Escaping;
 
 impl Formatter for Escaping {
@@ -134,7 +135,7 @@ fn lay_out(json: &str, on_lines: bool) -> String {
     out
 }
 
-/// Writes a token as it is, but for characters that need an escape and escapes that are half a surrogate pair.
+/// Writes a token unchanged, except for characters that need an escape and escapes of half a surrogate pair.
 fn push_token(out: &mut String, token: &str) {
     let mut rest = token.chars();
     while let Some(character) = rest.next() {
@@ -161,7 +162,7 @@ fn push_token(out: &mut String, token: &str) {
             }
             None => {
                 out.push('\\');
-                // Taken with its backslash, so that an escaped backslash does not start another escape.
+                // Consumed with its backslash, so that an escaped backslash does not start another escape.
                 if let Some(character) = rest.next() {
                     push(out, character);
                 }
@@ -172,14 +173,14 @@ fn push_token(out: &mut String, token: &str) {
 
 fn push(out: &mut String, character: char) {
     if needs_escape(character) {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(out, "\\u{:04x}", u32::from(character));
     } else {
         out.push(character);
     }
 }
 
-/// The half of a surrogate pair that an escape stands for, given what follows its backslash.
+/// Returns the half of a surrogate pair that an escape encodes, given the text after its backslash.
 fn surrogate(escape: &str) -> Option<u16> {
     utf16_unit(escape).filter(|unit| matches!(unit, 0xd800..=0xdfff))
 }
@@ -198,7 +199,7 @@ mod tests {
     #[test]
     fn characters_that_a_reader_obeys_are_escaped_in_every_output_and_others_stay() {
         let text = format!("{DANGEROUS}{HARMLESS}");
-        // serde_json itself escapes C0 controls; the raw value holds the rest as they are.
+        // serde_json itself escapes C0 controls; the raw value holds the others unescaped.
         let raw = RawValue::from_string(serde_json::to_string(&text).unwrap()).unwrap();
         let outputs = [quoted(&text), to_string(&text).unwrap(), to_string(&raw).unwrap(), compact(raw.get())];
         for output in outputs {

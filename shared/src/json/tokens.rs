@@ -1,19 +1,19 @@
 //! A walk over JSON text that keeps every byte where it is.
 //!
-//! Bodies are stored as they were received, so what is looked for in them is found by position, not by decoding and
-//! writing anew: that would reorder, round and merge. All functions expect text that [`is_json`] has accepted; the walk
-//! is one pass without recursion, however deeply the text is nested.
+//! Bodies are stored as received, so values in them are found by position. Decoding and rewriting would reorder, round and
+//! merge. All functions expect text that [`is_json`] has accepted; the walk is one pass without recursion, at any depth of
+//! nesting.
 
 use std::{borrow::Cow, ops::Range};
 
 use serde_json::value::RawValue;
 
-/// Returns a document without the byte order mark in front of it, if it has one (RFC 8259, section 8.1, lets a reader ignore it).
+/// Returns a document without its byte order mark, if it has one (RFC 8259, section 8.1, lets a reader ignore it).
 pub fn without_byte_order_mark(document: &[u8]) -> &[u8] {
     document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
 }
 
-/// Whether the text is JSON (RFC 8259).
+/// Returns whether the text is JSON (RFC 8259).
 pub fn is_json(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok()
 }
@@ -40,18 +40,18 @@ pub enum TokenKind {
 /// One token of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// The kind.
+    /// The kind of token.
     pub kind: TokenKind,
-    /// Its bytes, quotes included.
+    /// Position of the token's bytes, quotes included.
     pub span: Range<usize>,
-    /// Number of objects and arrays that it is in; a bracket is in the object or array that it opens or closes.
+    /// Number of enclosing objects and arrays; a bracket counts as inside the object or array that it opens or closes.
     pub depth: usize,
 }
 
-/// Returns the tokens of a text in their order. The text between them is white space.
+/// Returns the tokens of a text in order. The text between them is white space.
 ///
-/// A text that is not JSON has tokens too: a string without an end goes to the end of the text, and a literal to the next
-/// character that cannot be in one.
+/// A text that is not JSON has tokens too: a string without an end extends to the end of the text, and a literal to the
+/// next character that cannot be in one.
 pub fn tokens(text: &str) -> impl Iterator<Item = Token> {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (0, 0_usize);
@@ -120,8 +120,8 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Returns the text that a JSON string stands for. Half a surrogate pair in it becomes U+FFFD.
-/// `None` when the token is not a string.
+/// Returns the text that a JSON string encodes; `None` when the token is not a string. Half a surrogate pair becomes
+/// U+FFFD.
 pub(crate) fn unquote(token: &str) -> Option<Cow<'_, str>> {
     let content = token.strip_prefix('"')?.strip_suffix('"')?;
     let Some((plain, mut escape)) = content.split_once('\\') else { return Some(Cow::Borrowed(content)) };
@@ -139,7 +139,7 @@ pub(crate) fn unquote(token: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Reads an escape from behind its backslash; returns its character and what follows it.
+/// Reads an escape after its backslash; returns its character and the rest of the text.
 fn unescape(escape: &str) -> (char, &str) {
     let mut characters = escape.chars();
     let character = match characters.next() {
@@ -167,7 +167,7 @@ fn unescape_unicode(escape: &str) -> (char, &str) {
     }
 }
 
-/// The UTF-16 unit of a `\u` escape, given what follows its backslash.
+/// Returns the UTF-16 unit of a `\u` escape, given the text after its backslash.
 pub(super) fn utf16_unit(escape: &str) -> Option<u16> {
     u16::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok()
 }

@@ -1,9 +1,9 @@
-//! The names under which credentials are found.
+//! Recognises the names of credentials.
 
 use crate::invisible::is_invisible;
 
-/// A member is a credential when its name ends in one of these, whether its words are joined by capitals (`clientSecret`),
-/// underscores, hyphens, other punctuation or nothing (`accesstoken`). Digits after them do not count (`token2`).
+/// Last words of credential names. The words of a name may be joined by capitals (`clientSecret`), underscores, hyphens,
+/// other punctuation or nothing (`accesstoken`). Digits at the end do not count (`token2`).
 pub(crate) const CREDENTIALS: [&str; 10] = [
     "api key",
     "token",
@@ -17,20 +17,20 @@ pub(crate) const CREDENTIALS: [&str; 10] = [
     "private key",
 ];
 
-/// The last words of the two members of a pair such as `{"name": "apiKey", "value": "…"}`: a text under the first that is a
-/// credential's name makes the second a credential.
+/// Last words of the two members of a pair such as `{"name": "apiKey", "value": "…"}`. When the first holds a credential's
+/// name, the second is a credential.
 const PAIR_NAMES: [&str; 7] = ["name", "key", "field", "header", "parameter", "param", "property"];
 const PAIR_VALUES: [&str; 2] = ["value", "val"];
 
-/// Maximum number of characters at the end of a name that are looked at.
+/// Maximum number of characters that are examined, from the end of a name.
 const MAX_CHARACTERS: usize = 64;
 
-/// What the name of a member says about its value.
+/// The role that a member's name gives its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The value is a credential.
     Credential,
-    /// The value may be the name of a credential, whose value is in another member of the same object.
+    /// The value may be the name of a credential that is the value of another member of the same object.
     PairName,
     /// The value of such a pair.
     PairValue,
@@ -40,7 +40,7 @@ pub(crate) enum Role {
 impl Role {
     /// Returns the role of a member's name.
     pub(crate) fn of(name: &str) -> Self {
-        // The last character decides it for most names.
+        // The last character settles it for most names.
         if !name.chars().next_back().is_some_and(may_end_a_role) {
             return Self::Other;
         }
@@ -58,7 +58,7 @@ impl Role {
     }
 }
 
-/// Whether a name is that of a credential.
+/// Returns whether a name is that of a credential.
 pub(crate) fn is_credential(name: &str) -> bool {
     Role::of(name) == Role::Credential
 }

@@ -7,17 +7,17 @@ use std::{
     ops::Range,
 };
 
-/// Minimum length of a secret that is looked for inside other values, in characters. A shorter one would be found by chance.
+/// Minimum length of a secret that is searched for inside other values, in characters. A shorter one would match by chance.
 const MIN_INSIDE: usize = 8;
 
-/// Minimum length of a secret of digits that is looked for at all. Flags and counts are shorter.
+/// Minimum length of a secret of digits, in characters, to be searched for at all. Flags and counts are shorter.
 const MIN_DIGITS: usize = 4;
 
-/// Bytes by which a secret is recognised before it is compared; it has at least as many as characters.
+/// Number of bytes by which a secret is recognised before it is compared; every secret searched for has at least as many.
 const WINDOW: usize = MIN_INSIDE;
 
-/// Work that the comparisons of one body may take: as many as there are in 256 KB of tens of thousands of secrets, but not in
-/// as much of a few long ones that differ at their end and meet a text that is like them all the way.
+/// Maximum work for the comparisons in one body. Tens of thousands of secrets in 256 KB stay within it; a few long secrets
+/// that differ only at their end, met by a text that resembles them all, do not.
 const MAX_WORK: usize = 4_000_000;
 
 /// The secrets of a body.
@@ -40,26 +40,26 @@ impl<'a> Secrets<'a> {
         }
     }
 
-    /// Whether a value is a secret.
+    /// Returns whether a value is a secret.
     pub(crate) fn has(&self, value: &str) -> bool {
         !self.whole.is_empty() && self.whole.contains(value.trim())
     }
 
-    /// Whether a value contains a secret of 8 or more characters.
+    /// Returns whether a value contains a secret of 8 or more characters.
     pub(crate) fn are_in(&self, value: &str) -> bool {
         value.len() >= WINDOW && self.inside.get_or_init(|| Windows::of(&self.whole)).are_in(value.as_bytes())
     }
 }
 
-/// The secrets by their first 8 bytes. However many there are, a value is read once, and one look at a table passes most of
-/// its places by. An automaton of all secrets (the aho-corasick crate) took about 30 ms of CPU to build for 256 KB of secrets; a
-/// body that is as full of them is decoded in about 3 ms.
+/// The secrets by their first 8 bytes. A value is read once for any number of secrets, and one table lookup rules out most
+/// positions. An automaton of all secrets (the aho-corasick crate) took about 30 ms of CPU to build for 256 KB of secrets;
+/// decoding a body as full of them takes about 3 ms.
 struct Windows {
-    /// Sorted. None begins with another: what contains the longer one contains the shorter.
+    /// Sorted. None begins with another: a value that contains the longer one also contains the shorter.
     secrets: Vec<Vec<u8>>,
-    /// Those in `secrets` that begin with a window.
+    /// The range in `secrets` that begins with a window.
     by_window: HashMap<[u8; WINDOW], Range<usize>>,
-    /// A bit for each hash of a window.
+    /// One bit for each hash of a window.
     filter: Box<[u64; 1 << (FILTER_BITS - 6)]>,
     work: Cell<usize>,
 }
@@ -100,8 +100,8 @@ impl Windows {
             })
     }
 
-    /// Whether a text, which begins with a window, begins with a secret. As none of them begins with another, it can only be
-    /// the last one that does not sort behind the text.
+    /// Returns whether a text that begins with a window begins with a secret. None of the secrets begins with another, so
+    /// the only candidate is the last one that does not sort after the text.
     fn begins_with_one(&self, text: &[u8], window: &[u8; WINDOW]) -> bool {
         let Some(range) = self.by_window.get(window) else { return false };
         let candidates = &self.secrets[range.clone()];
@@ -109,12 +109,12 @@ impl Windows {
             self.work.set(self.work.get() + WINDOW + secret.len().min(text.len()) / WINDOW);
             secret.as_slice() <= text
         });
-        // When the work becomes too much, a text that begins like a secret counts as one.
+        // Beyond the maximum work, a text that begins like a secret counts as one.
         self.work.get() > MAX_WORK
             || next.checked_sub(1).and_then(|last| candidates.get(last)).is_some_and(|secret| text.starts_with(secret))
     }
 
-    /// The place of a window in the filter.
+    /// Returns the position of a window in the filter.
     fn place(window: &[u8; WINDOW]) -> (usize, u64) {
         // Multiplicative hashing: the highest bits depend on all bytes.
         let hash = u64::from_le_bytes(*window).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - FILTER_BITS);

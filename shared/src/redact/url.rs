@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::names::is_credential;
 
-/// Returns the places of the values of credential parameters in a text, for each of its words that has a query or a fragment.
+/// Returns the ranges of credential parameters' values in a text, for each of its words that has a query or a fragment.
 pub(crate) fn credential_values(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut next_word = 0;
@@ -22,7 +22,7 @@ pub(crate) fn credential_values(text: &str) -> Vec<Range<usize>> {
                 && is_credential(&decoded(name))
             {
                 let value = name.len() + 1;
-                // A credential may have a question mark or a semicolon in it.
+                // A credential may contain a question mark or a semicolon.
                 length = rest[value..].find(['&', '#']).map_or(rest.len(), |length| value + length);
                 found.push(start + at + value..start + at + length);
             }

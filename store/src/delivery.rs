@@ -8,56 +8,56 @@ use thiserror::Error;
 
 use crate::keys;
 
-/// Up to so many digits and a sign, a number is stored as one.
+/// Maximum length of an integer that is stored as a number, sign included; a longer one is stored as text.
 const MOST_PLAIN_DIGITS: usize = 18;
 
-/// In the place of the caller's address when the gateway gave none that can be read.
+/// Stored when the gateway gave no caller's address, or none that can be read.
 const UNKNOWN_SOURCE: &str = "unknown";
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// One request that came in through the webhook, authenticated and decoded as far as it can be: what is recorded.
+/// One authenticated call of the webhook, decoded as far as possible: the unit that is recorded.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// Recording the same id again changes nothing.
+    /// The delivery's id. Recording the same id again changes nothing.
     pub id: EventId,
-    /// When the receiver got it, on the receiver's clock.
+    /// Time of receipt, on the receiver's clock.
     pub received_at: Timestamp,
-    /// The caller's address, as the gateway saw it; `None` when it gave none that can be read.
+    /// The caller's address, as the gateway saw it; `None` when the gateway gave none, or one that cannot be read.
     pub source_ip: Option<IpAddr>,
-    /// The gateway's or Lambda's id of the request, to find it in their logs.
+    /// The request id from the gateway or Lambda, to find the call in their logs.
     pub request_id: String,
-    /// Of the body as received, or of what its gzip stream holds.
+    /// The fingerprint of the body as received, or of its content when it was compressed.
     pub fingerprint: Fingerprint,
-    /// What it brought.
+    /// The event, or the quarantined body.
     pub content: Content,
 }
 
-/// What a delivery brought.
+/// The content of a delivery.
 #[derive(Clone)]
 pub enum Content {
-    /// An event: belongs to an entity and steps its state.
+    /// An event. It belongs to an entity and updates the entity's state.
     Event(Event),
-    /// A body that is kept aside until somebody has looked at it.
+    /// A body that is set aside until a person has looked at it.
     Quarantined {
         /// The body as received. Only the sealed table gets it.
         bytes: Vec<u8>,
-        /// Why it is not recorded as an event.
+        /// The reason why it is not recorded as an event.
         cause: QuarantineCause,
-        /// The `Content-Type` header, if it came with one.
+        /// The `Content-Type` header, if present.
         content_type: Option<String>,
-        /// The `Content-Encoding` header, if it came with one.
+        /// The `Content-Encoding` header, if present.
         content_encoding: Option<String>,
     },
 }
 
-/// Why a delivery is quarantined. Its text is the attribute `cause`.
+/// The cause of a quarantine. Its text is the attribute `cause`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum QuarantineCause {
-    /// The body is no event.
+    /// The body is not an event.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
-    /// The delivery came with an accepted token from an address that is not on the stack's list, and is held.
+    /// The delivery came with an accepted token from an unlisted address, and is held.
     #[error("unlisted_source")]
     UnlistedSource,
 }
@@ -74,7 +74,7 @@ impl std::fmt::Debug for Content {
 }
 
 impl Delivery {
-    /// Decodes an authenticated call. Every body gives a delivery: a body that is no event is quarantined.
+    /// Decodes an authenticated call. Every body gives a delivery: a body that is not an event is quarantined.
     pub fn decode(received: &Received, key: &FingerprintKey) -> Self {
         let body = gunzip(&received.body);
         let fingerprint = key.fingerprint(body.as_deref().unwrap_or(&received.body));
@@ -84,7 +84,7 @@ impl Delivery {
         }
     }
 
-    /// Holds an authenticated call from an address that is not on the stack's list. Its body is not decoded.
+    /// Holds an authenticated call from an unlisted address. Its body is not decoded.
     pub fn hold(received: &Received, key: &FingerprintKey) -> Self {
         let body = gunzip(&received.body);
         let fingerprint = key.fingerprint(body.as_deref().unwrap_or(&received.body));
@@ -107,7 +107,7 @@ impl Delivery {
         Self { id: *id, received_at: *received_at, source_ip: *source_ip, request_id, fingerprint, content }
     }
 
-    /// The kind of its event; [`Kind::Unnamed`] when it is quarantined.
+    /// Returns the kind of its event; [`Kind::Unnamed`] when it is quarantined.
     pub fn kind(&self) -> &Kind {
         match &self.content {
             Content::Event(event) => &event.kind,
@@ -115,7 +115,7 @@ impl Delivery {
         }
     }
 
-    /// The partition that it is recorded in, in both tables.
+    /// Returns its partition, the same in both tables.
     pub(crate) fn partition(&self) -> String {
         match &self.content {
             Content::Event(event) => event.entity.to_string(),
@@ -123,7 +123,7 @@ impl Delivery {
         }
     }
 
-    /// Its item in the events table.
+    /// Returns its item in the events table.
     pub(crate) fn item(&self, duplicate_of: Option<&EventId>, retention: Option<Duration>) -> Item {
         let mut item = self.key();
         item.insert("received_at".into(), text(self.received_at));
@@ -155,8 +155,8 @@ impl Delivery {
         item
     }
 
-    /// Its item in the sealed table, if it has anything to seal. An item with a line's key does not expire, as the line's state
-    /// does not; others expire with their delivery.
+    /// Returns its item in the sealed table, if anything is sealed. An item with a line's key does not expire, because the
+    /// line's state does not; others expire with their delivery.
     pub(crate) fn sealed_item(&self, retention: Option<Duration>) -> Option<Item> {
         let mut item = self.key();
         item.insert("received_at".into(), text(self.received_at));
@@ -188,72 +188,72 @@ impl Delivery {
     }
 }
 
-/// The key of a delivery that could not be decoded, in both tables: the id tells the day.
+/// Returns the key of a quarantined delivery, the same in both tables: the id contains the day.
 pub(crate) fn quarantined_key(id: &EventId) -> Item {
     let partition = keys::quarantine(id.received_at());
     HashMap::from([(keys::PK.into(), text(partition)), (keys::SK.into(), text(keys::event(id)))])
 }
 
-/// An attribute with a text.
+/// Returns an attribute with a text.
 pub(crate) fn text(text: impl ToString) -> AttributeValue {
     AttributeValue::S(text.to_string())
 }
 
-/// An attribute with a field of the typed view.
+/// Returns an attribute with a field of the typed view.
 pub(crate) fn value(value: &Value) -> AttributeValue {
     match value {
         Value::Text(text) => AttributeValue::S(text.clone()),
-        // A longer one may come back as 1E+37.
+        // DynamoDB may return a longer one as 1E+37.
         Value::Integer(integer) if integer.as_str().len() > MOST_PLAIN_DIGITS => AttributeValue::S(integer.to_string()),
         Value::Integer(integer) => AttributeValue::N(integer.to_string()),
         Value::Flag(flag) => AttributeValue::Bool(*flag),
     }
 }
 
-/// A delivery as it stands in the events table.
+/// A delivery as read from the events table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredDelivery {
-    /// Sorts by the time at which it was received.
+    /// The delivery's id. Ids sort by the time of receipt.
     pub id: EventId,
     /// The entity, or `quarantine#<date>`.
     pub entity: Entity,
     /// The kind of the event, or `quarantine`.
     pub kind: String,
-    /// When the receiver got it.
+    /// Time of receipt, on the receiver's clock.
     pub received_at: Timestamp,
     /// The caller's address, as the gateway saw it; `unknown` when it gave none that can be read.
     pub source_ip: String,
-    /// The gateway's or Lambda's id of the request.
+    /// The request id from the gateway or Lambda.
     pub request_id: String,
     /// HMAC-SHA-256 of the body as received, in hexadecimal.
     pub fingerprint: String,
     /// The earlier delivery that this one repeats.
     pub duplicate_of: Option<EventId>,
-    /// The partner's own reference, as this delivery carried it.
+    /// The partner's own reference in this delivery.
     pub reference: Option<String>,
-    /// The update that it reported (`whatsapp_extra_info` and the like).
+    /// The update code in this delivery (`whatsapp_extra_info` and the like).
     pub extra_info: Option<Integer>,
-    /// The event brought an API key, which the sealed table has.
+    /// True when the event contained an API key, which is in the sealed table.
     pub has_api_key: bool,
-    /// The time from which on DynamoDB may delete it; `None` when it is kept.
+    /// The earliest time at which DynamoDB may delete it; `None` when it is kept.
     pub expires_at: Option<Timestamp>,
     /// The redacted body; `None` when the delivery is quarantined.
     pub body: Option<String>,
-    /// Why it is quarantined.
+    /// The cause of the quarantine; `None` for an event.
     pub cause: Option<String>,
     /// The size of the quarantined body, in bytes.
     pub body_bytes: Option<u64>,
-    /// The `Content-Type` header of a quarantined delivery, if it came with one.
+    /// The `Content-Type` header of a quarantined delivery, if present.
     pub content_type: Option<String>,
-    /// The `Content-Encoding` header of a quarantined delivery, if it came with one.
+    /// The `Content-Encoding` header of a quarantined delivery, if present.
     pub content_encoding: Option<String>,
 }
 
 impl StoredDelivery {
-    /// Reads an item of the events table, or an image of one in the table's stream.
+    /// Reads an item of the events table, or an item image in the table's stream.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when the item is not a delivery as this program writes it.
+    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when the item is not a delivery in this program's form.
     pub fn from_item(item: &HashMap<String, AttributeValue>) -> Result<Self, crate::StoreError> {
         let reader = Attributes(item);
         let corrupt = || reader.corrupt(keys::SK);
@@ -290,7 +290,7 @@ impl StoredDelivery {
     }
 }
 
-/// Reads the attributes of an item; what is not as this program writes it becomes an error that names the item.
+/// Reads the attributes of an item. An attribute in another form than this program's gives an error that names the item.
 pub(crate) struct Attributes<'a>(pub(crate) &'a Item);
 
 impl<'a> Attributes<'a> {
@@ -308,7 +308,7 @@ impl<'a> Attributes<'a> {
         number.and_then(|number| number.parse().ok()).ok_or_else(|| self.corrupt(name))
     }
 
-    /// `None` when the attribute is missing; an error when it is there and cannot be read.
+    /// Returns `None` when the attribute is missing, and an error when it is present and cannot be read.
     pub(crate) fn optional<T>(
         &self,
         name: &str,

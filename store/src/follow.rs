@@ -1,4 +1,4 @@
-//! Follows a query: hands over each delivery once as it comes.
+//! Follows a query: passes on each new delivery once.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,7 +7,7 @@ use shared::{EventId, Timestamp};
 
 use crate::{DeliveryQuery, Listing, Order, PAGE, StoreError, StoredDelivery};
 
-/// Hands over each delivery that comes, once.
+/// Passes on each new delivery of a query once.
 pub struct Follow {
     start: Timestamp,
     newest: Timestamp,
@@ -15,27 +15,27 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// How far behind the newest delivery others are still looked for: they are not written in the order in which they were
-    /// received, and the index has them a little later.
+    /// Time before the newest delivery in which others are still looked for. Deliveries are not written in the order of
+    /// receipt, and the index has them a little later.
     pub const OVERLAP: Duration = Duration::from_secs(15);
 
-    /// Goes on from a time, up to which everything was seen. Nothing received before the start is handed over.
+    /// Continues from a time up to which everything was seen. Nothing received before `start` is passed on.
     pub fn new(start: Timestamp, newest: Timestamp, seen: BTreeSet<EventId>) -> Self {
         Self { start, newest: newest.max(start), seen }
     }
 
-    /// Reads once, and hands over each delivery not seen before, selected or not. It stops, and returns `false`, when `take`
+    /// Reads once, and passes each unseen delivery to `take`, selected or not. It stops and returns `false` when `take`
     /// does.
     ///
     /// # Errors
-    /// Fails when the deliveries cannot be read, or `take` fails. The next call finds what this one has missed.
+    /// Fails when the deliveries cannot be read, or `take` fails. The next call finds the deliveries that this one missed.
     pub async fn look<E: From<StoreError>>(
         &mut self,
         query: &DeliveryQuery,
         now: Timestamp,
         mut take: impl FnMut(StoredDelivery) -> Result<bool, E>,
     ) -> Result<bool, E> {
-        // What is dated ahead hides nothing that comes now.
+        // A delivery dated in the future must not hide present ones.
         let from = self.newest.min(now).minus(Self::OVERLAP).max(self.start);
         let times = from..now.plus(DeliveryQuery::CLOCK_AHEAD);
         let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: PAGE };

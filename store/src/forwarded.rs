@@ -1,7 +1,7 @@
-//! What became of events on their way to the partner's endpoint.
+//! The forwarding results of events for the partner's endpoint.
 //!
-//! An event that was taken has an item beside it. One that was refused has an item in a partition of its own, so that all
-//! failures are one query.
+//! An accepted event has an item next to its own. A refused one has an item in a shared partition, so that one query lists
+//! all failures.
 
 use std::collections::HashMap;
 
@@ -21,53 +21,53 @@ pub struct ForwardRecords {
     events_table: String,
 }
 
-/// An event that the endpoint has not taken so far.
+/// An event that the endpoint has not accepted yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardFailure {
-    /// The event.
+    /// The event's id.
     pub id: EventId,
-    /// Its entity, whose later events wait for it.
+    /// The event's entity. Later events of the entity wait for this one.
     pub entity: Entity,
     /// Number of failed attempts, at least 1.
     pub attempts: u32,
-    /// Time of the first one.
+    /// Time of the first attempt.
     pub first_attempt_at: Timestamp,
-    /// Time of the last one.
+    /// Time of the last attempt.
     pub last_attempt_at: Timestamp,
-    /// Time of the next one; `None` when the event is a dead letter.
+    /// Time of the next attempt; `None` when the event is a dead letter.
     pub next_attempt_at: Option<Timestamp>,
-    /// What the endpoint answered last, or why there was no answer.
+    /// The endpoint's last answer, or the reason why there was none.
     pub answer: String,
 }
 
-/// An event that the endpoint took.
+/// An event that the endpoint accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForwardTaken {
     /// Time of the answer.
     pub taken_at: Timestamp,
-    /// Number of attempts, the last one included.
+    /// Number of attempts, including the last one.
     pub attempts: u32,
 }
 
 impl ForwardRecords {
-    /// The records in an events table.
+    /// Creates the records in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Reads the failed attempts of an event; `None` when there are none, or it was taken since.
+    /// Reads the failed attempts of an event; `None` when there are none, or the event was accepted since.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn failure(&self, id: &EventId) -> Result<Option<ForwardFailure>, StoreError> {
         let item = self.get(failure_key(id)).await?;
         item.as_ref().map(ForwardFailure::read).transpose()
     }
 
-    /// Reads when the endpoint took an event; `None` when it has not.
+    /// Reads the acceptance of an event; `None` when the endpoint has not accepted it.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn taken(&self, entity: &Entity, id: &EventId) -> Result<Option<ForwardTaken>, StoreError> {
         let Some(item) = self.get(taken_key(entity, id)).await? else { return Ok(None) };
         let attributes = Attributes(&item);
@@ -78,7 +78,7 @@ impl ForwardRecords {
     /// Reads the failures, latest event first, up to a limit.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or an item cannot be read.
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn failures(&self, limit: u16) -> Result<Vec<ForwardFailure>, StoreError> {
         let query = self
             .client
@@ -92,18 +92,18 @@ impl ForwardRecords {
         answer.items().iter().map(ForwardFailure::read).collect()
     }
 
-    /// Records a failed attempt in place of the one before.
+    /// Records a failed attempt, in place of the previous one.
     ///
     /// # Errors
-    /// When DynamoDB does not answer.
+    /// Fails when DynamoDB does not answer.
     pub async fn record_failure(&self, failure: &ForwardFailure) -> Result<(), StoreError> {
         self.put(failure.item()).await
     }
 
-    /// Records that an event was taken; it and the failures before expire with the event.
+    /// Records that an event was accepted. The record and the failures before it expire with the event.
     ///
     /// # Errors
-    /// When DynamoDB does not answer.
+    /// Fails when DynamoDB does not answer.
     pub async fn record_taken(
         &self,
         entity: &Entity,

@@ -1,4 +1,4 @@
-//! The keys of the two tables and of their indexes, and the names of the attributes that code reads back.
+//! Keys of the two tables and their indexes, and names of the attributes that code reads.
 
 use std::ops::Range;
 
@@ -10,133 +10,134 @@ pub(crate) const PK: &str = "pk";
 pub(crate) const SK: &str = "sk";
 /// Partition key of the accepted webhook tokens.
 pub(crate) const TOKENS: &str = "webhook-tokens";
-/// Partition key of what is known of the registration, in both tables.
+/// Partition key of the registration, in both tables.
 pub(crate) const REGISTRATION: &str = "registration";
 /// Partition key of the counts of published events.
 pub(crate) const PUBLISHED: &str = "published";
-/// Partition key of the events that the partner's endpoint has not taken.
+/// Partition key of the events that the partner's endpoint has not accepted.
 pub(crate) const FORWARD_FAILURES: &str = "forward-failures";
 /// Sort key of the URL that was registered before ours.
 pub(crate) const URL_BEFORE_OURS: &str = "url-before-ours";
-/// Sort key of an entity's state, and of the registration's.
+/// Sort key of an entity's state, and of the registration's state.
 pub(crate) const STATE: &str = "state";
 
-/// All deliveries by the time at which they were received; keys [`TIME_SHARD`] and [`SK`].
+/// Index of all deliveries by time of receipt; keys [`TIME_SHARD`] and [`SK`].
 pub(crate) const BY_TIME: &str = "by-time";
 pub(crate) const TIME_SHARD: &str = "time_shard";
-/// Deliveries and states by the partner's reference; keys [`REFERENCE`] and [`SK`].
+/// Index of deliveries and states by the partner's reference; keys [`REFERENCE`] and [`SK`].
 pub(crate) const BY_REFERENCE: &str = "by-reference";
 pub(crate) const REFERENCE: &str = "reference";
-/// States by kind and last update; keys [`STATE_SHARD`] and [`EXTRA_INFO`].
+/// Index of states by kind and last update code; keys [`STATE_SHARD`] and [`EXTRA_INFO`].
 pub(crate) const BY_STATUS: &str = "by-status";
 pub(crate) const STATE_SHARD: &str = "state_shard";
 pub(crate) const EXTRA_INFO: &str = "extra_info";
-/// An event that brought an API key says so; the key itself is in the sealed table.
+/// Attribute of an event that contained an API key; the key itself is in the sealed table.
 pub(crate) const HAS_API_KEY: &str = "has_api_key";
-/// The value of [`EXTRA_INFO`] in a state that has none: an index key cannot be missing.
+/// Value of [`EXTRA_INFO`] in a state that has none: an index key cannot be missing.
 pub(crate) const NO_EXTRA_INFO: &str = "-";
 
-/// Over how many partitions an index spreads what would else be one: a partition takes 1,000 writes a second.
+/// Number of partitions over which an index spreads one list. A partition takes 1,000 writes a second.
 pub(crate) const SHARDS: u8 = 8;
 
-/// The longest partition key that DynamoDB takes, in bytes.
+/// Maximum length of a partition key in DynamoDB, in bytes.
 pub(crate) const LONGEST: usize = 2_048;
 
-/// In front of the id in the sort key of a delivery.
+/// Prefix of the id in the sort key of a delivery.
 pub(crate) const EVENT: &str = "event#";
-/// In front of the day in the partition key of what could not be decoded.
+/// Prefix of the day in the partition key of quarantined deliveries.
 pub(crate) const QUARANTINE: &str = "quarantine#";
 const TOKEN: &str = "sha256#";
 
-/// Whether a partition holds the accepted tokens or the registration. Deliveries and states are in the others.
+/// Returns whether a partition holds something other than deliveries and states, such as accepted tokens or the
+/// registration.
 pub(crate) fn is_reserved(partition: &str) -> bool {
     [TOKENS, REGISTRATION, PUBLISHED, FORWARD_FAILURES].contains(&partition)
 }
 
-/// Sort key of a delivery.
+/// Returns the sort key of a delivery.
 pub(crate) fn event(id: &EventId) -> String {
     format!("{EVENT}{id}")
 }
 
-/// Sort key of the record that the partner's endpoint took an event.
+/// Returns the sort key of the record that the partner's endpoint accepted an event.
 pub(crate) fn forwarded(id: &EventId) -> String {
     format!("forwarded#{id}")
 }
 
-/// The id in the sort key of a delivery; `None` for other items.
+/// Returns the id in the sort key of a delivery; `None` for other items.
 pub(crate) fn read_event(sort_key: &str) -> Option<EventId> {
     sort_key.strip_prefix(EVENT)?.parse().ok()
 }
 
-/// The first and the last sort key that a delivery received within a time can have.
+/// Returns the first and the last possible sort key of deliveries received within a range of times.
 pub(crate) fn events_within(times: &Range<Timestamp>) -> (String, String) {
     let start = EventId::new(times.start, [0; 8]);
     let end = EventId::new(times.end, [0; 8]);
     (event(&start), event_before(&end))
 }
 
-/// The sort key right after that of a delivery.
+/// Returns the sort key right after that of a delivery.
 pub(crate) fn event_after(id: &EventId) -> String {
     event_number(u128::from_be_bytes(*id.as_bytes()).saturating_add(1))
 }
 
-/// The sort key right before that of a delivery.
+/// Returns the sort key right before that of a delivery.
 pub(crate) fn event_before(id: &EventId) -> String {
     event_number(u128::from_be_bytes(*id.as_bytes()).saturating_sub(1))
 }
 
-/// A number written as the id in a sort key is, to stand between two of them; not an id itself.
+/// Formats a number as an id in a sort key, as the bound of a range; it need not be an id.
 fn event_number(number: u128) -> String {
     let digits = format!("{number:032x}");
     let (a, b, c, d, e) = (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
     format!("{EVENT}{a}-{b}-{c}-{d}-{e}")
 }
 
-/// Sort key of an accepted token.
+/// Returns the sort key of an accepted token.
 pub(crate) fn token(hash: &TokenHash) -> String {
     format!("{TOKEN}{hash}")
 }
 
-/// The hash in the sort key of an accepted token.
+/// Returns the hash in the sort key of an accepted token.
 pub(crate) fn read_token(sort_key: &str) -> Option<TokenHash> {
     sort_key.strip_prefix(TOKEN)?.parse().ok()
 }
 
-/// Partition key of the deliveries of a day that could not be decoded.
+/// Returns the partition key of the deliveries of a day that were quarantined.
 pub(crate) fn quarantine(received_at: Timestamp) -> String {
     quarantine_of(&received_at.day())
 }
 
-/// The same, for reading.
+/// Returns the same key by the day's name, for reading.
 pub(crate) fn quarantine_of(day: &str) -> String {
     format!("{QUARANTINE}{day}")
 }
 
-/// The partition of [`BY_TIME`] that a delivery is in: its month and one of [`SHARDS`].
+/// Returns the partition of [`BY_TIME`] for a delivery: its month and one of [`SHARDS`].
 pub(crate) fn time_shard(received_at: Timestamp, id: &EventId) -> String {
     let random = id.as_bytes().last().copied().unwrap_or_default();
     time_shard_of(&received_at.month(), random % SHARDS)
 }
 
-/// A partition of [`BY_TIME`], for reading.
+/// Returns a partition of [`BY_TIME`], for reading.
 pub(crate) fn time_shard_of(month: &str, shard: u8) -> String {
     format!("{month}#{shard}")
 }
 
-/// The partition of [`BY_STATUS`] that a state is in: its kind and one of [`SHARDS`].
+/// Returns the partition of [`BY_STATUS`] for a state: its kind and one of [`SHARDS`].
 pub(crate) fn state_shard(kind: &Kind, entity: &Entity) -> String {
     state_shard_of(kind, state_shard_number(entity))
 }
 
-/// Which of the [`SHARDS`] has the state of an entity.
+/// Returns the number of the shard, of [`SHARDS`], that has the state of an entity.
 pub(crate) fn state_shard_number(entity: &Entity) -> u8 {
-    // FNV-1a: spreads evenly and is the same in every version of this program, as a stored key must be.
+    // FNV-1a: it spreads evenly and never changes between versions of this program, as a stored key requires.
     let hash =
         entity.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (hash % u32::from(SHARDS)).to_le_bytes()[0]
 }
 
-/// A partition of [`BY_STATUS`], for reading.
+/// Returns a partition of [`BY_STATUS`], for reading.
 pub(crate) fn state_shard_of(kind: &Kind, shard: u8) -> String {
     format!("{kind}#{shard}")
 }

@@ -1,4 +1,4 @@
-//! The DynamoDB tables: keys, items, the one atomic write, the reads.
+//! The DynamoDB tables: keys, items, the one atomic write, and the reads.
 
 mod delivery;
 mod error;

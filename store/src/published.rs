@@ -1,5 +1,4 @@
-//! How many events the publisher handed on, by the hour in which they were received. Compared with the events themselves, it
-//! shows a gap.
+//! Counts of published events by the hour of receipt. Comparing them with the recorded events shows a gap.
 
 use std::collections::BTreeMap;
 
@@ -20,14 +19,14 @@ pub struct PublishedCounts {
 }
 
 impl PublishedCounts {
-    /// The counts in an events table.
+    /// Creates the counts in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Adds events that were received at these times: one write for each hour.
+    /// Adds events received at these times, with one write for each hour.
     ///
-    /// # Errors
+    /// Fails when DynamoDB does not answer; some hours may have been written.
     /// When DynamoDB does not answer; some hours may have been written.
     pub async fn add(&self, received_at: impl IntoIterator<Item = Timestamp>) -> Result<(), StoreError> {
         let mut hours = BTreeMap::<String, u64>::new();
@@ -48,10 +47,10 @@ impl PublishedCounts {
         Ok(())
     }
 
-    /// Reads the counts of all hours from one to another, both included. An hour is written as `2026-11-25T19`.
+    /// Reads the counts of all hours in a range, both ends included. An hour is written as `2026-11-25T19`.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or an item cannot be read.
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn read(&self, from: Timestamp, to: Timestamp) -> Result<BTreeMap<String, u64>, StoreError> {
         let query = self
             .client
@@ -71,7 +70,7 @@ impl PublishedCounts {
     }
 }
 
-/// The hour of a time, in UTC.
+/// Returns the hour of a time, in UTC.
 fn hour(at: Timestamp) -> String {
     at.to_string()[..13].to_owned()
 }

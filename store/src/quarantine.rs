@@ -1,4 +1,4 @@
-//! The quarantine: deliveries that were set aside when they came, and their release.
+//! The quarantine: deliveries that were set aside on receipt, and their release.
 
 use std::{net::IpAddr, ops::Range, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     read::{deliveries, events_of_partition},
 };
 
-/// Reads quarantined deliveries, and records as events those that can be.
+/// Reads quarantined deliveries, and records those that decode by now as events.
 #[derive(Clone, Debug)]
 pub struct Quarantine {
     client: Client,
@@ -30,25 +30,26 @@ pub struct Quarantine {
 /// The result of retrying a quarantined delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Retried {
-    /// It is recorded, and no longer in quarantine.
+    /// The delivery is recorded as an event, and no longer in quarantine.
     Recorded {
-        /// Whose event it is.
+        /// The entity of the event.
         entity: Entity,
-        /// How it is recorded.
+        /// The way in which it was recorded.
         recorded: Recorded,
     },
-    /// It came from this address, which is not accepted, and stays in quarantine. `None` when the gateway gave no address.
+    /// The delivery came from this address, which is not accepted, and stays in quarantine. `None` when the gateway gave no
+    /// address.
     UnlistedSource(Option<IpAddr>),
-    /// It still is no event, and stays in quarantine.
+    /// The delivery still is not an event, and stays in quarantine.
     Undecodable(Undecodable),
-    /// Its bytes have expired.
+    /// The delivery's bytes have expired.
     BytesGone,
     /// No quarantined delivery has this id.
     NotQuarantined,
 }
 
 impl Quarantine {
-    /// The quarantine of these tables.
+    /// Creates the quarantine of these tables.
     pub fn new(client: Client, settings: Settings) -> Self {
         Self {
             client: client.clone(),
@@ -58,17 +59,17 @@ impl Quarantine {
         }
     }
 
-    /// The entity under which stands what could not be decoded and was received at that time: that of its day.
+    /// Returns the collective entity of the deliveries that were quarantined on a day, given a time of that day.
     pub fn entity(received_at: Timestamp) -> Entity {
         Entity::named(keys::quarantine(received_at))
     }
 
-    /// Whether that is the name of such an entity. It has deliveries and no state.
+    /// Returns whether a name is that of such an entity, which has deliveries but no state.
     pub fn is_entity(name: &str) -> bool {
         name.starts_with(keys::QUARANTINE)
     }
 
-    /// Lists what was quarantined within a time, day after day.
+    /// Lists the deliveries quarantined within a range of times, day after day.
     ///
     /// The stream ends with an error when DynamoDB does not answer, or an item cannot be read.
     pub fn list(&self, listing: &Listing) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send + use<> {
@@ -83,24 +84,24 @@ impl Quarantine {
         deliveries(stream::iter(days).flat_map(of_day))
     }
 
-    /// The quarantined delivery with an id; `None` when there is none.
+    /// Returns the quarantined delivery with an id; `None` when there is none.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn find(&self, id: &EventId) -> Result<Option<StoredDelivery>, StoreError> {
         let get = self.client.get_item().table_name(&self.events_table).set_key(Some(quarantined_key(id)));
         let answer = get.consistent_read(true).send().await.map_err(|error| StoreError::dynamodb(&error))?;
         answer.item.as_ref().map(StoredDelivery::from_item).transpose()
     }
 
-    /// Decodes a quarantined delivery again. If it is an event, one transaction records it with its old id and time, and
-    /// deletes the quarantined delivery with its bytes. Repeating it changes nothing.
+    /// Decodes a quarantined delivery again. If it is an event, one transaction records it with its original id and time,
+    /// and deletes the quarantined delivery and its bytes. Repeating it changes nothing.
     ///
-    /// A delivery that is held for its source is decoded only if `accepts` returns true for its address.
+    /// A delivery held for its source is decoded only if `accepts` returns true for its address.
     ///
     /// # Errors
-    /// When DynamoDB refuses, cannot be reached or does not answer, or an item cannot be read.
-    /// [`StoreError::Conflict`] when the delivery expires at this moment, or another write has it.
+    /// Fails when DynamoDB refuses, cannot be reached or does not answer, or an item cannot be read.
+    /// [`StoreError::Conflict`] when the delivery is just expiring, or another write has it.
     pub async fn retry(&self, id: &EventId, accepts: impl Fn(Option<IpAddr>) -> bool) -> Result<Retried, StoreError> {
         let Some(stored) = self.find(id).await? else { return Ok(Retried::NotQuarantined) };
         let source_ip = stored.source_ip.parse().ok();
@@ -109,7 +110,7 @@ impl Quarantine {
             return Ok(Retried::UnlistedSource(source_ip));
         }
         let Some(bytes) = self.sealed.quarantined(id).await? else {
-            // Another retry may have been quicker.
+            // Another retry may have been faster.
             let still_there = self.find(id).await?.is_some();
             return Ok(if still_there { Retried::BytesGone } else { Retried::NotQuarantined });
         };
@@ -123,7 +124,7 @@ impl Quarantine {
             sk: keys::event(&stored.id),
             attribute: "fingerprint".to_owned(),
         };
-        // As the receiver would have recorded it.
+        // The same delivery as the receiver would have recorded.
         let delivery = Delivery {
             id: stored.id,
             received_at: stored.received_at,
@@ -137,7 +138,7 @@ impl Quarantine {
     }
 }
 
-/// The deletes of a quarantined delivery and of its bytes, the first of them on the condition that it is there.
+/// Returns the deletes of a quarantined delivery and of its bytes. The first is conditional on the item's existence.
 pub(crate) fn deletes(
     settings: &Settings,
     id: &EventId,
@@ -152,7 +153,7 @@ pub(crate) fn deletes(
     Ok([delete(&settings.events_table, there)?, delete(&settings.sealed_table, None)?])
 }
 
-/// The days that a time touches, as `2026-11-22`.
+/// Returns the days that a range of times touches, as `2026-11-22`.
 fn days(times: &Range<Timestamp>) -> Vec<String> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let starts = std::iter::successors(Some(times.start), |at| Some(at.plus(DAY)));

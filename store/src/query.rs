@@ -1,4 +1,4 @@
-//! Queries for deliveries: by entity, by reference or by time, with what no index has picked out of what was read.
+//! Queries for deliveries by entity, reference or time. A filter checks the remaining criteria, which no index covers.
 
 use std::{ops::Range, time::Duration};
 
@@ -7,47 +7,47 @@ use shared::{Entity, EventId, Timestamp};
 
 use crate::{Listing, Order, PAGE, Quarantine, Reader, StoreError, StoredDelivery, first, page_size};
 
-/// Selects deliveries: those that have everything that is given here. The default selects all.
+/// Selects the deliveries that match all given criteria. The default selects all.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
-    /// Of this entity.
+    /// Key of the entity.
     pub entity: Option<String>,
-    /// With this reference of the partner's.
+    /// The partner's reference.
     pub reference: Option<String>,
-    /// Of this kind.
+    /// Name of the kind.
     pub kind: Option<String>,
-    /// Duplicates alone.
+    /// True to select only duplicates.
     pub duplicates: bool,
 }
 
-/// A query for the deliveries of a selection that were received within a time.
+/// A query for the selected deliveries received within a range of times.
 pub struct DeliveryQuery {
     reader: Reader,
     filter: DeliveryFilter,
-    /// When the deliveries were received.
+    /// Range of the times of receipt.
     pub times: Range<Timestamp>,
 }
 
-/// The newest deliveries that a query has found.
+/// The newest deliveries that a query found.
 pub struct NewestDeliveries {
-    /// The newest first, at most as many as were asked for.
+    /// The deliveries, newest first, at most as many as requested.
     pub deliveries: Vec<StoredDelivery>,
-    /// Whether there are more.
+    /// True when there are more.
     pub more: bool,
-    /// The time of the newest delivery that was read, selected or not.
+    /// Time of receipt of the newest delivery that was read, selected or not.
     pub newest: Option<Timestamp>,
 }
 
 impl DeliveryQuery {
-    /// How far the clock that dates deliveries may be ahead of ours.
+    /// Maximum time by which the receiver's clock may be ahead of ours.
     pub const CLOCK_AHEAD: Duration = Duration::from_secs(60);
 
-    /// A query for the deliveries of a selection that were received within a time.
+    /// Creates a query for the selected deliveries received within a range of times.
     pub fn new(reader: Reader, filter: DeliveryFilter, times: Range<Timestamp>) -> Self {
         Self { reader, filter, times }
     }
 
-    /// Lists the selected deliveries, oldest first: all of them, or those received after one of them.
+    /// Lists the selected deliveries, oldest first: all of them, or those received after a given one.
     ///
     /// The stream ends with an error as that of [`Reader::history`] does.
     pub fn walk(&self, after: Option<EventId>) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send {
@@ -55,7 +55,7 @@ impl DeliveryQuery {
         self.candidates(&listing).try_filter(|delivery| ready(self.matches(delivery)))
     }
 
-    /// Lists the deliveries that an index has for the query: [`DeliveryQuery::matches`] tells which of them are selected.
+    /// Lists the deliveries that an index returns for the query; [`DeliveryQuery::matches`] checks whether one is selected.
     ///
     /// The stream ends with an error as that of [`Reader::history`] does.
     pub fn candidates(&self, listing: &Listing) -> BoxStream<'static, Result<StoredDelivery, StoreError>> {
@@ -66,7 +66,7 @@ impl DeliveryQuery {
         }
     }
 
-    /// Whether a delivery is one of the selection.
+    /// Returns whether a delivery is selected.
     pub fn matches(&self, delivery: &StoredDelivery) -> bool {
         let DeliveryFilter { entity, reference, kind, duplicates } = &self.filter;
         entity.as_ref().is_none_or(|entity| *entity == delivery.entity.as_str())
@@ -75,10 +75,10 @@ impl DeliveryQuery {
             && (!duplicates || delivery.duplicate_of.is_some())
     }
 
-    /// Reads the newest of the selected deliveries, `limit` at most.
+    /// Reads the newest of the selected deliveries, at most `limit`.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or an item cannot be read.
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn newest(&self, limit: usize) -> Result<NewestDeliveries, StoreError> {
         let is_picked = self.filter.kind.is_some() || self.filter.duplicates;
         let page_size = if is_picked { PAGE } else { page_size(limit) };
@@ -92,13 +92,13 @@ impl DeliveryQuery {
         Ok(NewestDeliveries { deliveries, more, newest })
     }
 
-    /// The entity that is asked for, when no event has ever named it: then its name is wrong.
+    /// Returns the requested entity if no event has ever named it: the name is then wrong.
     ///
     /// # Errors
-    /// As for [`Reader::state`].
+    /// Fails as [`Reader::state`] does.
     pub async fn unknown_entity(&self) -> Result<Option<&str>, StoreError> {
         let Some(entity) = &self.filter.entity else { return Ok(None) };
-        // What could not be decoded has no state.
+        // A quarantine's entity has no state.
         let is_known = Quarantine::is_entity(entity) || self.reader.state(&Entity::named(entity)).await?.is_some();
         Ok((!is_known).then_some(entity))
     }

@@ -1,6 +1,6 @@
 //! The reads. Each queries one partition, or the few partitions over which an index is spread; none is a scan.
 //!
-//! Lists are streams: a page is read when the stream is polled and the page before is used up.
+//! Lists are streams: they read the next page when they are polled and the previous page is used up.
 
 use std::{fmt, ops::Range, str::FromStr};
 
@@ -15,17 +15,17 @@ use crate::{
     state::State,
 };
 
-/// How many items are read at once to go through a whole list.
+/// Number of items in a page when reading a whole list.
 pub const PAGE: u16 = 200;
 
-/// How many items to read at once to list `limit` of them and to tell whether there are more. Maximum: [`PAGE`].
+/// Returns the page size for listing `limit` items and finding whether there are more. Maximum: [`PAGE`].
 pub fn page_size(limit: usize) -> u16 {
     u16::try_from(limit.saturating_add(1)).unwrap_or(PAGE).min(PAGE)
 }
 
-/// Takes the first `limit` items of a list, and tells whether there are more.
+/// Takes the first `limit` items of a list, and returns them with whether there are more.
 ///
-/// # Errors
+/// Fails with the first error of the list.
 /// The first error of the list.
 pub async fn first<T, E>(list: impl Stream<Item = Result<T, E>>, limit: usize) -> Result<(Vec<T>, bool), E> {
     let mut items: Vec<T> = list.take(limit.saturating_add(1)).try_collect().await?;
@@ -44,27 +44,28 @@ pub struct Reader {
 /// The order of a listing, by the time of receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The first received comes first.
+    /// The earliest received comes first.
     OldestFirst,
-    /// The last received comes first.
+    /// The latest received comes first.
     NewestFirst,
 }
 
-/// Selects deliveries by the time of receipt, and says how to read them.
+/// A range of deliveries by the time of receipt, and the way to read them.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    /// When they were received; the end is not included.
+    /// The times of receipt; the end is excluded.
     pub times: Range<Timestamp>,
-    /// The order in which they come.
+    /// The order of the deliveries.
     pub order: Order,
-    /// The delivery after which the listing goes on, in its order. `None` starts at the first.
+    /// The delivery after which the listing continues, in its order. `None` starts at the first.
     pub after: Option<EventId>,
-    /// How many are read at once, at least one. Whoever needs a few asks for as many; the stream reads on when they are taken.
+    /// Number of deliveries read at once, at least one. For a few deliveries, ask for that number; the stream reads on when
+    /// they are taken.
     pub page_size: u16,
 }
 
 impl Listing {
-    /// The times that are still to be listed.
+    /// Returns the range of times still to be listed.
     pub(crate) fn remaining(&self) -> Range<Timestamp> {
         let Range { start, end } = self.times;
         match (self.after, self.order) {
@@ -74,7 +75,7 @@ impl Listing {
         }
     }
 
-    /// The sort keys that are still to be listed; `None` when there are none.
+    /// Returns the range of sort keys still to be listed; `None` when it is empty.
     fn sort_keys(&self) -> Option<SortKeys> {
         let (first, last) = keys::events_within(&self.times);
         let all = SortKeys { first, last };
@@ -93,7 +94,7 @@ struct SortKeys {
 }
 
 impl SortKeys {
-    /// What is left of them after a delivery; `None` when that is nothing.
+    /// Returns the keys left after a delivery; `None` when there are none.
     fn after(self, id: &EventId, order: Order) -> Option<Self> {
         let rest = match order {
             Order::OldestFirst => Self { first: keys::event_after(id), ..self },
@@ -107,10 +108,10 @@ impl SortKeys {
     }
 }
 
-/// A place in a listing of states, as text to hand to somebody who will go on from there.
+/// A position in a listing of states, with a text form, from which to continue later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The update code of the state there, as the index has it.
+    /// Update code of the state there, as in the index.
     extra_info: String,
     entity: Entity,
 }
@@ -121,13 +122,13 @@ pub struct Cursor {
 pub struct InvalidCursor;
 
 impl Cursor {
-    /// The place right after a state.
+    /// Returns the position right after a state.
     pub fn after(state: &State) -> Self {
         let extra_info = state.extra_info().map_or(keys::NO_EXTRA_INFO, Integer::as_str);
         Self { extra_info: extra_info.to_owned(), entity: state.entity.clone() }
     }
 
-    /// The key of the state there, in the index of the states of a kind.
+    /// Returns the key of the state there, in the index of the states of a kind.
     fn key(&self, kind: &Kind) -> Item {
         Item::from([
             (keys::STATE_SHARD.to_owned(), text(keys::state_shard(kind, &self.entity))),
@@ -159,15 +160,16 @@ impl FromStr for Cursor {
 }
 
 impl Reader {
-    /// Reads from an events table.
+    /// Creates a reader of an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Returns the state of an entity, including everything acknowledged before this call; `None` when no event has named it.
+    /// Returns the state of an entity, including all deliveries acknowledged before this call; `None` when no event has
+    /// named it.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn state(&self, entity: &Entity) -> Result<Option<State>, StoreError> {
         if keys::is_reserved(entity.as_str()) {
             return Ok(None);
@@ -183,13 +185,13 @@ impl Reader {
         answer.item.as_ref().map(State::read).transpose()
     }
 
-    /// Returns the delivery with an id; `None` when there is none, or not yet. It is found through an index, which usually
-    /// has a delivery within a second after it was acknowledged.
+    /// Returns the delivery with an id; `None` when there is none, or not yet. An index finds it, usually within a second
+    /// after the delivery was acknowledged.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn delivery(&self, id: &EventId) -> Result<Option<StoredDelivery>, StoreError> {
-        // The id alone tells the partition, as it has the time of receipt in it.
+        // The id alone determines the partition, because it contains the time of receipt.
         let query = self
             .query()
             .index_name(keys::BY_TIME)
@@ -200,10 +202,10 @@ impl Reader {
         answer.items().first().map(StoredDelivery::from_item).transpose()
     }
 
-    /// Reads an event of an entity from the table itself, as it is now; `None` when it is not there.
+    /// Reads an event of an entity from the table itself, with its latest content; `None` when it does not exist.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn event(&self, entity: &Entity, id: &EventId) -> Result<Option<StoredDelivery>, StoreError> {
         let get = self
             .client
@@ -216,7 +218,7 @@ impl Reader {
         answer.item.as_ref().map(StoredDelivery::from_item).transpose()
     }
 
-    /// Lists the deliveries of an entity, duplicates included; of `quarantine#<date>`, the quarantined ones of that day.
+    /// Lists the deliveries of an entity, duplicates included; for `quarantine#<date>`, the quarantined ones of that day.
     ///
     /// The stream ends with an error when DynamoDB does not answer, or an item cannot be read.
     pub fn history(
@@ -230,9 +232,9 @@ impl Reader {
         deliveries(stream::iter(query).flat_map(of_entity))
     }
 
-    /// Lists the deliveries that carried one of the partner's references, of every kind.
+    /// Lists the deliveries with one of the partner's references, of every kind.
     ///
-    /// The stream ends with an error as that of [`Reader::history`] does.
+    /// The stream ends with an error as [`Reader::history`] does.
     pub fn by_reference(
         &self,
         reference: &str,
@@ -242,9 +244,9 @@ impl Reader {
         deliveries(events_of_partition(query, keys::REFERENCE, reference, listing))
     }
 
-    /// Lists the states that carry one of the partner's references: the clients of that name.
+    /// Lists the states with one of the partner's references: the clients of that name.
     ///
-    /// The stream ends with an error as that of [`Reader::history`] does.
+    /// The stream ends with an error as [`Reader::history`] does.
     pub fn states_by_reference(
         &self,
         reference: &str,
@@ -260,10 +262,10 @@ impl Reader {
         items(query, page_size).map(|item| State::read(&item?))
     }
 
-    /// Lists the states of a kind, or those of them whose last update code (`whatsapp_extra_info` and the like) is the given
-    /// one, after a place in the same list or from its start.
+    /// Lists the states of a kind, optionally only those with the given last update code (`whatsapp_extra_info` and the
+    /// like). It starts after a position in the same list, or at the beginning.
     ///
-    /// The stream ends with an error as that of [`Reader::history`] does.
+    /// The stream ends with an error as [`Reader::history`] does.
     pub fn states(
         &self,
         kind: &Kind,
@@ -292,11 +294,11 @@ impl Reader {
         stream::iter(queries).flat_map(move |query| items(query, page_size)).map(|item| State::read(&item?))
     }
 
-    /// Lists everything that was received within a time, of all entities.
+    /// Lists all deliveries received within a range of times, of all entities.
     ///
-    /// Reads month after month, the partitions of a month at once.
+    /// Reads month after month, and all partitions of a month at once.
     ///
-    /// The stream ends with an error as that of [`Reader::history`] does.
+    /// The stream ends with an error as [`Reader::history`] does.
     pub fn by_time(&self, listing: &Listing) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send + use<> {
         let months = match listing.sort_keys() {
             None => Vec::new(),
@@ -328,8 +330,8 @@ impl Reader {
     }
 }
 
-/// A page of one month of the index, merged from its partitions up to where the first of them was cut off, and the sort keys
-/// that are left.
+/// Reads a page of one month of the index, merged from its partitions up to the first cut-off among them. Also returns the
+/// remaining sort keys.
 async fn page_of_month(
     query: &QueryFluentBuilder,
     month: &str,
@@ -337,7 +339,7 @@ async fn page_of_month(
     order: Order,
     page_size: u16,
 ) -> Result<(Vec<StoredDelivery>, Option<SortKeys>), StoreError> {
-    // Deliveries are spread evenly: a little more than its share of each partition fills a page.
+    // Deliveries are spread evenly: slightly more than its share of each partition fills a page.
     let share = i32::from(page_size.max(1)) / i32::from(keys::SHARDS) + 8;
     let answers = (0..keys::SHARDS).map(|shard| {
         let shard = keys::time_shard_of(month, shard);
@@ -367,7 +369,7 @@ async fn page_of_month(
     Ok((merged, cut_off.and_then(|at| sort_keys.after(&at, order))))
 }
 
-/// Lists the items with an event's sort key in one partition.
+/// Lists the items of one partition that have an event's sort key.
 pub(crate) fn events_of_partition(
     query: QueryFluentBuilder,
     partition: &str,
@@ -379,7 +381,7 @@ pub(crate) fn events_of_partition(
     stream::iter(query).flat_map(move |query| items(query, page_size))
 }
 
-/// Queries the deliveries with these sort keys in one partition.
+/// Queries the deliveries of one partition that have these sort keys, in order.
 fn in_order(
     query: QueryFluentBuilder,
     partition: &str,
@@ -396,7 +398,7 @@ fn in_order(
         .scan_index_forward(order == Order::OldestFirst)
 }
 
-/// What a query finds.
+/// Lists the items that a query finds.
 fn items(query: QueryFluentBuilder, page_size: u16) -> impl Stream<Item = Result<Item, StoreError>> + Send {
     let pages = query.limit(page_size.max(1).into()).into_paginator().send();
     let pages = stream::unfold(pages, async |mut pages| {
@@ -412,7 +414,7 @@ pub(crate) fn deliveries(
     items.map(|item| StoredDelivery::from_item(&item?))
 }
 
-/// The months that a time touches, as `2026-11`.
+/// Returns the months that a range of times touches, as `2026-11`.
 fn months(times: &Range<Timestamp>) -> Vec<String> {
     const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
     let mut months = Vec::new();

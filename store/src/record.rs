@@ -1,4 +1,4 @@
-//! The one atomic write: delivery, step of the state and sealed item together, or none of them.
+//! The one atomic write: delivery, state update and sealed item together, or nothing.
 
 use std::time::Duration;
 
@@ -18,70 +18,70 @@ use crate::{
     state_update::{self, Scope},
 };
 
-/// The pause before a write that met another on the same items is tried again: random, up to this much at first and twice
-/// as much each time, until [`LONGEST_PAUSE`].
+/// First maximum of the random pause before retrying a write that met another on the same items. It doubles each time, up
+/// to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(160);
 
-/// Writes deliveries. It tries until the write is carried out or fails for good: the caller sets the time that it has.
+/// Writes deliveries. It retries until the write succeeds or fails for good; the caller limits the time.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     client: Client,
     settings: Settings,
 }
 
-/// How a delivery was recorded.
+/// The way in which a delivery was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// As an event that stepped the state.
+    /// As an event that updated the state.
     Event,
-    /// As a repetition of an earlier one.
+    /// As a duplicate of an earlier one.
     Duplicate {
         /// The id of the earlier one.
         of: EventId,
     },
-    /// As a delivery that is kept aside.
+    /// As a quarantined delivery.
     Quarantined,
 }
 
-/// How a delivery came to stand in the tables.
+/// The result of a write.
 enum Written {
-    /// By this write.
+    /// This write recorded the delivery.
     Now(Recorded),
-    /// By another one before it; this is what stands there.
+    /// An earlier write recorded it; this is its item.
     Before(Box<Item>),
 }
 
-/// What became of one attempt to write.
+/// The result of one attempt to write.
 enum Attempt {
     Written,
-    /// A delivery with this id stands there already.
+    /// A delivery with this id exists already.
     AlreadyThere(Box<Item>),
-    /// The state is not what the condition says; this is what it is.
+    /// The state does not meet the condition; this is its item.
     StateDiffers(Box<Item>),
-    /// The quarantined delivery that is to be replaced is not there any more.
+    /// The quarantined delivery to be replaced no longer exists.
     NothingToReplace,
-    /// Another write has the items, or the table takes no more writes just now.
+    /// Another write has the items, or the table is throttled.
     Contended,
     /// An earlier attempt used the same idempotency token with other content.
     TokenInUse,
-    /// An item would become larger than an item can be.
+    /// An item would exceed the maximum size of an item.
     TooLarge,
 }
 
 impl Recorder {
-    /// A recorder with a client whose timeouts and retries fit the caller's time.
+    /// Creates a recorder. The client's timeouts and retries must fit the caller's time.
     pub fn new(client: Client, settings: Settings) -> Self {
         Self { client, settings }
     }
 
-    /// Records a delivery, once: repeating it with the same id changes nothing and answers the same.
+    /// Records a delivery once: repeating it with the same id changes nothing and returns the same result.
     ///
-    /// A new event takes one request, a duplicate two: the condition of the first tells that it is one, and brings the state.
+    /// A new event takes one request, a duplicate two: the condition of the first detects it and returns the state.
     ///
     /// # Errors
-    /// When DynamoDB refuses, cannot be reached or does not answer in the client's time. The write may have been carried
-    /// out all the same; repeating it is safe.
+    /// Fails when DynamoDB refuses, cannot be reached or does not answer in the client's time. The write may have been
+    /// carried out all the same; repeating it is safe.
     pub async fn record(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
         match self.write(delivery, None).await? {
             Written::Now(recorded) => Ok(recorded),
@@ -89,16 +89,15 @@ impl Recorder {
         }
     }
 
-    /// Records what was quarantined and decodes now, in the place of its quarantined delivery: one transaction writes the one
-    /// and deletes the other.
+    /// Records a delivery that was quarantined and decodes now. One transaction writes the event and deletes the
+    /// quarantined delivery.
     ///
-    /// Where a delivery with this id is an event already, it was recorded twice, by programs that read it in two ways: the
-    /// receiver's write was carried out unnoticed, and redrive with another decoder came after it. Then the event stays as
-    /// it is, and only the quarantined delivery goes.
+    /// If an event with this id exists already, two programs with different decoders recorded the delivery: the receiver's
+    /// write succeeded without its knowledge, and redrive wrote afterwards. The event then stays unchanged, and only the
+    /// quarantined delivery is deleted.
     ///
-    /// # Errors
-    /// As for [`Recorder::record`], and [`StoreError::Conflict`] when the quarantined delivery is gone and no event there, or
-    /// when another write has it.
+    /// Fails as [`Recorder::record`] does, and with [`StoreError::Conflict`] when neither the quarantined delivery nor an
+    /// event exists, or another write has it.
     pub(crate) async fn release(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
         let settings = &self.settings;
         match self.write(delivery, Some(&quarantine::deletes(settings, &delivery.id, true).map_err(malformed)?)).await?
@@ -118,7 +117,7 @@ impl Recorder {
         }
     }
 
-    /// The condition that a delivery with this id and body is recorded as an event.
+    /// Returns the condition that a delivery with this id and body is recorded as an event.
     fn stands(&self, delivery: &Delivery) -> Result<TransactWriteItem, BuildError> {
         let check = ConditionCheck::builder()
             .table_name(&self.settings.events_table)
@@ -137,7 +136,7 @@ impl Recorder {
         let mut pause = FIRST_PAUSE;
         let mut scope = Scope::All;
         let mut judged: Option<(State, Judgement)> = None;
-        // Part of the idempotency token: each different content needs a token of its own.
+        // Part of the idempotency token: different content needs a different token.
         let mut version = 0_u16;
         loop {
             let (step, recorded) = self.step(delivery, scope, judged.as_ref())?;
@@ -173,7 +172,7 @@ impl Recorder {
         judge(state, &delivery.id, delivery.received_at, &delivery.fingerprint, self.settings.dedup_window)
     }
 
-    /// The step of the state to try, and how the delivery is recorded if it succeeds.
+    /// Returns the state update to try, and the way in which the delivery is recorded if it succeeds.
     fn step(
         &self,
         delivery: &Delivery,
@@ -218,7 +217,7 @@ impl Recorder {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(malformed)?;
-        // What a duplicate would have to seal stands with the delivery that it repeats.
+        // The secrets of a duplicate are already stored with the delivery that it repeats.
         let sealed = delivery.sealed_item(self.settings.retention).filter(|_| duplicate_of.is_none());
         let sealed =
             sealed.map(|item| Put::builder().table_name(&self.settings.sealed_table).set_item(Some(item)).build());
@@ -227,8 +226,8 @@ impl Recorder {
         items.extend(step.map(|update| TransactWriteItem::builder().update(update).build()));
         items.extend(replaced.into_iter().flatten().cloned());
         items.extend(sealed.transpose().map_err(malformed)?.map(|put| TransactWriteItem::builder().put(put).build()));
-        // What is replaced may have come back since, by a redrive of the same id: under the token of the write that has replaced
-        // it before, DynamoDB would answer that all is done. Without one of ours, the SDK makes one for each call.
+        // The replaced delivery may have come back, by a redrive of the same id. With the token of the write that replaced
+        // it before, DynamoDB would report success without writing. Without our token, the SDK makes one for each call.
         let token = replaced.is_none().then(|| format!("{}{version:04x}", delivery.id.simple()));
         let write = self.client.transact_write_items().set_client_request_token(token).set_transact_items(Some(items));
         match write.send().await {
@@ -241,7 +240,7 @@ impl Recorder {
     }
 }
 
-/// What a refused write means; `None` when it is not one that another attempt, or a look at the items, can mend.
+/// Returns the meaning of a refused write; `None` when neither another attempt nor a look at the items can help.
 fn refusal(error: &TransactWriteItemsError) -> Option<Attempt> {
     match error {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => {
@@ -256,7 +255,7 @@ fn refusal(error: &TransactWriteItemsError) -> Option<Attempt> {
     }
 }
 
-/// Reads the reasons, one an item in the order of the write: delivery, state, what is replaced, sealed.
+/// Reads the reasons, one for each item in the order of the write: delivery, state, replaced items, sealed item.
 fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
     let failed_condition = |at: usize| {
         let reason = reasons.get(at).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
@@ -268,7 +267,7 @@ fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
     if let Some(state) = failed_condition(1) {
         return Some(Attempt::StateDiffers(state));
     }
-    // Without something to replace this is the sealed item, which has no condition.
+    // Without a replaced delivery this is the sealed item, which has no condition.
     if failed_condition(2).is_some() {
         return Some(Attempt::NothingToReplace);
     }
@@ -281,13 +280,13 @@ fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
     reasons.iter().any(too_large).then_some(Attempt::TooLarge)
 }
 
-/// Whether another write had one of the items.
+/// Returns whether another write had one of the items.
 fn is_contended(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
     cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
 }
 
-/// "Item size to update has exceeded the maximum allowed size" and the like.
+/// Returns whether DynamoDB says "Item size to update has exceeded the maximum allowed size" or the like.
 fn is_about_size(message: Option<&str>) -> bool {
     message.is_some_and(|message| message.contains("Item size"))
 }
@@ -316,7 +315,7 @@ mod tests {
 
     use super::*;
 
-    /// A refusal with a reason for each item, as DynamoDB gives them.
+    /// Returns a refusal with a reason for each item, as DynamoDB gives them.
     fn cancelled(reasons: &[(&str, &str)]) -> TransactWriteItemsError {
         let reasons = reasons.iter().map(|(code, message)| {
             let item =

@@ -1,5 +1,5 @@
-//! The webhook's registration with the provider: its state, the ledger of everything that happened to it, and the URL that was
-//! registered before ours.
+//! The webhook's registration with the provider: its state, its ledger of changes, and the URL that was registered before
+//! ours.
 
 use std::{collections::BTreeMap, fmt, ops::Range, str::FromStr};
 
@@ -20,7 +20,7 @@ use crate::{
 
 const SET_LEASES: &str = "set_leases";
 
-/// The state of the registration. URLs are masked, as they are shown.
+/// The state of the registration. URLs are masked, as they are displayed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registration {
     /// Number of writes so far.
@@ -29,34 +29,34 @@ pub struct Registration {
     pub checked_at: Option<Timestamp>,
     /// The URL registered then; `None` for none.
     pub registered: Option<String>,
-    /// Last time that our URL was seen registered; `None` for never.
+    /// Last time that our URL was found registered; `None` for never.
     pub ours_at: Option<Timestamp>,
-    /// First time that another URL, or none, was seen registered instead of ours; `None` while ours is, or never was.
+    /// First time that another URL, or none, was found registered instead of ours; `None` while ours is, or never was.
     pub elsewhere_since: Option<Timestamp>,
-    /// End of the time not ours that the metrics already include.
+    /// End of the time that the metrics already count as not ours.
     pub counted_until: Option<Timestamp>,
-    /// The URL that ours was last put back in place of.
+    /// The last URL that ours replaced in a repair.
     pub competing: Option<CompetingUrl>,
-    /// Time at which sync gave up, because the competing URL came back after every repair; `None` while it repairs.
+    /// Time at which sync gave up, because the competing URL came back after every repair; `None` while sync repairs.
     pub contested_since: Option<Timestamp>,
-    /// Time of the first in an unbroken series of failed checks.
+    /// Time of the first failed check in an unbroken series.
     pub failing_since: Option<Timestamp>,
     /// Cause of the last failed check.
     pub failure: Option<String>,
-    /// The credentials that the provider refused, which are not to be tried again.
+    /// The credentials that the provider refused, which must not be tried again.
     pub refused_credentials: Option<RefusedCredentials>,
-    /// The stack for which nothing may be registered any more, because it is being deleted.
+    /// The stack that is being deleted, and for which nothing may be registered any more.
     pub deleted_stack: Option<DeletedStack>,
     /// Runs that may be registering our URL at this moment.
     pub set_leases: BTreeMap<EventId, Timestamp>,
 }
 
-/// A URL that came in place of ours, with the number of times that ours was put back since.
+/// A URL that replaced ours, with the number of repairs since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompetingUrl {
     /// The URL, masked.
     pub url: String,
-    /// Number of times that ours was put back in its place.
+    /// Number of times that ours was registered again in its place.
     pub repairs: u32,
     /// Time of the last repair.
     pub repaired_at: Timestamp,
@@ -74,26 +74,26 @@ pub struct RefusedCredentials {
 /// A stack whose registration CloudFormation has asked to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedStack {
-    /// CloudFormation's id, which no other stack ever has.
+    /// CloudFormation's id of the stack, which is never used again.
     pub stack_id: String,
     /// Time of the request.
     pub at: Timestamp,
 }
 
-/// Something that happened to the registration.
+/// A change of the registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Sorts by the time at which it was recorded.
+    /// Id of the change. Ids sort by the time of the record.
     pub id: EventId,
     /// Time of the record.
     pub at: Timestamp,
     /// The kind of change.
     pub kind: ChangeKind,
-    /// The action that found or did it (`sync`, `rotate`…).
+    /// The action that found or made the change (`sync`, `rotate`…).
     pub action: String,
-    /// The URL registered afterwards, masked.
+    /// The URL registered after the change, masked.
     pub registered: Option<String>,
-    /// Period in which the webhook may have pointed elsewhere: from the last check that found ours, to this one.
+    /// Period in which the webhook may have pointed elsewhere: from the last check that found ours to this check.
     pub not_ours: Option<Range<Timestamp>>,
     /// The cause of a failed check.
     pub cause: Option<String>,
@@ -104,9 +104,9 @@ pub struct Change {
 pub enum ChangeKind {
     /// Our URL was registered for the first time.
     Registered,
-    /// Another URL than ours, or none, was found registered.
+    /// A URL other than ours, or none, was found registered.
     Drift,
-    /// Our URL was put back.
+    /// Our URL was registered again.
     Repaired,
     /// Our URL was found registered again without a repair.
     Returned,
@@ -114,13 +114,13 @@ pub enum ChangeKind {
     Set,
     /// Our URL was registered with a new token.
     Rotated,
-    /// The provider said OK to a URL and shows another.
+    /// The provider accepted a URL but shows another.
     NotVerified,
     /// A check or a change failed.
     Failed,
-    /// The same other URL came back after every repair; sync gives up until a person sets a URL.
+    /// The same competing URL came back after every repair; sync gives up until a person sets a URL.
     Contested,
-    /// The URL that was registered before ours is registered again.
+    /// The URL from before ours is registered again.
     Restored,
 }
 
@@ -144,7 +144,7 @@ impl ChangeKind {
         Self::Restored,
     ];
 
-    /// Returns the name in the table.
+    /// Returns the kind's name in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Registered => "registered",
@@ -175,7 +175,7 @@ impl FromStr for ChangeKind {
     }
 }
 
-/// The items of the registration in the events table.
+/// The registration's items in the events table.
 #[derive(Clone, Debug)]
 pub struct RegistrationLedger {
     client: Client,
@@ -183,7 +183,7 @@ pub struct RegistrationLedger {
 }
 
 impl RegistrationLedger {
-    /// Returns the ledger in an events table.
+    /// Creates the ledger in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
     }
@@ -191,7 +191,7 @@ impl RegistrationLedger {
     /// Returns the current state; the default before anything was written.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn read(&self) -> Result<Registration, StoreError> {
         let get = self
             .client
@@ -204,12 +204,11 @@ impl RegistrationLedger {
         answer.item.as_ref().map_or_else(|| Ok(Registration::default()), Registration::from_item)
     }
 
-    /// Writes a state that was read and changed, together with the changes that led to it: all, or nothing. It gets the next
-    /// version.
+    /// Writes a changed state together with the changes that led to it, atomically. The state gets the next version.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when another writer has changed the state since; another one when DynamoDB refuses or does not
-    /// answer.
+    /// [`StoreError::Conflict`] when another writer has changed the state since; another error when DynamoDB refuses or
+    /// does not answer.
     pub async fn write(&self, state: &Registration, changes: &[Change]) -> Result<(), StoreError> {
         let put = |item| Put::builder().table_name(&self.events_table).set_item(Some(item));
         let next = Registration { version: state.version + 1, ..state.clone() };
@@ -247,7 +246,7 @@ fn is_outdated(error: &TransactWriteItemsError) -> bool {
 /// The URL that was registered before ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Before {
-    /// As the provider wrote it.
+    /// The URL as the provider wrote it.
     pub url: Secret,
     /// Identifies the partner account: the same text for the same account.
     pub account: String,
@@ -261,15 +260,15 @@ pub struct UrlBeforeOurs {
 }
 
 impl UrlBeforeOurs {
-    /// Returns the one in a sealed table.
+    /// Creates the storage in a sealed table.
     pub fn new(client: Client, sealed_table: impl Into<String>) -> Self {
         Self { client, sealed_table: sealed_table.into() }
     }
 
-    /// Stores the URL, in place of an earlier one. `account` is [`Before::account`].
+    /// Stores the URL, replacing an earlier one. `account` is [`Before::account`].
     ///
     /// # Errors
-    /// When DynamoDB refuses or does not answer.
+    /// Fails when DynamoDB refuses or does not answer.
     pub async fn keep(&self, url: &Secret, account: &str, now: Timestamp) -> Result<(), StoreError> {
         let put = self
             .client
@@ -283,10 +282,10 @@ impl UrlBeforeOurs {
         put.send().await.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
     }
 
-    /// Returns the URL, if there was one.
+    /// Returns the stored URL, if any.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn read(&self) -> Result<Option<Before>, StoreError> {
         let get = self
             .client
@@ -319,7 +318,7 @@ impl Registration {
         set("failing_since", time(self.failing_since));
         set("failure", self.failure.clone());
         set("contested_since", time(self.contested_since));
-        // The names of these three are those of the first version, whose tables are still in use.
+        // These three keep the names of the first version, whose tables are still in use.
         if let Some(competing) = &self.competing {
             set("rival", Some(competing.url.clone()));
             set("rival_repaired_at", Some(competing.repaired_at.to_string()));

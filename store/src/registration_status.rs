@@ -1,4 +1,5 @@
-//! Judges the registration by its state and its ledger: where the webhook points, and for how long it was not ours.
+//! Judges the registration by its state and its ledger: the URL that the webhook points to, and the time that it was not
+//! ours.
 
 use std::{ops::Range, time::Duration};
 
@@ -10,23 +11,23 @@ use shared::{
 
 use crate::{Change, ChangeKind, Listing, Order, PAGE, Registration, RegistrationLedger, StoreError};
 
-/// The state of the registration, and its ledger within a time.
+/// The state of the registration, and its ledger within a range of times.
 pub struct RegistrationStatus {
     registration: Registration,
-    /// The last one first; also those before the time that are needed to judge the present.
+    /// Latest first; includes earlier changes that are needed to judge the present.
     changes: Vec<Change>,
     times: Range<Timestamp>,
 }
 
 impl RegistrationStatus {
-    /// Reads the status for a time that ends now, with the changes within it and up to this many before it.
+    /// Reads the status for a range of times that ends now: the changes within it, and at most `before` earlier ones.
     ///
     /// # Errors
-    /// As for [`RegistrationLedger::changes`].
+    /// Fails as [`RegistrationLedger::changes`] does.
     pub async fn read(ledger: &RegistrationLedger, times: Range<Timestamp>, before: u16) -> Result<Self, StoreError> {
         let registration = ledger.read().await?;
         let start = Self::start(&registration, times.start);
-        // Another clock than ours has dated them.
+        // The changes carry times of another clock than ours.
         let end = Timestamp::from_micros(i64::MAX);
         let listing = Listing { times: start..end, order: Order::NewestFirst, after: None, page_size: PAGE };
         let mut changes: Vec<Change> = ledger.changes(&listing).try_collect().await?;
@@ -39,43 +40,44 @@ impl RegistrationStatus {
         Ok(Self::new(registration, changes, times))
     }
 
-    /// From the state and the changes, the last one first: those within the time, and those since the webhook points elsewhere.
+    /// Creates the status from the state and the changes, latest first: those in the range, and those since the webhook
+    /// points elsewhere.
     pub fn new(registration: Registration, changes: Vec<Change>, times: Range<Timestamp>) -> Self {
         Self { registration, changes, times }
     }
 
-    /// From when on the changes have to be read, to show those since a time.
+    /// Returns the earliest time from which the changes must be read to show those since `since`.
     fn start(registration: &Registration, since: Timestamp) -> Timestamp {
         registration.elsewhere_since.map_or(since, |elsewhere| elsewhere.min(since))
     }
 
-    /// The state of the registration.
+    /// Returns the state of the registration.
     pub fn registration(&self) -> &Registration {
         &self.registration
     }
 
-    /// The time that the status is about.
+    /// Returns the range of times that the status covers.
     pub fn times(&self) -> &Range<Timestamp> {
         &self.times
     }
 
-    /// How long the webhook may have pointed elsewhere within the time, as far as it was checked.
+    /// Returns the total time in the range in which the webhook may have pointed elsewhere, as far as it was checked.
     pub fn not_ours(&self) -> Duration {
         united(self.windows(), &self.times)
     }
 
-    /// The times in which the webhook may have pointed elsewhere.
+    /// Returns the periods in which the webhook may have pointed elsewhere.
     fn windows(&self) -> impl Iterator<Item = Range<Timestamp>> {
-        // A drift that lasts is in the ledger with its first window alone; the state knows how long it has lasted.
+        // For an ongoing drift the ledger has only the first window; the state knows how long it has lasted.
         let Registration { elsewhere_since, ours_at, checked_at, .. } = self.registration;
         let present = elsewhere_since.and(ours_at).zip(checked_at).map(|(from, until)| from..until);
         self.changes.iter().filter_map(|change| change.not_ours.clone()).chain(present)
     }
 
-    /// The time in pieces, by whose the webhook was.
+    /// Splits the range into periods by ownership.
     pub fn segments(&self) -> Vec<Segment> {
-        // From the first sign of ours until it was last seen it was ours, but for the windows. Of what came before, and of
-        // what has come since the last check, nothing is known.
+        // Between the first sign of our URL and its last sighting the webhook was ours, except in the windows. The time
+        // before, and the time since the last check, is unknown.
         let signs = self.changes.iter().filter_map(|change| match (&change.not_ours, change.kind) {
             (Some(window), _) => Some(window.start),
             (None, ChangeKind::Registered | ChangeKind::Returned | ChangeKind::Repaired | ChangeKind::Rotated) => {
@@ -88,12 +90,12 @@ impl RegistrationStatus {
         divided(&self.times, ours.as_ref(), &self.windows().collect::<Vec<_>>())
     }
 
-    /// What has happened within the time.
+    /// Returns the changes within the range.
     pub fn in_time(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| self.times.start <= change.at)
     }
 
-    /// Since when it is known that what is registered is; `None` when that was before the time.
+    /// Returns the earliest known time of the present registration; `None` when it is before the range.
     pub fn since(&self) -> Option<Timestamp> {
         if self.registration.elsewhere_since.is_some() {
             return self.registration.elsewhere_since;
@@ -108,7 +110,7 @@ impl RegistrationStatus {
         self.registration.contested_since.is_some()
     }
 
-    /// Where the webhook points now.
+    /// Returns the present target of the webhook.
     pub fn whereabouts(&self) -> Whereabouts {
         match &self.registration {
             Registration { checked_at: None, .. } => Whereabouts::Unknown,
@@ -118,7 +120,7 @@ impl RegistrationStatus {
         }
     }
 
-    /// What is known of the present, by name.
+    /// Returns the known facts about the present, by name.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let Registration {
             registered, checked_at, ours_at, elsewhere_since, competing, failing_since, failure, ..
@@ -162,14 +164,14 @@ impl RegistrationStatus {
     }
 }
 
-/// Whose URL was registered, as far as is known.
+/// The ownership of the registered URL, as far as known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// Ours.
+    /// Our URL was registered.
     Ours,
-    /// Another one, or none.
+    /// Another URL, or none, was registered.
     NotOurs,
-    /// It was not checked.
+    /// The registration was not checked.
     Unknown,
 }
 
@@ -178,13 +180,13 @@ pub enum Ownership {
 pub struct Segment {
     /// The period.
     pub times: Range<Timestamp>,
-    /// Whose URL was registered.
+    /// The ownership in the period.
     pub ownership: Ownership,
 }
 
-/// Where the webhook points, as far as is known.
+/// The target of the webhook, as far as known.
 pub enum Whereabouts {
-    /// It was never checked.
+    /// The registration was never checked.
     Unknown,
     /// No URL is registered.
     Nowhere,
@@ -195,7 +197,7 @@ pub enum Whereabouts {
 }
 
 impl Whereabouts {
-    /// Its name for programs.
+    /// Returns the machine-readable name.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -206,7 +208,7 @@ impl Whereabouts {
     }
 }
 
-/// For how much of a time at least one of the windows is open.
+/// Returns the total time within a range that the windows cover, each moment counted once.
 fn united(windows: impl Iterator<Item = Range<Timestamp>>, within: &Range<Timestamp>) -> Duration {
     let mut windows: Vec<_> = windows.collect();
     windows.sort_by_key(|window| window.start);
@@ -220,8 +222,8 @@ fn united(windows: impl Iterator<Item = Range<Timestamp>>, within: &Range<Timest
     sum
 }
 
-/// A time in pieces: not ours within the windows, ours where it was that, unknown elsewhere. They cover the time without a
-/// gap, and no two of them that follow each other are of one kind.
+/// Splits a range of times by ownership: not ours within the windows, ours in the given range otherwise, unknown elsewhere.
+/// The segments cover the range without gaps, and adjacent ones differ in ownership.
 fn divided(times: &Range<Timestamp>, ours: Option<&Range<Timestamp>>, windows: &[Range<Timestamp>]) -> Vec<Segment> {
     let mut cuts: Vec<Timestamp> = windows.iter().chain(ours).flat_map(|range| [range.start, range.end]).collect();
     cuts.retain(|cut| times.contains(cut));
@@ -272,7 +274,7 @@ mod tests {
         }
     }
 
-    /// The last one first.
+    /// Changes, latest first.
     fn changes() -> Vec<Change> {
         vec![
             change(180, ChangeKind::Repaired, OURS, Some((60, 180))),
@@ -346,7 +348,7 @@ mod tests {
         assert!(!RegistrationStatus::new(set_since, Vec::new(), at(0)..at(270)).is_contested());
     }
 
-    /// Until which minute each piece lasts, and what it is.
+    /// Returns the end of each segment, in minutes, with its ownership.
     fn pieces(status: &RegistrationStatus) -> Vec<(u64, Ownership)> {
         let minute = |time: Timestamp| time.since(at(0)).as_secs() / 60;
         status.segments().iter().map(|segment| (minute(segment.times.end), segment.ownership)).collect()

@@ -1,4 +1,4 @@
-//! The reads of the sealed table: an API key, and the bytes of what could not be decoded.
+//! Reads of the sealed table: an API key, a whole body, and the bytes of a quarantined delivery.
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use shared::{Entity, EventId, Secret, Timestamp};
@@ -9,38 +9,39 @@ use crate::{
     keys,
 };
 
-/// How many items are looked at in one request. As a rule the newest has the key; without a limit DynamoDB would read a
-/// megabyte of bodies for it.
+/// Number of items examined in one request. As a rule the newest has the key; without a limit DynamoDB would read a
+/// megabyte of bodies.
 const PAGE: i32 = 10;
 
-/// Reads what the sealed table alone holds.
+/// Reads data that only the sealed table holds.
 #[derive(Clone, Debug)]
 pub struct SealedReader {
     client: Client,
     sealed_table: String,
 }
 
-/// An API key as an event brought it.
+/// An API key, with the event that contained it.
 #[derive(Clone, Debug)]
 pub struct SealedKey {
-    /// Of that event.
+    /// The event's id.
     pub id: EventId,
-    /// When it was received.
+    /// The event's time of receipt.
     pub received_at: Timestamp,
     /// The key.
     pub api_key: Secret,
 }
 
 impl SealedReader {
-    /// Reads from a sealed table.
+    /// Creates a reader of a sealed table.
     pub fn new(client: Client, sealed_table: impl Into<String>) -> Self {
         Self { client, sealed_table: sealed_table.into() }
     }
 
-    /// The API key of an entity, from the newest event that brought one; `None` when none did. Bodies stay in the table.
+    /// Returns the API key of an entity, from the newest event that contained one; `None` when none did. Bodies are not
+    /// read.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn api_key(&self, entity: &Entity) -> Result<Option<SealedKey>, StoreError> {
         let query = self
             .client
@@ -59,10 +60,10 @@ impl SealedReader {
         item.as_ref().map(SealedKey::read).transpose()
     }
 
-    /// The body of an event as it was received; `None` when nothing of it was sealed, or it has expired.
+    /// Returns the body of an event as received; `None` when nothing of it was sealed, or it has expired.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn body(&self, entity: &Entity, id: &EventId) -> Result<Option<String>, StoreError> {
         let get = self
             .client
@@ -82,10 +83,10 @@ impl SealedReader {
         }
     }
 
-    /// The bytes of a quarantined delivery, as they were received; `None` when they are not there, or not any more.
+    /// Returns the bytes of a quarantined delivery as received; `None` when they do not exist, or no longer.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn quarantined(&self, id: &EventId) -> Result<Option<Vec<u8>>, StoreError> {
         let get = self
             .client

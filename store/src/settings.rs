@@ -1,20 +1,20 @@
 use std::time::Duration;
 
-/// The longest [`Settings::dedup_window`]: a day, as long as the provider's own retries last (V2 Webhook).
+/// Maximum of [`Settings::dedup_window`]: a day, as long as the provider's own retries last (V2 Webhook).
 const LONGEST_WINDOW: u64 = 24 * 60 * 60;
-/// The longest retention in days: ten years.
+/// Maximum retention in days: ten years.
 const LONGEST_RETENTION: u64 = 3_650;
 
-/// Where and how deliveries are recorded.
+/// The tables, and the rules by which deliveries are recorded.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The table of deliveries, states and accepted tokens.
     pub events_table: String,
-    /// The table of what nobody else may see.
+    /// The table of secrets and bodies with restricted access.
     pub sealed_table: String,
-    /// Within which time of the last event the same body is a duplicate of it.
+    /// Maximum time from the last event within which the same body counts as its duplicate.
     pub dedup_window: Duration,
-    /// How long deliveries are kept; `None` is forever.
+    /// Time for which deliveries are kept; `None` is forever.
     pub retention: Option<Duration>,
 }
 
@@ -22,7 +22,7 @@ impl Settings {
     /// Reads a window: whole seconds, at most a day.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// Fails with a text that names the fault.
     pub fn parse_dedup_window(seconds: &str) -> Result<Duration, String> {
         whole_number(seconds, LONGEST_WINDOW).map(Duration::from_secs)
     }
@@ -30,7 +30,7 @@ impl Settings {
     /// Reads a retention: whole days, at most ten years; 0 is forever.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// Fails with a text that names the fault.
     pub fn parse_retention(days: &str) -> Result<Option<Duration>, String> {
         let days = whole_number(days, LONGEST_RETENTION)?;
         Ok((days > 0).then(|| Duration::from_secs(days * 24 * 60 * 60)))

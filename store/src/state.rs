@@ -9,12 +9,12 @@ use crate::{
     keys,
 };
 
-/// In front of the name of a field that the provider does not document: it must not meet an attribute of ours.
+/// Prefix of an undocumented field's name, which must not collide with an attribute of ours.
 const UNDOCUMENTED: &str = "other.";
-/// The attribute of a state that has a field.
+/// Returns the attribute of a state for a field.
 ///
-/// The names of fields that the provider documents are used as they are. All others get a prefix, also the reference and
-/// update of kinds that nobody has heard of: their names come from outside, and could be those of other attributes.
+/// Documented fields keep their names. All others get a prefix, including the reference and update code of unknown kinds:
+/// their names come from outside, and could equal those of other attributes.
 pub(crate) fn attribute_name(kind: &str, field: &str, documented: bool) -> String {
     match Kind::of(kind) {
         Kind::Whatsapp | Kind::Builder | Kind::Online | Kind::Partners | Kind::Package if documented => {
@@ -28,42 +28,42 @@ fn extra_info_attribute(kind: &str) -> String {
     attribute_name(kind, &format!("{kind}_extra_info"), true)
 }
 
-/// In front of the name of an attribute: which delivery has set it, as the 16 bytes of its id.
+/// Prefix of an attribute's name, for the attribute with the delivery that set it, as the 16 bytes of its id.
 pub(crate) const SET_BY: &str = "set_by.";
-/// The value of `previous_event_id` in a state that has seen one event.
+/// The value of `previous_event_id` in a state with a single event.
 pub(crate) const NO_EVENT: &str = "-";
 
-/// What is known of an entity: of each field the value that the newest delivery with this field brought.
+/// The known state of an entity: for each field, the value from the newest delivery that contains it.
 ///
-/// "Newest" is by event id, not by the order in which deliveries reach the table, so one that was held up does not turn
-/// the state back.
+/// "Newest" is by event id, not by the order in which deliveries reach the table, so a delayed delivery does not revert the
+/// state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// Whose state it is.
+    /// The entity.
     pub entity: Entity,
-    /// The kind of its events.
+    /// Kind of the entity's events.
     pub kind: String,
-    /// The last value of each field; fields that the provider does not document have the prefix `other.`.
+    /// Last value of each field; undocumented fields have the prefix `other.`.
     pub fields: BTreeMap<String, Value>,
-    /// How many events were recorded; duplicates are not among them.
+    /// Number of recorded events, without duplicates.
     pub version: u64,
-    /// How many duplicates were recorded.
+    /// Number of recorded duplicates.
     pub duplicates: u64,
-    /// When the first delivery was received.
+    /// Time of receipt of the first delivery.
     pub first_seen: Timestamp,
-    /// When the last delivery was received, a duplicate or not.
+    /// Time of receipt of the last delivery, duplicates included.
     pub last_seen: Timestamp,
-    /// The event against which the next delivery is compared.
+    /// The event that the next delivery is compared with.
     pub last_event_id: EventId,
     /// The newest of all other events.
     pub(crate) previous_event_id: Option<EventId>,
-    /// When the last event was received.
+    /// Time of receipt of the last event.
     pub(crate) last_event_at: Timestamp,
-    /// The newest delivery, a duplicate or not.
+    /// The newest delivery, duplicates included.
     pub(crate) last_delivery_id: EventId,
-    /// The fingerprint of the last event's body.
+    /// Fingerprint of the last event's body.
     pub(crate) fingerprint: String,
-    /// Which delivery has set each attribute of a field.
+    /// The delivery that set each field's attribute.
     pub(crate) set_by: BTreeMap<String, EventId>,
 }
 
@@ -131,7 +131,7 @@ impl State {
         })
     }
 
-    /// The update that was reported last (`whatsapp_extra_info` and the like).
+    /// Returns the last update code (`whatsapp_extra_info` and the like).
     pub fn extra_info(&self) -> Option<&Integer> {
         match self.fields.get(&extra_info_attribute(&self.kind)) {
             Some(Value::Integer(integer)) => Some(integer),
@@ -139,12 +139,12 @@ impl State {
         }
     }
 
-    /// The newest delivery that brought a field, by the name that the field has in [`State::fields`].
+    /// Returns the newest delivery that contained a field, by the field's name in [`State::fields`].
     pub fn set_by(&self, field: &str) -> Option<&EventId> {
         self.set_by.get(field)
     }
 
-    /// The partner's own reference.
+    /// Returns the partner's own reference.
     pub fn reference(&self) -> Option<&str> {
         match self.fields.get(&attribute_name(&self.kind, &format!("{}_reference", self.kind), true)) {
             Some(Value::Text(text)) if !text.is_empty() => Some(text),
@@ -153,25 +153,26 @@ impl State {
     }
 }
 
-/// How a delivery stands to the state of its entity.
+/// The relation of a delivery to the state of its entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
-    /// The first of its entity, or newer than every delivery so far and not a repetition: becomes the last event.
+    /// The entity's first, or newer than every delivery so far and not a duplicate: becomes the last event.
     Newest,
-    /// Repeats the last event.
+    /// A duplicate of the last event.
     Duplicate {
         of: EventId,
-        /// Newer than every delivery so far.
+        /// True when it is newer than every delivery so far.
         newest: bool,
     },
-    /// Held up on its way: newer deliveries were recorded before it.
+    /// A delayed delivery: newer ones were recorded before it.
     Late,
 }
 
-/// Judges a delivery against the state that the table holds.
+/// Judges a delivery against the stored state.
 ///
 /// A duplicate is a delivery with the last event's fingerprint, received within the window before or after it, with no
-/// other known event between the two. An event that names no entity is never one: the same body may come for two clients.
+/// other known event between the two. An event that names no entity is never a duplicate: the same body may come for two
+/// clients.
 pub(crate) fn judge(
     state: &State,
     id: &EventId,

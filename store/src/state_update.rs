@@ -1,4 +1,4 @@
-//! The step of the state that goes with a delivery, as a DynamoDB update whose condition is the judgement it rests on.
+//! The state update that accompanies a delivery: a DynamoDB update whose condition is the judgement behind it.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -31,7 +31,7 @@ impl Expression {
         self.values.insert(placeholder.to_owned(), value);
     }
 
-    /// Sets a field's attribute and notes that this delivery set it; gives the placeholder of the note.
+    /// Sets a field's attribute and the attribute of its setter to this delivery; returns the placeholder of the latter.
     fn set_field(&mut self, attribute: &Attribute, delivery: &Delivery) -> String {
         let n = self.names.len();
         let (field, setter) = (format!("#f{n}"), format!("#s{n}"));
@@ -68,19 +68,19 @@ struct Attribute {
     value: Value,
 }
 
-/// What of an event goes into the state.
+/// The part of an event that goes into the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     All,
-    /// Without the fields that the provider does not document. If it kept sending new ones, the state would outgrow what
-    /// an item can hold; the event is recorded all the same, and its body has them.
+    /// Without undocumented fields. If the provider kept sending new ones, the state would exceed the maximum size of an
+    /// item. The event is recorded all the same, and its body has them.
     Documented,
-    /// Only what is counted and compared: the state has no room for anything else.
+    /// Only the values that are counted and compared: the state has no room for others.
     Counts,
 }
 
 impl Scope {
-    /// What to try when there is no room for this; `None` when there is nothing less.
+    /// Returns the scope to try when there is no room for this one; `None` when there is no smaller one.
     pub(crate) fn less(self) -> Option<Self> {
         match self {
             Self::All => Some(Self::Documented),
@@ -100,10 +100,10 @@ fn attributes(event: &Event, scope: Scope) -> Vec<Attribute> {
     documented.map(|field| attribute(true, field)).chain(undocumented.map(|field| attribute(false, field))).collect()
 }
 
-/// The delivery is newer than all others and no repetition: it becomes the last event.
+/// Makes the delivery the last event: it is newer than all others and not a duplicate.
 ///
-/// Without a state it assumes that the last event is the newest of all events, as it is but for one that came in late
-/// between the last event and its repetition. Where that is not so, the refusal brings the state.
+/// Without a state it assumes that the last event is the newest of all events. That is true unless a delayed event came in
+/// between the last event and its duplicate; the refusal then returns the state.
 pub(crate) fn newest(
     table: &str,
     delivery: &Delivery,
@@ -167,7 +167,7 @@ pub(crate) fn newest(
     update.build(table, delivery)
 }
 
-/// The delivery repeats the last event: it counts, and confirms the values that it repeats.
+/// Counts a duplicate of the last event, and confirms the values that it repeats.
 pub(crate) fn duplicate(
     table: &str,
     delivery: &Delivery,
@@ -196,10 +196,10 @@ pub(crate) fn duplicate(
     update.build(table, delivery)
 }
 
-/// Newer deliveries were recorded before this one: it counts, and sets only what none of them has set.
+/// Counts a delayed delivery, and sets only the fields that no newer delivery has set.
 ///
-/// Who set a field, the newest delivery and the first sighting only ever move one way, so what was judged from a state
-/// that has moved on since still holds, but for the fields that are set here: these are what the condition checks.
+/// The setter of a field, the newest delivery and the first sighting only ever move one way. A judgement of an older state
+/// therefore still holds, except for the fields set here; the condition checks those.
 pub(crate) fn late(
     table: &str,
     delivery: &Delivery,
@@ -229,7 +229,7 @@ pub(crate) fn late(
     update.build(table, delivery)
 }
 
-/// The step that a judgement asks for.
+/// Returns the update for a judgement.
 pub(crate) fn judged(
     table: &str,
     delivery: &Delivery,
@@ -246,7 +246,8 @@ pub(crate) fn judged(
     }
 }
 
-/// The index keys that are made of fields go with the fields. `is_set` tells whether the attribute of a field is.
+/// Sets the index keys that are made of fields, together with those fields. `is_set` returns whether a field's attribute is
+/// set.
 fn set_index_keys(update: &mut Expression, event: &Event, is_set: impl Fn(&str) -> bool) {
     let kind = &event.kind;
     let is_set = |field: &str| is_set(&attribute_name(kind.as_str(), field, true));
@@ -257,7 +258,7 @@ fn set_index_keys(update: &mut Expression, event: &Event, is_set: impl Fn(&str) 
             update.names.insert("#reference".to_owned(), keys::REFERENCE.to_owned());
             update.set.push("#reference = :reference".to_owned());
         } else if event.fields.documented().iter().any(|(name, _)| *name == reference) {
-            // An empty text, which cannot be a key.
+            // An empty text cannot be a key.
             update.names.insert("#reference".to_owned(), keys::REFERENCE.to_owned());
             update.remove.push("#reference".to_owned());
         }

@@ -13,13 +13,13 @@ use crate::{
     keys,
 };
 
-/// Minimum time between two reads of the accepted tokens by a receiver that meets an unknown token. After accepting a new
-/// token, wait longer than this before using it: then no receiver that read the tokens before can refuse it.
+/// Minimum time between two reads of the accepted tokens by a receiver that gets an unknown token. After accepting a new
+/// token, wait longer than this before using it: no receiver can then refuse it from an earlier read.
 pub const REREAD_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Time for which the item of a token stays after the end of its acceptance. Deliveries that came in time are recorded however
-/// late redrive gets to them: the two queues keep a message for 14 days, and each redrive of a dead letter restarts those. An
-/// item has a hundred bytes.
+/// Time for which the item of a token is kept after the end of its acceptance. Deliveries received in time are recorded
+/// however late redrive processes them: the two queues keep a message for 14 days, and each redrive of a dead letter
+/// restarts those. An item has a hundred bytes.
 const KEPT_AFTER: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// The hash of a webhook token that the receiver accepts or accepted.
@@ -34,17 +34,17 @@ pub struct AcceptedToken {
 }
 
 impl AcceptedToken {
-    /// Returns whether a call that came at a time with this token is accepted. Takes the same time for any token.
+    /// Returns whether a call received at `at` with this token is accepted. Takes the same time for any token.
     pub fn lets_in(&self, presented: &TokenHash, at: Timestamp) -> bool {
         self.hash.matches(presented) & self.is_accepted(at)
     }
 
-    /// Returns whether it is accepted at a time.
+    /// Returns whether the token is accepted at a time.
     pub fn is_accepted(&self, at: Timestamp) -> bool {
         self.until.is_none_or(|until| at < until)
     }
 
-    /// Returns `None` for an item that cannot be read: it must not keep the callers of the others out.
+    /// Reads an item. `None` for one that cannot be read: it must not block the callers with other tokens.
     fn read(item: &Item) -> Option<Self> {
         let attributes = Attributes(item);
         Some(Self {
@@ -55,7 +55,7 @@ impl AcceptedToken {
     }
 }
 
-/// The accepted webhook tokens, as hashes; the tokens themselves are not in the table.
+/// The accepted webhook tokens, as hashes; the tokens themselves are not stored.
 #[derive(Clone, Debug)]
 pub struct AcceptedTokens {
     client: Client,
@@ -63,16 +63,16 @@ pub struct AcceptedTokens {
 }
 
 impl AcceptedTokens {
-    /// Returns the tokens in an events table.
+    /// Creates the list of tokens in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Accepts a token without an end, and returns the start of that: `now`, or an earlier time. All receivers know of it
-    /// [`REREAD_INTERVAL`] later.
+    /// Accepts a token without an end, and returns the start of its acceptance: `now`, or an earlier time. All receivers
+    /// know of it after [`REREAD_INTERVAL`].
     ///
     /// # Errors
-    /// When DynamoDB refuses or does not answer.
+    /// Fails when DynamoDB refuses or does not answer.
     pub async fn accept(&self, token: &TokenHash, now: Timestamp) -> Result<Timestamp, StoreError> {
         let update = self
             .update(token)
@@ -94,7 +94,7 @@ impl AcceptedTokens {
     /// Ends the acceptance of a token at a time. A token that already has an end keeps it.
     ///
     /// # Errors
-    /// When DynamoDB refuses or does not answer.
+    /// Fails when DynamoDB refuses or does not answer.
     pub async fn retire(&self, token: &TokenHash, until: Timestamp) -> Result<(), StoreError> {
         let update = self
             .update(token)
@@ -121,10 +121,10 @@ impl AcceptedTokens {
         update.key(keys::PK, text(keys::TOKENS)).key(keys::SK, text(keys::token(token)))
     }
 
-    /// Returns all tokens, without those whose end is more than a year ago.
+    /// Returns all tokens, except those that ended more than a year ago.
     ///
     /// # Errors
-    /// When DynamoDB does not answer.
+    /// Fails when DynamoDB does not answer.
     pub async fn read(&self) -> Result<Vec<AcceptedToken>, StoreError> {
         let query = self
             .client

@@ -1,4 +1,4 @@
-//! What becomes of quarantined deliveries.
+//! Tests quarantined deliveries and their release.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -13,14 +13,14 @@ use shared::{Entity, EventId, Received, Timestamp, Undecodable};
 use store::{Delivery, Listing, Order, Quarantine, Recorded, Retried, StoreError};
 use tokio::task::JoinSet;
 
-/// A line's update with an API key.
+/// Returns a line's update with an API key.
 fn with_key(extra_info: i64) -> Value {
     let mut body = update(extra_info);
     body["whatsapp_apiKey"] = json!("123-456-789");
     body
 }
 
-/// Quarantines what came at a time, although it decodes; gives it as it should have been recorded.
+/// Quarantines a delivery although it decodes; returns it as it should have been recorded.
 async fn quarantine(world: &World, at: Timestamp, body: &Value) -> Delivery {
     let event = delivery(at, body);
     let recorded = world.recorder.record(&undecodable(&event, body.to_string().as_bytes())).await.unwrap();
@@ -28,7 +28,7 @@ async fn quarantine(world: &World, at: Timestamp, body: &Value) -> Delivery {
     event
 }
 
-/// The list of source addresses has the one that all deliveries of the tests come from.
+/// A list of source addresses with the one that all test deliveries come from.
 fn listed(source_ip: Option<IpAddr>) -> bool {
     source_ip == Some([34, 165, 99, 212].into())
 }
@@ -37,7 +37,7 @@ fn recorded(recorded: Recorded) -> Retried {
     Retried::Recorded { entity: Entity::named(LINE), recorded }
 }
 
-/// How many quarantined items both tables have.
+/// Returns the number of quarantined items in both tables.
 async fn quarantined(world: &World) -> usize {
     world.all_items().await.iter().filter(|item| item.contains("S(\"quarantine#")).count()
 }
@@ -45,7 +45,7 @@ async fn quarantined(world: &World) -> usize {
 #[tokio::test]
 async fn what_decodes_by_now_stands_in_the_tables_as_if_it_never_had_been_quarantined() {
     let (world, twin) = (World::start().await, World::start().await);
-    // Long ago: it expires when it would have.
+    // Received long ago: it expires at its original time.
     let event = quarantine(&world, noon().minus(secs(400 * 24 * 3600)), &with_key(1)).await;
     world.requests.take();
     assert_eq!(world.quarantine.retry(&event.id, listed).await.unwrap(), recorded(Recorded::Event));
@@ -183,7 +183,7 @@ async fn the_same_body_is_a_duplicate_of_the_event_that_came_after_the_fix() {
     assert_eq!((state.version, state.duplicates, state.last_event_id), (1, 1, live.id));
     assert_eq!(world.history(LINE).await[0].duplicate_of, Some(live.id));
     assert_eq!(quarantined(&world).await, 0);
-    // Its key stands with the one that it repeats.
+    // Its key is stored with the event that it repeats.
     assert_eq!(world.items("sealed").await.len(), 1);
 }
 
@@ -218,14 +218,14 @@ async fn where_the_event_was_recorded_as_well_only_the_quarantined_delivery_goes
     let (world, twin) = (World::start().await, World::start().await);
     let event = quarantine(&world, noon(), &with_key(1)).await;
     let (delivery, bytes) = (world.items("events").await.remove(0), world.items("sealed").await.remove(0));
-    // As redrive does that has the fix, when the receiver's write was carried out unnoticed.
+    // As a redrive with the fix does after an unnoticed write of the receiver.
     for recorder in [&world.recorder, &twin.recorder] {
         recorder.record(&event).await.unwrap();
     }
     assert_eq!(world.quarantine.retry(&event.id, listed).await.unwrap(), recorded(Recorded::Event));
     assert_eq!(world.all_items().await, twin.all_items().await);
 
-    // As redrive does that has not got the fix, right after a retry.
+    // As a redrive without the fix does right after a retry.
     let world = World::start().await;
     world.recorder.record(&undecodable(&event, with_key(1).to_string().as_bytes())).await.unwrap();
     for _ in 0..2 {

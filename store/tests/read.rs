@@ -1,4 +1,4 @@
-//! The lists that the tables give.
+//! Tests the lists that the tables return.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -20,7 +20,7 @@ fn ids(deliveries: &[StoredDelivery]) -> Vec<EventId> {
     deliveries.iter().map(|delivery| delivery.id).collect()
 }
 
-/// 40 deliveries of 20 lines over three months, one of them quarantined.
+/// Records 40 deliveries of 20 lines over three months, one of them quarantined.
 async fn filled() -> (World, Vec<EventId>) {
     let world = World::start().await;
     let mut recorded = Vec::new();
@@ -81,7 +81,7 @@ async fn a_stream_reads_nothing_until_it_is_polled_and_no_page_that_nobody_takes
         assert!(history.try_next().await.unwrap().is_some());
         assert_eq!(world.requests.take(), requests);
     }
-    // DynamoDB does not say of a full page that it is the last.
+    // DynamoDB does not report of a full page that it is the last.
     assert!(history.try_next().await.unwrap().is_none());
     assert_eq!(world.requests.take(), 1);
 }
@@ -185,7 +185,7 @@ async fn states_are_listed_by_kind_and_by_status() {
             assert_eq!(states.len(), number, "{page_size} {extra_info:?}");
             assert!(states.iter().all(|state| state.kind == "whatsapp"));
             assert!(extra_info.is_none() || states.iter().all(|state| state.extra_info() == extra_info));
-            // From each of them on the list has the rest, also by way of a text.
+            // From each position the list returns the rest, also when the position went through its text form.
             for (n, state) in states.iter().enumerate() {
                 let cursor: Cursor = Cursor::after(state).to_string().parse().unwrap();
                 let rest = all(world.reader.states(&Kind::Whatsapp, extra_info, Some(&cursor), page_size)).await;

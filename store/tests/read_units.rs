@@ -1,4 +1,4 @@
-//! How many read units a first look takes, as DynamoDB counts them: as many when there is more to look at.
+//! Tests the read units of a first look, as DynamoDB counts them: they do not grow with the number of deliveries.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use shared::{Entity, EventId, Kind};
 use store::{Delivery, Listing, Order, StoreError};
 
-/// What the requests take that were sent since the last call.
+/// Returns the units of the requests since the last call.
 async fn taken(world: &World) -> (usize, f64) {
     let requests = world.requests.take_bodies();
     let (count, mut units) = (requests.len(), 0.0);
@@ -25,12 +25,12 @@ async fn taken(world: &World) -> (usize, f64) {
     (count, units)
 }
 
-/// Takes so many from a list that has as many.
+/// Takes this number of items from a list that has at least as many.
 async fn take<T>(list: impl Stream<Item = Result<T, StoreError>>, number: usize) {
     assert_eq!(list.take(number).try_collect::<Vec<T>>().await.unwrap().len(), number);
 }
 
-/// What each first look takes: its name, its requests and its read units.
+/// Returns the name, requests and read units of each first look.
 async fn looks(world: &World) -> Vec<(&'static str, usize, f64)> {
     let last_hour = |page_size| Listing {
         times: noon()..noon().plus(secs(3_600)),
@@ -62,7 +62,7 @@ async fn looks(world: &World) -> Vec<(&'static str, usize, f64)> {
     looks
 }
 
-/// Records deliveries, 40 a second: every other one of the line that all tests know, the others of 900 lines.
+/// Records deliveries, 40 a second: every other one of the line used by all tests, the others of 900 lines.
 async fn fill(world: &World, numbers: std::ops::Range<u64>) {
     for number in numbers {
         let mut body = update(i64::try_from(number % 7).unwrap());
@@ -70,13 +70,13 @@ async fn fill(world: &World, numbers: std::ops::Range<u64>) {
             body["whatsapp"] = format!("97250{:07}", number % 1_800).into();
         }
         let at = noon().plus(Duration::from_millis(25 * number));
-        // With ids by chance a partition may have so many of the latest that a page ends early.
+        // With random ids, one partition could hold enough of the latest deliveries to end a page early.
         let id = EventId::new(at, number.to_be_bytes());
         world.recorder.record(&Delivery { id, ..delivery(at, &body) }).await.unwrap();
     }
 }
 
-/// As many as `EVENTS` says are there in the end, or else a few hundred.
+/// Total number of deliveries: `EVENTS` if set, otherwise a few hundred.
 #[tokio::test]
 async fn a_first_look_takes_no_more_when_there_is_more_to_look_at() {
     let all = env::var("EVENTS").map_or(900, |number| number.parse().unwrap());
@@ -88,7 +88,7 @@ async fn a_first_look_takes_no_more_when_there_is_more_to_look_at() {
     for ((what, requests, units), (_, requests_of_many, units_of_many)) in few.iter().zip(&many) {
         println!("{what:48} {requests:2} requests, {units:5.1} read units of 300; {units_of_many:5.1} of {all}");
         assert_eq!(requests, requests_of_many, "{what}");
-        // What is read is not alike to the byte.
+        // The items read differ by a few bytes.
         assert!(*units_of_many <= units + 1.0, "{what}: {units} and {units_of_many}");
     }
 }

@@ -1,4 +1,4 @@
-//! What stands in the tables after a delivery was recorded.
+//! Tests the contents of the tables after a delivery was recorded.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -57,8 +57,8 @@ async fn the_same_body_within_the_window_is_a_duplicate_and_changes_no_value() {
 async fn the_same_body_after_the_window_is_a_new_event() {
     let world = World::start().await;
     world.recorder.record(&delivery(noon(), &update(4))).await.unwrap();
-    // The window is counted from the event, not from its last duplicate: a body that comes every few minutes is not
-    // swallowed for ever.
+    // The window is counted from the event, not from its last duplicate: a body repeated every few minutes is not
+    // suppressed forever.
     world.recorder.record(&delivery(noon().plus(secs(400)), &update(4))).await.unwrap();
     let later = delivery(noon().plus(secs(601)), &update(4));
     assert_eq!(world.recorder.record(&later).await.unwrap(), Recorded::Event);
@@ -84,7 +84,7 @@ async fn every_write_has_an_idempotency_token_of_its_delivery_and_content() {
     for delivery in [&first, &again] {
         world.recorder.record(delivery).await.unwrap();
     }
-    // The second was tried as an event before it was found to be a duplicate.
+    // The second was tried as an event before it proved to be a duplicate.
     let tokens: Vec<_> = world.requests.take_bodies().iter().map(|body| body["ClientRequestToken"].clone()).collect();
     let token = |delivery: &store::Delivery, content: &str| json!(format!("{}{content}", delivery.id.simple()));
     assert_eq!(tokens, [token(&first, "0000"), token(&again, "0000"), token(&again, "0001")]);
@@ -122,7 +122,7 @@ async fn an_event_that_names_no_entity_is_never_a_duplicate() {
     for body in bodies {
         let world = World::start().await;
         let mut ids = Vec::new();
-        // The last one was held up on its way.
+        // The last one is delayed.
         for second in [10, 11, 12, 5] {
             let event = delivery(noon().plus(secs(second)), &body);
             world.requests.take();
@@ -223,7 +223,7 @@ async fn an_event_that_was_held_up_does_not_turn_the_state_back() {
     assert_eq!(state.fields["daily_limit"].to_string(), "20");
     assert_eq!(state.reference(), Some("r2"));
 
-    // The oldest of all, held up longest, changes nothing but the counts and the first sighting.
+    // The oldest of all, delayed longest, changes nothing but the counts and the first sighting.
     let oldest = delivery(noon().minus(secs(9)), &line(json!({"whatsapp_extra_info": 9, "daily_limit": 90})));
     world.recorder.record(&oldest).await.unwrap();
     let after = world.state(LINE).await;
@@ -359,7 +359,7 @@ async fn of_64_identical_deliveries_at_once_one_is_an_event_and_63_are_duplicate
 #[tokio::test]
 async fn of_64_different_deliveries_at_once_all_are_events_and_the_state_is_the_newest() {
     let world = Arc::new(World::start().await);
-    // Each third event says nothing of the limit, so the newest limit is not in the newest event.
+    // Every third event does not contain the limit, so the newest limit is not in the newest event.
     let bodies = (0..64).map(|n| {
         let mut body = update(n);
         if n % 3 != 0 {

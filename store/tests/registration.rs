@@ -1,4 +1,4 @@
-//! The items of the registration.
+//! Tests the registration's items.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -29,7 +29,7 @@ fn change(at: Timestamp, kind: ChangeKind) -> Change {
     }
 }
 
-/// The whole ledger.
+/// Returns the whole ledger.
 async fn changes(ledger: &RegistrationLedger) -> Vec<Change> {
     ledger.changes(&everything()).try_collect().await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! What is read from the sealed table.
+//! Tests the reads of the sealed table.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -19,9 +19,9 @@ async fn the_api_key_is_that_of_the_newest_event_that_brought_one() {
     };
     let second = delivery(noon().plus(secs(20)), &with_key(2, "second"));
     world.recorder.record(&second).await.unwrap();
-    // Held up on its way: recorded later, and older all the same.
+    // Delayed: recorded later although older.
     world.recorder.record(&delivery(noon(), &with_key(1, "first"))).await.unwrap();
-    // These have something to seal, too, and no key of the line.
+    // These have sealed content too, but no API key.
     for n in 0..25 {
         let other =
             json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": n, "password": "secret"});

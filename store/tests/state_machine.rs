@@ -1,6 +1,6 @@
-//! Random lives of two lines, against the rules of recording said simply: deliveries on a clock that also steps back,
-//! repetitions inside and outside the window, and deliveries that come from the queue out of order, some more than once, or out
-//! of quarantine.
+//! Random sequences for two lines, checked against a simple model of the rules: a clock that also steps back, repeated
+//! bodies inside and outside the window, and deliveries that come from the queue out of order, some more than once, or from
+//! quarantine.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -13,26 +13,26 @@ use serde_json::{Value, json};
 use shared::{EventId, Timestamp};
 use store::{Delivery, Recorded, Retried};
 
-/// One step of a life.
+/// One step of a sequence.
 #[derive(Clone, Debug)]
 enum Step {
-    /// The clock moves, by so many seconds.
+    /// The clock moves by this number of seconds.
     Clock(i64),
     /// A body comes in and is recorded at once.
     Deliver(Body),
     /// A body comes in and goes to the queue.
     Queue(Body),
-    /// One of those in the queue is recorded and leaves it.
+    /// A queued delivery is recorded and leaves the queue.
     Redrive(prop::sample::Index),
     /// A body comes in and is quarantined by a program that cannot decode it.
     Quarantine(Body),
-    /// One of those in quarantine is tried again, by a program that can.
+    /// A quarantined delivery is retried by a program that can decode it.
     Retry(prop::sample::Index),
-    /// One that was recorded already is recorded again: its message was handed out twice.
+    /// A recorded delivery is recorded again: the queue returned its message twice.
     Again(prop::sample::Index),
 }
 
-/// A body of few values, so that repetitions are common.
+/// Generates a body from few values, so that duplicates are common.
 #[derive(Clone, Debug)]
 struct Body {
     line: u8,
@@ -91,12 +91,12 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What has been recorded of a line.
+/// The recorded deliveries of a line.
 #[derive(Default)]
 struct Model {
-    /// In the order of the ids.
+    /// In the order of ids.
     deliveries: BTreeMap<EventId, Entry>,
-    /// The event that the newest delivery is or repeats.
+    /// The event that the newest delivery is or duplicates.
     latest: Option<EventId>,
 }
 
@@ -107,7 +107,7 @@ struct Entry {
 }
 
 impl Model {
-    /// The rule: a delivery is a duplicate of the latest event of its line if it has the same body, was received within the
+    /// The rule: a delivery is a duplicate of its line's latest event if it has the same body, was received within the
     /// window before or after it, and after every other event.
     fn record(&mut self, delivery: &Delivery, body: &Value) -> Recorded {
         if let Some(known) = self.deliveries.get(&delivery.id) {
@@ -132,7 +132,7 @@ impl Model {
         answer
     }
 
-    /// Of each field the value of the last delivery that has it.
+    /// For each field, the value from the last delivery that contains it.
     fn fields(&self) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
         for entry in self.deliveries.values() {

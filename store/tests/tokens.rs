@@ -1,4 +1,4 @@
-//! The accepted webhook tokens.
+//! Tests the accepted webhook tokens.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
@@ -15,7 +15,7 @@ async fn start() -> (World, AcceptedTokens) {
     (world, tokens)
 }
 
-/// The one token that is in the table.
+/// Returns the only token in the table.
 async fn only(tokens: &AcceptedTokens) -> AcceptedToken {
     let [token] = tokens.read().await.unwrap().try_into().unwrap();
     token

@@ -1,4 +1,4 @@
-//! How many write units an event takes, as DynamoDB counts them, and by how many requests: docs/costs-and-limits.md has them.
+//! Tests the write units and requests of an event, as DynamoDB counts them; docs/costs-and-limits.md lists them.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -16,8 +16,8 @@ use emulators::dynamodb::DynamoDb;
 use serde_json::json;
 use store::Delivery;
 
-/// Records a delivery: how many requests that takes, and what the one takes that is carried out. What a refused one takes the
-/// embedded DynamoDB does not say.
+/// Records a delivery; returns the number of requests, and the units of the successful one. The embedded DynamoDB does not
+/// report those of a refused one.
 async fn record(world: &World, twin: &DynamoDb, delivery: &Delivery) -> (usize, Units) {
     world.requests.take();
     world.recorder.record(delivery).await.unwrap();
@@ -46,7 +46,7 @@ async fn an_event_takes_the_requests_and_the_write_units_that_the_costs_are_made
         (1, "new event, other extra_info", update(2).to_string(), 1, 9.0),
         (2, "new event, same extra_info", with_limit.to_string(), 1, 8.0),
         (3, "new event with an API key", with_key.to_string(), 1, 9.0 + 2.0),
-        // And what the first of its two requests takes, which is refused.
+        // The first of its two requests is refused and takes units too.
         (4, "duplicate", with_key.to_string(), 2, 8.0),
         (5, "first event, without a reference", without_reference.to_string(), 1, 8.0 - 2.0),
         (6, "undecodable body", "no json".to_owned(), 1, 5.0),

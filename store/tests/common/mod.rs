@@ -1,4 +1,4 @@
-//! What the tests of the store share: a world with an embedded DynamoDB, and deliveries.
+//! Shared by the store's tests: a world with an embedded DynamoDB, and deliveries.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed step should end the test")]
 
 pub mod units;
@@ -41,12 +41,12 @@ pub fn secs(seconds: u64) -> Duration {
 pub struct Requests(Arc<Mutex<Vec<Value>>>);
 
 impl Requests {
-    /// How many there were since the last call.
+    /// Returns the number of requests since the last call.
     pub fn take(&self) -> usize {
         self.take_bodies().len()
     }
 
-    /// What was in them since the last call.
+    /// Returns the requests since the last call.
     pub fn take_bodies(&self) -> Vec<Value> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
@@ -106,7 +106,7 @@ impl World {
         self.reader.history(&Entity::named(entity), &everything()).try_collect().await.unwrap()
     }
 
-    /// Every item of both tables, in an order that is always the same.
+    /// Returns every item of both tables, in a fixed order.
     pub async fn all_items(&self) -> Vec<String> {
         let mut items = Vec::new();
         for table in ["events", "sealed"] {
@@ -127,7 +127,7 @@ pub fn everything() -> Listing {
     Listing { times, order: Order::OldestFirst, after: None, page_size: 1_000 }
 }
 
-/// A delivery of a body at a time.
+/// Returns a delivery of a body at a time.
 pub fn delivery(at: Timestamp, body: &Value) -> Delivery {
     raw_delivery(at, body.to_string().as_bytes())
 }
@@ -140,7 +140,7 @@ pub fn fingerprint_key() -> FingerprintKey {
     FingerprintKey::new(Secret::new("a key for tests only")).unwrap()
 }
 
-/// A call with a body, at a time.
+/// Returns a call with a body, at a time.
 pub fn received(at: Timestamp, body: &[u8]) -> Received {
     Received {
         id: EventId::new(at, fastrand::u64(..).to_be_bytes()),
@@ -153,14 +153,14 @@ pub fn received(at: Timestamp, body: &[u8]) -> Received {
     }
 }
 
-/// The same delivery as a program would have recorded it that could not decode the body.
+/// Returns the same delivery as recorded by a program that could not decode the body.
 pub fn undecodable(delivery: &Delivery, body: &[u8]) -> Delivery {
     let (bytes, cause) = (body.to_vec(), Undecodable::NotJson.into());
     let content = Content::Quarantined { bytes, cause, content_type: None, content_encoding: None };
     Delivery { content, ..delivery.clone() }
 }
 
-/// A line's update.
+/// Returns a line's update.
 pub fn update(extra_info: i64) -> Value {
     json!({"status": "OK", "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "client-7", "whatsapp_extra_info": extra_info})
 }

@@ -1,4 +1,4 @@
-//! What a request takes, as DynamoDB counts it.
+//! Capacity units that a request consumes, as DynamoDB counts them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use tokio::{
 /// Units by table or index.
 pub type Units = BTreeMap<String, f64>;
 
-/// Sends a request once more, and asks what it takes, and whether it is carried out.
+/// Sends a request again, and returns its units and whether it was carried out.
 pub async fn consumed(dynamodb: &DynamoDb, operation: &str, mut request: Value) -> (Units, bool) {
     request["ReturnConsumedCapacity"] = "INDEXES".into();
     let body = request.to_string();
@@ -31,7 +31,7 @@ pub async fn consumed(dynamodb: &DynamoDb, operation: &str, mut request: Value) 
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let answer: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{head}\n{body}"));
     let mut units = Units::new();
-    // A transaction has an array of them, other operations one.
+    // A transaction has an array of them, other operations have one.
     let capacity = &answer["ConsumedCapacity"];
     for table in capacity.as_array().map_or(std::slice::from_ref(capacity), Vec::as_slice) {
         let mut count = |name: &str, capacity: &Value| {

@@ -1,4 +1,4 @@
-//! The meaning of what an endpoint answers.
+//! Judges an endpoint's answers.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use shared::Timestamp;
 pub enum Answer {
     /// A 2xx: the endpoint has the event.
     Taken,
-    /// Anything else.
+    /// Any other answer, or none.
     Refused(Refusal),
 }
 
-/// Why an endpoint has not taken an event.
+/// The reason why an endpoint has not accepted an event.
 ///
 /// `Display` is one line without control characters, and without the parts of the endpoint's URL that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Answer {
 }
 
 impl Refusal {
-    /// An attempt that ended without an answer.
+    /// Creates the refusal of an attempt that ended without an answer.
     pub fn no_answer(cause: impl Into<String>) -> Self {
         Self { cause: Cause::NoAnswer(cause.into()), retry_after: None, detail: String::new() }
     }
@@ -53,7 +53,7 @@ impl Refusal {
         self
     }
 
-    /// The HTTP status; `None` when there was no answer.
+    /// Returns the HTTP status; `None` when there was no answer.
     pub fn status(&self) -> Option<u16> {
         match self.cause {
             Cause::Status(status) => Some(status),
@@ -61,17 +61,17 @@ impl Refusal {
         }
     }
 
-    /// How long the endpoint asks us to wait.
+    /// Returns the wait that the endpoint requests.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The endpoint refuses this event (a 4xx that does not speak of time or load).
+    /// Returns whether the endpoint refuses this event itself (a 4xx that is not about time or load).
     pub fn is_final(&self) -> bool {
         self.status().is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 425 | 429))
     }
 
-    /// The endpoint is gone for good (410).
+    /// Returns whether the endpoint is gone for good (410).
     pub fn is_gone(&self) -> bool {
         self.status() == Some(410)
     }
@@ -93,7 +93,7 @@ impl std::fmt::Display for Refusal {
 /// Reads `Retry-After` (RFC 9110, section 10.2.3).
 fn wait(text: &str, now: Timestamp) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number too large to read asks for longer than we ever wait.
+        // A number too large to read requests more than our maximum wait.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX / 2)));
     }
     let at = httpdate::parse_http_date(text).ok()?;

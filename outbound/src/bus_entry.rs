@@ -7,10 +7,12 @@ use store::StoredDelivery;
 /// `source` of every entry.
 pub const SOURCE: &str = "partner-webhook";
 
-/// Maximum size of an entry in bytes, as EventBridge counts it. A request has the same limit for all its entries together.
+/// Maximum size of an entry in bytes, as EventBridge counts it. A request has the same maximum for all its entries
+/// together.
 const LARGEST: usize = 256 * 1_024;
 
-/// Integers with more digits go as text: EventBridge and many readers of JSON would round them.
+/// Maximum number of digits of an integer written as a number. EventBridge and many readers of JSON would round longer
+/// ones, so they become text.
 const MOST_DIGITS: usize = 15;
 
 /// An event as an entry of the event bus: the kind as `detail-type`, and a JSON object as `detail`.
@@ -42,7 +44,8 @@ struct Detail<'a> {
 }
 
 impl BusEntry {
-    /// Describes an event. One that is too large with its body goes without: a consumer reads that from the events table.
+    /// Creates the entry of an event. If it is too large with the body, the body is omitted: consumers read it from the
+    /// events table.
     pub fn new(event: &StoredDelivery, replayed: bool) -> Self {
         let whole = Self::write(event, replayed, event.body.as_deref());
         if whole.size() <= LARGEST { whole } else { Self::write(event, replayed, None) }
@@ -70,22 +73,23 @@ impl BusEntry {
         }
     }
 
-    /// `detail-type`: the kind of the event.
+    /// Returns the `detail-type`: the kind of the event.
     pub fn detail_type(&self) -> &str {
         &self.detail_type
     }
 
-    /// `detail`: a JSON object.
+    /// Returns the `detail`: a JSON object.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// Returns whether the body was left out because of its size.
+    /// Returns whether the body was omitted because of its size.
     pub fn omits_body(&self) -> bool {
         self.omits_body
     }
 
-    /// Size in bytes, as EventBridge counts it (its guide: "Calculating PutEvents event entry size"; 14 for the time).
+    /// Returns the size in bytes, as EventBridge counts it (its guide: "Calculating PutEvents event entry size"; 14 for the
+    /// time).
     pub fn size(&self) -> usize {
         14 + SOURCE.len() + self.detail_type.len() + self.detail.len()
     }

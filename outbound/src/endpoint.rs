@@ -1,4 +1,4 @@
-//! One attempt to hand an event to an endpoint.
+//! One attempt to post an event to an endpoint.
 
 use std::{io::Read, time::Duration};
 
@@ -10,21 +10,21 @@ use crate::{Answer, EndpointUrl, Refusal, Signer};
 /// Maximum time for TCP and TLS of a new connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Maximum number of bytes that are read of an answer.
+/// Maximum number of bytes read from an answer.
 const LONGEST_ANSWER: u64 = 4_096;
 
-/// Maximum number of characters of an answer that are kept.
+/// Maximum number of characters kept from an answer.
 const LONGEST_DETAIL: usize = 200;
 
-/// The time that the event was received. The header `webhook-timestamp` is the time of the attempt.
+/// Header with the event's time of receipt. The header `webhook-timestamp` is the time of the attempt.
 const RECEIVED_AT: &str = "webhook-received-at";
 
-/// An event as an endpoint gets it.
+/// An event in the form for an endpoint.
 #[derive(Clone)]
 pub struct Message {
     /// The header `webhook-id`, the same in every attempt.
     pub id: EventId,
-    /// The time at which the provider delivered it.
+    /// Time at which the provider delivered the event.
     pub received_at: Timestamp,
     /// The JSON text that is posted and signed.
     pub body: String,
@@ -39,7 +39,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint that has `timeout` for each answer, connecting included.
+    /// Creates an endpoint. `timeout` is the maximum time for each answer, including connecting.
     pub fn new(url: EndpointUrl, timeout: Duration) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
@@ -84,7 +84,7 @@ impl Endpoint {
         let status = response.status().as_u16();
         let retry_after =
             response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        // The whole of a short answer is read, so that the connection serves for the next event.
+        // A short answer is read to its end, so that the connection can be reused for the next event.
         let start = start_of(response);
         match Answer::of(status, retry_after.as_deref(), now) {
             Answer::Taken => Answer::Taken,
@@ -92,14 +92,14 @@ impl Endpoint {
         }
     }
 
-    /// The first line of an answer, for people: bounded, masked, without control characters.
+    /// Returns the first line of an answer, for people: truncated, masked, without control characters.
     fn first_line(&self, answer: &[u8]) -> String {
         let answer = String::from_utf8_lossy(answer);
         let line = self.url.mask(answer.trim_start().lines().next().unwrap_or_default());
         line.chars().take(LONGEST_DETAIL).map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
     }
 
-    /// Why there was no answer, without the URL that some errors repeat.
+    /// Returns the reason for a missing answer, without the URL that some errors repeat.
     fn cause(&self, error: &Error) -> String {
         match error {
             Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {

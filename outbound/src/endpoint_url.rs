@@ -4,10 +4,10 @@ use shared::{InvalidWebhookUrl, WebhookUrl};
 use thiserror::Error;
 use url::Url;
 
-/// The provider's domain. Its hosts take no events, and block an address that makes mistakes there.
+/// The provider's domain. Its hosts accept no events, and block an address after mistakes.
 const PROVIDER: &str = "99digital.co.il";
 
-/// The address of the partner's endpoint: https, or http on this machine's loopback.
+/// The URL of the partner's endpoint: https, or http to this machine's loopback interface.
 ///
 /// `Display` hides the parts that may be a token.
 #[derive(Clone)]
@@ -16,13 +16,13 @@ pub struct EndpointUrl {
     url: Url,
 }
 
-/// Why a text is not an [`EndpointUrl`]. The text is not part of it, but for its host.
+/// The reason why a text is not an [`EndpointUrl`]. Of the text it includes only the host.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidEndpointUrl {
-    /// It breaks a rule of URLs that events may go to.
+    /// The URL breaks a rule for URLs that receive events.
     #[error("{}", fault(*.0))]
     Url(InvalidWebhookUrl),
-    /// It is a host of the provider.
+    /// The URL has a host of the provider.
     #[error("{0} is the provider's; give the URL of an endpoint of yours, such as https://example.com/events")]
     Provider(String),
 }
@@ -31,7 +31,7 @@ impl EndpointUrl {
     /// Reads a URL.
     ///
     /// # Errors
-    /// For the first rule that it breaks.
+    /// Fails with the first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpointUrl> {
         let text = WebhookUrl::parse(text).map_err(InvalidEndpointUrl::Url)?;
         let url = Url::parse(text.expose()).map_err(|_| InvalidEndpointUrl::Url(InvalidWebhookUrl::NotAUrl))?;
@@ -42,12 +42,12 @@ impl EndpointUrl {
         Ok(Self { text, url })
     }
 
-    /// The parsed URL, with its secrets, for comparisons.
+    /// Returns the parsed URL, including its secrets, for comparisons.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The whole URL, with its secrets, for the request.
+    /// Returns the whole URL, including its secrets, for the request.
     pub fn expose(&self) -> &str {
         self.url.as_str()
     }
@@ -59,7 +59,7 @@ impl EndpointUrl {
         hidden.push(self.url.path().trim_end_matches('/').to_owned());
         hidden.extend(self.url.query_pairs().map(|(_, value)| value.into_owned()));
         hidden.retain(|part| !part.is_empty());
-        // The longest first, as one may be part of another.
+        // The longest first, because one may be part of another.
         hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
         hidden.iter().fold(text.to_owned(), |text, part| text.replace(part, "***"))
     }

@@ -6,7 +6,7 @@ use shared::{Entity, EventId};
 use store::StoredDelivery;
 use thiserror::Error;
 
-/// A message of the forward queue: it names an event, and has nothing of its body.
+/// A message of the forward queue: it names an event, and contains nothing of its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardMessage {
     id: EventId,
@@ -25,7 +25,7 @@ struct Text {
 }
 
 impl ForwardMessage {
-    /// Names an event.
+    /// Creates a message that names an event.
     pub fn of(event: &StoredDelivery) -> Self {
         Self { id: event.id, entity: event.entity.clone() }
     }
@@ -33,35 +33,36 @@ impl ForwardMessage {
     /// Reads a message.
     ///
     /// # Errors
-    /// When it is none.
+    /// Fails when the text is not a message.
     pub fn parse(text: &str) -> Result<Self, InvalidForwardMessage> {
         let text: Text = serde_json::from_str(text).map_err(|_| InvalidForwardMessage)?;
         let id = text.id.parse().map_err(|_| InvalidForwardMessage)?;
         Ok(Self { id, entity: Entity::named(text.entity) })
     }
 
-    /// The message as text.
+    /// Returns the message as JSON text.
     pub fn to_json(&self) -> String {
         let text = Text { id: self.id.to_string(), entity: self.entity.to_string() };
         // Two texts always serialise.
         serde_json::to_string(&text).unwrap_or_default()
     }
 
-    /// The event's id, which is also the message's deduplication id.
+    /// Returns the event's id, which is also the message's deduplication id.
     pub fn id(&self) -> &EventId {
         &self.id
     }
 
-    /// The entity whose order is kept.
+    /// Returns the entity whose events must stay in order.
     pub fn entity(&self) -> &Entity {
         &self.entity
     }
 
-    /// The message group: a hash, because an entity may have letters that SQS does not take, and be longer than its 128.
+    /// Returns the message group: a hash, because an entity may have characters that SQS does not accept, or more than its
+    /// 128.
     pub fn group(&self) -> String {
         let hash = Sha256::digest(self.entity.as_str().as_bytes());
         hash.iter().take(16).fold(String::new(), |mut group, byte| {
-            // Writing to a text never fails.
+            // Writing to a `String` never fails.
             let _ = write!(group, "{byte:02x}");
             group
         })

@@ -1,5 +1,5 @@
-//! The forms in which an event leaves for the partner's own systems: an entry on the event bus, and a signed POST to an HTTPS
-//! endpoint. The publisher, the forwarder and `hooks replay` share them, so an event looks the same whichever way it goes.
+//! The forms in which an event is sent to the partner's own systems: an entry on the event bus, and a signed POST to an
+//! HTTPS endpoint. The publisher, the forwarder and `hooks replay` share them, so an event looks the same in each.
 
 mod answer;
 mod bus_entry;
@@ -19,10 +19,10 @@ pub use retry::{GIVE_UP_AFTER, Next, Progress};
 pub use signing::{InvalidSigningSecret, Signer, SigningSecret};
 pub use without_sealed::without_sealed;
 
-/// The kind of the events that `hooks doctor` sends to test a stack. They are recorded, and handed on to nobody.
+/// The kind of the events that `hooks doctor` sends to test a stack. They are recorded, but not published.
 pub const DOCTOR: &str = "doctor";
 
-/// Returns whether an event is handed on: duplicates, quarantined deliveries and the doctor's test events are not.
+/// Returns whether an event is published: duplicates, quarantined deliveries and the doctor's test events are not.
 pub fn is_handed_on(delivery: &store::StoredDelivery) -> bool {
     delivery.duplicate_of.is_none() && delivery.body.is_some() && delivery.kind != DOCTOR
 }

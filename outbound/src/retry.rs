@@ -1,4 +1,4 @@
-//! The schedule on which an event is offered again to an endpoint that has not taken it.
+//! The schedule for retrying an event that an endpoint has not accepted.
 
 use std::time::Duration;
 
@@ -6,43 +6,43 @@ use shared::Timestamp;
 
 use crate::Refusal;
 
-/// Waiting times after the first, second … failed attempt; the last one repeats.
+/// Waits after the first, second … failed attempt; the last one repeats.
 const WAITS: [Duration; 7] =
     [secs(5), secs(5 * 60), secs(30 * 60), secs(2 * 3_600), secs(5 * 3_600), secs(10 * 3_600), LONGEST_WAIT];
 
-/// Maximum wait between two attempts, also when the endpoint asks for a longer one: SQS hides a message for no longer.
+/// Maximum wait between two attempts, even when the endpoint requests a longer one: SQS cannot hide a message for longer.
 const LONGEST_WAIT: Duration = secs(12 * 3_600);
 
-/// An event becomes a dead letter when its next attempt would come later than this after the first.
+/// Maximum time from the first attempt to the next. An event whose next attempt would come later becomes a dead letter.
 pub const GIVE_UP_AFTER: Duration = secs(3 * 24 * 3_600);
 
-/// Maximum number of attempts for an endpoint that refuses the event itself, which another attempt will hardly change.
+/// Maximum number of attempts when the endpoint refuses the event itself, which another attempt will hardly change.
 const ATTEMPTS_WHEN_REFUSED: u32 = 5;
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The attempts that have failed so far.
+/// The failed attempts of an event so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Number of failed attempts, at least 1.
     pub attempts: u32,
-    /// Start of the first one.
+    /// Start of the first attempt.
     pub first_attempt_at: Timestamp,
 }
 
-/// What happens to an event after a failed attempt.
+/// The next step for an event after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It is offered again after this time.
+    /// Retry after this time.
     RetryAfter(Duration),
-    /// It becomes a dead letter.
+    /// Give up: the event becomes a dead letter.
     GiveUp,
 }
 
 impl Progress {
-    /// Decides what happens after the attempt that failed at `now`.
+    /// Decides the next step after the attempt that failed at `now`.
     pub fn next(&self, refusal: &Refusal, now: Timestamp) -> Next {
         if refusal.is_gone() || (refusal.is_final() && self.attempts >= ATTEMPTS_WHEN_REFUSED) {
             return Next::GiveUp;
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// The waits until an endpoint that always answers the same is given up.
+    /// Returns the waits until an endpoint that always answers the same is given up.
     fn waits(refusal: &Refusal) -> Vec<u64> {
         let (mut now, mut waits) = (start(), Vec::new());
         for attempts in 1.. {

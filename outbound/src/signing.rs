@@ -1,14 +1,14 @@
 //! Signatures by Standard Webhooks 1.0: HMAC-SHA-256 over id, time and body, so that an endpoint can tell our calls from
-//! anybody else's.
+//! others.
 
 use shared::{EventId, Secret, Timestamp};
 use standardwebhooks::Webhook;
 use thiserror::Error;
 
-/// In front of the base64 text of a signing secret.
+/// Prefix of the base64 text of a signing secret.
 const PREFIX: &str = "whsec_";
 
-/// Number of bytes that a signing secret has by Standard Webhooks 1.0.
+/// Allowed length of a signing secret by Standard Webhooks 1.0, in bytes.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// A secret that the partner's endpoint shares with us: `whsec_` and 24 to 64 bytes in base64.
@@ -19,16 +19,16 @@ pub struct SigningSecret {
     text: Secret,
 }
 
-/// Why a text is not a [`SigningSecret`]. The text is not part of it.
+/// The reason why a text is not a [`SigningSecret`]. It does not include the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidSigningSecret {
-    /// It does not start with `whsec_`.
+    /// The text does not start with `whsec_`.
     #[error("does not start with whsec_")]
     NoPrefix,
     /// The part after `whsec_` is not base64.
     #[error("is not base64 after whsec_")]
     NotBase64,
-    /// It has fewer than 24 or more than 64 bytes.
+    /// The secret has fewer than 24 or more than 64 bytes.
     #[error("has {0} bytes after whsec_; from 24 to 64 are allowed")]
     Length(usize),
 }
@@ -37,7 +37,7 @@ impl SigningSecret {
     /// Reads a secret in its text form.
     ///
     /// # Errors
-    /// One per rule that it breaks.
+    /// Fails with the error of the first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidSigningSecret> {
         let text = text.trim();
         let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSigningSecret::NoPrefix)?;
@@ -50,7 +50,7 @@ impl SigningSecret {
         Ok(Self { webhook, text: Secret::new(text) })
     }
 
-    /// The text form, for the partner who configures the endpoint with it.
+    /// Returns the text form, with which the partner configures the endpoint.
     pub fn expose(&self) -> &str {
         self.text.expose()
     }
@@ -62,7 +62,7 @@ impl std::fmt::Debug for SigningSecret {
     }
 }
 
-/// Signs messages with the current secret and, while that replaces an older one, with both.
+/// Signs messages with the current secret and, during a replacement, also with the previous one.
 #[derive(Debug)]
 pub struct Signer {
     current: SigningSecret,
@@ -70,12 +70,12 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Signs with one secret, or with two while the first replaces the second.
+    /// Creates a signer with one secret, or with two while the first replaces the second.
     pub fn new(current: SigningSecret, previous: Option<SigningSecret>) -> Self {
         Self { current, previous }
     }
 
-    /// The value of the header `webhook-signature` for a message.
+    /// Returns the header `webhook-signature` of a message.
     pub fn sign(&self, id: &EventId, at: Timestamp, body: &str) -> String {
         let id = id.to_string();
         let secrets = std::iter::once(&self.current).chain(&self.previous);

@@ -2,14 +2,14 @@ use std::ops::Range;
 
 use shared::json::{TokenKind, tokens};
 
-/// The mark that stands in a stored body in place of a secret, alone or inside a longer text.
+/// The placeholder of a secret in a stored body, alone or inside a longer text.
 const SEALED: &str = "[sealed]";
 
-/// Returns a stored body without the members and elements whose value, or a part of it, is sealed. A consumer that stores what
-/// it gets must not take the mark for a key. Every other byte stays.
+/// Returns a stored body without the members and elements whose value is or contains a sealed one. A consumer that stores
+/// the body must not take the placeholder for a key. All other bytes are kept.
 pub fn without_sealed(body: &str) -> String {
     let mut removed: Vec<Range<usize>> = Vec::new();
-    // The last comma that stays, in each object and array around the place.
+    // The last kept comma, in each object and array around the place.
     let mut commas: Vec<Option<usize>> = Vec::new();
     let mut member_start = None;
     let mut tokens = tokens(body).peekable();
@@ -34,7 +34,7 @@ pub fn without_sealed(body: &str) -> String {
                 if !body[token.span.clone()].contains(SEALED) {
                     continue;
                 }
-                // One of the two commas around it goes as well: the one behind it, or for the last the one before.
+                // One of the two adjacent commas is removed too: the one after it, or for the last value the one before.
                 let range = match tokens.next_if(|next| next.kind == TokenKind::Comma) {
                     Some(comma) => start..tokens.peek().map_or(comma.span.end, |next| next.span.start),
                     None => commas.last_mut().and_then(Option::take).unwrap_or(start)..token.span.end,
@@ -95,7 +95,7 @@ mod tests {
         })
     }
 
-    /// The same, on values.
+    /// Returns the same result, computed on values.
     fn pruned(value: &Value) -> Option<Value> {
         match value {
             Value::String(text) if text.contains(SEALED) => None,

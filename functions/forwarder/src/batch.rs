@@ -1,13 +1,13 @@
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-/// Messages of the forward queue, as Lambda's event source mapping hands them over.
+/// A batch of the forward queue's messages, as Lambda's event source mapping sends them.
 #[derive(Debug, Deserialize)]
 pub struct Batch {
     #[serde(rename = "Records")]
     pub(crate) messages: Vec<Message>,
 }
 
-/// One message of the queue. It names an event, and has nothing of its body.
+/// One message of the queue. It names an event, and contains nothing of its body.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Message {
@@ -26,7 +26,7 @@ pub(crate) struct Attributes {
     pub(crate) group: String,
 }
 
-/// SQS writes its numbers as texts.
+/// Reads a number that SQS writes as text.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }

@@ -1,16 +1,17 @@
-//! The time that a message has.
+//! The time limits for a message.
 
 use std::time::Duration;
 
 use lambda::Patience;
 
-/// Timeout of the function in template.yaml. The queue hides a message for 6 times as long, as Lambda asks for.
+/// Timeout of the function in template.yaml. The queue hides a message for 6 times that time, as Lambda recommends.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Maximum of `ForwardTimeoutSeconds`.
 pub(crate) const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
 
-/// Maximum time of a single call to DynamoDB, SQS or Secrets Manager. A message takes at most four in a row besides its attempt.
+/// Maximum time of a single call to DynamoDB, SQS or Secrets Manager. A message takes at most four in a row besides its
+/// attempt.
 const CALL: Duration = Duration::from_secs(6);
 
 const _: () = {

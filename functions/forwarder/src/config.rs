@@ -10,7 +10,7 @@ use crate::budget::LONGEST_ATTEMPT;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) events_table: String,
-    /// The table with the API keys; `None` when events go without them.
+    /// The table with the API keys; `None` when events are sent without them.
     pub(crate) sealed_table: Option<String>,
     pub(crate) endpoint: EndpointUrl,
     pub(crate) timeout: Duration,
@@ -24,7 +24,7 @@ impl Config {
     /// `FORWARD_SECRET_ID`, `FORWARD_API_KEYS` and, when that is `true`, `SEALED_TABLE`.
     ///
     /// # Errors
-    /// For the first that is missing or invalid.
+    /// Fails at the first variable that is missing or invalid.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         let text = |text: &str| Ok::<_, Infallible>(text.to_owned());
         let with_api_keys = environment.read("FORWARD_API_KEYS", "false", |text| match text {

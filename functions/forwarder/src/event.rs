@@ -1,4 +1,4 @@
-//! Reads the event that a message names, as the endpoint gets it.
+//! Reads the event that a message names, in the form for the endpoint.
 
 use aws_sdk_dynamodb::Client;
 use outbound::{ForwardMessage, Message, without_sealed};
@@ -8,7 +8,7 @@ use store::{Reader, SealedReader, StoreError};
 /// The tables that events are read from.
 pub(crate) struct Events {
     reader: Reader,
-    /// `None` when events go without their API keys.
+    /// `None` when events are sent without their API keys.
     sealed: Option<SealedReader>,
 }
 
@@ -27,10 +27,10 @@ impl Events {
         }
     }
 
-    /// Reads an event; `None` when it is not in the table any more.
+    /// Reads an event; `None` when it is no longer in the table.
     ///
     /// # Errors
-    /// When DynamoDB does not answer, or the item cannot be read.
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub(crate) async fn read(&self, named: &ForwardMessage) -> Result<Option<Ready>, StoreError> {
         let Some(event) = self.reader.event(named.entity(), named.id()).await? else { return Ok(None) };
         let Some(stored) = event.body else { return Ok(None) };

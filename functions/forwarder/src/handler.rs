@@ -16,10 +16,10 @@ use crate::{
     secret::Secrets,
 };
 
-/// Wait after a fault of our own side: it says nothing about the endpoint, and counts as no attempt.
+/// Wait after an internal fault: it says nothing about the endpoint, and does not count as an attempt.
 const OWN_FAULT: Duration = Duration::from_secs(30);
 
-/// A message that comes this much before its time is offered all the same.
+/// Maximum time before its due time at which a message is still sent.
 const EARLY: Duration = Duration::from_secs(2);
 
 /// The forwarder, ready for messages.
@@ -33,7 +33,7 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// `aws` has the retries of [`crate::AWS`].
+    /// Creates a forwarder. `aws` has the retries of [`crate::AWS`].
     pub fn new(config: Config, aws: &SdkConfig, metrics: Metrics) -> Self {
         let dynamodb = aws_sdk_dynamodb::Client::new(aws);
         Self {
@@ -46,13 +46,13 @@ impl Forwarder {
         }
     }
 
-    /// Offers the events of a batch to the endpoint, writes the metrics, and answers which messages stay in the queue.
+    /// Sends the events of a batch to the endpoint, writes the metrics, and returns the messages that stay in the queue.
     pub async fn handle(&self, batch: &Batch, clock: &impl Fn() -> Timestamp) -> Failures {
         let mut document = self.metrics.document(clock());
         let mut waiting = HashSet::new();
         let mut stay = Vec::new();
         for message in &batch.messages {
-            // Nothing overtakes an earlier event of its entity.
+            // No event overtakes an earlier one of its entity.
             if waiting.contains(&message.attributes.group) {
                 stay.push(message);
                 continue;
@@ -83,10 +83,10 @@ impl Forwarder {
         }
     }
 
-    /// Offers an event once.
+    /// Sends an event once.
     ///
     /// # Errors
-    /// For a fault of our own side, before anything was sent.
+    /// Fails for an internal fault before the event was sent.
     async fn attempt(
         &self,
         message: &Message,
@@ -117,7 +117,7 @@ impl Forwarder {
         })
     }
 
-    /// The failed attempts so far. A dead letter that was put back into the queue starts anew.
+    /// Returns the failed attempts so far. A dead letter that was put back into the queue starts from zero.
     async fn earlier(&self, message: &Message, named: &ForwardMessage) -> Result<Option<ForwardFailure>, String> {
         if message.attributes.receives <= 1 {
             return Ok(None);
@@ -129,7 +129,7 @@ impl Forwarder {
     async fn taken(&self, named: &ForwardMessage, event: Ready, progress: Progress, now: Timestamp) -> Outcome {
         let taken = ForwardTaken { taken_at: now, attempts: progress.attempts };
         if let Err(error) = self.records.record_taken(named.entity(), named.id(), taken, event.expires_at).await {
-            // Offered again it would come twice: the record is only shown.
+            // Sent again it would come twice, so the missing record is only logged.
             log::not_recorded(named, &error.to_string());
         }
         log::taken(named, progress.attempts);
@@ -185,7 +185,7 @@ impl Forwarder {
         }
     }
 
-    /// Hides a message for a while. When this fails, the queue shows it again in its own time.
+    /// Hides a message for a while. If this fails, the queue shows the message after its own visibility timeout.
     async fn hide(&self, message: &Message, wait: Duration) {
         if let Err(fault) = self.queues.hide(message, wait).await {
             log::not_hidden(message, &fault);

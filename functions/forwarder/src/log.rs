@@ -1,4 +1,4 @@
-//! The log lines of the forwarder. None has a body, a secret or the endpoint's whole URL.
+//! The log lines of the forwarder. None contains a body, a secret or the endpoint's whole URL.
 
 use outbound::{ForwardMessage, Next, Refusal};
 

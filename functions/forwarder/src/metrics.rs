@@ -1,4 +1,4 @@
-//! What the forwarder counts: one document of metrics for each batch.
+//! The metrics of the forwarder: one document for each batch.
 
 use std::time::Duration;
 
@@ -6,35 +6,35 @@ use lambda::{Count, CountBy, Dimension, Document, Millis};
 use outbound::Refusal;
 use shared::Kind;
 
-/// Events that the endpoint took.
+/// Events that the endpoint accepted.
 const FORWARDED: CountBy<Kind> = CountBy::named("Forwarded");
-/// Attempts that the endpoint did not take, and that are made again.
+/// Attempts that the endpoint refused, and that are retried.
 const FORWARD_REFUSED: CountBy<RefusalCause> = CountBy::named("ForwardRefused");
-/// Events that were given up.
+/// Events that became dead letters.
 const FORWARD_DEAD_LETTERS: Count = Count::named("ForwardDeadLetters");
-/// Messages that were put off by a fault of our own side.
+/// Messages that were delayed by an internal fault.
 const FORWARD_FAULTS: Count = Count::named("ForwardFaults");
-/// Time from the receipt of an event until the endpoint took it.
+/// Time from the receipt of an event until the endpoint accepted it.
 const FORWARD_LAG: Millis = Millis::named("ForwardLag");
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The endpoint took the event.
+    /// The endpoint accepted the event.
     Taken {
         kind: String,
-        /// Since the event was received.
+        /// Time since the receipt of the event.
         lag: Duration,
     },
-    /// The endpoint did not take it; it is offered again later.
+    /// The endpoint refused the event; it is retried later.
     Refused(Refusal),
-    /// It was given up.
+    /// The event became a dead letter.
     DeadLetter,
-    /// It came before its time, and waits on.
+    /// The message came before its due time, and waits on.
     Early,
-    /// The event is not in the table any more.
+    /// The event is no longer in the table.
     Gone,
-    /// It was not offered because of a fault of our own side.
+    /// The event was not sent because of an internal fault.
     OwnFault,
 }
 
@@ -56,7 +56,7 @@ impl Dimension for RefusalCause {
     }
 }
 
-/// Counts what became of a message.
+/// Counts the outcome of a message.
 pub(crate) fn count(document: &mut Document<'_>, outcome: &Outcome) {
     match outcome {
         Outcome::Taken { kind, lag } => document.count_by(FORWARDED, &Kind::of(kind), 1).millis(FORWARD_LAG, *lag),

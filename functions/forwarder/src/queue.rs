@@ -1,4 +1,4 @@
-//! The queue that messages come from, and the one that they end in.
+//! The forward queue, and the dead-letter queue for its failed messages.
 
 use std::time::Duration;
 
@@ -30,9 +30,9 @@ impl Queues {
     /// Hides a message for a time, and with it all later ones of its group.
     ///
     /// # Errors
-    /// When SQS does not answer; the queue then shows it in its own time.
+    /// Fails when SQS does not answer; the queue then shows the message after its own visibility timeout.
     pub(crate) async fn hide(&self, message: &Message, wait: Duration) -> Result<(), String> {
-        // A part of a second would show it too early.
+        // Rounding down would show it too early.
         let seconds = wait.min(LONGEST).as_millis().div_ceil(1_000);
         let change = self
             .client
@@ -46,7 +46,7 @@ impl Queues {
     /// Puts a message into the dead-letter queue.
     ///
     /// # Errors
-    /// When SQS does not take it: it must then stay where it is.
+    /// Fails when SQS does not accept it; the message must then stay in its queue.
     pub(crate) async fn bury(&self, message: &Message) -> Result<(), String> {
         let send = self
             .client

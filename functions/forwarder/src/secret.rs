@@ -1,4 +1,4 @@
-//! The signing secret, as it is in Secrets Manager.
+//! The signing secret, read from Secrets Manager.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use outbound::{Signer, SigningSecret};
 use shared::{Causes, Timestamp};
 use tokio::sync::Mutex;
 
-/// Maximum age of what was read: a replaced secret is in use after this time.
+/// Maximum age of a secret in memory: a replaced one is in use after this time.
 const REREAD: Duration = Duration::from_secs(60);
 
-/// Time for which messages are signed with the replaced secret as well.
+/// Time for which messages are also signed with the replaced secret.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// Reads the signing secret, and keeps it for a while.
+/// Reads the signing secret, and caches it.
 pub(crate) struct Secrets {
     client: Client,
     id: String,
@@ -29,10 +29,10 @@ impl Secrets {
         Self { client: Client::new(config), id, kept: Mutex::new(None) }
     }
 
-    /// The signer for messages that are sent now.
+    /// Returns the signer for messages that are sent now.
     ///
     /// # Errors
-    /// When the secret cannot be read, or is not one that signs. The message has nothing of it.
+    /// Fails when the secret cannot be read, or is not a signing secret. The message contains nothing of it.
     pub(crate) async fn signer(&self, now: Timestamp) -> Result<std::sync::Arc<Signer>, String> {
         let mut kept = self.kept.lock().await;
         if let Some((read_at, signer)) = &*kept
@@ -51,7 +51,7 @@ impl Secrets {
         Ok(signer)
     }
 
-    /// A version of the secret and the time at which it was made; `None` when there is none.
+    /// Returns a version of the secret and its time of creation; `None` when there is none.
     async fn version(&self, stage: &str) -> Result<Option<(SigningSecret, Timestamp)>, String> {
         let answer = match self.client.get_secret_value().secret_id(&self.id).version_stage(stage).send().await {
             Ok(answer) => answer,

@@ -1,4 +1,5 @@
-//! The forwarder between an embedded DynamoDB, stand-ins for SQS and Secrets Manager, and an endpoint that misbehaves on command.
+//! Tests the forwarder with an embedded DynamoDB, emulators of SQS and Secrets Manager, and an endpoint that misbehaves on
+//! command.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 use std::{
@@ -38,7 +39,7 @@ struct World {
     cloudwatch: CloudWatch,
     forwarder: Forwarder,
     recorder: Recorder,
-    /// Microseconds since 1970, which only the test moves on.
+    /// Microseconds since 1970; only the test advances it.
     now: Arc<AtomicI64>,
 }
 
@@ -86,7 +87,7 @@ impl World {
         Self { dynamodb, to_dynamodb, sqs, to_sqs, secrets, endpoint, cloudwatch, forwarder, recorder, now }
     }
 
-    /// Records an event that came at a second, puts its message into the queue, and returns its id.
+    /// Records an event received at a second, puts its message into the queue, and returns its id.
     async fn event(&self, second: u64, body: &Value) -> EventId {
         let received_at = noon().plus(Duration::from_secs(second));
         let received = Received {
@@ -113,7 +114,7 @@ impl World {
         Timestamp::from_micros(self.now.load(Ordering::Relaxed))
     }
 
-    /// One message of the event source mapping; returns whether there was one.
+    /// Processes one message as the event source mapping does; returns whether there was one.
     async fn round(&self) -> bool {
         let taken = self.sqs.take_from(Name::Forward, 1);
         if taken.is_empty() {
@@ -129,7 +130,7 @@ impl World {
         while self.round().await {}
     }
 
-    /// Lets time pass: for the forwarder, and for the queue, which shows what it has hidden for so long.
+    /// Advances the time for the forwarder and for the queue, which shows the messages hidden until then.
     fn wait(&self, time: Duration) {
         let micros = i64::try_from(time.as_micros()).unwrap();
         self.now.fetch_add(micros, Ordering::Relaxed);
@@ -140,7 +141,7 @@ impl World {
         ForwardRecords::new(self.dynamodb.client(), "events")
     }
 
-    /// Tries until the queue is empty, each time after as long as the queue hides its messages; returns the waits in seconds.
+    /// Retries until the queue is empty, each time when the queue shows a message again; returns the waits in seconds.
     async fn waits(&self) -> Vec<u64> {
         let mut waits = Vec::new();
         loop {
@@ -227,7 +228,7 @@ async fn an_endpoint_that_is_down_is_tried_for_three_days_and_then_the_event_is_
     let id = world.event(0, &update(1)).await;
     world.endpoint.always(Some((&id.to_string(), Reply::Status(503))));
     let hours = |hours: u64| hours * 3_600;
-    // SQS hides a message for a little less than 12 hours; one that comes early waits on.
+    // SQS hides a message for a little less than 12 hours; a message that comes early waits on.
     let waits: u64 = world.waits().await.iter().sum();
     assert!((hours(65)..=hours(72)).contains(&waits), "{waits}");
     assert_eq!(world.endpoint.received().len(), 11);

@@ -1,4 +1,4 @@
-//! Records that cannot be published go into a queue of their own, so that those behind them are not held up.
+//! Moves unpublishable records into a queue of their own, so that they do not block later ones.
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
@@ -17,10 +17,10 @@ impl Aside {
         Self { client: Client::new(config), url }
     }
 
-    /// Moves a record aside: its keys and the cause, without its item.
+    /// Moves a record into the queue: its keys and the cause, without its item.
     ///
     /// # Errors
-    /// When SQS does not take it.
+    /// Fails when SQS does not accept it.
     pub(crate) async fn put(&self, record: &Unpublishable) -> Result<(), String> {
         let body = serde_json::to_string(record).map_err(|error| error.to_string())?;
         let send = self.client.send_message().queue_url(self.url.as_str()).message_body(body);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use store::StoredDelivery;
 use thiserror::Error;
 
-/// Records of the events table's stream, as Lambda's event source mapping hands them over.
+/// A batch of the events table's stream records, as Lambda's event source mapping sends them.
 #[derive(Debug, Deserialize)]
 pub struct Batch {
     #[serde(rename = "Records")]
@@ -32,7 +32,7 @@ struct Change {
 
 type Image = HashMap<String, Attribute>;
 
-/// An attribute in the JSON of DynamoDB. The types that no event has are left out.
+/// An attribute in DynamoDB's JSON. Types that no event has are omitted.
 #[derive(Deserialize)]
 enum Attribute {
     S(String),
@@ -43,7 +43,7 @@ enum Attribute {
     Other(serde::de::IgnoredAny),
 }
 
-/// A record that is not as the receiver writes events. The item itself is not part of it.
+/// A record that is not in the form in which the receiver writes events. It does not include the item.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize)]
 #[error("{cause}")]
 pub(crate) struct Unpublishable {
@@ -67,10 +67,10 @@ impl Record {
         &self.dynamodb.sequence_number
     }
 
-    /// The event that the record adds; `None` when it is another change, or an event that is not handed on.
+    /// Returns the event that the record adds; `None` for another change, or an event that is not published.
     ///
     /// # Errors
-    /// When the record adds an event that cannot be read.
+    /// Fails when the record adds an event that cannot be read.
     pub(crate) fn event(&self) -> Result<Option<StoredDelivery>, Unpublishable> {
         let is_event = self.key("sk").starts_with("event#");
         let is_delivery = is_event && self.dynamodb.new_image.contains_key("kind");
@@ -82,7 +82,7 @@ impl Record {
         Ok(Some(event).filter(outbound::is_handed_on))
     }
 
-    /// The record, to be moved aside.
+    /// Returns the record in the form for the queue of unpublishable records.
     pub(crate) fn unpublishable(&self, cause: String) -> Unpublishable {
         Unpublishable {
             pk: self.key("pk").to_owned(),
@@ -114,7 +114,7 @@ fn item(image: &Image) -> HashMap<String, AttributeValue> {
     attributes.collect()
 }
 
-/// The answer to a batch: the first record that was not handed on. Lambda hands it and all records after it over again.
+/// The answer to a batch: the first record that failed. Lambda sends it and all later records again.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failures {

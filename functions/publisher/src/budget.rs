@@ -1,4 +1,4 @@
-//! The time that a batch has.
+//! The time limits for a batch.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use lambda::Patience;
 /// Timeout of the function in template.yaml.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Maximum time for handing on a batch. Records that are not handed on by then are reported as failed.
+/// Maximum time for publishing a batch. Records not published by then are reported as failed.
 pub(crate) const HAND_ON: Duration = Duration::from_secs(40);
 
 /// Maximum time for moving unpublishable records aside, and for counting.

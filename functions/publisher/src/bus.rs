@@ -1,4 +1,4 @@
-//! The event bus: entries packed into requests by number and size, and only those that failed sent again.
+//! The event bus: packs entries into requests by number and size, and sends only the failed ones again.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ pub(crate) struct Bus {
     name: String,
 }
 
-/// What became of an entry.
+/// The outcome of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// The bus has it.
+    /// The bus accepted it.
     Done,
-    /// It may be taken later.
+    /// The bus may accept it later.
     Failed(String),
-    /// It will never be taken.
+    /// The bus will never accept it.
     Invalid(String),
 }
 
@@ -81,7 +81,7 @@ impl Bus {
     }
 }
 
-/// The bus refuses some entries for what is in them; everything else may pass, also a permission that is missing.
+/// Judges an error code. A few refusals are due to the entry's content; all others, even a missing permission, may pass.
 fn outcome(error_code: Option<&str>) -> Put {
     match error_code {
         None => Put::Done,

@@ -17,7 +17,7 @@ impl Config {
     /// Reads `EVENTS_TABLE`, `EVENT_BUS_NAME`, `PUBLISH_FAILURES_QUEUE_URL` and, if it is set, `FORWARD_QUEUE_URL`.
     ///
     /// # Errors
-    /// For the first that is missing or invalid.
+    /// Fails at the first variable that is missing or invalid.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         let text = |text: &str| Ok::<_, Infallible>(text.to_owned());
         Ok(Self {

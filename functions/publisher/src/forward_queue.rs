@@ -24,8 +24,8 @@ impl ForwardQueue {
         Self { client: Client::new(config), url }
     }
 
-    /// Sends a message for each event, and returns those that were not sent, with the cause. Nothing of an entity is sent after
-    /// one that failed.
+    /// Sends a message for each event, and returns those that were not sent, with the cause. After a failure nothing more
+    /// of the same entity is sent.
     pub(crate) async fn send(&self, events: &[StoredDelivery]) -> Vec<(usize, String)> {
         let entities: Vec<&str> = events.iter().map(|event| event.entity.as_str()).collect();
         let mut failed = Vec::new();

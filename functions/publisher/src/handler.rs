@@ -24,19 +24,19 @@ pub struct Publisher {
     metrics: Metrics,
 }
 
-/// What became of a record.
+/// The outcome of a record.
 pub(crate) enum Outcome {
-    /// Nothing had to be handed on.
+    /// The record had nothing to publish.
     Skipped,
-    /// It was handed on.
+    /// The event was published.
     HandedOn(Published),
-    /// It can never be handed on, and was moved aside.
+    /// The record can never be published, and was moved aside.
     Unpublishable(String),
-    /// It was not handed on now.
+    /// The event was not published this time.
     Failed(String),
 }
 
-/// An event that was handed on.
+/// A published event.
 pub(crate) struct Published {
     pub(crate) id: EventId,
     pub(crate) kind: String,
@@ -46,7 +46,7 @@ pub(crate) struct Published {
 }
 
 impl Publisher {
-    /// `aws` has the retries of [`crate::AWS`].
+    /// Creates a publisher. `aws` has the retries of [`crate::AWS`].
     pub fn new(config: Config, aws: &SdkConfig, metrics: Metrics) -> Self {
         Self {
             bus: Bus::new(aws, config.bus),
@@ -57,8 +57,8 @@ impl Publisher {
         }
     }
 
-    /// Hands on the events of a batch that came in at `now`, writes its metrics, and answers from which record on the batch has
-    /// to come again.
+    /// Publishes the events of a batch received at `now`, writes its metrics, and returns the first record that must come
+    /// again.
     pub async fn handle(&self, batch: Batch, now: Timestamp) -> Failures {
         let records = batch.records;
         let outcomes = match timeout(budget::HAND_ON, Box::pin(self.hand_on(&records))).await {
@@ -69,7 +69,7 @@ impl Publisher {
             log::outcome(record, outcome);
         }
         let first_failed = outcomes.iter().position(|outcome| matches!(outcome, Outcome::Failed(_)));
-        // The first failed record and all after it come again: counted now, they would count twice.
+        // The first failed record and all later ones come again: counted now, they would count twice.
         let done = &outcomes[..first_failed.unwrap_or(outcomes.len())];
         self.count(done).await;
         metrics::write(self.metrics.document(now), done, first_failed.is_some(), now);
@@ -125,8 +125,8 @@ impl Publisher {
         }
     }
 
-    /// Adds to the counts that `hooks forward status` compares with what was recorded. A count that cannot be written is a false
-    /// gap there, and no reason to hand anything on twice.
+    /// Adds to the counts that `hooks forward status` compares with the recorded events. A failed count causes a false gap
+    /// there, but is no reason to publish anything twice.
     async fn count(&self, done: &[Outcome]) {
         let handed_on = done.iter().filter_map(|outcome| match outcome {
             Outcome::HandedOn(published) => Some(published.received_at),

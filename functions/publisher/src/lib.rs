@@ -1,11 +1,11 @@
-//! The publisher: reads the stream of the events table and hands every new event on, to the stack's event bus and, where the
+//! The publisher: reads the events table's stream and publishes every new event to the stack's event bus and, if the
 //! partner has an endpoint, to the forward queue.
 //!
-//! The way through, one file a step: `batch` → [`handler`](Publisher::handle) → `bus` and `forward_queue`, or `aside` for a
-//! record that cannot be published. `tally` counts what was published, so that a gap can be found.
+//! The steps, one file each: `batch` → [`handler`](Publisher::handle) → `bus` and `forward_queue`, or `aside` for a record
+//! that cannot be published. The handler also counts published events, so that a gap can be found.
 //!
-//! At least once, in order within an entity: Lambda hands the records of an entity over in order, and again from the first that
-//! this function reports as failed.
+//! Delivery is at least once, and in order within an entity: Lambda sends an entity's records in order, and again from the
+//! first one that this function reports as failed.
 
 mod aside;
 mod batch;

@@ -1,11 +1,11 @@
-//! The log lines of the publisher. None has a body.
+//! The log lines of the publisher. None contains a body.
 
 use crate::{
     batch::Record,
     handler::{Outcome, Published},
 };
 
-/// Logs what became of a record.
+/// Logs the outcome of a record.
 pub(crate) fn outcome(record: &Record, outcome: &Outcome) {
     let sequence_number = record.sequence_number();
     match outcome {

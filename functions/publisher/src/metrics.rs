@@ -1,22 +1,22 @@
-//! What the publisher counts: one document of metrics for each batch.
+//! The metrics of the publisher: one document for each batch.
 
 use lambda::{Count, CountBy, Document, Millis};
 use shared::{Kind, Timestamp};
 
 use crate::handler::Outcome;
 
-/// Events that were handed on.
+/// Events that were published.
 const PUBLISHED: CountBy<Kind> = CountBy::named("Published");
-/// Those among them whose body was too large for the bus.
+/// Published events whose body was too large for the bus.
 const BODY_OMITTED: Count = Count::named("BodyOmitted");
 /// Records that were moved aside.
 const UNPUBLISHABLE: Count = Count::named("Unpublishable");
-/// Batches that come again from some record on.
+/// Batches of which some records come again.
 const NOT_PUBLISHED: Count = Count::named("NotPublished");
-/// Time from the receipt of the oldest event of the batch until it was handed on.
+/// Time from the receipt of the batch's oldest event until it was published.
 const PUBLISH_LAG: Millis = Millis::named("PublishLag");
 
-/// Writes the metrics of a batch: of the records that are done with, and whether others come again.
+/// Writes the metrics of a batch: of the processed records, and whether others come again.
 pub(crate) fn write(mut document: Document<'_>, done: &[Outcome], comes_again: bool, now: Timestamp) {
     let mut lag = None;
     for outcome in done {

@@ -1,9 +1,9 @@
-//! The order in which a batch goes into the forward queue.
+//! The order in which a batch is sent to the forward queue.
 
 use std::collections::HashSet;
 
-/// Splits items into rounds: a round has at most `most` items and at most one of each group, and each group's items come in
-/// order. A request to a FIFO queue that takes some of its messages and refuses others could otherwise swap two of a group.
+/// Splits items into rounds of at most `most` items and at most one of each group; each group's items keep their order. A
+/// request to a FIFO queue that succeeds for only some messages could otherwise swap two of a group.
 pub(crate) fn rounds<G: Eq + std::hash::Hash>(groups: &[G], most: usize) -> Vec<Vec<usize>> {
     let mut left: Vec<usize> = (0..groups.len()).collect();
     let mut rounds = Vec::new();
@@ -11,7 +11,7 @@ pub(crate) fn rounds<G: Eq + std::hash::Hash>(groups: &[G], most: usize) -> Vec<
         let mut seen = HashSet::new();
         let (mut round, mut later) = (Vec::new(), Vec::new());
         for index in left {
-            // A group that waits is seen as well: nothing of it may overtake.
+            // A waiting group counts as seen too: none of its items may overtake.
             let is_first = seen.insert(&groups[index]);
             if is_first && round.len() < most { round.push(index) } else { later.push(index) }
         }

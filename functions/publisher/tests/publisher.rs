@@ -1,4 +1,4 @@
-//! The publisher behind the stream of an embedded DynamoDB, in front of stand-ins for EventBridge and SQS.
+//! Tests the publisher with the stream of an embedded DynamoDB and emulators of EventBridge and SQS.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 use std::time::Duration;
@@ -67,7 +67,7 @@ impl World {
         Self { dynamodb, stream, bus, bus_link, sqs, sqs_link, cloudwatch, publisher, recorder }
     }
 
-    /// Records a delivery that came at a second, and returns its id.
+    /// Records a delivery received at a second, and returns its id.
     async fn record(&self, second: u64, body: &Value) -> EventId {
         let received_at = noon().plus(Duration::from_secs(second));
         let received = Received {
@@ -85,7 +85,7 @@ impl World {
         delivery.id
     }
 
-    /// One round of the event source mapping; returns the answer, or `None` when there were no records.
+    /// Processes one batch as the event source mapping does; returns the answer, or `None` when there were no records.
     async fn round(&mut self) -> Option<Value> {
         let event = self.stream.batch().unwrap()?;
         let batch = serde_json::from_value(event).unwrap();
@@ -98,19 +98,19 @@ impl World {
         while self.round().await.is_some() {}
     }
 
-    /// The ids on the bus, in order.
+    /// Returns the ids on the bus, in order.
     fn published(&self) -> Vec<String> {
         self.bus.entries().iter().map(|entry| entry.detail["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The ids in the forward queue, in order.
+    /// Returns the ids in the forward queue, in order.
     fn queued(&self) -> Vec<String> {
         let id = |body: &String| serde_json::from_str::<Value>(body).unwrap()["id"].as_str().unwrap().to_owned();
         self.sqs.bodies(Name::Forward).iter().map(id).collect()
     }
 }
 
-/// Each service by an address of its own.
+/// Returns a configuration in which each service has its own address.
 async fn aws(dynamodb: &str, bus: &str, sqs: &str) -> SdkConfig {
     let config = lambda::aws_config(&Environment::from([]), publisher::AWS).await.unwrap();
     emulators::sdk::to_services(&[("dynamodb", dynamodb), ("eventbridge", bus), ("sqs", sqs)], config)
@@ -262,7 +262,7 @@ async fn requests_have_at_most_ten_entries_and_256_kb() {
         world.record(number, &json!({"event": "whatsapp", "whatsapp": number.to_string(), "note": note})).await;
     }
     world.publish_all().await;
-    // The stand-in refuses larger requests.
+    // The emulator refuses larger requests.
     assert_eq!(world.published().len(), 12);
     assert!(world.bus.entries().iter().all(|entry| entry.detail.get("body_omitted").is_none()));
 }

@@ -1,4 +1,5 @@
-//! A stand-in for the partner's endpoint: takes signed events, verifies them as a consumer would, and misbehaves on command.
+//! A simulated endpoint of the partner: accepts signed events, verifies them as a consumer would, and misbehaves on
+//! command.
 
 use std::{
     collections::VecDeque,
@@ -20,14 +21,14 @@ use tokio::sync::Notify;
 
 use crate::server::Server;
 
-/// A running endpoint; it ends when this is dropped.
+/// A running endpoint; dropping it ends it.
 #[derive(Debug)]
 pub struct Endpoint {
     server: Server,
     state: Shared,
 }
 
-/// A call that came in.
+/// A received call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The header `webhook-id`.
@@ -36,24 +37,24 @@ pub struct Received {
     pub received_at: String,
     /// The header `webhook-signature`; empty when the call has none.
     pub signature: String,
-    /// A signature in the call was made with the endpoint's secret, a short time ago.
+    /// True when a signature in the call was made with the endpoint's secret, a short time ago.
     pub is_verified: bool,
     /// The body.
     pub body: String,
-    /// The status that it was answered with.
+    /// The status of the answer.
     pub status: u16,
 }
 
-/// How a call is answered.
+/// The endpoint's answer to a call.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// With a status and no headers of interest.
+    /// A status and no headers of interest.
     Status(u16),
-    /// With a status and `Retry-After`.
+    /// A status and `Retry-After`.
     RetryAfter(u16, String),
-    /// With a redirect to an address.
+    /// A redirect to an address.
     Redirect(String),
-    /// Not within this time, and then with 200.
+    /// Status 200 after this time.
     After(Duration),
 }
 
@@ -67,17 +68,17 @@ struct Shared {
 struct Log {
     secret: String,
     received: Vec<Received>,
-    /// Replies to the next calls; then all are answered 200.
+    /// Replies to the next calls, one each; later calls are answered 200.
     replies: VecDeque<Reply>,
-    /// A reply to every call with this event id.
+    /// The reply to every call with this event id.
     always: Option<(String, Reply)>,
 }
 
 impl Endpoint {
-    /// Starts one on a free port of the loopback interface. It verifies with this secret.
+    /// Starts an endpoint on a free port of the loopback interface. It verifies with this secret.
     ///
     /// # Errors
-    /// When no port is free.
+    /// Fails when no port is free.
     pub async fn start(secret: &str) -> io::Result<Self> {
         let state = Shared::default();
         state.lock().secret = secret.to_owned();
@@ -90,12 +91,12 @@ impl Endpoint {
         self.state.lock().secret = secret.to_owned();
     }
 
-    /// Returns its URL, for `FORWARD_URL`.
+    /// Returns the URL, for `FORWARD_URL`.
     pub fn url(&self) -> String {
         format!("{}/events", self.server.url())
     }
 
-    /// Returns all calls that came in, in order.
+    /// Returns all received calls, in order.
     pub fn received(&self) -> Vec<Received> {
         self.state.lock().received.clone()
     }
@@ -107,12 +108,12 @@ impl Endpoint {
         taken.map(|call| call.id.clone()).collect()
     }
 
-    /// Replies to the next calls in this way, one each.
+    /// Sets the replies to the next calls, one each.
     pub fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
         self.state.lock().replies.extend(replies);
     }
 
-    /// Replies to every call with an event id in this way; `None` ends it.
+    /// Sets the reply to every call with an event id; `None` ends it.
     pub fn always(&self, reply: Option<(&str, Reply)>) {
         self.state.lock().always = reply.map(|(id, reply)| (id.to_owned(), reply));
     }

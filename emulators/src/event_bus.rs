@@ -1,5 +1,5 @@
-//! A stand-in for EventBridge: takes the entries of `PutEvents` in the real wire format, so that the real SDK talks to it, and
-//! shows them to tests.
+//! An EventBridge emulator: accepts the entries of `PutEvents` in the real wire format, so that the real SDK works with it,
+//! and shows them to tests.
 
 use std::{
     io,
@@ -25,17 +25,17 @@ const MAX_ENTRIES: usize = 10;
 /// Maximum size of all entries of a request, in bytes.
 const MAX_SIZE: usize = 256 * 1024;
 
-/// A running stand-in; it ends when this is dropped.
+/// A running emulator; dropping it ends it.
 #[derive(Debug)]
 pub struct EventBus {
     server: Server,
     state: Shared,
 }
 
-/// An entry that was taken.
+/// An accepted entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// The bus that it was put on.
+    /// The name of the bus.
     pub bus: String,
     /// `source`.
     pub source: String,
@@ -52,23 +52,23 @@ struct Shared(Arc<Mutex<Log>>);
 struct Log {
     entries: Vec<Entry>,
     requests: usize,
-    /// Error codes for the next entries, one each; `None` takes an entry.
+    /// Error codes for the next entries, one each; `None` accepts an entry.
     refusals: Vec<Option<&'static str>>,
 }
 
 impl EventBus {
-    /// Starts one on a free port of the loopback interface.
+    /// Starts an emulator on a free port of the loopback interface.
     ///
     /// # Errors
-    /// When no port is free.
+    /// Fails when no port is free.
     pub async fn start() -> io::Result<Self> {
         Self::start_on(0).await
     }
 
-    /// Starts one on a port of the loopback interface.
+    /// Starts an emulator on a port of the loopback interface.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// Fails when the port is taken.
     pub async fn start_on(port: u16) -> io::Result<Self> {
         let state = Shared::default();
         let router =
@@ -76,12 +76,12 @@ impl EventBus {
         Ok(Self { server: Server::start(port, router).await?, state })
     }
 
-    /// Returns its address, for `AWS_ENDPOINT_URL_EVENTBRIDGE`.
+    /// Returns the address, for `AWS_ENDPOINT_URL_EVENTBRIDGE`.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Returns the entries that were taken, in order.
+    /// Returns the accepted entries, in order.
     pub fn entries(&self) -> Vec<Entry> {
         self.state.lock().entries.clone()
     }
@@ -91,7 +91,7 @@ impl EventBus {
         self.state.lock().requests
     }
 
-    /// Answers the next entries with these error codes, one each; `None` takes an entry.
+    /// Answers the next entries with these error codes, one each; `None` accepts an entry.
     pub fn refuse(&self, codes: impl IntoIterator<Item = Option<&'static str>>) {
         self.state.lock().refusals.extend(codes);
     }

@@ -1,5 +1,5 @@
-//! A stand-in for the provider's partner API: it keeps to what the provider's pages "Access Token" and "Partner Webhook"
-//! say, and misbehaves on command.
+//! An emulator of the provider's partner API: it follows the provider's pages "Access Token" and "Partner Webhook", and
+//! misbehaves on command.
 
 mod api;
 
@@ -12,12 +12,12 @@ use std::{
 
 use crate::server::Server;
 
-/// The client id that it knows.
+/// The accepted client id.
 pub const CLIENT_ID: &str = "stand-in-client-id";
 /// The client secret that belongs to [`CLIENT_ID`].
 pub const CLIENT_SECRET: &str = "stand-in-client-secret";
 
-/// How many wrong client ids or secrets it takes before it blocks the caller. The provider does not say its own number.
+/// Number of wrong client ids or secrets before the caller is blocked. The provider's own number is not documented.
 const WRONG_ATTEMPTS: usize = 5;
 
 /// A call of the partner API.
@@ -31,39 +31,39 @@ pub enum Call {
     Get,
 }
 
-/// What it does instead of answering a call as it should.
+/// A faulty answer to a call.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// Answers 200 with a page.
+    /// Answers 200 with an HTML page.
     Html,
-    /// Answers 200 with nothing.
+    /// Answers 200 with an empty body.
     Empty,
     /// Answers 200 with a JSON object that has none of the call's fields.
     WrongJson,
     /// Answers 200 with JSON that never ends.
     Endless,
-    /// Answers 302 and names the same call as the place to go.
+    /// Answers 302 with the address of the same call.
     Redirect,
     /// Answers with a status and a short text, as proxies do.
     Status(u16),
     /// Answers with a status and a body.
     Answer(u16, String),
-    /// Refuses, with a reason.
+    /// Refuses the call with a reason.
     Reason(i64),
     /// Takes the request and never answers.
     Hang,
     /// Takes the request and closes the connection.
     Disconnect,
-    /// Set: says OK and keeps the URL that was registered.
+    /// Set: answers OK and keeps the previously registered URL.
     SetIgnored,
-    /// Forgets all access tokens, then answers as it should.
+    /// Forgets all access tokens, then answers correctly.
     TokenExpired,
 }
 
-/// How it writes the URL in its answers; the provider's own example has no scheme.
+/// The spelling of the URL in answers; the provider's own example has no scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writing {
-    /// As it was set.
+    /// Unchanged.
     Exact,
     /// Without `https://`.
     WithoutScheme,
@@ -73,18 +73,18 @@ pub enum Writing {
     TrailingSlash,
 }
 
-/// What it sends as `expiration_time` of an access token.
+/// The `expiration_time` of a new access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expiration {
-    /// The time at which it does forget the token: in one hour.
+    /// The actual time at which the emulator forgets the token: in one hour.
     True,
-    /// Nothing.
+    /// No `expiration_time`.
     Missing,
     /// This text.
     Text(String),
 }
 
-/// A running stand-in; it ends when this is dropped.
+/// A running emulator; dropping it ends it.
 pub struct Partner {
     server: Server,
     state: Shared,
@@ -106,86 +106,86 @@ struct State {
 }
 
 impl Partner {
-    /// Starts one on a free port of the loopback interface, with nothing registered.
+    /// Starts an emulator on a free port of the loopback interface, with nothing registered.
     ///
     /// # Errors
-    /// When no port is to be had.
+    /// Fails when no port is free.
     pub async fn start() -> io::Result<Self> {
         Self::start_on(0).await
     }
 
-    /// Starts one on a port of the loopback interface.
+    /// Starts an emulator on a port of the loopback interface.
     ///
     /// # Errors
-    /// When the port is not to be had.
+    /// Fails when the port is taken.
     pub async fn start_on(port: u16) -> io::Result<Self> {
         let state = Shared(Arc::new(Mutex::new(State::default())));
         Ok(Self { server: Server::start(port, api::router(state.clone())).await?, state })
     }
 
-    /// The base URL, for `PARTNER_API_BASE_URL`.
+    /// Returns the base URL, for `PARTNER_API_BASE_URL`.
     pub fn url(&self) -> String {
         format!("{}/api", self.server.url())
     }
 
-    /// Misbehaves at the next call of a kind; more of them wait in a queue.
+    /// Queues a fault for the next call of a kind.
     pub fn next(&self, call: Call, fault: Fault) {
         self.state.lock().next.entry(call).or_default().push_back(fault);
     }
 
-    /// Misbehaves at every call of a kind that finds the queue empty.
+    /// Sets the fault for every call of a kind that finds its queue empty.
     pub fn always(&self, call: Call, fault: Fault) {
         self.state.lock().always.insert(call, fault);
     }
 
-    /// Answers as it should from now on.
+    /// Answers correctly from now on.
     pub fn behave(&self) {
         let mut state = self.state.lock();
         state.next.clear();
         state.always.clear();
     }
 
-    /// Writes the URL this way from now on.
+    /// Spells the URL in this way from now on.
     pub fn write(&self, writing: Writing) {
         self.state.lock().writing = writing;
     }
 
-    /// Sends this as the expiration of the access tokens that it grants from now on.
+    /// Sends this expiration with each new access token from now on.
     pub fn announce(&self, expiration: Expiration) {
         self.state.lock().expiration = expiration;
     }
 
-    /// Changes what is registered without a call, as somebody else with the same account would.
+    /// Changes the registered URL without a call, as another user of the same account would.
     pub fn register(&self, url: Option<&str>) {
         self.state.lock().registered = url.map(str::to_owned);
     }
 
-    /// What is registered.
+    /// Returns the registered URL.
     pub fn registered(&self) -> Option<String> {
         self.state.lock().registered.clone()
     }
 
-    /// Takes a text as access token, as one that was handed out by other means.
+    /// Accepts a text as access token, as if it had been granted before.
     pub fn take_access_token(&self, token: &str) {
         self.state.lock().access_tokens.push(token.to_owned());
     }
 
-    /// Forgets all access tokens that there are.
+    /// Forgets all access tokens.
     pub fn forget_access_tokens(&self) {
         self.state.lock().forget_access_tokens();
     }
 
-    /// Every access token that there ever was.
+    /// Returns every access token ever granted or accepted.
     pub fn access_tokens(&self) -> Vec<String> {
         self.state.lock().access_tokens.clone()
     }
 
-    /// The calls so far, in their order, also those at which it misbehaved.
+    /// Returns the calls so far, in order, including those with a fault.
     pub fn calls(&self) -> Vec<Call> {
         self.state.lock().calls.clone()
     }
 
-    /// The calls since this was called last.
+    /// Returns the calls since the last call of this method.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state.lock().calls)
     }

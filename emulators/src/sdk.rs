@@ -1,4 +1,4 @@
-//! The configuration of the SDK's clients for the stand-ins.
+//! The configuration of the SDK's clients for the emulators.
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
@@ -8,7 +8,7 @@ use aws_types::{
     service_config::{LoadServiceConfig, ServiceConfigKey},
 };
 
-/// Returns a configuration for a stand-in at an address, with a region and credentials of no meaning.
+/// Returns a configuration for an emulator at an address, with a dummy region and dummy credentials.
 pub fn to(url: &str, config: SdkConfig) -> SdkConfig {
     here(config).endpoint_url(url).build()
 }
@@ -20,7 +20,7 @@ fn here(config: SdkConfig) -> Builder {
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("local", "local", None, None, "local")))
 }
 
-/// A configuration with which each client gets to its own service, given as the SDK's service id and an address.
+/// Returns a configuration in which each service has its own address, given by the SDK's service id.
 pub fn to_services(urls: &[(&'static str, &str)], config: SdkConfig) -> SdkConfig {
     let endpoints = urls.iter().map(|(service, url)| (*service, (*url).to_owned())).collect();
     here(config).service_config(Endpoints(endpoints)).build()
@@ -36,7 +36,7 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
-/// Returns the same with the defaults of the SDK.
+/// Returns a configuration as [`to`] does, based on the SDK's defaults.
 pub(crate) fn plain(url: &str) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new().build_http();
     to(url, SdkConfig::builder().behavior_version(BehaviorVersion::latest()).http_client(http).build())

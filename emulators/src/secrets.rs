@@ -1,4 +1,4 @@
-//! A stand-in for AWS Secrets Manager, in the wire format of the real SDK: it reads a secret, adds a version to it, and moves
+//! An AWS Secrets Manager emulator, in the wire format of the real SDK: it reads a secret, adds a version to it, and moves
 //! a version's staging labels.
 
 use std::{
@@ -25,7 +25,7 @@ use crate::{sdk, server::Server};
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// A running stand-in; it ends when this is dropped.
+/// A running emulator; dropping it ends it.
 pub struct SecretsManager {
     server: Server,
     secrets: Secrets,
@@ -45,7 +45,7 @@ struct Secret {
 }
 
 impl SecretsManager {
-    /// Starts one on a free port of the loopback interface, with no secrets in it.
+    /// Starts an emulator on a free port of the loopback interface, without secrets.
     ///
     /// # Errors
     /// Fails if no port is free.
@@ -53,7 +53,7 @@ impl SecretsManager {
         Self::start_on(0).await
     }
 
-    /// Starts one on a port of the loopback interface.
+    /// Starts an emulator on a port of the loopback interface.
     ///
     /// # Errors
     /// Fails if the port is taken.
@@ -63,17 +63,17 @@ impl SecretsManager {
         Ok(Self { server: Server::start(port, router).await?, secrets })
     }
 
-    /// Returns its address, for `AWS_ENDPOINT_URL_SECRETS_MANAGER`.
+    /// Returns the address, for `AWS_ENDPOINT_URL_SECRETS_MANAGER`.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Returns a client of it.
+    /// Returns a client of this emulator.
     pub fn client(&self) -> Client {
         Client::new(&sdk::plain(&self.url()))
     }
 
-    /// Creates a secret, or gives it another value.
+    /// Creates a secret, or replaces its value.
     pub fn put(&self, id: &str, value: &str) {
         let mut secrets = self.secrets.lock();
         let secret = secrets.entry(id.to_owned()).or_default();
@@ -110,12 +110,12 @@ impl Secret {
     fn add(&mut self, version: &str, value: &str) {
         self.versions.insert(version.to_owned(), value.to_owned());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        // No two versions are of the same time.
+        // No two versions have the same time.
         let now = self.created.values().fold(now, |now, earlier| now.max(earlier + 0.001));
         self.created.insert(version.to_owned(), now);
     }
 
-    /// Moves a label to a version, as AWS does: the version that was current before becomes the previous one.
+    /// Moves a label to a version, as AWS does: the previously current version becomes `AWSPREVIOUS`.
     fn move_stage(&mut self, stage: &str, version: &str) {
         let before = self.stages.insert(stage.to_owned(), version.to_owned());
         if let Some(before) = before.filter(|before| stage == CURRENT && before != version) {
@@ -178,7 +178,7 @@ fn put_value(secret: &mut Secret, request: &Request) -> Answer {
     let (Some(version), Some(value)) = (&request.client_request_token, &request.secret_string) else {
         return Err(INVALID);
     };
-    // The same call once more changes nothing; another value under the same id is refused.
+    // Repeating the same call changes nothing; another value under the same id is refused.
     match secret.versions.get(version) {
         Some(there) if there != value => return Err(("ResourceExistsException", "The version has another value.")),
         Some(_) => return Ok(described(secret, request, version)),
@@ -198,7 +198,7 @@ fn update_stage(secret: &mut Secret, request: &Request) -> Answer {
     if (to.is_none() && from.is_none()) || !to.into_iter().chain(from).all(|version| known(&version)) {
         return Err(INVALID);
     }
-    // The request must name the version that has the label now, so that nobody moves it unseen.
+    // The request must name the version that has the label now, so that nobody moves it unawares.
     let holder = secret.stages.get(stage);
     if holder.is_some_and(|holder| to != Some(holder) && from != Some(holder)) || (holder.is_none() && to.is_none()) {
         return Err(INVALID);

@@ -1,5 +1,6 @@
-//! A stand-in for SQS with the queues of a stack, in the real wire format, so that the real SDK talks to it. It has what the
-//! functions and Lambda's event source mappings rely on: visibility, receive counts, dead letters, and the order of a FIFO queue.
+//! An SQS emulator with a stack's queues, in the real wire format, so that the real SDK works with it. It has the features
+//! that the functions and Lambda's event source mappings use: visibility, receive counts, dead letters, and the order of a
+//! FIFO queue.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,14 +23,14 @@ use serde_json::{Value, json};
 
 use crate::{sdk, server::Server};
 
-/// The maximum size of a message, in bytes.
+/// Maximum size of a message, in bytes.
 const LARGEST_MESSAGE: usize = 1024 * 1024;
-/// The maximum number of messages in one receipt, also for an event source mapping without a batch window.
+/// Maximum number of messages in one receipt, also for an event source mapping without a batch window.
 const LARGEST_BATCH: usize = 10;
-/// The maximum time for which a message can be hidden, in seconds.
+/// Maximum time for which a message can be hidden, in seconds.
 const LONGEST_VISIBILITY: u64 = 12 * 60 * 60;
 
-/// The time for which SQS remembers the deduplication ids of a FIFO queue.
+/// Time for which SQS remembers the deduplication ids of a FIFO queue.
 const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
 
 /// A queue of the stack.
@@ -70,7 +71,7 @@ impl Name {
         self.as_str().ends_with(".fifo")
     }
 
-    /// The queue that its messages go to when they were received too often.
+    /// Returns the dead-letter queue for messages that were received too often.
     fn dead_letters(self) -> Option<Self> {
         match self {
             Self::Fallback => Some(Self::DeadLetter),
@@ -80,12 +81,12 @@ impl Name {
     }
 }
 
-/// The rules of the fallback queue; the default is what template.yaml has.
+/// The rules of the fallback queue; the defaults are those of template.yaml.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// The time for which a received message is hidden.
+    /// Time for which a received message is hidden.
     pub visibility: Duration,
-    /// The maximum number of receipts. After them a message moves to the dead-letter queue.
+    /// Maximum number of receipts. After them a message moves to the dead-letter queue.
     pub most_receives: u32,
 }
 
@@ -95,14 +96,14 @@ impl Default for Rules {
     }
 }
 
-/// A running stand-in with its queues; it ends when this is dropped.
+/// A running emulator with its queues; dropping it ends it.
 #[derive(Debug)]
 pub struct Sqs {
     server: Server,
     queues: Queues,
 }
 
-/// A message that was received.
+/// A received message.
 #[derive(Clone, Debug)]
 pub struct Taken {
     queue: Name,
@@ -129,14 +130,14 @@ struct Message {
 #[derive(Debug, Default)]
 struct Queue {
     messages: Vec<Message>,
-    /// Deduplication ids of late, each with the time at which it came.
+    /// Recent deduplication ids, each with its time of arrival.
     remembered: Vec<(String, Instant)>,
 }
 
 #[derive(Debug, Default)]
 struct Store {
     queues: HashMap<Name, Queue>,
-    /// Number of ids and handles that were given out.
+    /// Number of ids and handles issued.
     given: u64,
 }
 
@@ -147,7 +148,7 @@ struct Queues {
 }
 
 impl Sqs {
-    /// Starts one on a free port of the loopback interface, with all queues empty.
+    /// Starts an emulator on a free port of the loopback interface, with empty queues.
     ///
     /// # Errors
     /// Fails if no port is free.
@@ -155,7 +156,7 @@ impl Sqs {
         Self::start_on(0, rules).await
     }
 
-    /// Starts one on a port of the loopback interface.
+    /// Starts an emulator on a port of the loopback interface.
     ///
     /// # Errors
     /// Fails if the port is taken.
@@ -168,7 +169,7 @@ impl Sqs {
         Ok(Self { server: Server::start(port, router).await?, queues })
     }
 
-    /// Returns its address, for `AWS_ENDPOINT_URL_SQS`.
+    /// Returns the address, for `AWS_ENDPOINT_URL_SQS`.
     pub fn url(&self) -> String {
         self.server.url()
     }
@@ -183,7 +184,7 @@ impl Sqs {
         self.url_of(Name::DeadLetter)
     }
 
-    /// The address of a queue.
+    /// Returns the URL of a queue.
     pub fn url_of(&self, queue: Name) -> String {
         format!("{}/000000000000/{}", self.url(), queue.as_str())
     }
@@ -198,17 +199,17 @@ impl Sqs {
         self.bodies(Name::DeadLetter)
     }
 
-    /// The bodies of all messages in a queue, hidden ones included, oldest first.
+    /// Returns the bodies of all messages in a queue, hidden ones included, oldest first.
     pub fn bodies(&self, queue: Name) -> Vec<String> {
         self.queues.lock().queue(queue).messages.iter().map(|message| message.body.clone()).collect()
     }
 
-    /// Returns the time for which each message of the fallback queue is still hidden.
+    /// Returns the remaining hidden time of each message in the fallback queue.
     pub fn hidden_for(&self) -> Vec<Duration> {
         self.hidden_in(Name::Fallback)
     }
 
-    /// For how long each message of a queue is hidden from now on.
+    /// Returns the remaining hidden time of each message in a queue.
     pub fn hidden_in(&self, queue: Name) -> Vec<Duration> {
         let now = Instant::now();
         let mut store = self.queues.lock();
@@ -241,8 +242,8 @@ impl Sqs {
         self.queues.receive(queue, most, None)
     }
 
-    /// Deletes messages after an answer of a function with `ReportBatchItemFailures`, as an event source mapping does: all but
-    /// those that the answer names; none if the function failed or its answer cannot be read.
+    /// Deletes messages after a function's answer with `ReportBatchItemFailures`, as an event source mapping does: all
+    /// except those that the answer names; none if the function failed or its answer cannot be read.
     pub fn settle(&self, taken: &[Taken], answer: Option<&Value>) {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -265,7 +266,7 @@ impl Sqs {
     }
 }
 
-/// Returns a client of the stand-in at an address.
+/// Returns a client of the emulator at an address.
 pub fn client(url: &str) -> Client {
     Client::new(&sdk::plain(url))
 }
@@ -302,7 +303,7 @@ impl Queues {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a message into a queue; one whose deduplication id came a short time ago is taken and dropped.
+    /// Puts a message into a queue. A message with a recent deduplication id is accepted and dropped.
     fn send(&self, queue: Name, body: String, group: Option<String>, deduplication: Option<String>) -> String {
         let now = Instant::now();
         let mut store = self.lock();
@@ -327,7 +328,7 @@ impl Queues {
             store.bury(queue, dead_letters, now, self.rules.most_receives);
         }
         let mut taken = Vec::new();
-        // Groups of a FIFO queue with a hidden message: nothing behind it is handed out.
+        // FIFO groups with a hidden message: no later message of theirs is received.
         let mut blocked = HashSet::new();
         for at in 0..store.queue(queue).messages.len() {
             if taken.len() == most.min(LARGEST_BATCH) {
@@ -375,7 +376,7 @@ impl Store {
         self.queues.entry(name).or_default()
     }
 
-    /// Moves what has been received often enough to the dead letters, which is done when it would be received next.
+    /// Moves messages that reached the maximum number of receipts to the dead letters; SQS does so at the next receipt.
     fn bury(&mut self, queue: Name, dead_letters: Name, now: Instant, most_receives: u32) {
         let is_dead = |message: &mut Message| message.visible_at <= now && message.receives >= most_receives;
         let dead: Vec<_> = self.queue(queue).messages.extract_if(.., is_dead).collect();
@@ -534,7 +535,7 @@ mod tests {
         sqs.show_all();
         let again = sqs.take();
         assert_eq!((again.len(), again[0].receives), (1, 2));
-        // The receipt of the first time is worth nothing any more.
+        // The handle of the first receipt is no longer valid.
         sqs.settle(&taken, Some(&json!({"batchItemFailures": []})));
         assert_eq!(sqs.queued(), ["a"]);
     }

@@ -1,4 +1,4 @@
-//! The stream of the events table, and the mapping with which Lambda hands its records to a function.
+//! The events table's stream, and the mapping with which Lambda passes its records to a function.
 
 use std::{collections::VecDeque, io};
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::dynamodb::EVENTS_TABLE;
 
-/// Maximum number of records that a function gets at once: `BatchSize` in template.yaml.
+/// Maximum number of records in a batch: `BatchSize` in template.yaml.
 const BATCH: usize = 100;
 
-/// Hands the records of the stream to a function, in order, each until it is dealt with.
+/// Passes the stream's records to a function, in order, each until it is processed.
 pub struct StreamMapping {
     database: Database,
     iterator: Value,
@@ -22,7 +22,7 @@ impl StreamMapping {
     /// Starts at the oldest record.
     ///
     /// # Errors
-    /// When the table has no stream.
+    /// Fails when the table has no stream.
     pub(crate) fn of(database: Database) -> io::Result<Self> {
         let streams = database.list_streams(request(json!({"TableName": EVENTS_TABLE}))?);
         let arn = answer(streams)?["Streams"][0]["StreamArn"].clone();
@@ -36,7 +36,7 @@ impl StreamMapping {
     /// Returns the event with the next records; `None` when there are none.
     ///
     /// # Errors
-    /// When the stream cannot be read.
+    /// Fails when the stream cannot be read.
     pub fn batch(&mut self) -> io::Result<Option<Value>> {
         if self.waiting.len() < BATCH {
             let get = json!({"ShardIterator": self.iterator});
@@ -48,8 +48,7 @@ impl StreamMapping {
         Ok((!records.is_empty()).then(|| json!({"Records": records})))
     }
 
-    /// Drops the records that the function has dealt with: all before the one that its answer names, and none when the function
-    /// failed.
+    /// Drops the processed records: all before the one that the function's answer names, and none when the function failed.
     pub fn settle(&mut self, answer: Option<&Value>) {
         let Some(answer) = answer else { return };
         let batch = self.waiting.len().min(BATCH);

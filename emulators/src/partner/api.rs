@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{Call, Fault, Shared, State};
 
-/// The most characters of a URL that it registers.
+/// Maximum number of characters of a registered URL.
 const LONGEST_URL: usize = 512;
 
 const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
@@ -133,7 +133,7 @@ fn endless() -> Body {
     Body::from_stream(stream::iter(chunks.map(Ok::<_, Infallible>)))
 }
 
-/// A body that fails before its first byte, upon which the server closes the connection without having answered.
+/// Returns a body that fails before its first byte, so that the server closes the connection without an answer.
 fn broken() -> Body {
     Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset))]))
 }

@@ -16,14 +16,14 @@ use lambda_runtime::Error;
 
 use crate::{Environment, https};
 
-/// The time limits and attempts of a call to AWS. A function that answers within a time chooses them so that their sum is less.
+/// The time limits and attempts of a call to AWS. A function with a response deadline keeps their sum below it.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// Maximum time for TCP and TLS of a new connection.
     pub connect: Duration,
     /// Maximum time for one attempt, connecting included.
     pub attempt: Duration,
-    /// Maximum number of attempts, when one fails in a way that may pass.
+    /// Maximum number of attempts after failures that may be temporary.
     pub attempts: u32,
     /// Maximum time for all attempts and the pauses between them.
     pub call: Duration,
@@ -32,11 +32,11 @@ pub struct Patience {
 /// Returns the SDK's configuration: region, credentials and endpoints from the environment's own `AWS_…` variables, TLS by
 /// rustls with ring.
 ///
-/// Lambda puts all of it into the environment, so it is not looked for elsewhere: that would be work in every cold start.
-/// `aws_config::defaults` is not called either: it would make the code for profiles, STS and SSO part of every function.
+/// Lambda puts all of it into the environment, so nothing else is searched: that would slow every cold start.
+/// `aws_config::defaults` is not used either: it would add the code for profiles, STS and SSO to every function.
 ///
 /// # Errors
-/// When the file of `AWS_CA_BUNDLE` has no certificates or cannot be read.
+/// Fails when the file of `AWS_CA_BUNDLE` has no certificates or cannot be read.
 pub async fn aws_config(environment: &Environment, patience: Patience) -> Result<SdkConfig, Error> {
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -48,7 +48,7 @@ pub async fn aws_config(environment: &Environment, patience: Patience) -> Result
         .http_client(https::client(environment)?)
         .timeout_config(timeouts(patience))
         .retry_config(retries(patience));
-    // Without this, a client takes the number of attempts for a default and replaces it by its own.
+    // Without this, a client mistakes the number of attempts for a default and replaces it with its own.
     config.insert_origin("retry_config", Origin::shared_config());
     Ok(config.build())
 }
@@ -72,7 +72,7 @@ fn is_true(variable: &str) -> bool {
     env::var(variable).is_ok_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// Returns the same configuration with another patience, for another service. Both share one HTTP client.
+/// Returns the same configuration with other time limits, for another service. Both share one HTTP client.
 pub fn with_patience(config: &SdkConfig, patience: Patience) -> SdkConfig {
     config.to_builder().timeout_config(timeouts(patience)).retry_config(retries(patience)).build()
 }

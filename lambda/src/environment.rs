@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Clone)]
 pub struct Environment(HashMap<String, String>);
 
-/// A variable that keeps the function from starting. The error does not hold its value, which may be a secret.
+/// A variable that prevents the function from starting. The error does not include its value, which may be a secret.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("environment variable {name}: {fault}; an example of a good value: {example}")]
 pub struct InvalidVariable {
@@ -16,7 +16,7 @@ pub struct InvalidVariable {
 }
 
 impl Environment {
-    /// Returns the variables that this process was started with, except those that are not UTF-8.
+    /// Returns this process's environment variables, except those that are not UTF-8.
     pub fn of_this_process() -> Self {
         let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -24,23 +24,23 @@ impl Environment {
         Self(std::env::vars_os().filter_map(utf8).collect())
     }
 
-    /// Returns a variable that may be missing.
+    /// Returns the value of an optional variable.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Returns the names and values of the variables whose names start with a text, in the order of their names.
+    /// Returns the names and values of the variables whose names start with `start`, in alphabetical order.
     pub(crate) fn starting_with<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let mut variables: Vec<_> = self.0.iter().filter(|(name, _)| name.starts_with(start)).collect();
         variables.sort();
         variables.into_iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Reads a variable that must be set and not blank. The error of `parse` becomes part of the message, so it must not repeat
-    /// the value.
+    /// Reads a variable that must be set and not blank. The error of `parse` becomes part of the message, so it must not
+    /// repeat the value.
     ///
     /// # Errors
-    /// For a variable that is missing, blank, or refused by `parse`.
+    /// Fails when the variable is missing, blank, or refused by `parse`.
     pub fn read<T, E: Display>(
         &self,
         name: &'static str,
@@ -51,10 +51,10 @@ impl Environment {
         read.ok_or_else(|| InvalidVariable { name, fault: "is not set".to_owned(), example })
     }
 
-    /// Reads a variable that may be missing, but must not be blank; otherwise as [`Environment::read`].
+    /// Reads an optional variable that must not be blank; otherwise as [`Environment::read`].
     ///
     /// # Errors
-    /// For a variable that is blank, or refused by `parse`.
+    /// Fails when the variable is blank, or refused by `parse`.
     pub fn read_if_set<T, E: Display>(
         &self,
         name: &'static str,

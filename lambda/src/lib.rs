@@ -1,4 +1,4 @@
-//! The start that all functions have in common: environment, logging, metrics, configuration of the AWS SDK.
+//! The common start-up of all functions: environment, logging, metrics, configuration of the AWS SDK.
 
 mod aws;
 mod environment;

@@ -13,20 +13,21 @@ use shared::json::needs_escape;
 
 use crate::Environment;
 
-/// Starts logging to standard output as Lambda's logging controls ask for: in the format of `AWS_LAMBDA_LOG_FORMAT`, from
+/// Starts logging to standard output according to Lambda's logging controls: in the format of `AWS_LAMBDA_LOG_FORMAT`, from
 /// the level of `AWS_LAMBDA_LOG_LEVEL`, or else of `RUST_LOG`.
 pub fn init(environment: &Environment) {
     let format = environment.get("AWS_LAMBDA_LOG_FORMAT");
     let level = environment.get("AWS_LAMBDA_LOG_LEVEL").or_else(|| environment.get("RUST_LOG"));
-    // A second start in one process keeps the first: nothing to report. `try_init` would also take in what crates write to
-    // `log`.
+    // A second start in one process keeps the first: nothing to report. `try_init` would also capture records that crates
+    // write to `log`.
     let _ = tracing::subscriber::set_global_default(subscriber(format, level, io::stdout));
 }
 
-/// Logs in a format (`JSON`, else text) from a level on (default: `INFO`, also when it cannot be read).
+/// Returns a subscriber that logs in a format (`JSON`, else text) from a level on (default: `INFO`, also for an unreadable
+/// level).
 ///
-/// Nothing below `INFO` is written: at `TRACE` the Lambda runtime and the AWS SDK write whole requests, with tokens and API
-/// keys in them. In JSON, every character that a terminal obeys or that hides text is escaped, as by [`shared::json`].
+/// Nothing below `INFO` is written: at `TRACE` the Lambda runtime and the AWS SDK write whole requests, including tokens
+/// and API keys. In JSON, every character that a terminal obeys or that hides text is escaped, as in [`shared::json`].
 pub fn subscriber<W>(format: Option<&str>, level: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -42,7 +43,8 @@ where
     registry().with(targets).with(lines)
 }
 
-/// Escapes characters in lines of JSON. The layer above writes each line at once, and has them only within strings.
+/// Escapes characters in lines of JSON. The layer above writes each line in one call, with such characters only inside
+/// strings.
 struct EscapeJson<W>(W);
 
 impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for EscapeJson<W> {
@@ -67,7 +69,7 @@ impl<W: Write> Write for EscapeJson<W> {
     }
 }
 
-/// Returns whether a character of a line is written as an escape. The line's own end is not.
+/// Returns whether a character of a line is written as an escape. The newline at its end is not.
 fn is_escaped(character: char) -> bool {
     character != '\n' && needs_escape(character)
 }

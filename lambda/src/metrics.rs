@@ -1,8 +1,8 @@
-//! Metrics as lines in CloudWatch's embedded metric format. CloudWatch reads them out of the function's log, so a call neither
-//! waits for a metric nor needs a permission for it.
+//! Metrics as lines in CloudWatch's embedded metric format. CloudWatch reads them from the function's log, so a call
+//! neither waits for a metric nor needs a permission for it.
 //!
-//! Lambda takes a line of JSON into the log as it is. These lines have no level, so Lambda treats them as `INFO`, and drops them
-//! with an application log level above that.
+//! Lambda copies a line of JSON unchanged into the log. These lines have no level, so Lambda treats them as `INFO`, and
+//! drops them if the application log level is above that.
 
 use std::{
     collections::BTreeMap,
@@ -28,10 +28,10 @@ use crate::{Environment, InvalidVariable};
 const NAMESPACE: &str = "METRICS_NAMESPACE";
 const DEFAULT_NAMESPACE: &str = "partner-webhook";
 
-/// 1 in the first document of a process, which is the first call of an execution environment; missing in all others.
+/// 1 in the first document of a process, which is the first call of an execution environment; absent from all others.
 const COLD_START: Count = Count::named("ColdStart");
 
-/// A metric that counts something, by its name in CloudWatch.
+/// A count, by its name in CloudWatch.
 #[derive(Clone, Copy, Debug)]
 pub struct Count(&'static str);
 
@@ -42,7 +42,7 @@ impl Count {
     }
 }
 
-/// A metric that counts something in total, and by a dimension.
+/// A count in total, and by a dimension.
 #[derive(Clone, Copy, Debug)]
 pub struct CountBy<D>(&'static str, PhantomData<fn(&D)>);
 
@@ -53,7 +53,7 @@ impl<D: Dimension> CountBy<D> {
     }
 }
 
-/// A metric of a duration, in milliseconds and fractions of them.
+/// A duration in milliseconds, with fractions.
 #[derive(Clone, Copy, Debug)]
 pub struct Millis(&'static str);
 
@@ -64,8 +64,8 @@ impl Millis {
     }
 }
 
-/// A property by which counts are split. CloudWatch keeps and bills a separate metric for every value, so there are few values,
-/// and all of them are in our source: nothing that a caller sent can become one.
+/// A property by which counts are split. CloudWatch keeps and bills a separate metric for every value, so there are few
+/// values, all of them in our source: nothing that a caller sent can become one.
 pub trait Dimension {
     /// The dimension's name in CloudWatch.
     const NAME: &'static str;
@@ -97,7 +97,7 @@ pub struct Metrics {
     output: Mutex<Box<dyn Write + Send>>,
 }
 
-/// A namespace that CloudWatch does not take.
+/// The namespace is not valid in CloudWatch.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("must be 1 to 255 letters, digits and .-_/#: and begin neither with a colon nor with AWS/")]
 struct InvalidNamespace;
@@ -107,7 +107,7 @@ impl Metrics {
     /// a function.
     ///
     /// # Errors
-    /// When CloudWatch does not take the namespace.
+    /// Fails when the namespace is not valid in CloudWatch.
     pub fn read(environment: &Environment, output: impl Write + Send + 'static) -> Result<Self, InvalidVariable> {
         let namespace = environment.read_if_set(NAMESPACE, DEFAULT_NAMESPACE, namespace)?;
         let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
@@ -123,11 +123,11 @@ impl Metrics {
         document
     }
 
-    /// Only logs a failure: a call is answered whether it is measured or not.
+    /// Only logs a failure: a call is answered even if its metrics are lost.
     fn write(&self, lines: Result<Vec<u8>, IoStreamError>) {
         let written = lines.map_err(|error| error.to_string()).and_then(|lines| {
             let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            // All at once: a log line in between would spoil both.
+            // In one call: a log line in between would break both.
             output.write_all(&lines).and_then(|()| output.flush()).map_err(|error| error.to_string())
         });
         if let Err(error) = written {
@@ -152,7 +152,7 @@ fn namespace(text: &str) -> Result<String, InvalidNamespace> {
     }
 }
 
-/// The metrics of one call: numbers, and values of a [`Dimension`]. Nothing that the call is about can get in.
+/// The metrics of one call: numbers, and values of a [`Dimension`]. No data of the call can get in.
 ///
 /// Nothing is written before [`Document::write`].
 #[must_use = "a document that is not written counts nothing"]
@@ -172,7 +172,7 @@ enum Measure {
 }
 
 impl Document<'_> {
-    /// Adds to a metric. The document has only metrics that were added to, if only 0.
+    /// Adds to a metric. The document contains only metrics that were added to, even if by 0.
     pub fn count(&mut self, metric: Count, times: u64) -> &mut Self {
         self.add(metric.0, times);
         self
@@ -185,14 +185,14 @@ impl Document<'_> {
         self
     }
 
-    /// Sets a duration. The last one counts.
+    /// Sets a duration, replacing an earlier one.
     pub fn millis(&mut self, metric: Millis, took: Duration) -> &mut Self {
         self.all.insert(metric.0, Measure::Time(took));
         self
     }
 
-    /// Writes the metrics: one line, and one more for each value of a dimension that has several in this document. Writes nothing
-    /// when there are no metrics, and logs a failure.
+    /// Writes the metrics: one line, and one more for each value of a dimension that has several in this document. Writes
+    /// nothing when there are no metrics, and logs a failure.
     pub fn write(&self) {
         if !self.all.is_empty() {
             self.metrics.write(self.lines());
@@ -214,8 +214,8 @@ impl Document<'_> {
         let mut emf = Emf::builder(namespace.clone(), vec![vec![]]);
         let mut all = Line { at, dimensions: Vec::new(), measures: self.all.iter().map(|(k, v)| (*k, *v)).collect() };
         for (&dimension, values) in &self.split {
-            // A member of a document has one value. If all counts are of one value of the dimension, they are the same in total
-            // and by the dimension, and one line holds both.
+            // A member of a document has one value. If all counts have the same value of the dimension, the total and the
+            // count by dimension are equal, and one line holds both.
             let fits = values.len() == 1;
             for (&value, counts) in values {
                 if fits {
@@ -318,7 +318,7 @@ mod tests {
         "2026-11-22T12:00:00.123456Z".parse().unwrap()
     }
 
-    /// Metrics whose first document is written and forgotten.
+    /// Returns metrics whose first document is already written and discarded.
     fn warm() -> (Metrics, Output) {
         let output = Output::default();
         let metrics = Metrics::read(&Environment::from([("METRICS_NAMESPACE", "stack")]), output.clone()).unwrap();

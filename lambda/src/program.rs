@@ -7,7 +7,7 @@ use lambda_runtime::Error;
 
 use crate::{Environment, logging};
 
-/// Runs a function with the environment of this process. If the function cannot start, the log says why.
+/// Runs a function with the environment of this process. If the function cannot start, the log contains the reason.
 pub async fn run(function: &str, run: impl AsyncFnOnce(&Environment) -> Result<(), Error>) -> ExitCode {
     let environment = Environment::of_this_process();
     logging::init(&environment);
@@ -25,8 +25,7 @@ pub async fn run(function: &str, run: impl AsyncFnOnce(&Environment) -> Result<(
     }
 }
 
-/// Returns the first endpoint variable of the SDK that names a port of this machine on which nobody listens. There is no such
-/// variable on AWS.
+/// Returns the first endpoint variable of the SDK that names a closed port of this machine. AWS sets no such variable.
 fn closed_endpoint(environment: &Environment) -> Option<(&str, &str)> {
     environment.starting_with("AWS_ENDPOINT_URL_").find(|(_, url)| {
         let address = url.strip_prefix("http://").and_then(|address| address.parse::<SocketAddr>().ok());

@@ -3,14 +3,14 @@ use store::Settings;
 
 use crate::{Environment, InvalidVariable};
 
-/// The settings of a function that records deliveries, by way of the fallback queue or before it.
+/// The settings of a function that records deliveries, directly or through the fallback queue.
 #[derive(Clone, Debug)]
 pub struct RecordingConfig {
-    /// The tables, and for how long they keep and compare deliveries.
+    /// The tables, and the times for which they keep and compare deliveries.
     pub store: Settings,
-    /// The queue of deliveries that are not recorded yet.
+    /// The queue of deliveries not recorded yet.
     pub fallback_queue: QueueUrl,
-    /// The key of the fingerprints by which duplicates are found.
+    /// The key of the fingerprints that detect duplicates.
     pub fingerprint_key: FingerprintKey,
 }
 
@@ -19,7 +19,7 @@ impl RecordingConfig {
     /// `FINGERPRINT_KEY`.
     ///
     /// # Errors
-    /// For the first variable that is missing or cannot be used.
+    /// Fails at the first variable that is missing or invalid.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         Ok(Self {
             store: Settings {

@@ -1,4 +1,4 @@
-//! The certificate authorities by which a function recognizes AWS.
+//! The certificate authorities that a function trusts for AWS.
 
 use std::fs;
 
@@ -10,18 +10,18 @@ use rustls::{
 
 use crate::{Environment, InvalidVariable};
 
-/// The certificate authorities of AWS's own endpoints. Reading the system's instead (145 on the machine where it was measured)
+/// The certificate authorities of AWS's own endpoints. Reading the system's instead (145 on the machine of the measurement)
 /// takes 12 of the 17 million instructions of the receiver's start.
 const AMAZON_TRUST_SERVICES: &[u8] = include_bytes!("amazon_trust_services.pem");
 
-/// Prefixes of regions whose endpoints may have certificates of other authorities: China and the isolated regions.
+/// Prefixes of regions whose endpoints may use other authorities: China and the isolated regions.
 const OTHER_AUTHORITIES: [&str; 4] = ["cn-", "us-iso", "eu-iso", "eusc-"];
 
 /// Returns Amazon's own authorities, or those in the file that `AWS_CA_BUNDLE` names, as with the AWS CLI. In regions where
-/// Amazon's may not be enough, it returns all that the system trusts.
+/// Amazon's may not be enough, it returns all authorities that the system trusts.
 ///
 /// # Errors
-/// When the file of `AWS_CA_BUNDLE` has no certificates or cannot be read.
+/// Fails when the file of `AWS_CA_BUNDLE` has no certificates or cannot be read.
 pub(crate) fn trusted(environment: &Environment) -> Result<TrustStore, InvalidVariable> {
     let bundle = environment.read_if_set("AWS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt", |path| {
         let pem = fs::read(path).map_err(|error| format!("the file cannot be read ({error})"))?;
@@ -37,7 +37,7 @@ pub(crate) fn trusted(environment: &Environment) -> Result<TrustStore, InvalidVa
     })
 }
 
-/// Checks what the SDK would panic about.
+/// Checks the certificates for faults at which the SDK would panic.
 fn check(pem: &[u8]) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {

@@ -100,10 +100,14 @@ async fn what_goes_wrong_is_told_by_its_type_on_standard_error() {
     assert_eq!(ignored.stderr, message);
 
     world.secrets.put("partner", &json!({ "client_id": "wrong", "client_secret": "wrong" }).to_string());
-    for arguments in [["plan", "--output", "table"], ["sync", "--output", "json"]] {
+    let asked_and_remembered = [
+        (["plan", "--output", "table"], "error: WrongCredentials: the provider refuses"),
+        (["sync", "--output", "json"], "error: WrongCredentials: the provider refused the partner's credentials at 20"),
+    ];
+    for (arguments, message) in asked_and_remembered {
         let failed = world.webhook(&arguments).await;
         assert_eq!((failed.code, failed.stdout.as_str()), (1, ""));
-        assert!(failed.stderr.starts_with("error: WrongCredentials: the provider refuses"), "{}", failed.stderr);
+        assert!(failed.stderr.starts_with(message), "{}", failed.stderr);
     }
 }
 

@@ -195,6 +195,7 @@ async fn describe_stacks(request: String) -> Response {
     ]
     .map(|(key, value)| format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"));
     let parameters = [
+        ("AllowedSourceIps", "34.165.99.212/32"),
         ("DedupWindowSeconds", "600"),
         ("RetentionDays", "365"),
         ("PartnerApiBaseUrl", "https://partners.example.net/api"),

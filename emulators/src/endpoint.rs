@@ -1,4 +1,4 @@
-//! A simulated endpoint of the partner: accepts signed events, verifies them as a consumer would, and misbehaves on
+//! A stand-in for the partner's endpoint: accepts signed events, verifies them as a consumer would, and misbehaves on
 //! command.
 
 use std::{

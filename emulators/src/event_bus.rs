@@ -1,4 +1,4 @@
-//! An EventBridge emulator: accepts the entries of `PutEvents` in the real wire format, so that the real SDK works with it,
+//! A stand-in for EventBridge: accepts the entries of `PutEvents` in the real wire format, so that the real SDK works with it,
 //! and shows them to tests.
 
 use std::{
@@ -25,7 +25,7 @@ const MAX_ENTRIES: usize = 10;
 /// Maximum size of all entries of a request, in bytes.
 const MAX_SIZE: usize = 256 * 1024;
 
-/// A running emulator; dropping it ends it.
+/// A running stand-in; dropping it ends it.
 #[derive(Debug)]
 pub struct EventBus {
     server: Server,
@@ -57,7 +57,7 @@ struct Log {
 }
 
 impl EventBus {
-    /// Starts an emulator on a free port of the loopback interface.
+    /// Starts a stand-in on a free port of the loopback interface.
     ///
     /// # Errors
     /// Fails when no port is free.
@@ -65,7 +65,7 @@ impl EventBus {
         Self::start_on(0).await
     }
 
-    /// Starts an emulator on a port of the loopback interface.
+    /// Starts a stand-in on a port of the loopback interface.
     ///
     /// # Errors
     /// Fails when the port is taken.

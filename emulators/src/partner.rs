@@ -1,4 +1,4 @@
-//! An emulator of the provider's partner API: it follows the provider's pages "Access Token" and "Partner Webhook", and
+//! A stand-in for the provider's partner API: it follows the provider's pages "Access Token" and "Partner Webhook", and
 //! misbehaves on command.
 
 mod api;
@@ -76,7 +76,7 @@ pub enum Writing {
 /// The `expiration_time` of a new access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expiration {
-    /// The actual time at which the emulator forgets the token: in one hour.
+    /// The actual time at which the stand-in forgets the token: in one hour.
     True,
     /// No `expiration_time`.
     Missing,
@@ -84,7 +84,7 @@ pub enum Expiration {
     Text(String),
 }
 
-/// A running emulator; dropping it ends it.
+/// A running stand-in; dropping it ends it.
 pub struct Partner {
     server: Server,
     state: Shared,
@@ -106,7 +106,7 @@ struct State {
 }
 
 impl Partner {
-    /// Starts an emulator on a free port of the loopback interface, with nothing registered.
+    /// Starts a stand-in on a free port of the loopback interface, with nothing registered.
     ///
     /// # Errors
     /// Fails when no port is free.
@@ -114,7 +114,7 @@ impl Partner {
         Self::start_on(0).await
     }
 
-    /// Starts an emulator on a port of the loopback interface.
+    /// Starts a stand-in on a port of the loopback interface.
     ///
     /// # Errors
     /// Fails when the port is taken.

@@ -1,4 +1,4 @@
-//! The configuration of the SDK's clients for the emulators.
+//! The configuration of the SDK's clients for the stand-ins.
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
@@ -8,7 +8,7 @@ use aws_types::{
     service_config::{LoadServiceConfig, ServiceConfigKey},
 };
 
-/// Returns a configuration for an emulator at an address, with a dummy region and dummy credentials.
+/// Returns a configuration for a stand-in at an address, with a dummy region and dummy credentials.
 pub fn to(url: &str, config: SdkConfig) -> SdkConfig {
     here(config).endpoint_url(url).build()
 }

@@ -1,4 +1,4 @@
-//! An AWS Secrets Manager emulator, in the wire format of the real SDK: it reads a secret, adds a version to it, and moves
+//! A stand-in for AWS Secrets Manager, in the wire format of the real SDK: it reads a secret, adds a version to it, and moves
 //! a version's staging labels.
 
 use std::{
@@ -25,7 +25,7 @@ use crate::{sdk, server::Server};
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// A running emulator; dropping it ends it.
+/// A running stand-in; dropping it ends it.
 pub struct SecretsManager {
     server: Server,
     secrets: Secrets,
@@ -45,7 +45,7 @@ struct Secret {
 }
 
 impl SecretsManager {
-    /// Starts an emulator on a free port of the loopback interface, without secrets.
+    /// Starts a stand-in on a free port of the loopback interface, without secrets.
     ///
     /// # Errors
     /// Fails if no port is free.
@@ -53,7 +53,7 @@ impl SecretsManager {
         Self::start_on(0).await
     }
 
-    /// Starts an emulator on a port of the loopback interface.
+    /// Starts a stand-in on a port of the loopback interface.
     ///
     /// # Errors
     /// Fails if the port is taken.
@@ -68,7 +68,7 @@ impl SecretsManager {
         self.server.url()
     }
 
-    /// Returns a client of this emulator.
+    /// Returns a client of this stand-in.
     pub fn client(&self) -> Client {
         Client::new(&sdk::plain(&self.url()))
     }

@@ -1,4 +1,4 @@
-//! An SQS emulator with a stack's queues, in the real wire format, so that the real SDK works with it. It has the features
+//! A stand-in for SQS with a stack's queues, in the real wire format, so that the real SDK works with it. It has the features
 //! that the functions and Lambda's event source mappings use: visibility, receive counts, dead letters, and the order of a
 //! FIFO queue.
 
@@ -96,7 +96,7 @@ impl Default for Rules {
     }
 }
 
-/// A running emulator with its queues; dropping it ends it.
+/// A running stand-in with its queues; dropping it ends it.
 #[derive(Debug)]
 pub struct Sqs {
     server: Server,
@@ -148,7 +148,7 @@ struct Queues {
 }
 
 impl Sqs {
-    /// Starts an emulator on a free port of the loopback interface, with empty queues.
+    /// Starts a stand-in on a free port of the loopback interface, with empty queues.
     ///
     /// # Errors
     /// Fails if no port is free.
@@ -156,7 +156,7 @@ impl Sqs {
         Self::start_on(0, rules).await
     }
 
-    /// Starts an emulator on a port of the loopback interface.
+    /// Starts a stand-in on a port of the loopback interface.
     ///
     /// # Errors
     /// Fails if the port is taken.
@@ -266,7 +266,7 @@ impl Sqs {
     }
 }
 
-/// Returns a client of the emulator at an address.
+/// Returns a client of the stand-in at an address.
 pub fn client(url: &str) -> Client {
     Client::new(&sdk::plain(url))
 }

@@ -23,8 +23,8 @@ pub fn init(environment: &Environment) {
     let _ = tracing::subscriber::set_global_default(subscriber(format, level, io::stdout));
 }
 
-/// Returns a subscriber that logs in a format (`JSON`, else text) from a level on (default: `INFO`, also for an unreadable
-/// level).
+/// Returns a subscriber that logs in a format (`JSON`, else text) from a level on (default: `INFO`, also
+/// for an unreadable level).
 ///
 /// Nothing below `INFO` is written: at `TRACE` the Lambda runtime and the AWS SDK write whole requests, including tokens
 /// and API keys. In JSON, every character that a terminal obeys or that hides text is escaped, as in [`shared::json`].

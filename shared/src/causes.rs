@@ -1,9 +1,9 @@
 use std::{error::Error, fmt};
 
-/// An error with everything that caused it, on one line.
+/// An error with all its causes, on one line.
 ///
-/// It uses what each error displays and never its `Debug` form: an error of the AWS SDK carries the whole response there,
-/// and with it stored items and queued bodies.
+/// It uses the `Display` form of each error and never `Debug`: an AWS SDK error contains the whole response there, including
+/// stored items and queued bodies.
 pub struct Causes<'a>(pub &'a (dyn Error + 'a));
 
 impl fmt::Display for Causes<'_> {

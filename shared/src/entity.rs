@@ -8,10 +8,10 @@ use crate::{Fields, Kind};
 /// below the 2,048 bytes that DynamoDB allows.
 const MAX_PART: usize = 256;
 
-/// The part of the key of an event that names no entity.
+/// Placeholder for a part of the key that the event does not name.
 const UNNAMED: &str = "-";
 
-/// The key of what an event is about, under which its history and its state are recorded:
+/// The key of an event's entity, under which its history and its state are recorded:
 /// `whatsapp#972501234567`, `builder#523`, `online#<server>#523`, and `<kind>#-` when the event names none.
 ///
 /// Entities of two kinds never have the same key: a `#` in the name of a kind is written as `%23`, and a `%` as `%25`.
@@ -34,7 +34,7 @@ impl Entity {
         Self(format!("{}#{}", partition_name(kind), named.as_deref().unwrap_or(UNNAMED)))
     }
 
-    /// Returns the names of the top-level members that say which kind an event is of, and what it is about.
+    /// Returns the names of the top-level members that determine the kind and the entity of an event.
     pub(crate) fn naming_fields(kind: &Kind) -> &'static [&'static str] {
         match kind {
             Kind::Whatsapp => &["event", "whatsapp"],
@@ -44,7 +44,7 @@ impl Entity {
         }
     }
 
-    /// Takes the key of an entity, for reading. Any text is one.
+    /// Creates an entity from its key, for reading. Any text is a valid key.
     pub fn named(text: impl Into<String>) -> Self {
         Self(text.into())
     }

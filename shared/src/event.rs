@@ -6,13 +6,13 @@ use crate::{
     redact::{Document, PLACEHOLDER, Redacted},
 };
 
-/// One event, decoded: what it is about, its typed view, and its body without secrets.
+/// One event, decoded: its kind and entity, its typed view, and its body without secrets.
 ///
 /// Every JSON object decodes: unknown kinds and fields are kept, a field whose value cannot be read as its type stays in
 /// the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The product or topic of the event.
+    /// The kind of the event.
     pub kind: Kind,
     /// The entity to whose history and state the event belongs.
     pub entity: Entity,

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 
-/// The id of one delivery: a UUIDv7 (RFC 9562), so that ids sort by the time at which the delivery was received.
+/// The id of one delivery: a UUIDv7 (RFC 9562), so that ids sort by time of receipt.
 ///
 /// The 12 bits after the milliseconds hold the microseconds (RFC 9562, section 6.2, method 3); the rest is random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,7 +9,7 @@ use crate::{Secret, hex_digits};
 /// Minimum length of a [`FingerprintKey`], in characters.
 const SHORTEST_KEY: usize = 16;
 
-/// The generated secret under which bodies are fingerprinted (`FINGERPRINT_KEY`).
+/// The generated secret with which bodies are fingerprinted (`FINGERPRINT_KEY`).
 #[derive(Clone, Debug)]
 pub struct FingerprintKey(Secret);
 
@@ -32,7 +32,7 @@ impl FingerprintKey {
 
     /// Returns the fingerprint of a body exactly as it was received.
     pub fn fingerprint(&self, body: &[u8]) -> Fingerprint {
-        // HMAC takes a key of any length, so there is no error to pass on; the type cannot say so.
+        // HMAC takes a key of any length, so there is no error to pass on; the type cannot express it.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose().as_bytes()) else {
             unreachable!("HMAC takes a key of any length")
         };

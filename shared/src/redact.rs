@@ -133,9 +133,9 @@ impl<'a> Document<'a> {
     }
 
     /// Seals the credentials, and the values that repeat them.
+    ///
     /// `naming` has the names of the top-level members that identify the event's entity. The last value of each is kept
     /// even if it repeats a secret, because the event's key is made of it.
-    /// it repeats a secret, because the event's key is made of it.
     pub(crate) fn redact(self, naming: &[&str]) -> Redacted<'a> {
         let mut secrets = Secrets::default();
         self.collect(0, false, &mut |secret| secrets.add(secret));

@@ -74,7 +74,7 @@ impl std::fmt::Debug for Content {
 }
 
 impl Delivery {
-    /// Decodes an authenticated call. Every body gives a delivery: a body that is not an event is quarantined.
+    /// Decodes an authenticated call. Every body becomes a delivery: a body that is not an event is quarantined.
     pub fn decode(received: &Received, key: &FingerprintKey) -> Self {
         let body = gunzip(&received.body);
         let fingerprint = key.fingerprint(body.as_deref().unwrap_or(&received.body));

@@ -26,8 +26,8 @@ impl PublishedCounts {
 
     /// Adds events received at these times, with one write for each hour.
     ///
+    /// # Errors
     /// Fails when DynamoDB does not answer; some hours may have been written.
-    /// When DynamoDB does not answer; some hours may have been written.
     pub async fn add(&self, received_at: impl IntoIterator<Item = Timestamp>) -> Result<(), StoreError> {
         let mut hours = BTreeMap::<String, u64>::new();
         for at in received_at {

@@ -97,7 +97,7 @@ impl Quarantine {
     /// Decodes a quarantined delivery again. If it is an event, one transaction records it with its original id and time,
     /// and deletes the quarantined delivery and its bytes. Repeating it changes nothing.
     ///
-    /// A delivery held for its source is decoded only if `accepts` returns true for its address.
+    /// A delivery held for its source is decoded only if `accepts` returns `true` for its address.
     ///
     /// # Errors
     /// Fails when DynamoDB refuses, cannot be reached or does not answer, or an item cannot be read.

@@ -23,10 +23,10 @@ pub fn page_size(limit: usize) -> u16 {
     u16::try_from(limit.saturating_add(1)).unwrap_or(PAGE).min(PAGE)
 }
 
-/// Takes the first `limit` items of a list, and returns them with whether there are more.
+/// Returns the first `limit` items of a list, and whether there are more.
 ///
+/// # Errors
 /// Fails with the first error of the list.
-/// The first error of the list.
 pub async fn first<T, E>(list: impl Stream<Item = Result<T, E>>, limit: usize) -> Result<(Vec<T>, bool), E> {
     let mut items: Vec<T> = list.take(limit.saturating_add(1)).try_collect().await?;
     let more = items.len() > limit;

@@ -28,7 +28,7 @@ fn extra_info_attribute(kind: &str) -> String {
     attribute_name(kind, &format!("{kind}_extra_info"), true)
 }
 
-/// Prefix of an attribute's name, for the attribute with the delivery that set it, as the 16 bytes of its id.
+/// Prefix of the attribute that records which delivery set an attribute, as the 16 bytes of its id.
 pub(crate) const SET_BY: &str = "set_by.";
 /// The value of `previous_event_id` in a state with a single event.
 pub(crate) const NO_EVENT: &str = "-";

@@ -185,7 +185,7 @@ impl Forwarder {
         }
     }
 
-    /// Hides a message for a while. If this fails, the queue shows the message after its own visibility timeout.
+    /// Hides a message for a while. If this fails, the queue shows the message after its visibility timeout.
     async fn hide(&self, message: &Message, wait: Duration) {
         if let Err(fault) = self.queues.hide(message, wait).await {
             log::not_hidden(message, &fault);

@@ -30,7 +30,7 @@ impl Queues {
     /// Hides a message for a time, and with it all later ones of its group.
     ///
     /// # Errors
-    /// Fails when SQS does not answer; the queue then shows the message after its own visibility timeout.
+    /// Fails when SQS does not answer; the queue then shows the message after its visibility timeout.
     pub(crate) async fn hide(&self, message: &Message, wait: Duration) -> Result<(), String> {
         // Rounding down would show it too early.
         let seconds = wait.min(LONGEST).as_millis().div_ceil(1_000);

@@ -1,4 +1,4 @@
-//! Tests the forwarder with an embedded DynamoDB, emulators of SQS and Secrets Manager, and an endpoint that misbehaves on
+//! Tests the forwarder with an embedded DynamoDB, stand-ins for SQS and Secrets Manager, and an endpoint that misbehaves on
 //! command.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 

@@ -1,4 +1,4 @@
-//! Tests the publisher with the stream of an embedded DynamoDB and emulators of EventBridge and SQS.
+//! Tests the publisher with the stream of an embedded DynamoDB and stand-ins for EventBridge and SQS.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 use std::time::Duration;
@@ -262,7 +262,7 @@ async fn requests_have_at_most_ten_entries_and_256_kb() {
         world.record(number, &json!({"event": "whatsapp", "whatsapp": number.to_string(), "note": note})).await;
     }
     world.publish_all().await;
-    // The emulator refuses larger requests.
+    // The stand-in refuses larger requests.
     assert_eq!(world.published().len(), 12);
     assert!(world.bus.entries().iter().all(|entry| entry.detail.get("body_omitted").is_none()));
 }

@@ -68,7 +68,7 @@ pub fn embedded(json: &str) -> Box<RawValue> {
     {
         return raw;
     }
-    // A text always serializes; the type cannot say so.
+    // A text always serializes; the type cannot express it.
     let Ok(raw) = RawValue::from_string(quoted(json)).or_else(|_| to_raw_value(json)) else {
         unreachable!("a text serializes")
     };

@@ -1,5 +1,4 @@
-//! A stand-in for the partner's endpoint: accepts signed events, verifies them as a consumer would, and misbehaves on
-//! command.
+//! A stand-in for the partner's endpoint: accepts signed events, verifies them as a consumer would, and misbehaves on command.
 
 use std::{
     collections::VecDeque,

@@ -43,8 +43,7 @@ where
     registry().with(targets).with(lines)
 }
 
-/// Escapes characters in lines of JSON. The layer above writes each line in one call, with such characters only inside
-/// strings.
+/// Escapes characters in lines of JSON. The layer above writes each line in one call, with such characters only inside strings.
 struct EscapeJson<W>(W);
 
 impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for EscapeJson<W> {

@@ -7,8 +7,7 @@ use store::StoredDelivery;
 /// `source` of every entry.
 pub const SOURCE: &str = "partner-webhook";
 
-/// Maximum size of an entry in bytes, as EventBridge counts it. A request has the same maximum for all its entries
-/// together.
+/// Maximum size of an entry in bytes, as EventBridge counts it. A request has the same maximum for all its entries together.
 const LARGEST: usize = 256 * 1_024;
 
 /// Maximum number of digits of an integer written as a number. EventBridge and many readers of JSON would round longer

@@ -1,5 +1,4 @@
-//! Signatures by Standard Webhooks 1.0: HMAC-SHA-256 over id, time and body, so that an endpoint can tell our calls from
-//! others.
+//! Signatures by Standard Webhooks 1.0: HMAC-SHA-256 over id, time and body, so that an endpoint can tell our calls from others.
 
 use shared::{EventId, Secret, Timestamp};
 use standardwebhooks::Webhook;

@@ -54,8 +54,7 @@ impl Entity {
         &self.0
     }
 
-    /// Returns whether this is the collective entity of the events of a kind that name none. They may be about different
-    /// clients.
+    /// Returns whether this is the collective entity of the events of a kind that name none. They may be about different clients.
     pub fn is_unnamed(&self) -> bool {
         self.0.split_once('#').is_some_and(|(_, name)| name == UNNAMED)
     }

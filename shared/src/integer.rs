@@ -80,8 +80,7 @@ impl fmt::Display for Integer {
 }
 
 impl Serialize for Integer {
-    /// Serializes a number of at most 64 bits as a number, and a longer one as a text, because most programs would round
-    /// it.
+    /// Serializes a number of at most 64 bits as a number, and a longer one as a text, because most programs would round it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.parse::<i64>() {
             Ok(number) => serializer.serialize_i64(number),

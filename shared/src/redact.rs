@@ -152,8 +152,7 @@ impl<'a> Document<'a> {
         Redacted { body, api_key, members: members.collect() }
     }
 
-    /// Collects the secrets: credentials, and those in URLs and in texts that contain JSON. With `all`, each value is a
-    /// secret.
+    /// Collects the secrets: credentials, and those in URLs and in texts that contain JSON. With `all`, each value is a secret.
     fn collect(&self, nesting: usize, all: bool, add: &mut dyn FnMut(Cow<'a, str>)) {
         for value in &self.values {
             let Some(text) = value.text() else { continue };

@@ -148,10 +148,9 @@ impl RegisteredUrl {
 
     /// Returns whether this is the given URL, exactly except for spelling.
     ///
-    /// Four differences count as spelling, because the provider may return a URL with them changed (provider's page:
-    /// Partner Webhook, whose example has no scheme): a missing scheme, the default port, the case of the host, and one
-    /// slash at the end of the path. Any other text may lead the provider elsewhere, even if a lenient parser equates the
-    /// two.
+    /// Four differences count as spelling, because the provider may return a URL with them changed (provider's page: Partner
+    /// Webhook, whose example has no scheme): a missing scheme, the default port, the case of the host, and one slash at the end
+    /// of the path. Any other text may lead the provider elsewhere, even if a lenient parser equates the two.
     pub fn means(&self, wanted: &WebhookUrl) -> bool {
         Spelling::of(&self.0, wanted.url.scheme()) == Spelling::of(&wanted.text, wanted.url.scheme())
     }

@@ -24,8 +24,7 @@ impl Follow {
         Self { start, newest: newest.max(start), seen }
     }
 
-    /// Reads once, and passes each unseen delivery to `take`, selected or not. It stops and returns `false` when `take`
-    /// does.
+    /// Reads once, and passes each unseen delivery to `take`, selected or not. It stops and returns `false` when `take` does.
     ///
     /// # Errors
     /// Fails when the deliveries cannot be read, or `take` fails. The next call finds the deliveries that this one missed.

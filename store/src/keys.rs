@@ -48,8 +48,7 @@ pub(crate) const EVENT: &str = "event#";
 pub(crate) const QUARANTINE: &str = "quarantine#";
 const TOKEN: &str = "sha256#";
 
-/// Returns whether a partition holds something other than deliveries and states, such as accepted tokens or the
-/// registration.
+/// Returns whether a partition holds something other than deliveries and states, such as accepted tokens or the registration.
 pub(crate) fn is_reserved(partition: &str) -> bool {
     [TOKENS, REGISTRATION, PUBLISHED, FORWARD_FAILURES].contains(&partition)
 }

@@ -165,8 +165,7 @@ impl Reader {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Returns the state of an entity, including all deliveries acknowledged before this call; `None` when no event has
-    /// named it.
+    /// Returns the state of an entity, including all deliveries acknowledged before this call; `None` when no event has named it.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer, or the item cannot be read.

@@ -1,5 +1,4 @@
-//! The webhook's registration with the provider: its state, its ledger of changes, and the URL that was registered before
-//! ours.
+//! The webhook's registration with the provider: its state, its ledger of changes, and the URL that was registered before ours.
 
 use std::{collections::BTreeMap, fmt, ops::Range, str::FromStr};
 

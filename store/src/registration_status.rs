@@ -1,5 +1,4 @@
-//! Judges the registration by its state and its ledger: the URL that the webhook points to, and the time that it was not
-//! ours.
+//! Judges the registration by its state and its ledger: the URL that the webhook points to, and the time that it was not ours.
 
 use std::{ops::Range, time::Duration};
 

@@ -37,8 +37,7 @@ impl SealedReader {
         Self { client, sealed_table: sealed_table.into() }
     }
 
-    /// Returns the API key of an entity, from the newest event that contained one; `None` when none did. Bodies are not
-    /// read.
+    /// Returns the API key of an entity, from the newest event that contained one; `None` when none did. Bodies are not read.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer, or the item cannot be read.

@@ -170,9 +170,8 @@ pub(crate) enum Judgement {
 
 /// Judges a delivery against the stored state.
 ///
-/// A duplicate is a delivery with the last event's fingerprint, received within the window before or after it, with no
-/// other known event between the two. An event that names no entity is never a duplicate: the same body may come for two
-/// clients.
+/// A duplicate is a delivery with the last event's fingerprint, received within the window before or after it, with no other
+/// known event between the two. An event that names no entity is never a duplicate: the same body may come for two clients.
 pub(crate) fn judge(
     state: &State,
     id: &EventId,

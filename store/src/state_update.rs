@@ -246,8 +246,7 @@ pub(crate) fn judged(
     }
 }
 
-/// Sets the index keys that are made of fields, together with those fields. `is_set` returns whether a field's attribute is
-/// set.
+/// Sets the index keys that are made of fields, together with those fields. `is_set` returns whether a field's attribute is set.
 fn set_index_keys(update: &mut Expression, event: &Event, is_set: impl Fn(&str) -> bool) {
     let kind = &event.kind;
     let is_set = |field: &str| is_set(&attribute_name(kind.as_str(), field, true));

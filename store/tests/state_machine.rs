@@ -1,6 +1,5 @@
-//! Random sequences for two lines, checked against a simple model of the rules: a clock that also steps back, repeated
-//! bodies inside and outside the window, and deliveries that come from the queue out of order, some more than once, or from
-//! quarantine.
+//! Random sequences for two lines, checked against a simple model of the rules: a clock that also steps back, repeated bodies
+//! inside and outside the window, and deliveries that come from the queue out of order, some more than once, or from quarantine.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;

@@ -10,8 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum of `ForwardTimeoutSeconds`.
 pub(crate) const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
 
-/// Maximum time of a single call to DynamoDB, SQS or Secrets Manager. A message takes at most four in a row besides its
-/// attempt.
+/// Maximum time of a single call to DynamoDB, SQS or Secrets Manager. A message takes at most four in a row besides its attempt.
 const CALL: Duration = Duration::from_secs(6);
 
 const _: () = {

@@ -57,8 +57,7 @@ impl Publisher {
         }
     }
 
-    /// Publishes the events of a batch received at `now`, writes its metrics, and returns the first record that must come
-    /// again.
+    /// Publishes the events of a batch received at `now`, writes its metrics, and returns the first record that must come again.
     pub async fn handle(&self, batch: Batch, now: Timestamp) -> Failures {
         let records = batch.records;
         let outcomes = match timeout(budget::HAND_ON, Box::pin(self.hand_on(&records))).await {

@@ -1,8 +1,7 @@
 //! A walk over JSON text that keeps every byte where it is.
 //!
-//! Bodies are stored as received, so values in them are found by position. Decoding and rewriting would reorder, round and
-//! merge. All functions expect text that [`is_json`] has accepted; the walk is one pass without recursion, at any depth of
-//! nesting.
+//! Bodies are stored as received, so values in them are found by position. Decoding and rewriting would reorder, round and merge.
+//! All functions expect text that [`is_json`] has accepted; the walk is one pass without recursion, at any depth of nesting.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -120,8 +119,7 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Returns the text that a JSON string encodes; `None` when the token is not a string. Half a surrogate pair becomes
-/// U+FFFD.
+/// Returns the text that a JSON string encodes; `None` when the token is not a string. Half a surrogate pair becomes U+FFFD.
 pub(crate) fn unquote(token: &str) -> Option<Cow<'_, str>> {
     let content = token.strip_prefix('"')?.strip_suffix('"')?;
     let Some((plain, mut escape)) = content.split_once('\\') else { return Some(Cow::Borrowed(content)) };

@@ -139,6 +139,21 @@ impl State {
         }
     }
 
+    /// Returns its fields that the provider does not document. Those that every kind has are none of them, also of an unknown
+    /// kind.
+    pub(crate) fn undocumented(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let of_every_kind =
+            [self.reference_attribute(), extra_info_attribute(&self.kind), attribute_name(&self.kind, "status", true)];
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value));
+        fields.filter(move |(name, _)| {
+            name.starts_with(UNDOCUMENTED) && of_every_kind.iter().all(|documented| documented != name)
+        })
+    }
+
+    fn reference_attribute(&self) -> String {
+        attribute_name(&self.kind, &format!("{}_reference", self.kind), true)
+    }
+
     /// Returns the newest delivery that contained a field, by the field's name in [`State::fields`].
     pub fn set_by(&self, field: &str) -> Option<&EventId> {
         self.set_by.get(field)
@@ -146,7 +161,7 @@ impl State {
 
     /// Returns the partner's own reference.
     pub fn reference(&self) -> Option<&str> {
-        match self.fields.get(&attribute_name(&self.kind, &format!("{}_reference", self.kind), true)) {
+        match self.fields.get(&self.reference_attribute()) {
             Some(Value::Text(text)) if !text.is_empty() => Some(text),
             _ => None,
         }

@@ -68,14 +68,16 @@ struct Attribute {
     value: Value,
 }
 
-/// The part of an event that goes into the state.
+/// The part of an event that goes into the state. If the provider kept sending new undocumented fields, the state would exceed
+/// the maximum size of an item. The event is recorded all the same, and its body has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     All,
-    /// Without undocumented fields. If the provider kept sending new ones, the state would exceed the maximum size of an
-    /// item. The event is recorded all the same, and its body has them.
+    /// Without undocumented fields.
     Documented,
-    /// Only the values that are counted and compared: the state has no room for others.
+    /// The same, and the state loses undocumented fields that it has.
+    Room,
+    /// Only the values that are counted and compared.
     Counts,
 }
 
@@ -84,8 +86,38 @@ impl Scope {
     pub(crate) fn less(self) -> Option<Self> {
         match self {
             Self::All => Some(Self::Documented),
-            Self::Documented => Some(Self::Counts),
+            Self::Documented => Some(Self::Room),
+            Self::Room => Some(Self::Counts),
             Self::Counts => None,
+        }
+    }
+}
+
+/// Number of bytes of a full state that are freed at once: more than the documented fields of any event take, index keys
+/// included.
+const ROOM: usize = 8 * 1024;
+
+/// Maximum number of fields that are dropped at once, because an expression has at most 4 KB. This many of the smallest fields
+/// also take more than the documented fields of an event.
+const MAX_DROPPED: usize = 150;
+
+/// In the scope that makes room, drops undocumented fields of the state, starting with those that were set longest ago.
+fn make_room(update: &mut Expression, scope: Scope, state: &State) {
+    if scope != Scope::Room {
+        return;
+    }
+    let mut fields: Vec<_> = state.undocumented().collect();
+    fields.sort_by_key(|(name, _)| (state.set_by(name), *name));
+    let mut freed = 0;
+    for (n, (name, value)) in fields.into_iter().take(MAX_DROPPED).enumerate() {
+        if freed >= ROOM {
+            return;
+        }
+        freed += 2 * name.len() + value.to_string().len();
+        for (placeholder, name) in [(format!("#d{n}"), name.to_owned()), (format!("#e{n}"), format!("{SET_BY}{name}"))]
+        {
+            update.remove.push(placeholder.clone());
+            update.names.insert(placeholder, name);
         }
     }
 }
@@ -103,7 +135,8 @@ fn attributes(event: &Event, scope: Scope) -> Vec<Attribute> {
 /// Makes the delivery the last event: it is newer than all others and not a duplicate.
 ///
 /// Without a state it assumes that the last event is the newest of all events. That is true unless a delayed event came in
-/// between the last event and its duplicate; the refusal then returns the state.
+/// between the last event and its duplicate; the refusal then returns the state. To make room, the state has to be known:
+/// without one, the update is refused if there is a state.
 pub(crate) fn newest(
     table: &str,
     delivery: &Delivery,
@@ -120,13 +153,14 @@ pub(crate) fn newest(
     update.value(":shard", text(keys::state_shard(&event.kind, &event.entity)));
     update.value(":zero", number(0));
     update.value(":one", number(1));
-    let mut newest = "last_delivery_id < :id".to_owned();
-    if !event.entity.is_unnamed() {
-        update.value(":window_start", text(delivery.received_at.minus(window)));
-        newest.push_str(" AND (fingerprint <> :fingerprint OR last_event_at < :window_start)");
-    }
     match state {
+        None if scope == Scope::Room => {
+            update.value(":none", text(NO_EVENT));
+            update.conditions.push("attribute_not_exists(pk)".to_owned());
+            update.set.push("previous_event_id = :none".to_owned());
+        }
         None => {
+            let newest = is_newest(&mut update, delivery, event, window);
             let in_order = format!("{newest} AND previous_event_id < last_event_id");
             update.value(":none", text(NO_EVENT));
             update.conditions.push(format!("(attribute_not_exists(pk) OR ({in_order}))"));
@@ -137,8 +171,10 @@ pub(crate) fn newest(
             update.value(":seen", text(previous_event_id(state)));
             let previous = state.previous_event_id.map_or(state.last_event_id, |event| event.max(state.last_event_id));
             update.value(":previous", text(previous));
+            let newest = is_newest(&mut update, delivery, event, window);
             update.conditions.push(format!("{newest} AND last_event_id = :last AND previous_event_id = :seen"));
             update.set.push("previous_event_id = :previous".to_owned());
+            make_room(&mut update, scope, state);
         }
     }
     update.add.push("version :one".to_owned());
@@ -167,6 +203,15 @@ pub(crate) fn newest(
     update.build(table, delivery)
 }
 
+/// Returns the condition that a delivery is newer than all others and does not repeat the last event.
+fn is_newest(update: &mut Expression, delivery: &Delivery, event: &Event, window: Duration) -> &'static str {
+    if event.entity.is_unnamed() {
+        return "last_delivery_id < :id";
+    }
+    update.value(":window_start", text(delivery.received_at.minus(window)));
+    "last_delivery_id < :id AND (fingerprint <> :fingerprint OR last_event_at < :window_start)"
+}
+
 /// Counts a duplicate of the last event, and confirms the values that it repeats.
 pub(crate) fn duplicate(
     table: &str,
@@ -182,6 +227,7 @@ pub(crate) fn duplicate(
     update.value(":one", number(1));
     update.add.push("duplicates :one".to_owned());
     update.conditions.push("last_event_id = :of".to_owned());
+    make_room(&mut update, scope, state);
     if newest {
         update.conditions.push("last_delivery_id < :id".to_owned());
         update.value(":at", text(delivery.received_at));
@@ -220,6 +266,7 @@ pub(crate) fn late(
         update.conditions.push(format!("(attribute_not_exists({setter}) OR {setter} < :setter)"));
     }
     set_index_keys(&mut update, event, is_newer);
+    make_room(&mut update, scope, state);
     if state.previous_event_id.is_none_or(|previous| previous < delivery.id) {
         update.value(":previous", text(previous_event_id(state)));
         update.conditions.push("previous_event_id = :previous".to_owned());

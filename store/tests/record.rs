@@ -404,6 +404,72 @@ async fn a_kind_that_keeps_inventing_fields_fills_its_state_but_loses_no_event()
     assert_eq!(state.fields.get("other.field-0-0"), Some(&Value::Text("x".repeat(1_000))));
 }
 
+/// A state of this entity that has no room left, full of undocumented fields: each event brings 32 of a size. The last event
+/// fills it to the byte.
+async fn fill_up(world: &World, entity: &serde_json::Value, size: usize) -> u64 {
+    let mut event = 0;
+    let mut rest = size;
+    while rest > 0 {
+        let mut body = entity.clone();
+        for field in 0..32 {
+            body[format!("field-{event:03}-{field:02}")] = json!("x".repeat(rest));
+        }
+        world.recorder.record(&delivery(noon().plus(secs(event)), &body)).await.unwrap();
+        let fields = world.items("events").await;
+        let state = fields.iter().find(|item| item["sk"].as_s().unwrap() == "state").unwrap();
+        if !state.contains_key(&format!("other.field-{event:03}-00")) {
+            rest /= 2;
+        }
+        event += 1;
+    }
+    event
+}
+
+#[tokio::test]
+async fn a_full_state_keeps_the_documented_fields_and_drops_the_undocumented_ones_that_are_oldest() {
+    let line = json!({"event": "whatsapp", "whatsapp": "972501234567"});
+    let voice = json!({"event": "voice"});
+    for (body, entity, size, kind) in [(&line, LINE, 1_000, "whatsapp"), (&voice, "voice#-", 1_000, "voice")] {
+        let mut states = Vec::new();
+        for _ in 0..2 {
+            let world = World::start().await;
+            let filled = fill_up(&world, body, size).await;
+            let before = world.state(entity).await;
+            assert!(before.fields.contains_key("other.field-000-00"));
+            let mut last = body.clone();
+            last[format!("{kind}_reference")] = json!("r".repeat(1_000));
+            last[format!("{kind}_extra_info")] = json!(7);
+            last["status"] = json!("s".repeat(1_000));
+            let event = delivery(noon().plus(secs(filled)), &last);
+            assert_eq!(world.recorder.record(&event).await.unwrap(), Recorded::Event);
+            let state = world.state(entity).await;
+            assert_eq!(state.extra_info().unwrap().as_str(), "7", "{kind}");
+            assert_eq!(state.reference(), Some("r".repeat(1_000).as_str()), "{kind}");
+            assert_eq!((state.version, state.last_event_id), (before.version + 1, event.id));
+            let found = world.reader.states_by_reference(&"r".repeat(1_000), 1).try_collect::<Vec<_>>().await.unwrap();
+            assert_eq!(found.len(), 1);
+            // The first event's fields went, as many as had to, in the order of their names; all others stay.
+            let gone: Vec<_> = before.fields.keys().filter(|name| !state.fields.contains_key(*name)).collect();
+            assert!(!gone.is_empty() && gone.len() < 32, "{}", gone.len());
+            let oldest: Vec<_> = (0..gone.len()).map(|field| format!("other.field-000-{field:02}")).collect();
+            assert_eq!(gone, oldest.iter().collect::<Vec<_>>());
+            assert!(gone.iter().all(|name| state.set_by(name).is_none()));
+            // A later event has the room.
+            let mut next = last.clone();
+            next[format!("{kind}_extra_info")] = json!(8);
+            next["colour"] = json!("red");
+            world.recorder.record(&delivery(noon().plus(secs(filled + 1)), &next)).await.unwrap();
+            let state = world.state(entity).await;
+            assert_eq!(
+                (state.extra_info().unwrap().as_str(), state.fields["other.colour"].to_string()),
+                ("8", "red".to_owned())
+            );
+            states.push(state.fields);
+        }
+        assert_eq!(states[0], states[1], "{kind}");
+    }
+}
+
 #[tokio::test]
 async fn no_name_of_a_kind_or_a_field_meets_an_attribute_of_ours() {
     let world = World::start().await;

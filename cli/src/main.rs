@@ -18,6 +18,7 @@ mod output;
 mod project;
 mod quarantine;
 mod query;
+mod recover;
 mod registration_status;
 mod replay;
 mod samples;
@@ -55,6 +56,7 @@ enum Command {
     Key(key::Key),
     Quarantine(quarantine::QuarantineArgs),
     Dlq(dead_letters::DeadLetters),
+    Recover(recover::Recover),
     Inspect(inspect::Inspect),
     Webhook(webhook::Webhook),
     Completions(completions::Completions),
@@ -75,6 +77,7 @@ async fn main() -> ExitCode {
         Command::Key(key) => key::run(key).await,
         Command::Quarantine(quarantine) => quarantine::run(quarantine).await,
         Command::Dlq(dead_letters) => dead_letters::run(dead_letters).await,
+        Command::Recover(recover) => recover::run(recover).await,
         Command::Inspect(inspect) => inspect::run(inspect).await,
         Command::Webhook(webhook) => webhook::run(webhook).await,
         Command::Completions(completions) => completions::run(Hooks::command(), &completions),

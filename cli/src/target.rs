@@ -8,6 +8,7 @@ use aws_config::{
     retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_lambda::error::ProvideErrorMetadata;
+use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -75,6 +76,23 @@ pub struct Queues {
     pub fallback: String,
     /// The address of the one in which they end that redrive could not record either.
     pub dead_letter: String,
+}
+
+impl Queues {
+    /// Returns the approximate number of messages in a queue, those in work included.
+    ///
+    /// # Errors
+    /// When SQS refuses, or does not answer.
+    pub async fn waiting(&self, queue: &str) -> Result<u64, AwsError> {
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let get = self.sqs.get_queue_attributes().queue_url(queue).set_attribute_names(Some(counts.to_vec()));
+        let answer = get.send().await.map_err(|error| AwsError::of("the queue", &error))?;
+        let count = |name| answer.attributes().and_then(|attributes| attributes.get(name)?.parse::<u64>().ok());
+        Ok(counts.iter().filter_map(count).sum())
+    }
 }
 
 /// The function sync.

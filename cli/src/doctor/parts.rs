@@ -3,7 +3,6 @@
 use anyhow::Result;
 use aws_sdk_dynamodb::types::TableStatus;
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
-use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::report::Finding;
 use crate::{
@@ -81,7 +80,7 @@ async fn fault_of(lambda: &aws_sdk_lambda::Client, name: &str) -> Option<String>
 
 /// Whether something waits to be recorded. It will be, but while DynamoDB can be used the queue should be empty.
 pub async fn fallback_queue(queues: &Queues, fix: &str) -> Finding {
-    match waiting(queues, &queues.fallback).await {
+    match queues.waiting(&queues.fallback).await {
         Ok(0) => Finding::ok("empty"),
         Ok(number) => Finding::warn(
             format!("{} to be recorded", messages(number)),
@@ -93,7 +92,7 @@ pub async fn fallback_queue(queues: &Queues, fix: &str) -> Finding {
 
 /// Whether something could not be recorded. `on` are the arguments that name the stack.
 pub async fn dead_letter_queue(queues: &Queues, on: &str, fix: &str) -> Finding {
-    match waiting(queues, &queues.dead_letter).await {
+    match queues.waiting(&queues.dead_letter).await {
         Ok(0) => Finding::ok("empty"),
         Ok(number) => Finding::warn(
             format!("{} that could not be recorded", messages(number)),
@@ -105,14 +104,4 @@ pub async fn dead_letter_queue(queues: &Queues, on: &str, fix: &str) -> Finding 
 
 fn messages(number: u64) -> String {
     if number == 1 { "about 1 message".to_owned() } else { format!("about {number} messages") }
-}
-
-/// How many messages are in a queue, those in work included.
-async fn waiting(queues: &Queues, queue: &str) -> Result<u64, AwsError> {
-    let counts =
-        [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
-    let asked = queues.sqs.get_queue_attributes().queue_url(queue).set_attribute_names(Some(counts.to_vec()));
-    let answer = asked.send().await.map_err(|error| AwsError::of("the queue", &error))?;
-    let count = |name| answer.attributes().and_then(|attributes| attributes.get(name)?.parse::<u64>().ok());
-    Ok(counts.iter().filter_map(count).sum())
 }

@@ -1,15 +1,19 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    process::Stdio,
+    time::{Duration, SystemTime},
+};
 
 use emulators::faults::Faults;
 use serde_json::{Value, json};
 use shared::{EventId, Timestamp};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{ChildStdout, Command},
+    io::{AsyncBufReadExt, AsyncRead, BufReader, Lines},
+    process::Command,
     time::timeout,
 };
 
 use crate::{
+    program::hooks,
     watched::Watched,
     world::{LINE, World, objects, update},
 };
@@ -221,7 +225,7 @@ async fn a_command_line_that_cannot_be_read_is_refused() {
 }
 
 /// The next line; that it comes is what is tested, not how soon.
-async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+async fn next(lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>) -> String {
     timeout(Duration::from_secs(60), lines.next_line()).await.expect("a line in time").unwrap().expect("a line")
 }
 
@@ -278,6 +282,51 @@ async fn an_event_that_is_dated_ahead_hides_none_that_comes_after_it() {
         let id = record(now(), extra_info).await;
         let shown = next(&mut lines).await;
         assert!(shown.contains(&id), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn new_events_are_shown_after_a_time_without_the_table() {
+    let world = World::start("follow-outage").await;
+    world.record(10, &update(1)).await;
+    let table = Faults::before(&world.dynamodb_url()).await.unwrap();
+    world.reach_dynamodb_by(&table.url());
+    let follow = ["events", "--follow", "--limit", "1"];
+    let mut hooks = hooks(&world.project, &follow, &[]);
+    let mut hooks = hooks.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(hooks.stderr.take().unwrap()).lines();
+    next(&mut lines).await;
+    table.refuse();
+    let note = next(&mut notes).await;
+    assert!(note.starts_with("New events cannot be read, trying again every second: "), "{note}");
+    let now = Timestamp::from(SystemTime::now());
+    let id = EventId::new(now, [2; 8]);
+    world.record_at(now, id, &update(2)).await;
+    table.recover().unwrap();
+    assert_eq!(next(&mut notes).await, "New events can be read again.");
+    assert!(next(&mut lines).await.contains(&id.to_string()));
+}
+
+#[tokio::test]
+async fn whoever_closes_the_output_ends_a_command_without_a_panic() {
+    let world = World::start("closed-pipe").await;
+    world.fill().await;
+    std::fs::write(world.project.join("event.json"), "{}").unwrap();
+    for arguments in [
+        &["events"][..],
+        &["export", "--since", "7d"],
+        &["show", "42"],
+        &["send", "event.json", "--url", "http://127.0.0.1:9/in"],
+        &["doctor"],
+        &["quarantine", "retry", "--since", "1d"],
+    ] {
+        let (reading, writing) = std::io::pipe().unwrap();
+        drop(reading);
+        let mut command = hooks(&world.project, arguments, &[]);
+        command.stdout(writing.try_clone().unwrap()).stderr(writing);
+        let status = command.status().await.unwrap();
+        assert!(status.code().is_some_and(|code| code != 101), "{arguments:?}: {status}");
     }
 }
 

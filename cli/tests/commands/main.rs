@@ -12,6 +12,7 @@ mod key;
 mod program;
 mod quarantine;
 mod readers;
+mod recover;
 mod replay;
 mod states;
 mod watched;

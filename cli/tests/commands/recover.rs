@@ -1,0 +1,215 @@
+use std::{
+    fs,
+    io::{self, Write},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use emulators::faults::Faults;
+use lambda::{Environment, Metrics};
+use receiver::{Arrival, Config, Receiver};
+use serde_json::{Value, json};
+use shared::{EventId, Timestamp};
+
+use crate::{
+    program::{Ended, hooks, run},
+    webhook::world::{TOKEN, World},
+    world::{API_KEY, objects},
+};
+
+const LINE: &str = "whatsapp#972501234567";
+
+/// The log of this process.
+#[derive(Clone)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn of_this_process() -> Self {
+        static LOG: LazyLock<Log> = LazyLock::new(|| {
+            let log = Log(Arc::default());
+            let writer = log.clone();
+            let subscriber = lambda::log_subscriber(Some("JSON"), Some("ERROR"), move || writer.clone());
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            log
+        });
+        LOG.clone()
+    }
+
+    /// The lines about an event.
+    fn lines(&self, id: &EventId) -> Vec<String> {
+        let log = String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap();
+        log.lines().filter(|line| line.contains(&id.to_string())).map(str::to_owned).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A run whose receiver reaches neither DynamoDB nor SQS when a call comes, and then both are back.
+struct Outage {
+    world: World,
+    receiver: Receiver,
+    received_at: Timestamp,
+}
+
+impl Outage {
+    async fn start(name: &str) -> Self {
+        let world = World::start(name).await;
+        assert_eq!(world.webhook(&["sync"]).await.code, 0);
+        let (dynamodb, queue) =
+            (Faults::before(&world.dynamodb.url()).await.unwrap(), Faults::before(&world.sqs.url()).await.unwrap());
+        let config = Config::read(&Environment::from([
+            ("EVENTS_TABLE", world.dynamodb.events_table()),
+            ("SEALED_TABLE", world.dynamodb.sealed_table()),
+            ("FALLBACK_QUEUE_URL", "http://127.0.0.1/000000000000/fallback"),
+            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
+            ("DEDUP_WINDOW_SECONDS", "600"),
+            ("RETENTION_DAYS", "365"),
+            ("FINGERPRINT_KEY", "a key for tests only"),
+        ]));
+        let metrics = Metrics::read(&Environment::from([]), io::sink()).unwrap();
+        let sdk = async |url: &str, patience| {
+            emulators::sdk::to(url, lambda::aws_config(&Environment::from([]), patience).await.unwrap())
+        };
+        let dynamodb_sdk = sdk(&dynamodb.url(), receiver::DYNAMODB).await;
+        let queue_sdk = sdk(&queue.url(), receiver::QUEUE).await;
+        let received_at = Timestamp::from(SystemTime::now()).minus(std::time::Duration::from_secs(3_600));
+        let receiver = Receiver::start(config.unwrap(), &dynamodb_sdk, &queue_sdk, metrics, received_at).await;
+        dynamodb.refuse();
+        queue.refuse();
+        Self { world, receiver, received_at }
+    }
+
+    /// Has the receiver lose an event so many minutes after the start, and gives its id and its lines of the log.
+    async fn lose(&self, minutes: u64, body: &str) -> (EventId, Vec<String>) {
+        let log = Log::of_this_process();
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/receiver/200-whatsapp.json");
+        let mut event: Value = serde_json::from_str(&fs::read_to_string(sample).unwrap()).unwrap();
+        event["path"] = format!("/webhook/{TOKEN}").into();
+        event["requestContext"]["path"] = format!("/v1/webhook/{TOKEN}").into();
+        event["body"] = body.into();
+        event["isBase64Encoded"] = false.into();
+        let received_at = self.received_at.plus(std::time::Duration::from_secs(minutes * 60));
+        let random = (self.received_at.as_secs().unsigned_abs() + minutes).to_be_bytes();
+        let arrival = Arrival { received_at, random };
+        let answer = self.receiver.handle(serde_json::from_value(event).unwrap(), arrival).await;
+        assert_eq!(answer.status().as_u16(), 503);
+        let id = EventId::new(received_at, random);
+        (id, log.lines(&id))
+    }
+
+    async fn hooks(&self, arguments: &[&str]) -> Ended {
+        let ended = run(hooks(&self.world.project, arguments, &[])).await;
+        assert!(!format!("{ended:?}").contains(API_KEY), "{ended:?}");
+        ended
+    }
+
+    /// Writes a log; gives its path.
+    fn file(&self, log: &str) -> String {
+        let file = self.world.project.join("lost.log");
+        fs::write(&file, log).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
+    async fn shown(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.hooks(&[arguments, &["--output", "json"]].concat()).await.stdout).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_lost_event_is_recorded_under_its_old_id_and_time_with_its_exact_body() {
+    let outage = Outage::start("recover").await;
+    let body = format!(
+        r#"{{ "event":"whatsapp", "whatsapp":"972501234567","n":123456789012345678901234567890,"whatsapp_extra_info":2,"whatsapp_apiKey":"{API_KEY}","long":"{}" }}"#,
+        "\u{5d0}\\\"".repeat(60_000)
+    );
+    let (id, lines) = outage.lose(0, &body).await;
+    let (quiet_id, quiet_lines) = outage.lose(5, r#"{"event":"builder","builderID":523}"#).await;
+    assert!(lines.len() > 1 && quiet_lines.len() == 1, "{} {}", lines.len(), quiet_lines.len());
+    let events: Vec<Value> = lines
+        .iter()
+        .rev()
+        .chain(&quiet_lines)
+        .map(|line| json!({"message": format!("{line}\n"), "timestamp": 1}))
+        .collect();
+    let file = outage.file(&serde_json::to_string_pretty(&json!({"events": events})).unwrap());
+
+    let listed = outage.hooks(&["recover", &file, "--dry-run"]).await;
+    assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
+    for part in [&id.to_string(), LINE, "can be recorded; its secrets are not in the log", "builder#523"] {
+        assert!(listed.stdout.contains(part), "{part}: {listed:?}");
+    }
+    assert_eq!(outage.hooks(&["show", &id.to_string()]).await.code, 1, "a dry run records nothing");
+    let unasked = outage.hooks(&["recover", &file]).await;
+    assert!(unasked.code == 1 && unasked.stderr.contains("Record 2 events?"), "{unasked:?}");
+
+    let recovered = outage.hooks(&["recover", &file, "--yes", "--output", "json"]).await;
+    let outcome = |id: &EventId, entity: &str, outcome: &str, update: Value, secrets_missing: bool| {
+        json!({
+            "id": id, "received_at": id.received_at(), "entity": entity, "extra_info": update, "outcome": outcome,
+            "duplicate_of": null, "secrets_missing": secrets_missing, "cause": null,
+        })
+    };
+    let expected = [
+        outcome(&id, LINE, "recorded", json!(2), true),
+        outcome(&quiet_id, "builder#523", "recorded", Value::Null, false),
+    ];
+    assert_eq!((recovered.code, objects(&recovered.stdout)), (0, expected.to_vec()));
+
+    let shown = outage.hooks(&["show", &id.to_string(), "--output", "json"]).await.stdout;
+    assert!(shown.contains(r#""n":123456789012345678901234567890"#), "no reader has rounded it");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["received_at"], &shown["source_ip"]), (&json!(id.received_at()), &json!("34.165.99.212")));
+    assert_eq!(outage.shown(&["state", LINE]).await["fields"]["whatsapp_extra_info"], 2);
+    let no_key = outage.hooks(&["key", LINE, "--yes"]).await;
+    assert!(no_key.code == 1 && no_key.stderr.contains("no API key"), "{no_key:?}");
+
+    let again = outage.hooks(&["recover", &file, "--yes", "--output", "json"]).await;
+    let outcomes: Vec<Value> = objects(&again.stdout).iter().map(|event| event["outcome"].clone()).collect();
+    assert_eq!((again.code, outcomes), (0, vec![json!("recorded_before"); 2]));
+    assert_eq!(outage.shown(&["state", LINE]).await["version"], 1);
+}
+
+#[tokio::test]
+async fn an_event_that_the_log_does_not_have_whole_is_told_of_and_the_others_are_recorded() {
+    let outage = Outage::start("recover-incomplete").await;
+    let (long_id, long) = outage.lose(0, &json!({"event": "voice", "text": "\"".repeat(120_000)}).to_string()).await;
+    let (no_event_id, no_event) = outage.lose(5, "not JSON").await;
+    let (id, lines) = outage.lose(10, r#"{"event":"builder","builderID":523}"#).await;
+    let log = [&long[..1], &no_event, &lines].concat().join("\n");
+    let file = outage.file(&format!("{log}\nnot a line of ours {{"));
+    let recovered = outage.hooks(&["recover", &file, "--yes"]).await;
+    assert_eq!(recovered.code, 1);
+    for part in [
+        &long_id.to_string(),
+        "cannot be recorded: part 2 of 3 of its body is missing",
+        &no_event_id.to_string(),
+        "cannot be recorded: its body is not in the log",
+        &format!("{id}  recorded\n"),
+    ] {
+        assert!(recovered.stdout.contains(part), "{part}: {}", recovered.stdout);
+    }
+}
+
+#[tokio::test]
+async fn a_log_without_a_lost_event_is_an_error_that_says_what_to_look_for() {
+    let world = crate::world::World::start("recover-nothing").await;
+    for (log, error) in
+        [("", "this log has no lost event"), (r#"{"message":"event recorded"}"#, "\"delivery not recorded\"")]
+    {
+        let file = world.project().join("lost.log");
+        fs::write(&file, log).unwrap();
+        let ended = world.hooks(&["recover", file.to_str().unwrap()]).await;
+        assert!(ended.code == 1 && ended.stderr.contains(error), "{ended:?}");
+    }
+    let missing = world.hooks(&["recover", "no-such-file"]).await;
+    assert!(missing.code == 1 && missing.stderr.starts_with("error: no-such-file cannot be read: "), "{missing:?}");
+}

@@ -25,7 +25,7 @@ pub struct Completions {
 /// Writes the completions of a command line.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// Fails when standard output cannot be written.
 pub fn run(mut command: Command, Completions { shell }: &Completions) -> Result<ExitCode> {
     let mut script = Vec::new();
     generate(*shell, &mut command, "hooks", &mut script);

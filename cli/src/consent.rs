@@ -5,19 +5,19 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-/// Whether the person has agreed already.
+/// The consent that a person has given in advance.
 #[derive(Args)]
 pub struct Consent {
-    /// Yes, without being asked, for scripts.
+    /// Answer yes without being asked, for scripts.
     #[arg(long)]
     yes: bool,
 }
 
 impl Consent {
-    /// Asks on the terminal, and comes back when the answer is yes.
+    /// Asks on the terminal, and returns when the answer is yes.
     ///
     /// # Errors
-    /// When it is not, or there is nobody to ask.
+    /// Fails when the answer is not yes, or standard input is no terminal.
     pub fn ask(&self, question: &str) -> Result<()> {
         if self.yes {
             return Ok(());

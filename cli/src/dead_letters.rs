@@ -17,7 +17,7 @@ use crate::{
     target::{AwsError, Queues, Target, TargetArgs},
 };
 
-/// How many messages are asked for when all are wanted.
+/// Limit for all messages.
 const ALL: usize = usize::MAX;
 
 /// Lists, shows and retries what redrive could not record: the messages in the dead-letter queue.
@@ -40,7 +40,7 @@ pub struct DeadLetters {
     output: Output,
 }
 
-/// What to do.
+/// The actions.
 #[derive(Subcommand)]
 enum Command {
     /// Lists the messages, in no particular order.
@@ -66,7 +66,7 @@ enum Command {
     },
 }
 
-/// Which messages.
+/// The messages to move.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
@@ -78,10 +78,10 @@ struct Which {
     all: bool,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// When it fails, and on Ctrl-C. In either case the messages that were looked at are made visible again.
+/// Fails when SQS refuses or does not answer, and on Ctrl-C. In either case the messages that were looked at are made visible again.
 pub async fn run(DeadLetters { command, target, output }: DeadLetters) -> Result<ExitCode> {
     let queues = Target::find(target).await?.queues;
     let mut scan = Scan::begin(&queues.sqs, &queues.dead_letter).context("signals cannot be listened to")?;
@@ -114,7 +114,7 @@ async fn list(scan: &mut Scan<'_>, limit: usize, output: Output) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a scan to the end has not seen, as a note for people.
+/// Returns a note for people about messages that a complete scan could not see.
 async fn hidden(scan: &Scan<'_>) -> Option<String> {
     match scan.hidden_by_others().await {
         Ok(0) => None,

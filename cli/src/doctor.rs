@@ -1,4 +1,4 @@
-//! `hooks doctor`: whether everything is there and works.
+//! `hooks doctor`: checks every part, and suggests a fix for each failed check.
 
 mod arrival;
 mod parts;
@@ -50,27 +50,27 @@ pub struct Doctor {
     output: Output,
 }
 
-/// What is needed for the checks that a local run and a stack have in common.
+/// The local run or stack that is checked.
 struct Subject {
     target: Target,
     functions: Functions,
-    /// `None` when nothing is to be sent.
+    /// The endpoint to send an event to; `None` when nothing is sent.
     endpoint: Option<Endpoint>,
-    /// What fixes a part that does not work.
+    /// The command that fixes a part that does not work.
     fix: &'static str,
 }
 
-/// What the checks of a [`Subject`] are called, in their order.
+/// The names of the checks of a [`Subject`], in their order.
 const SUBJECT_CHECKS: [&str; 6] =
     ["tables", "functions", "fallback queue", "dead-letter queue", "registration", "arrival"];
 
-/// Looks at everything.
+/// Runs every check.
 ///
 /// # Errors
-/// When what it finds cannot be written.
+/// Fails when the findings cannot be written.
 pub async fn run(Doctor { target, send, output }: Doctor) -> Result<ExitCode> {
     if send && target.stack().is_none() {
-        let message = "--send is about a deployed stack; name it with --stack. A local run is always sent an event\n";
+        let message = "--send needs a deployed stack: name it with --stack. A local run is always sent an event\n";
         clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
     }
     let mut report = Report::new(output);
@@ -92,7 +92,7 @@ pub async fn run(Doctor { target, send, output }: Doctor) -> Result<ExitCode> {
     Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// This machine, and the local run if one is up.
+/// Checks this machine. Returns the local run, if one is up.
 async fn local_run(report: &mut Report) -> Result<Option<Subject>> {
     let project = match Project::find() {
         Ok(project) => project,
@@ -128,7 +128,7 @@ fn subject_of(run: Run) -> Result<Subject> {
     })
 }
 
-/// A stack, if it can be reached.
+/// Returns a stack, if it can be reached.
 async fn deployed(report: &mut Report, name: &str, choice: &TargetArgs, send: bool) -> Result<Option<Subject>> {
     let Some(stack) = stack::reach(report, name, choice).await? else { return Ok(None) };
     let subject = || -> Result<Subject> {
@@ -151,7 +151,7 @@ async fn deployed(report: &mut Report, name: &str, choice: &TargetArgs, send: bo
     }
 }
 
-/// Checks the parts, and then what they do together. `on` are the arguments that name the stack.
+/// Checks each part, and then the parts together. `on` are the arguments that name the stack.
 async fn examine(report: &mut Report, subject: &Subject, on: &str) -> Result<()> {
     let Subject { target, functions, endpoint, fix } = subject;
     let tables = report.check("tables", parts::tables(target, fix)).await?;
@@ -167,10 +167,8 @@ async fn examine(report: &mut Report, subject: &Subject, on: &str) -> Result<()>
     report.check("registration", registration::check(target, on)).await?;
     match endpoint {
         Some(endpoint) => report.check("arrival", arrival::check(endpoint, &target.reader, on)).await?,
-        None => report.note(
-            "arrival",
-            Finding::skip("not checked; --send has an event of kind doctor go through the receiver"),
-        )?,
+        None => report
+            .note("arrival", Finding::skip("not checked; --send sends an event of kind doctor through the receiver"))?,
     };
     Ok(())
 }

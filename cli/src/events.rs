@@ -54,7 +54,7 @@ pub struct Events {
 /// Lists deliveries.
 ///
 /// # Errors
-/// When they cannot be read, or no event has named the entity.
+/// Fails when they cannot be read, or no event has named the entity.
 pub async fn run(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let until_now = events.selection.range.until.is_none();

@@ -1,4 +1,4 @@
-//! `hooks export`: all deliveries, as they came, for programs.
+//! `hooks export`: every delivery of a time range, for programs.
 
 use std::{
     io::{IsTerminal, stdout},
@@ -39,10 +39,10 @@ pub struct Export {
     target: TargetArgs,
 }
 
-/// Writes them to standard output, page by page as they are read, until nobody reads them any more.
+/// Writes the deliveries to standard output as they are read, until nobody reads on.
 ///
 /// # Errors
-/// When they cannot be read, or an entity never had one.
+/// Fails when they cannot be read, or no event has named the entity.
 pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
     let query = selection.query(Target::find(target).await?.reader, times);
@@ -73,7 +73,7 @@ pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How far a moment is from the start of the time that is asked for.
+/// Returns the distance of a moment from the start of the time range.
 fn micros(query: &DeliveryQuery, at: Timestamp) -> u64 {
     u64::try_from(at.since(query.times.start).as_micros()).unwrap_or(u64::MAX)
 }

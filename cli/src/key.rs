@@ -35,10 +35,10 @@ pub struct Key {
     output: Output,
 }
 
-/// Shows the key that the newest event with one has brought, if the person agrees.
+/// Prints the key of the newest event with one, if the person agrees.
 ///
 /// # Errors
-/// When the person does not, when there is none, or it cannot be read.
+/// Fails when the person does not agree, there is no key, or it cannot be read.
 pub async fn run(Key { entity, consent, target, output }: Key) -> Result<ExitCode> {
     let target = Target::find(target).await?;
     let name = plain(&entity);

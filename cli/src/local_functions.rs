@@ -4,31 +4,31 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use ureq::Agent;
 
-/// Calls the functions, also while somebody else waits for their end.
+/// The functions of a local run. It can be copied, and called from several places at once.
 #[derive(Clone, Copy)]
 pub struct LocalFunctions {
     address: SocketAddr,
 }
 
 impl LocalFunctions {
-    /// Calls the functions that listen on an address.
+    /// Returns the functions that listen on an address.
     pub fn at(address: SocketAddr) -> Self {
         Self { address }
     }
 
-    /// Whether somebody listens there.
+    /// Checks that the functions can be reached.
     ///
     /// # Errors
-    /// When nobody does.
+    /// Fails when nobody listens there.
     pub async fn is_up(&self) -> Result<()> {
         let connected = tokio::net::TcpStream::connect(self.address).await;
         connected.map(drop).with_context(|| format!("nobody listens on {}", self.address))
     }
 
-    /// Calls a function, as `cargo lambda invoke` does, and gives its answer as it came.
+    /// Calls a function, as `cargo lambda invoke` does. Returns its answer as it came.
     ///
     /// # Errors
-    /// When it does not answer. That it answers with an error is for [`read_answer`] to find out.
+    /// Fails when it does not answer. [`read_answer`] finds out whether the answer is an error.
     pub async fn call(&self, function: &str, event: &Value) -> Result<String> {
         let event = event.to_string();
         let url = format!("http://{}/2015-03-31/functions/{function}/invocations", self.address);
@@ -44,19 +44,19 @@ impl LocalFunctions {
         answer.await?.with_context(|| format!("the function {function} does not answer"))
     }
 
-    /// Calls a function, and reads its answer.
+    /// Calls a function. Returns its answer.
     ///
     /// # Errors
-    /// When it does not answer, or answers with an error.
+    /// Fails when it does not answer, or answers with an error.
     pub async fn invoke(&self, function: &str, event: Value) -> Result<Value> {
         read_answer(&self.call(function, &event).await?).with_context(|| function.to_owned())
     }
 }
 
-/// Reads what a function has answered.
+/// Reads the answer of a function.
 ///
 /// # Errors
-/// When it is an error of the function, which is then the message, or not JSON.
+/// Fails when the answer is an error of the function, whose text is then in the message, or not JSON.
 pub fn read_answer(answer: &str) -> Result<Value> {
     let answer: Value = serde_json::from_str(answer).with_context(|| format!("not JSON: {answer}"))?;
     if let Some(message) = answer.get("errorMessage").and_then(Value::as_str) {

@@ -33,7 +33,7 @@ impl<T> List<'_, T> {
     /// Prints the list as a table, or as one JSON object on each line.
     ///
     /// # Errors
-    /// When an item cannot be written as JSON, or standard output cannot be written to.
+    /// Fails when an item cannot be written as JSON, or standard output cannot be written to.
     pub fn print(
         self,
         output: Output,
@@ -53,7 +53,7 @@ impl<T> List<'_, T> {
 /// Writes to standard output. Returns `false` when the reader has closed it, as `head` does when it has enough: nobody reads on.
 ///
 /// # Errors
-/// When it cannot be written to for another reason.
+/// Fails when it cannot be written to for another reason.
 pub fn print(text: &str) -> Result<bool> {
     print_bytes(text.as_bytes())
 }

@@ -16,7 +16,7 @@ pub struct Project {
     root: PathBuf,
 }
 
-/// What `hooks dev` tells the commands that are run beside it.
+/// The facts about a local run for the commands beside it, as in run.json.
 #[derive(Serialize, Deserialize)]
 pub struct Run {
     /// The process of `hooks dev`.
@@ -25,23 +25,23 @@ pub struct Run {
     pub webhook: String,
     /// The address of the webhook, which is that URL without its token.
     pub address: String,
-    /// Where the stand-in for the partner API is.
+    /// Address of the stand-in for the partner API.
     pub partner_api: String,
-    /// Where the functions are called.
+    /// Address of the functions.
     pub functions: SocketAddr,
-    /// Where DynamoDB is.
+    /// Address of DynamoDB.
     pub dynamodb: String,
     /// The name of the events table.
     pub events_table: String,
     /// The name of the sealed table.
     pub sealed_table: String,
-    /// As the functions have it.
+    /// `DEDUP_WINDOW_SECONDS` of the functions.
     pub dedup_window_seconds: String,
-    /// As the functions have it.
+    /// `RETENTION_DAYS` of the functions.
     pub retention_days: String,
-    /// As the functions have it.
+    /// `ALLOWED_SOURCE_IPS` of the functions.
     pub allowed_source_ips: String,
-    /// Where SQS is.
+    /// Address of SQS.
     pub sqs: String,
     /// The address of the fallback queue.
     pub fallback_queue: String,
@@ -50,10 +50,10 @@ pub struct Run {
 }
 
 impl Project {
-    /// The checkout around the current folder.
+    /// Finds the checkout around the current folder.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails when the current folder is not inside a checkout.
     pub fn find() -> Result<Self> {
         let here = env::current_dir().context("the current folder cannot be found")?;
         let is_root =
@@ -68,10 +68,10 @@ impl Project {
         &self.root
     }
 
-    /// The folder for what a local run leaves behind; nobody else can read it.
+    /// Returns the folder for the files of a local run, which no other user can read.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// Fails when it cannot be created.
     pub fn scratch(&self) -> Result<PathBuf> {
         let folder = self.root.join("target/hooks");
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -79,10 +79,10 @@ impl Project {
         Ok(folder)
     }
 
-    /// Makes sure that no local run is up: the commands would not know which one is meant.
+    /// Checks that no local run is up: the commands could not tell two apart.
     ///
     /// # Errors
-    /// When one is.
+    /// Fails when a local run is up.
     pub fn check_that_none_runs(&self) -> Result<()> {
         match self.remembered()? {
             Some(run) if run.is_up() => bail!(
@@ -98,13 +98,13 @@ impl Project {
     /// the file.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails when the file cannot be written.
     pub fn remember(&self, run: &Run) -> Result<Remembered> {
         let path = self.scratch()?.join("run.json");
         let text = serde_json::to_vec(run)?;
         let write = || {
             let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
-            // That of an earlier version is there with other permissions.
+            // A file of an earlier version has other permissions.
             file.set_permissions(fs::Permissions::from_mode(0o600))?;
             file.write_all(&text)
         };
@@ -112,10 +112,10 @@ impl Project {
         Ok(Remembered(path))
     }
 
-    /// The local run that is up.
+    /// Returns the local run that is up.
     ///
     /// # Errors
-    /// When there is none; the message also names the option that does without one.
+    /// Fails when no local run is up. The message names `otherwise`, the option that needs none.
     pub fn running(&self, otherwise: &str) -> Result<Run> {
         let start = format!("start one with `cargo hooks dev` in another terminal, or give {otherwise}");
         match self.remembered()? {
@@ -125,7 +125,7 @@ impl Project {
         }
     }
 
-    /// The last local run that has not come to its own end.
+    /// Returns the last local run that has not ended by itself.
     fn remembered(&self) -> Result<Option<Run>> {
         let file = self.scratch()?.join("run.json");
         let text = match fs::read(&file) {

@@ -111,7 +111,7 @@ struct RetryArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// When the target cannot be found, or a read or write fails.
+/// Fails when the target cannot be found, or a read or write fails.
 pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let target = Target::find(target).await?;
@@ -129,11 +129,9 @@ pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> 
             }
             let mut seen = BTreeSet::new();
             ids.retain(|id| seen.insert(*id));
-            let listed = if accept_source { None } else { Some(target.source_ips()?) };
-            let accepts = |source_ip: Option<IpAddr>| match &listed {
-                None => true,
-                Some(listed) => source_ip.is_some_and(|source_ip| listed.contains(source_ip)),
-            };
+            let listed = target.source_ips()?;
+            let is_listed = |source_ip| listed.as_ref().is_some_and(|listed| listed.contains(source_ip));
+            let accepts = |source_ip: Option<IpAddr>| accept_source || source_ip.is_some_and(is_listed);
             Retry { quarantine, reader: target.reader, accepts }.run(&ids, output).await
         }
     }

@@ -12,7 +12,7 @@ use shared::{
 };
 use store::{DeliveryFilter, DeliveryQuery, Reader};
 
-/// Which deliveries, as a person names them.
+/// The deliveries that a person has selected.
 #[derive(Args)]
 pub struct Selection {
     #[command(flatten)]
@@ -88,7 +88,7 @@ impl FilterArgs {
 /// Refuses an entity that is not there: its name is more likely wrong than without events.
 ///
 /// # Errors
-/// When it is not there, or cannot be read.
+/// Fails when no event has named the entity, or its state cannot be read.
 pub async fn check_entity(query: &DeliveryQuery) -> Result<()> {
     match query.unknown_entity().await? {
         Some(entity) => bail!("there is no entity {}: no event has named it", plain(entity)),

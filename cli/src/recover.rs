@@ -51,7 +51,7 @@ pub struct Recover {
 /// Lists the lost events of a log, and records them if the person agrees.
 ///
 /// # Errors
-/// When the log cannot be read or has no lost events, the person does not agree, or a read or write fails.
+/// Fails when the log cannot be read or has no lost events, the person does not agree, or a read or write fails.
 pub async fn run(Recover { file, dry_run, consent, target, output }: Recover) -> Result<ExitCode> {
     let log = match &file {
         Some(file) => fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?,
@@ -152,7 +152,7 @@ impl LostDelivery {
     /// Returns what can be done about an event.
     ///
     /// # Errors
-    /// When the table cannot be read.
+    /// Fails when the table cannot be read.
     async fn of(event: LostEvent, reader: &Reader) -> Result<Self> {
         let LostEvent { id, received_at, source_ip, request_id, fingerprint, body } = event;
         let lost = |outcome| Self { id, received_at, entity: None, update: None, secrets_missing: false, outcome };
@@ -182,7 +182,7 @@ impl LostDelivery {
     /// Records it if that is planned. Returns whether it was.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     async fn record(&mut self, recorder: &Recorder) -> Result<bool> {
         let Outcome::Planned(delivery) = &self.outcome else { return Ok(false) };
         let duplicate_of = match recorder.record(delivery).await? {

@@ -1,4 +1,4 @@
-//! `hooks replay`: hands stored events to a consumer once more.
+//! `hooks replay`: sends recorded events to a consumer again.
 
 mod checkpoint;
 mod consumer;
@@ -92,7 +92,7 @@ pub struct Replay {
     output: Output,
 }
 
-/// Where to begin when the same replay was started before and has not come to its end.
+/// The choice between continuing and starting over after an unfinished replay.
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
 struct Start {
@@ -104,7 +104,7 @@ struct Start {
     restart: bool,
 }
 
-/// By what a replay is told from others. Only a hash of it is written.
+/// The facts that tell a replay from others. Only a hash of them is written.
 #[derive(Serialize)]
 struct Identity<'a> {
     webhook: &'a str,
@@ -116,11 +116,11 @@ struct Identity<'a> {
     to: &'a str,
 }
 
-/// Hands them over, one after the other.
+/// Sends the events, one after the other.
 ///
 /// # Errors
-/// When they cannot be read, the destination cannot be one, or the same replay was not finished before. When the consumer
-/// has not taken one, the message says so, and how to go on.
+/// Fails when the events cannot be read, the URL is not allowed, the same replay is unfinished, or the consumer does not take an event. The
+/// message says how to continue.
 pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     replay.ids.sort();
     replay.ids.dedup();
@@ -170,7 +170,7 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     })
 }
 
-/// The URL of the consumer; for `-` a line of standard input.
+/// Returns the URL of the consumer; for `-` one line of standard input.
 fn url(to: String) -> Result<String> {
     if to != "-" {
         return Ok(to);
@@ -181,7 +181,7 @@ fn url(to: String) -> Result<String> {
 }
 
 impl Start {
-    /// Where to begin, with what is left of an earlier run.
+    /// Returns the checkpoint to start from, given that of an unfinished run.
     fn from(self, left: Option<Checkpoint>, times: Range<Timestamp>, to: &Destination) -> Result<Checkpoint> {
         match left {
             Some(left) if self.resume => Ok(left),
@@ -203,7 +203,7 @@ impl Start {
     }
 }
 
-/// Reads those that are named and not yet done; all of them are there before any is handed over.
+/// Reads the named events that are not done yet. All of them are read before one is sent.
 async fn read(reader: &Reader, ids: &[EventId], done: Option<EventId>) -> Result<Vec<StoredDelivery>> {
     let mut deliveries = Vec::new();
     for id in ids.iter().filter(|id| done.is_none_or(|done| **id > done)) {
@@ -213,20 +213,20 @@ async fn read(reader: &Reader, ids: &[EventId], done: Option<EventId>) -> Result
     Ok(deliveries)
 }
 
-/// A replay on its way.
+/// A running replay.
 struct ReplayRun {
     consumer: Consumer,
     /// Events a second.
     rate: u32,
     with_duplicates: bool,
-    /// Whether events that `hooks doctor` has sent are asked for by name.
+    /// True when events of `hooks doctor` are asked for, and sent.
     with_doctors: bool,
     file: CheckpointFile,
     checkpoint: Checkpoint,
 }
 
 impl ReplayRun {
-    /// Hands over what is there, to the end or to the first that is not taken.
+    /// Sends the events, up to the first that is not taken.
     async fn take(&mut self, mut deliveries: BoxStream<'_, Result<StoredDelivery, StoreError>>) -> Result<()> {
         let start = self.checkpoint.times.start;
         let micros = |at: Timestamp| u64::try_from(at.since(start).as_micros()).unwrap_or(u64::MAX);
@@ -242,7 +242,7 @@ impl ReplayRun {
             let Some(event) = self.pack(delivery) else { continue };
             let id = event.id;
             unless(interrupted.as_mut(), ticks.tick()).await?;
-            self.consumer.hand(event).await.with_context(|| format!("event {id} was not taken"))?;
+            self.consumer.send(event).await.with_context(|| format!("event {id} was not taken"))?;
             self.checkpoint.last = Some(id);
             self.checkpoint.counts.handed_over += 1;
             self.file.write(&self.checkpoint)?;
@@ -255,7 +255,7 @@ impl ReplayRun {
         Ok(())
     }
 
-    /// What was done; for people the cause says that of what has not come to its end.
+    /// Returns the summary. For people it is empty when the replay is incomplete, as the error has it then.
     fn told(&self, complete: bool, output: Output) -> String {
         let Checkpoint { last, counts, .. } = &self.checkpoint;
         match output {
@@ -265,7 +265,7 @@ impl ReplayRun {
         }
     }
 
-    /// What is handed over of a delivery; `None` when it is to be skipped, which is counted.
+    /// Returns the event of a delivery; `None` when it is skipped, which is counted.
     fn pack(&mut self, delivery: StoredDelivery) -> Option<StoredEvent> {
         if delivery.duplicate_of.is_some() && !self.with_duplicates {
             self.checkpoint.counts.duplicates += 1;
@@ -283,7 +283,7 @@ impl ReplayRun {
     }
 }
 
-/// What comes of something, unless Ctrl-C comes first.
+/// Waits for a future, unless Ctrl-C comes first.
 async fn unless<T>(interrupted: Pin<&mut impl Future<Output = ()>>, something: impl Future<Output = T>) -> Result<T> {
     tokio::select! {
         biased;
@@ -292,7 +292,7 @@ async fn unless<T>(interrupted: Pin<&mut impl Future<Output = ()>>, something: i
     }
 }
 
-/// What was done, for people.
+/// Returns the summary for people.
 fn sentence(counts: &Counts) -> String {
     let duplicates = match counts.duplicates {
         1 => "1 duplicate".to_owned(),
@@ -312,7 +312,7 @@ fn sentence(counts: &Counts) -> String {
     }
 }
 
-/// What was done, for programs. What is there once stays there, under the same name.
+/// Returns the summary as JSON. Its members keep their names from version to version.
 fn json(counts: &Counts, last: Option<EventId>, complete: bool) -> String {
     let summary = json!({
         "handed_over": counts.handed_over,
@@ -323,7 +323,7 @@ fn json(counts: &Counts, last: Option<EventId>, complete: bool) -> String {
     format!("{summary}\n")
 }
 
-/// The command line that goes on, from the arguments of this one. The URL is left to the user: it may have a token.
+/// Returns the command line that continues a replay, from the arguments of this one. The URL is left out: it may have a token.
 fn go_on(arguments: impl Iterator<Item = std::ffi::OsString>) -> String {
     let mut command = "cargo hooks".to_owned();
     let mut is_url = false;

@@ -30,10 +30,10 @@ pub struct Show {
     output: Output,
 }
 
-/// Shows one delivery.
+/// Shows a delivery.
 ///
 /// # Errors
-/// When it is not there, or cannot be read.
+/// Fails when there is no such delivery, or it cannot be read.
 pub async fn run(Show { id, target, output }: Show) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
     let found = reader.delivery(&id).await?;
@@ -45,7 +45,7 @@ pub async fn run(Show { id, target, output }: Show) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything about a delivery, for people.
+/// Returns everything about a delivery, for people.
 pub fn in_full(delivery: &StoredDelivery) -> String {
     let now = Timestamp::from(SystemTime::now());
     let mut facts = vec![

@@ -39,7 +39,7 @@ pub struct StateOf {
 /// Shows the state of an entity.
 ///
 /// # Errors
-/// When it has none, or it cannot be read.
+/// Fails when no event has named the entity, or its state cannot be read.
 pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
     let found = reader.state(&Entity::named(&entity)).await?;
@@ -51,7 +51,7 @@ pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that is known of an entity, for people.
+/// Returns everything known of an entity, for people.
 fn in_full(state: &State) -> String {
     let now = Timestamp::from(SystemTime::now());
     let moment = |time| format!("{} ({})", to_the_second(time), ago(time, now));

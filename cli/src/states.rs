@@ -42,7 +42,7 @@ fn integer(text: &str) -> Result<Integer, &'static str> {
 /// Lists the states of a kind.
 ///
 /// # Errors
-/// When they cannot be read.
+/// Fails when they cannot be read.
 pub async fn run(States { kind, update, limit, target, output }: States) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
     let states = reader.states(&Kind::of(&kind), update.as_ref(), None, page_size(limit));

@@ -1,4 +1,4 @@
-//! What a command is about: the local run, or a deployed stack.
+//! The target of a command: the local run, or a deployed stack.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -23,13 +23,13 @@ use crate::{
     project::{Project, Run},
 };
 
-/// Lets the function come to its own end before we stop waiting: its timeout is 120 s.
+/// Maximum time of an invocation, longer than the function's own timeout of 120 s.
 const INVOCATION: Duration = Duration::from_secs(130);
 
-/// How long any other request may take, each time that it is tried.
+/// Maximum time of one attempt of any other request.
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// How a person names it.
+/// The arguments that name the target.
 #[derive(Args, Clone, Default)]
 pub struct TargetArgs {
     /// Deployed stack. Default: the local run that `hooks dev` has up.
@@ -43,38 +43,38 @@ pub struct TargetArgs {
     profile: Option<String>,
 }
 
-/// What of it these commands need.
+/// The parts of a local run or a stack that the commands use.
 pub struct Target {
-    /// How it was named.
+    /// The arguments that named it.
     pub choice: TargetArgs,
-    /// The webhook with its token, of the local run alone: the token of a stack is not ours to know.
+    /// The webhook with its token, of a local run only: the token of a stack stays in Secrets Manager.
     pub webhook: Option<WebhookUrl>,
     /// The webhook's address, without the token.
     pub address: String,
-    /// Where its partner API is.
+    /// The base URL of the partner API.
     pub partner_api: String,
-    /// What stands in its table of the registration.
+    /// The registration and its ledger.
     pub ledger: RegistrationLedger,
-    /// The deliveries and states in its table, from which the secrets are taken out.
+    /// The deliveries and states, without their secrets.
     pub reader: Reader,
-    /// Where its tables are.
+    /// The client for its tables.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// Its tables, and how deliveries are recorded there.
+    /// The names of its tables, and the settings for recording deliveries.
     pub settings: Settings,
     /// The addresses that the provider may call from, as its configuration has them; `None` when it has none.
     allowed_source_ips: Option<String>,
-    /// What could not be recorded.
+    /// The queues with deliveries that could not be recorded.
     pub queues: Queues,
     sync: Sync,
 }
 
-/// Where deliveries wait that could not be recorded.
+/// The queues with deliveries that could not be recorded.
 pub struct Queues {
-    /// Where they are.
+    /// The client for the queues.
     pub sqs: aws_sdk_sqs::Client,
-    /// The address of the one from which redrive records them.
+    /// Address of the queue from which redrive records deliveries.
     pub fallback: String,
-    /// The address of the one in which they end that redrive could not record either.
+    /// Address of the queue with deliveries that redrive could not record either.
     pub dead_letter: String,
 }
 
@@ -82,7 +82,7 @@ impl Queues {
     /// Returns the approximate number of messages in a queue, those in work included.
     ///
     /// # Errors
-    /// When SQS refuses, or does not answer.
+    /// Fails when SQS refuses, or does not answer.
     pub async fn waiting(&self, queue: &str) -> Result<u64, AwsError> {
         let counts = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -102,10 +102,10 @@ enum Sync {
 }
 
 impl Target {
-    /// Finds it.
+    /// Finds the local run or the stack.
     ///
     /// # Errors
-    /// When no local run is up, or the stack cannot be found.
+    /// Fails when no local run is up, or the stack cannot be found.
     pub async fn find(choice: TargetArgs) -> Result<Self> {
         match choice.stack() {
             None => Self::of_local_run(Project::find()?.running("--stack")?),
@@ -113,10 +113,10 @@ impl Target {
         }
     }
 
-    /// A local run.
+    /// Returns a local run as a target.
     ///
     /// # Errors
-    /// When what it says of itself cannot be read.
+    /// Fails when its facts cannot be read.
     pub fn of_local_run(run: Run) -> Result<Self> {
         let dynamodb = emulators::dynamodb::client(&run.dynamodb);
         Ok(Self {
@@ -138,10 +138,10 @@ impl Target {
         })
     }
 
-    /// A deployed stack.
+    /// Returns a deployed stack as a target.
     ///
     /// # Errors
-    /// When it is not of this project, or its deployment has not come to an end.
+    /// Fails when it is not a stack of this project, or its first deployment has not ended.
     pub fn of_stack(stack: &Stack, choice: &TargetArgs) -> Result<Self> {
         let dynamodb = aws_sdk_dynamodb::Client::new(&stack.aws);
         let address = stack.output("WebhookUrl")?.to_owned();
@@ -170,19 +170,19 @@ impl Target {
         })
     }
 
-    /// Returns the addresses that the provider may call from.
+    /// Returns the addresses that the provider may call from; `None` when there is no list.
     ///
     /// # Errors
-    /// When the stack has no such parameter, or it cannot be read.
-    pub fn source_ips(&self) -> Result<SourceIps> {
-        let list = self.allowed_source_ips.as_ref().context("the stack has no parameter AllowedSourceIps")?;
-        list.parse().context("the parameter AllowedSourceIps")
+    /// Fails when the list cannot be read.
+    pub fn source_ips(&self) -> Result<Option<SourceIps>> {
+        let list = self.allowed_source_ips.as_ref().map(|list| list.parse()).transpose();
+        list.context("AllowedSourceIps cannot be read")
     }
 
-    /// Calls sync, and gives its answer as it came; [`crate::local_functions::read_answer`] reads it.
+    /// Calls sync. Returns its answer as it came, for [`crate::local_functions::read_answer`].
     ///
     /// # Errors
-    /// When it does not answer.
+    /// Fails when it does not answer.
     pub async fn call_sync(&self, event: &Value) -> Result<String> {
         let (lambda, name) = match &self.sync {
             Sync::Local(caller) => return caller.call("sync", event).await,
@@ -193,17 +193,18 @@ impl Target {
 }
 
 impl TargetArgs {
-    /// The stack that is named; `None` is the local run. The program ends when only what goes with a stack is named.
+    /// Returns the name of the stack; `None` for the local run. Ends the program with a usage error when a region or profile is given
+    /// without a stack.
     pub fn stack(&self) -> Option<&str> {
-        // Not by `requires`, for which both would have to be on the same side of the command's name.
+        // clap's `requires` would need both on the same side of the command's name.
         if self.stack.is_none() && (self.region.is_some() || self.profile.is_some()) {
-            let message = "--region and --profile are about a deployed stack; name it with --stack\n";
+            let message = "--region and --profile need a deployed stack: name it with --stack\n";
             clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
         }
         self.stack.as_deref()
     }
 
-    /// The arguments that make the same choice, as a shell reads them, each with a blank in front.
+    /// Returns the arguments that name the same target, as a shell reads them, each after a blank.
     pub fn arguments(&self) -> String {
         let arguments = [("stack", &self.stack), ("region", &self.region), ("profile", &self.profile)];
         let named =
@@ -216,15 +217,15 @@ impl TargetArgs {
 pub struct Stack {
     name: String,
     described: aws_sdk_cloudformation::types::Stack,
-    /// How it is reached.
+    /// The SDK's configuration to reach it.
     pub aws: SdkConfig,
 }
 
 impl Stack {
-    /// Has it described.
+    /// Describes a stack.
     ///
     /// # Errors
-    /// When there is none of that name, or AWS does not answer: a [`AwsError`].
+    /// Fails when there is no such stack, or AWS does not answer: an [`AwsError`].
     pub async fn describe(name: &str, aws: &SdkConfig) -> Result<Self> {
         let described = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name).send().await;
         let described = described.map_err(|error| AwsError::of(&format!("stack {name}"), &error))?;
@@ -233,34 +234,36 @@ impl Stack {
         Ok(Self { name: name.to_owned(), described, aws: aws.clone() })
     }
 
-    /// In which state it is, such as `CREATE_COMPLETE`.
+    /// Returns its status, such as `CREATE_COMPLETE`.
     pub fn status(&self) -> &str {
         self.described.stack_status().map_or("not known", |status| status.as_str())
     }
 
-    /// One of its outputs.
+    /// Returns one of its outputs.
     ///
     /// # Errors
-    /// When it has none of that name.
+    /// Fails when it has none with that name.
     pub fn output(&self, key: &str) -> Result<&str> {
         let output = self.described.outputs().iter().find(|output| output.output_key() == Some(key));
         output.and_then(|output| output.output_value()).with_context(|| {
             let name = &self.name;
-            format!("the stack {name} has no output {key}: it is not of this project, or its deployment has not come to an end")
+            format!(
+                "the stack {name} has no output {key}: it is not of this project, or its first deployment has not ended"
+            )
         })
     }
 
-    /// The value of one of its parameters.
+    /// Returns the value of one of its parameters.
     ///
     /// # Errors
-    /// When it has none of that name.
+    /// Fails when it has none with that name.
     pub fn parameter(&self, key: &str) -> Result<&str> {
         let parameter = self.described.parameters().iter().find(|parameter| parameter.parameter_key() == Some(key));
         let value = parameter.and_then(|parameter| parameter.parameter_value());
         value.with_context(|| format!("the stack {} has no parameter {key}: it is not of this project", self.name))
     }
 
-    /// Calls its functions, once each.
+    /// Returns a client that calls functions without retrying.
     pub fn lambda(&self) -> aws_sdk_lambda::Client {
         // Carried out twice, a rotation would be two.
         let once = self.aws.to_builder().retry_config(RetryConfig::disabled());
@@ -269,10 +272,10 @@ impl Stack {
     }
 }
 
-/// Calls a deployed function, and gives its answer as it came.
+/// Calls a deployed function. Returns its answer as it came.
 ///
 /// # Errors
-/// When it does not answer.
+/// Fails when it does not answer.
 pub async fn invoke(lambda: &aws_sdk_lambda::Client, name: &str, event: &Value) -> Result<String> {
     let answer = lambda.invoke().function_name(name).payload(event.to_string().into_bytes().into()).send().await;
     let answer = answer.map_err(|error| AwsError::of(&format!("the function {name}"), &error))?;
@@ -286,17 +289,17 @@ fn settings(events_table: String, sealed_table: String, window: &str, retention:
     Ok(Settings { events_table, sealed_table, dedup_window, retention })
 }
 
-/// What AWS has said, if it has answered, else what kept it from answering.
+/// An error of AWS: its answer, or the reason why there is none.
 #[derive(Debug)]
 pub struct AwsError {
     what: String,
-    /// The name of the error, if it has answered.
+    /// The code of the error, if AWS answered.
     pub code: Option<String>,
     message: String,
 }
 
 impl AwsError {
-    /// From the error of a call about something.
+    /// Returns the error of a call about `what`.
     pub fn of(what: &str, error: &(impl ProvideErrorMetadata + Error + 'static)) -> Self {
         let (code, message) = match (error.code(), error.message()) {
             (Some(code), Some(message)) => (Some(code.to_owned()), message.to_owned()),
@@ -318,21 +321,21 @@ impl fmt::Display for AwsError {
 
 impl Error for AwsError {}
 
-/// The SDK as the AWS CLI is configured: by the environment, the files in `~/.aws`, and whatever they lead to.
+/// Returns the SDK's configuration, from the same sources as the AWS CLI's: the environment, and the files in `~/.aws`.
 ///
 /// # Errors
-/// When no region is named anywhere.
+/// Fails when no region is configured.
 #[expect(clippy::disallowed_methods, reason = "a person's credentials can be anywhere")]
 pub async fn aws(choice: &TargetArgs) -> Result<SdkConfig> {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    // How long a connection may take the SDK limits by itself, to 3 s.
+    // The SDK limits the time to connect by itself, to 3 s.
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST).build();
     let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone()).timeout_config(timeouts);
     if let Some(region) = &choice.region {
         config = config.region(Region::new(region.clone()));
     }
     if let Some(profile) = &choice.profile {
-        // A profile that is named counts more than credentials that stand in the environment, as with the AWS CLI.
+        // A named profile wins over credentials in the environment, as with the AWS CLI.
         let lookups =
             ProviderConfig::default().with_http_client(http).with_region(choice.region.clone().map(Region::new));
         let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&lookups).build();

@@ -1,4 +1,4 @@
-//! `hooks webhook`: looks after the webhook's registration with the provider.
+//! `hooks webhook`: manages the webhook's registration with the provider.
 
 use std::{
     process::ExitCode,
@@ -19,7 +19,7 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// What `plan` ends with when something would be set. 1 is a failure, and 2 a command line that cannot be read.
+/// Exit code of `plan` when it would set a URL. 1 is a failure, and 2 a command line that cannot be read.
 const WOULD_UPDATE: u8 = 3;
 
 /// Manages the webhook's registration with the provider, for the local run or a deployed stack.
@@ -39,7 +39,7 @@ pub struct Webhook {
     on: On,
 }
 
-/// What to do.
+/// The actions.
 #[derive(Subcommand)]
 enum Command {
     /// Shows the registered URL.
@@ -77,7 +77,7 @@ enum Command {
     },
 }
 
-/// What it is about, and how to show it.
+/// The target and the output format.
 #[derive(Args)]
 struct On {
     #[command(flatten)]
@@ -87,10 +87,10 @@ struct On {
     output: Output,
 }
 
-/// Does it.
+/// Runs the command.
 ///
 /// # Errors
-/// When it fails.
+/// Fails when the target cannot be found, or sync fails.
 pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Result<ExitCode> {
     let target = Target::find(target).await?;
     let event = match command {
@@ -99,7 +99,7 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
         Command::Sync => json!({ "action": "sync" }),
         // Our address stands for our URL, whose token is not ours to know.
         Command::Set { url, consent } => {
-            // What is no URL sync refuses.
+            // Sync refuses a text that is no URL.
             if let Some(url) = url.as_deref().and_then(|url| WebhookUrl::parse(url).ok()) {
                 consent.ask(&format!("Have the provider send all events to {url} from now on?"))?;
             }
@@ -111,7 +111,7 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
     act(&target, &event, output).await
 }
 
-/// Has sync do it, and shows what it reports.
+/// Calls sync, and shows its report.
 async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode> {
     let answer = target.call_sync(event).await?;
     let report = read_answer(&answer)?;
@@ -128,7 +128,7 @@ async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode>
     }
 }
 
-/// Shows what stands in the table.
+/// Shows the registration and its ledger from the table.
 async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, output: Output) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let status = RegistrationStatus::read(ledger, now.minus(since)..now, 0).await?;

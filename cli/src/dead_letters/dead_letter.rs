@@ -4,32 +4,32 @@ use store::Quarantine;
 
 /// A message of the dead-letter queue, with nothing secret in what is shown of it.
 pub struct DeadLetter {
-    /// By which SQS knows it, as long as it is in this queue.
+    /// SQS' id of the message, as long as it is in this queue.
     pub message_id: String,
-    /// How often it was received, from either queue, this time included.
+    /// Number of receives from either queue, this one included.
     pub receives: Option<u32>,
-    /// How long the message is, in bytes.
+    /// Size of the message, in bytes.
     pub message_bytes: usize,
-    /// What it carries.
+    /// The delivery in the message.
     pub content: Result<DecodedDelivery, UnreadableMessage>,
     /// The message itself.
     pub message: Secret,
-    /// By which this receipt of it can be deleted.
+    /// SQS' handle of this receive, with which the message is deleted.
     pub receipt_handle: String,
 }
 
 /// A delivery that waits to be recorded, its body decoded.
 pub struct DecodedDelivery {
-    /// As it came; its body is not for showing.
+    /// The delivery as received. Its body must not be shown.
     pub received: Received,
-    /// Whether the receiver has checked the token.
+    /// The state of the token's check.
     pub token: TokenCheck,
-    /// What would be recorded.
+    /// The event that would be recorded.
     pub decoded: Result<Event, Undecodable>,
 }
 
 impl DeadLetter {
-    /// From a message as it was received; `None` when it lacks what every message has.
+    /// Reads a message as received; `None` when it has no id or handle.
     pub fn read(message: Message) -> Option<Self> {
         let receives = message
             .attributes()
@@ -53,12 +53,12 @@ impl DecodedDelivery {
         Self { received, token, decoded }
     }
 
-    /// The kind that it would be recorded as.
+    /// Returns the kind that it would be recorded as.
     pub fn kind(&self) -> String {
         self.decoded.as_ref().map_or_else(|_| "quarantine".to_owned(), |event| event.kind.to_string())
     }
 
-    /// The entity that it would be recorded under.
+    /// Returns the entity that it would be recorded under.
     pub fn entity(&self) -> Entity {
         self.decoded
             .as_ref()

@@ -18,25 +18,25 @@ use tokio::{
 use super::dead_letter::DeadLetter;
 use crate::{output::note, target::AwsError};
 
-/// For how long a message that was received is hidden from others, in seconds: what is left hidden by a crash is back after that.
+/// Time for which a received message is hidden from others, in seconds. After a crash it is visible again then.
 const HIDDEN: i32 = 30;
-/// How long a receive waits for messages, in seconds. Only one that waits asks all servers that hold the queue.
+/// Time that a receive waits for messages, in seconds. Only a receive that waits asks every server that holds the queue.
 const WAIT: i32 = 1;
-/// The most messages that SQS gives, or takes word of, at once.
+/// Maximum number of messages in one request to SQS.
 const BATCH: usize = 10;
-/// After so many receives in a row that brought nothing new, all is taken to have been seen.
+/// Maximum number of receives in a row without a new message. Then everything counts as seen.
 const MOST_REPEATS: usize = 20;
-/// How long a receive that is under way may take to end after Ctrl-C: what it has hidden is to be shown again.
+/// Maximum time for a running receive to end after Ctrl-C, so that the messages that it hides can be made visible again.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long it may take to make everything visible again.
+/// Maximum time to make everything visible again.
 const SHOWING: Duration = Duration::from_secs(10);
 
-/// A scan through the dead-letter queue. Looking at a message is receiving it, which hides it: [`Scan::end`] makes all of them
+/// A scan of the dead-letter queue. Looking at a message is receiving it, which hides it: [`Scan::end`] makes all of them
 /// visible again.
 pub struct Scan<'a> {
     sqs: &'a Client,
     url: &'a str,
-    /// The last receipt of each message that was seen and is still there.
+    /// The handle of the last receive of each message that was seen and is still in the queue.
     hidden: HashMap<String, String>,
     deleted: HashSet<String>,
     interrupt: Signal,
@@ -44,19 +44,19 @@ pub struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// A scan through the queue at this address, which from now on is what Ctrl-C ends.
+    /// Starts a scan of the queue at an address. From now on Ctrl-C ends the scan, not the program.
     ///
     /// # Errors
-    /// When signals cannot be listened to.
+    /// Fails when signals cannot be handled.
     pub fn begin(sqs: &'a Client, url: &'a str) -> io::Result<Self> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok(Self { sqs, url, hidden: HashMap::new(), deleted: HashSet::new(), interrupt, terminate })
     }
 
-    /// Some of the messages that were not seen before, at most so many; `None` when there are no more.
+    /// Returns messages that were not seen before, at most `most`; `None` when there are no more.
     ///
     /// # Errors
-    /// When they cannot be received, and on Ctrl-C.
+    /// Fails when they cannot be received, and on Ctrl-C.
     pub async fn next(&mut self, most: usize) -> Result<Option<Vec<DeadLetter>>> {
         // Messages come back when the scan takes longer than they are hidden, and then there may always be some to receive.
         for _ in 0..MOST_REPEATS {
@@ -109,7 +109,7 @@ impl<'a> Scan<'a> {
     /// Deletes a message from the queue.
     ///
     /// # Errors
-    /// When SQS refuses, or does not answer.
+    /// Fails when SQS refuses, or does not answer.
     pub async fn delete(&mut self, dead_letter: &DeadLetter) -> Result<()> {
         let delete = self.sqs.delete_message().queue_url(self.url).receipt_handle(&dead_letter.receipt_handle);
         delete.send().await.map_err(|error| AwsError::of("the dead-letter queue", &error))?;
@@ -118,10 +118,10 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// How many messages are hidden, but not by this scan: somebody else looks at them, or has just done so. SQS knows it roughly.
+    /// Returns the approximate number of messages that others have hidden by looking at them.
     ///
     /// # Errors
-    /// When SQS refuses, or does not answer.
+    /// Fails when SQS refuses, or does not answer.
     pub async fn hidden_by_others(&self) -> Result<usize> {
         let name = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
         let get = self.sqs.get_queue_attributes().queue_url(self.url).attribute_names(name.clone());
@@ -131,7 +131,7 @@ impl<'a> Scan<'a> {
         Ok(hidden.saturating_sub(self.hidden.len()))
     }
 
-    /// Makes visible what was seen and not deleted. What that fails for is visible again in half a minute, and said.
+    /// Makes every message visible again that was seen and not deleted. Prints a note about those for which that fails.
     pub async fn end(self) {
         let handles: Vec<String> = self.hidden.into_values().collect();
         let show = async {

@@ -10,7 +10,7 @@ use shared::{
 use super::dead_letter::{DeadLetter, DecodedDelivery};
 use crate::output::{json, tables, text::facts};
 
-/// A message as an object; what it carries has the names that it would have as a delivery.
+/// A message as JSON. The members of its delivery have the same names as in a delivery.
 #[derive(Default, Serialize)]
 struct Message<'a> {
     message_id: &'a str,
@@ -26,7 +26,7 @@ struct Message<'a> {
     token: Option<&'static str>,
     body: Option<Box<RawValue>>,
     body_bytes: Option<usize>,
-    /// Why it cannot be read, or its body not be decoded.
+    /// The reason why it cannot be read, or its body cannot be decoded.
     cause: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub fn table(dead_letters: &[DeadLetter]) -> String {
     )
 }
 
-/// Everything about a message, for people.
+/// Returns everything about a message, for people.
 pub fn in_full(dead_letter: &DeadLetter) -> String {
     let mut lines = vec![("message id", dead_letter.message_id.clone())];
     lines.extend(dead_letter.receives.map(|receives| ("receives", receives.to_string())));
@@ -84,10 +84,10 @@ pub fn in_full(dead_letter: &DeadLetter) -> String {
     facts(&lines) + &body
 }
 
-/// A message on a line.
+/// Returns a message as one line of JSON.
 ///
 /// # Errors
-/// When it cannot be written as JSON.
+/// Fails when it cannot be written as JSON.
 pub fn json(dead_letter: &DeadLetter) -> serde_json::Result<String> {
     let of_message = Message {
         message_id: &dead_letter.message_id,

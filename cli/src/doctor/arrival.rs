@@ -1,4 +1,4 @@
-//! Whether an event that is sent to the receiver arrives in the table.
+//! The check that an event sent to the receiver arrives in the table.
 
 use std::time::{Duration, Instant};
 
@@ -16,32 +16,32 @@ use crate::{
     target::{AwsError, Stack, invoke},
 };
 
-/// How long an acknowledged event may take until it can be read: it may have gone through the fallback queue.
+/// Maximum time until an acknowledged event can be read: it may go through the fallback queue.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
-/// How often it is looked for.
+/// Pause between two reads.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Where events come in.
+/// The place to which events are sent.
 pub enum Endpoint {
     /// The URL that the local run has registered.
     Local { webhook: WebhookUrl },
-    /// The function itself, as the gateway lets in nobody but the provider.
+    /// The function itself, as the gateway may let in nobody but the provider.
     Deployed {
         lambda: aws_sdk_lambda::Client,
         receiver: String,
         secrets: aws_sdk_secretsmanager::Client,
         token_secret: String,
-        /// The first of the addresses that are let in.
+        /// The first of the allowed addresses.
         source_ip: String,
     },
 }
 
 impl Endpoint {
-    /// That of a stack.
+    /// Returns the endpoint of a stack.
     ///
     /// # Errors
-    /// When it does not say where that is.
+    /// Fails when the stack lacks one of the outputs or parameters.
     pub fn of_stack(stack: &Stack) -> Result<Self> {
         let allowed = stack.parameter("AllowedSourceIps")?;
         let first = allowed.split(',').next().unwrap_or_default().trim();
@@ -54,7 +54,7 @@ impl Endpoint {
         })
     }
 
-    /// Sends a body, and gives status and text of the answer.
+    /// Sends a body. Returns the status and the text of the answer.
     async fn send(&self, body: String) -> Result<(u16, String)> {
         match self {
             Self::Local { webhook } => send::post(webhook.clone(), body.into_bytes()).await,
@@ -64,22 +64,22 @@ impl Endpoint {
                 let answer = read_answer(&invoke(lambda, receiver, &event).await?)?;
                 let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
                 let status =
-                    status.with_context(|| format!("the function {receiver} has not answered as one for a gateway"))?;
+                    status.with_context(|| format!("the function {receiver} did not give an answer for a gateway"))?;
                 Ok((status, answer["body"].as_str().unwrap_or_default().to_owned()))
             }
         }
     }
 }
 
-/// The token that is accepted now.
+/// Returns the token in use.
 async fn token(secrets: &aws_sdk_secretsmanager::Client, secret: &str) -> Result<WebhookToken> {
     let answer = secrets.get_secret_value().secret_id(secret).send().await;
     let answer = answer.map_err(|error| AwsError::of("the webhook's token", &error))?;
-    let token = answer.secret_string().context("the secret of the webhook's token holds no text")?;
+    let token = answer.secret_string().context("the secret of the webhook's token has no text")?;
     WebhookToken::new(Secret::new(token)).context("the secret of the webhook's token")
 }
 
-/// A call of the webhook as API Gateway hands it to the function: what of it the receiver reads, and what is needed to read it.
+/// Returns a call of the webhook as API Gateway passes it to the function, as far as the receiver reads it.
 fn as_the_gateway(token: &WebhookToken, source_ip: &str, body: &str) -> Value {
     let path = format!("/webhook/{}", token.expose());
     json!({
@@ -110,7 +110,7 @@ fn as_the_gateway(token: &WebhookToken, source_ip: &str, body: &str) -> Value {
     })
 }
 
-/// Sends a harmless event, and reads it back. `on` are the arguments that name the stack.
+/// Sends an event of kind doctor, and reads it back. `on` are the arguments that name the stack.
 pub async fn check(endpoint: &Endpoint, reader: &Reader, on: &str) -> Finding {
     let log = match endpoint {
         Endpoint::Local { .. } => "tail target/hooks/functions.log, to see the cause".to_owned(),
@@ -123,18 +123,18 @@ pub async fn check(endpoint: &Endpoint, reader: &Reader, on: &str) -> Finding {
     let sent = Instant::now();
     loop {
         match reader.delivery(&id).await {
-            Ok(Some(_)) => return Finding::ok(format!("event {id} of kind doctor came into the table")),
+            Ok(Some(_)) => return Finding::ok(format!("event {id} of kind doctor arrived in the table")),
             Ok(None) if sent.elapsed() < ARRIVAL => sleep(POLL).await,
             Ok(None) => {
                 let detail =
-                    format!("event {id} was acknowledged, and is not in the table after {} s", ARRIVAL.as_secs());
+                    format!("event {id} was acknowledged, but is not in the table after {} s", ARRIVAL.as_secs());
                 return Finding::fail(
                     detail,
                     format!("cargo hooks doctor{on}, to see whether the fallback queue is empty"),
                 );
             }
             Err(error) => {
-                return Finding::fail(format!("event {id} was acknowledged, and cannot be read: {error}"), log);
+                return Finding::fail(format!("event {id} was acknowledged, but cannot be read: {error}"), log);
             }
         }
     }
@@ -143,12 +143,12 @@ pub async fn check(endpoint: &Endpoint, reader: &Reader, on: &str) -> Finding {
 async fn acknowledged(endpoint: &Endpoint) -> Result<EventId> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).context("no random bytes")?;
-    // It makes the body another one each time, so that it is no duplicate.
+    // Each body is different, so that none is a duplicate.
     let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let (status, answer) = endpoint.send(json!({ "event": doctor::KIND, "random": random }).to_string()).await?;
     if status != 200 {
-        bail!("the receiver has answered {status} {answer}");
+        bail!("the receiver answered {status} {answer}");
     }
     let id = serde_json::from_str::<Value>(&answer).ok().and_then(|answer| answer["id"].as_str()?.parse().ok());
-    id.with_context(|| format!("the receiver has answered 200 without an id: {answer}"))
+    id.with_context(|| format!("the receiver answered 200 without an id: {answer}"))
 }

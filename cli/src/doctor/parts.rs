@@ -1,4 +1,4 @@
-//! The parts, each by itself: tables, functions, queues.
+//! The checks of each part by itself: tables, functions, queues.
 
 use anyhow::Result;
 use aws_sdk_dynamodb::types::TableStatus;
@@ -10,17 +10,17 @@ use crate::{
     target::{AwsError, Queues, Stack, Target},
 };
 
-/// Where the functions are.
+/// The functions of a local run or a stack.
 pub enum Functions {
     Local(LocalFunctions),
     Deployed { lambda: aws_sdk_lambda::Client, names: [String; 3] },
 }
 
 impl Functions {
-    /// Those of a stack.
+    /// Returns the functions of a stack.
     ///
     /// # Errors
-    /// When it has no outputs with their names.
+    /// Fails when the stack has no outputs with their names.
     pub fn of_stack(stack: &Stack) -> Result<Self> {
         let output = |key| stack.output(key).map(str::to_owned);
         let names = [output("ReceiverFunctionName")?, output("RedriveFunctionName")?, output("SyncFunctionName")?];
@@ -28,7 +28,7 @@ impl Functions {
     }
 }
 
-/// Whether DynamoDB answers, and both tables can be used.
+/// Checks that DynamoDB answers, and that both tables can be used.
 pub async fn tables(target: &Target, fix: &str) -> Finding {
     let tables = [&target.settings.events_table, &target.settings.sealed_table];
     for name in tables {
@@ -37,7 +37,7 @@ pub async fn tables(target: &Target, fix: &str) -> Finding {
             Err(error) => return Finding::fail(AwsError::of(&format!("the table {name}"), &error).to_string(), fix),
         };
         let status = described.table().and_then(|table| table.table_status());
-        // While it is updated, it can be used.
+        // A table can be used while it is updated.
         if !matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {
             return Finding::fail(
                 format!("the table {name} is {}", status.map_or("not known", TableStatus::as_str)),
@@ -48,7 +48,7 @@ pub async fn tables(target: &Target, fix: &str) -> Finding {
     Finding::ok(tables.map(String::as_str).join(", "))
 }
 
-/// Whether the functions can be called.
+/// Checks that the functions can be called.
 pub async fn functions(functions: &Functions, fix: &str) -> Finding {
     match functions {
         Functions::Local(caller) => match caller.is_up().await {
@@ -71,26 +71,26 @@ async fn fault_of(lambda: &aws_sdk_lambda::Client, name: &str) -> Option<String>
         Ok(configuration) => configuration,
         Err(error) => return Some(AwsError::of("its configuration", &error).to_string()),
     };
-    // Lambda puts a function to sleep that is not called for weeks, and wakes it with the next call.
+    // Lambda makes a function inactive that is not called for weeks, and active again with the next call.
     let state = configuration.state().filter(|state| !matches!(state, State::Active | State::Inactive));
     let update = configuration.last_update_status().filter(|update| **update != LastUpdateStatus::Successful);
     let state = state.map(|state| format!("is {}", state.as_str()));
     state.or_else(|| update.map(|update| format!("its last update is {}", update.as_str())))
 }
 
-/// Whether something waits to be recorded. It will be, but while DynamoDB can be used the queue should be empty.
+/// Checks that no delivery waits in the fallback queue. While DynamoDB works it should be empty.
 pub async fn fallback_queue(queues: &Queues, fix: &str) -> Finding {
     match queues.waiting(&queues.fallback).await {
         Ok(0) => Finding::ok("empty"),
         Ok(number) => Finding::warn(
             format!("{} to be recorded", messages(number)),
-            "wait until redrive has recorded them; when they get no fewer, see docs/runbook.md",
+            "wait until redrive has recorded them; if their number does not fall, see docs/runbook.md",
         ),
         Err(refusal) => Finding::fail(refusal.to_string(), fix),
     }
 }
 
-/// Whether something could not be recorded. `on` are the arguments that name the stack.
+/// Checks that no message is in the dead-letter queue. `on` are the arguments that name the stack.
 pub async fn dead_letter_queue(queues: &Queues, on: &str, fix: &str) -> Finding {
     match queues.waiting(&queues.dead_letter).await {
         Ok(0) => Finding::ok("empty"),

@@ -1,4 +1,4 @@
-//! Whether our URL is the registered one.
+//! The check that our URL is registered.
 
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use shared::{
 use super::report::Finding;
 use crate::{local_functions::read_answer, target::Target};
 
-/// Has sync compare what is registered with our URL. `on` are the arguments that name the stack.
+/// Asks sync to compare the registered URL with ours. `on` are the arguments that name the stack.
 pub async fn check(target: &Target, on: &str) -> Finding {
     let status = format!("cargo hooks webhook status{on}");
     let report = match plan(target).await {
@@ -28,15 +28,18 @@ pub async fn check(target: &Target, on: &str) -> Finding {
     }
     let registration = match target.ledger.read().await {
         Ok(registration) => registration,
-        Err(error) => return Finding::fail(format!("ours, but what is known of it cannot be read: {error}"), status),
+        Err(error) => {
+            return Finding::fail(format!("ours, but the registration's record cannot be read: {error}"), status);
+        }
     };
     let now = Timestamp::from(SystemTime::now());
     let checked = registration.checked_at.map(|at| format!("last checked {}", ago(at, now)));
     let checked = checked.unwrap_or_else(|| "never checked by the schedule".to_owned());
     match (registration.failing_since, registration.failure) {
-        (Some(since), Some(failure)) => {
-            Finding::warn(format!("ours, but the schedule fails since {}: {failure}", to_the_second(since)), status)
-        }
+        (Some(since), Some(failure)) => Finding::warn(
+            format!("ours, but scheduled runs have failed since {}: {failure}", to_the_second(since)),
+            status,
+        ),
         _ => Finding::ok(format!("ours ({registered}), {checked}")),
     }
 }

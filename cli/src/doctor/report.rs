@@ -1,4 +1,4 @@
-//! What a check has found, and the report on which it is noted.
+//! The finding of a check, and the report of all findings.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -6,25 +6,25 @@ use shared::text::plain;
 
 use crate::output::{Output, json, print, progress::Progress};
 
-/// How it is.
+/// The verdict of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// It works.
     Ok,
-    /// Something is missing or waits, and the rest works.
+    /// Something is missing or waits, but the rest works.
     Warn,
     /// It does not work.
     Fail,
-    /// It was not looked at.
+    /// It was not checked.
     Skip,
 }
 
-/// What a check has found.
+/// The finding of a check.
 pub struct Finding {
     verdict: Verdict,
     detail: String,
-    /// The command that fixes it.
+    /// The command that fixes the problem.
     fix: Option<String>,
 }
 
@@ -41,13 +41,13 @@ impl Finding {
         Self { verdict: Verdict::Fail, detail: detail.into(), fix: Some(fix.into()) }
     }
 
-    /// With the reason.
+    /// Returns the finding of a check that was left out, with the reason.
     pub fn skip(detail: impl Into<String>) -> Self {
         Self { verdict: Verdict::Skip, detail: detail.into(), fix: None }
     }
 }
 
-/// A line of the report. What is there once stays there, under the same name.
+/// A line of the report. Its members keep their names from version to version.
 #[derive(Serialize)]
 struct Line {
     check: &'static str,
@@ -57,22 +57,22 @@ struct Line {
     fix: Option<String>,
 }
 
-/// Everything that was found so far. For people each line is shown as soon as it is known.
+/// The findings so far. For people, each line is printed as soon as it is known.
 pub struct Report {
     output: Output,
     lines: Vec<Line>,
 }
 
 impl Report {
-    /// An empty one.
+    /// Returns an empty report.
     pub fn new(output: Output) -> Self {
         Self { output, lines: Vec::new() }
     }
 
-    /// Makes a check, and notes what it finds.
+    /// Runs a check, and notes its finding.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     pub async fn check(&mut self, what: &'static str, check: impl Future<Output = Finding>) -> Result<Verdict> {
         let progress = Progress::of(what);
         let finding = check.await;
@@ -80,10 +80,10 @@ impl Report {
         self.note(what, finding)
     }
 
-    /// Notes what was found.
+    /// Notes a finding.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     pub fn note(&mut self, check: &'static str, finding: Finding) -> Result<Verdict> {
         let Finding { verdict, detail, fix } = finding;
         let line = Line { check, verdict, detail, fix };
@@ -94,15 +94,15 @@ impl Report {
         Ok(verdict)
     }
 
-    /// The whole as a JSON array on a line.
+    /// Returns the report as a JSON array on one line.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// Fails when it cannot be written as JSON.
     pub fn json(&self) -> serde_json::Result<String> {
         json::line(&self.lines)
     }
 
-    /// Whether any check has failed.
+    /// Returns whether a check has failed.
     pub fn has_failed(&self) -> bool {
         self.lines.iter().any(|line| line.verdict == Verdict::Fail)
     }

@@ -1,4 +1,4 @@
-//! Whether a stack can be reached, and how its last deployment ended.
+//! The checks that a stack can be reached, and that its last deployment succeeded.
 
 use anyhow::Result;
 use aws_config::SdkConfig;
@@ -8,10 +8,10 @@ use shared::Causes;
 use super::report::{Finding, Report};
 use crate::target::{self, AwsError, Stack, TargetArgs};
 
-/// What AWS answers to credentials whose time is over.
+/// AWS' errors for expired credentials.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
-/// What it answers to credentials that it does not know, or whose secret is wrong.
+/// AWS' errors for unknown credentials, or a wrong secret.
 const UNKNOWN: [&str; 5] = [
     "InvalidClientTokenId",
     "UnrecognizedClientException",
@@ -20,10 +20,10 @@ const UNKNOWN: [&str; 5] = [
     "IncompleteSignature",
 ];
 
-/// Finds the stack; `None` when something on the way to it fails, which is noted.
+/// Finds the stack, and notes every finding on the way; `None` when one of them is a failure.
 ///
 /// # Errors
-/// When what is found cannot be written.
+/// Fails when the findings cannot be written.
 pub async fn reach(report: &mut Report, name: &str, choice: &TargetArgs) -> Result<Option<Stack>> {
     let aws = match target::aws(choice).await {
         Ok(aws) => aws,
@@ -43,7 +43,7 @@ pub async fn reach(report: &mut Report, name: &str, choice: &TargetArgs) -> Resu
     }
     match Stack::describe(name, &aws).await {
         Ok(stack) => {
-            report.note("credentials", Finding::ok("AWS takes them"))?;
+            report.note("credentials", Finding::ok("AWS accepts them"))?;
             Ok(Some(stack))
         }
         Err(error) => {
@@ -56,49 +56,49 @@ pub async fn reach(report: &mut Report, name: &str, choice: &TargetArgs) -> Resu
     }
 }
 
-/// What is wrong with the credentials before AWS has seen them.
+/// Returns a fault of the credentials that shows before AWS has seen them.
 async fn credentials_fault(aws: &SdkConfig) -> Option<Finding> {
     const FIX: &str = "aws configure, or aws sso login";
     let Some(provider) = aws.credentials_provider() else {
         return Some(Finding::fail("there are none", FIX));
     };
     let error = provider.provide_credentials().await.err()?;
-    // After the first line comes everywhere that was looked.
+    // The lines after the first one list every place that was tried.
     let message = Causes(&error).to_string();
     let first = message.lines().next().unwrap_or_default();
     Some(Finding::fail(first.trim_end_matches(" Attempted:"), FIX))
 }
 
-/// What the answer to a request for the stack says of the credentials, and of the stack.
+/// Judges the credentials and the stack by the error of DescribeStacks.
 fn judge(code: Option<&str>, message: &str) -> (Finding, Finding) {
     match code {
         Some(code) if EXPIRED.contains(&code) => (
             Finding::fail(
                 format!("they have expired ({code})"),
-                "aws sso login, or get new ones the way that these came",
+                "aws sso login, or get new credentials from where these came",
             ),
             Finding::skip("the credentials have expired"),
         ),
         Some(code) if UNKNOWN.contains(&code) => (
-            Finding::fail(format!("AWS does not take them ({code})"), "aws configure"),
-            Finding::skip("AWS does not take the credentials"),
+            Finding::fail(format!("AWS does not accept them ({code})"), "aws configure"),
+            Finding::skip("AWS does not accept the credentials"),
         ),
         Some("AccessDenied" | "AccessDeniedException") => (
-            Finding::ok("AWS takes them"),
-            Finding::fail(message, "have the permission cloudformation:DescribeStacks given to these credentials"),
+            Finding::ok("AWS accepts them"),
+            Finding::fail(message, "give these credentials the permission cloudformation:DescribeStacks"),
         ),
         Some(_) => (
-            Finding::ok("AWS takes them"),
+            Finding::ok("AWS accepts them"),
             Finding::fail(message, "aws cloudformation list-stacks, to see its name; else sam build && sam deploy"),
         ),
         None => (
             Finding::skip("AWS has not answered"),
-            Finding::fail(message, "see to it that this machine reaches AWS in that region"),
+            Finding::fail(message, "check that this machine can reach AWS in that region"),
         ),
     }
 }
 
-/// How its last deployment ended.
+/// Checks that the last deployment succeeded.
 pub fn status(stack: &Stack) -> Finding {
     const FIX: &str = "aws cloudformation describe-stack-events, to see the cause; then sam build && sam deploy";
     let status = stack.status();
@@ -108,7 +108,7 @@ pub fn status(stack: &Stack) -> Finding {
             Finding::warn(format!("{status}: the last deployment failed and was undone"), FIX)
         }
         _ if status.ends_with("_IN_PROGRESS") => {
-            Finding::warn(format!("{status}: a deployment is going on"), "wait for its end, and try again")
+            Finding::warn(format!("{status}: a deployment is running"), "wait until it ends, and try again")
         }
         _ => Finding::fail(status, FIX),
     }

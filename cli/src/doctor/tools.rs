@@ -1,4 +1,4 @@
-//! The programs that are needed beside this one.
+//! The checks of the programs that are needed beside this one.
 
 use std::process::Stdio;
 

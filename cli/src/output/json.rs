@@ -57,7 +57,7 @@ enum FieldValue<'a> {
 /// Returns a delivery as one line of JSON.
 ///
 /// # Errors
-/// When it cannot be written as JSON.
+/// Fails when it cannot be written as JSON.
 pub fn delivery(delivery: &StoredDelivery) -> serde_json::Result<String> {
     line(&Delivery {
         id: delivery.id,
@@ -81,7 +81,7 @@ pub fn delivery(delivery: &StoredDelivery) -> serde_json::Result<String> {
 /// Returns a state as one line of JSON.
 ///
 /// # Errors
-/// When it cannot be written as JSON.
+/// Fails when it cannot be written as JSON.
 pub fn state(state: &State) -> serde_json::Result<String> {
     let fields = state.fields.iter().map(|(name, field)| {
         let value = match field {
@@ -108,7 +108,7 @@ pub fn state(state: &State) -> serde_json::Result<String> {
 /// Returns an API key as one line of JSON, with the event that carried it.
 ///
 /// # Errors
-/// When it cannot be written as JSON.
+/// Fails when it cannot be written as JSON.
 pub fn key(entity: &str, key: &SealedKey) -> serde_json::Result<String> {
     line(&json!({
         "entity": entity,
@@ -121,7 +121,7 @@ pub fn key(entity: &str, key: &SealedKey) -> serde_json::Result<String> {
 /// Returns an object as one line of JSON that every reader reads: see [`shared::json`].
 ///
 /// # Errors
-/// When it cannot be written as JSON.
+/// Fails when it cannot be written as JSON.
 pub fn line(object: &impl Serialize) -> serde_json::Result<String> {
     shared::json::to_string(object).map(|json| json + "\n")
 }

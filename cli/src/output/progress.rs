@@ -1,4 +1,4 @@
-//! How far something is that takes its time, on standard error.
+//! The progress of long commands, on standard error.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::{task::JoinHandle, time::sleep};
 
 use super::print;
 
-/// What is done sooner needs no progress.
+/// Time after which progress is shown.
 const SOON: Duration = Duration::from_secs(1);
 
-/// How often a spinner turns.
+/// Time of one step of the spinner.
 const TURN: Duration = Duration::from_millis(100);
 
 /// Shown when standard error is a terminal, after a second, until it is dropped. Without colours.
@@ -21,12 +21,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of something whose end is known, in whatever unit.
+    /// Starts a bar up to an end, in any unit.
     pub fn to(end: u64) -> Self {
         Self::start(Some(end), "{bar:30} {percent:>3} %  {msg}")
     }
 
-    /// Of something of which it is only known what it is.
+    /// Starts a spinner with a text.
     pub fn of(what: &str) -> Self {
         let progress = Self::start(None, "{spinner} {msg}");
         progress.bar.set_message(what.to_owned());
@@ -46,13 +46,13 @@ impl Progress {
         Self { bar, appearing }
     }
 
-    /// How far it is, in the unit of its end, and what there is to say of it.
+    /// Shows a position, in the unit of the end, and a message.
     pub fn reached(&self, position: u64, message: String) {
         self.bar.set_position(position);
         self.bar.set_message(message);
     }
 
-    /// Writes to standard output, with this out of the way.
+    /// Prints to standard output, with the progress out of the way.
     ///
     /// # Errors
     /// As for [`print()`].

@@ -78,7 +78,7 @@ fn lines_of(text: &str) -> Vec<Line> {
                 rest = &rest[values.byte_offset()..];
                 collect(value, &mut lines);
             }
-            // A name in brackets, as of a log stream, may stand in front of the object.
+            // A name in brackets, as of a log stream, may come before the object.
             _ if rest.starts_with('[') => rest = &rest[1..],
             _ => rest = rest.split_once('\n').map_or("", |(_, rest)| rest),
         }

@@ -1,4 +1,4 @@
-//! How far a replay has come, in a file of its own until it is done.
+//! The progress of a replay, in a file until it is complete.
 
 use std::{
     ffi::OsString,
@@ -14,31 +14,31 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::{EventId, Timestamp};
 
-/// How far a replay has come.
+/// The progress of a replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// When the events came. They stay the same while "2 hours ago" goes on.
+    /// The time range of the events. It stays the same although "2 hours ago" moves on.
     pub times: Range<Timestamp>,
     /// The event that was acknowledged last.
     pub last: Option<EventId>,
-    /// What was done up to it.
+    /// The numbers of events up to it.
     pub counts: Counts,
 }
 
-/// How many events have been dealt with.
+/// The numbers of events by their outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Acknowledged by the consumer.
     pub handed_over: u64,
-    /// Not handed over because they repeat another.
+    /// Not sent because they are duplicates.
     pub duplicates: u64,
-    /// Not handed over because they have no body that could be.
+    /// Not sent because they are quarantined and have no body.
     pub undecodable: u64,
-    /// Not handed over because `hooks doctor` has sent them.
+    /// Not sent because they are events of `hooks doctor`.
     pub doctor: u64,
 }
 
-/// As it stands in the file.
+/// A checkpoint as the file has it.
 #[derive(Serialize, Deserialize)]
 struct Written {
     since: String,
@@ -49,7 +49,7 @@ struct Written {
 }
 
 impl Checkpoint {
-    /// The start of a replay.
+    /// Returns the checkpoint at the start of a replay.
     pub fn start(times: Range<Timestamp>) -> Self {
         Self { times, last: None, counts: Counts::default() }
     }
@@ -70,19 +70,18 @@ impl Checkpoint {
     }
 }
 
-/// The place of one replay's checkpoint, which no other process has at the same time.
+/// The file with a replay's checkpoint. Only one process has it at a time.
 pub struct CheckpointFile {
     file: PathBuf,
-    /// The system takes it back when the process ends, however it does. Its file stays: whoever removes it may take it from
-    /// another process that has just opened it.
+    /// The system releases the lock when the process ends, however it ends. The lock file stays: another process may have just opened it.
     _lock: File,
 }
 
 impl CheckpointFile {
-    /// The place in a folder for a replay that is told from others by this. Only its hash is written.
+    /// Locks the file of a replay in a folder. Only a hash of its identity is written.
     ///
     /// # Errors
-    /// When another process has it, or the folder cannot be written to.
+    /// Fails when another process has it, or the folder cannot be written to.
     pub fn lock(folder: &Path, identity: &impl Serialize) -> Result<Self> {
         let hash = Sha256::digest(serde_json::to_vec(identity)?);
         let hash: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -101,10 +100,10 @@ impl CheckpointFile {
         }
     }
 
-    /// The checkpoint that was left there.
+    /// Reads the checkpoint of an unfinished replay.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails when it cannot be read.
     pub fn read(&self) -> Result<Option<Checkpoint>> {
         let text = match fs::read(&self.file) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -116,10 +115,10 @@ impl CheckpointFile {
         })
     }
 
-    /// Puts a checkpoint there, in whole or not at all.
+    /// Replaces the checkpoint, as a whole or not at all.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<()> {
         let text = checkpoint.write()?;
         let new = self.file.with_extension("new");
@@ -131,19 +130,19 @@ impl CheckpointFile {
         write().with_context(|| format!("the checkpoint {} cannot be written", self.file.display()))
     }
 
-    /// Takes the checkpoint away.
+    /// Removes the checkpoint.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// Fails when it cannot be removed.
     pub fn clear(&self) -> Result<()> {
         fs::remove_file(&self.file).with_context(|| format!("the checkpoint {} cannot be removed", self.file.display()))
     }
 }
 
-/// The user's folder for checkpoints, from the variables `XDG_STATE_HOME` and `HOME`.
+/// Returns the user's folder for checkpoints, given the variables `XDG_STATE_HOME` and `HOME`.
 ///
 /// # Errors
-/// When neither says where.
+/// Fails when neither is an absolute path.
 pub fn folder(state_home: Option<OsString>, home: Option<OsString>) -> Result<PathBuf> {
     // The XDG Base Directory Specification has relative paths ignored.
     let absolute = |path: Option<OsString>| path.map(PathBuf::from).filter(|path| path.is_absolute());

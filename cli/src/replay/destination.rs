@@ -1,4 +1,4 @@
-//! Where a replay goes.
+//! The URL that a replay sends to.
 
 use std::fmt;
 
@@ -11,17 +11,17 @@ const PROVIDER: &str = "99digital.co.il";
 
 /// A consumer of the partner's: https, or http on this machine's loopback.
 ///
-/// `Display` hides what in the URL may be a token.
+/// `Display` hides every part of the URL that may be a token.
 pub struct Destination {
     text: WebhookUrl,
     url: Url,
 }
 
 impl Destination {
-    /// Reads the URL of a consumer, and sees to it that it is neither the provider nor our own webhook, whose addresses come in.
+    /// Reads the URL of a consumer, which must be neither the provider's nor our own webhook's, whose addresses are given.
     ///
     /// # Errors
-    /// When it is none, or one of those. The URL is not part of the message, but for its host.
+    /// Fails when it is no URL, or one of those. Only its host is in the message.
     pub fn parse(text: &str, partner_api: &str, webhook: &str) -> Result<Self> {
         // The same rules as for a URL to register, with the same right to be masked.
         let text = WebhookUrl::parse(text).map_err(|fault| anyhow!("the URL of --to {}", what_is_wrong(fault)))?;
@@ -44,13 +44,13 @@ impl Destination {
         Ok(Self { text, url })
     }
 
-    /// The whole URL, for the one place that sends to it, and to be hashed.
+    /// Returns the whole URL, to send to it and to hash it.
     pub fn expose(&self) -> &str {
         self.url.as_str()
     }
 
-    /// What is to be taken out of a text that may repeat the URL: the path, the query, its values, and every part of the path
-    /// that may be a token; the longest first, as one may be in another.
+    /// Returns the parts of the URL to remove from a text that may repeat it: path, query, its values, and every part of the path that may
+    /// be a token. The longest comes first, as one may be in another.
     pub fn hidden(&self) -> Vec<String> {
         let mut hidden: Vec<String> = self.text.hidden().into_iter().map(str::to_owned).collect();
         hidden.push(self.url.path().trim_end_matches('/').to_owned());
@@ -81,7 +81,7 @@ fn what_is_wrong(fault: InvalidWebhookUrl) -> &'static str {
     }
 }
 
-/// Whether the same machine answers there. On this machine many do, each on a port of its own.
+/// Returns whether two URLs lead to the same server. On this machine each port is a server of its own.
 fn is_same_location(a: &Url, b: &Url) -> bool {
     match (location(a), location(b)) {
         (Location::Here, Location::Here) => a.port_or_known_default() == b.port_or_known_default(),
@@ -91,7 +91,7 @@ fn is_same_location(a: &Url, b: &Url) -> bool {
 
 #[derive(PartialEq, Eq)]
 enum Location {
-    /// This machine's loopback, by whatever name.
+    /// This machine's loopback, under any name.
     Here,
     At(Option<String>),
 }

@@ -106,6 +106,25 @@ async fn record_some(world: &World, number: u8) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_consumer_gets_the_bytes_that_are_recorded() {
+    let world = World::start("replay-bytes").await;
+    let body = "{ \"event\":\"builder\",\r\n\t\"builderID\":523, \"n\":123456789012345678901234567890, \"e\":1e+2,\"a\":\"\\ud83d\\u009b\u{202e}\",\"a\":[ ] }";
+    world.record(30, body).await;
+    let mut consumer = Consumer::start().await;
+    let replay = Replay::new(&world, &consumer);
+    let (arrival, ended) = tokio::join!(
+        async {
+            let arrival = consumer.next().await;
+            let body = arrival.body.clone();
+            arrival.answer(204, "");
+            body
+        },
+        replay.ended(&["--since", "2h"])
+    );
+    assert_eq!((arrival.as_str(), ended.code), (body, 0));
+}
+
+#[tokio::test]
 async fn a_consumer_gets_the_redacted_body_with_id_and_time_of_receipt() {
     let world = World::start("replay-body").await;
     world.fill().await;

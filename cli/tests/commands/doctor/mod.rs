@@ -92,7 +92,7 @@ async fn each_part_that_does_not_work_fails() {
         lines
     };
     world.of_run("webhook", |webhook| webhook.replace("Webhook-Token", "Another-Token"));
-    failed("arrival", "tail target/hooks/functions.log, to see the cause", "the receiver has answered 403").await;
+    failed("arrival", "tail target/hooks/functions.log, to see the cause", "the receiver answered 403").await;
     world.webhook.partner.register(Some("https://other.example/in/Foreign-Token-9876543210"));
     let detail = "https://other.example/in/***66aa is registered, which is not ours";
     failed("registration", "cargo hooks webhook sync", detail).await;
@@ -184,5 +184,5 @@ async fn send_is_refused_where_it_would_do_nothing() {
     let world = World::start("doctor-send").await;
     let refused = world.hooks(&["doctor", "--send"]).await;
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
-    assert!(refused.stderr.starts_with("error: --send is about a deployed stack; name it with --stack"), "{refused:?}");
+    assert!(refused.stderr.starts_with("error: --send needs a deployed stack: name it with --stack"), "{refused:?}");
 }

@@ -101,7 +101,7 @@ async fn what_is_no_stack_of_this_project_is_refused() {
         ("other", "error: stack other: ValidationError: Stack with id other does not exist\n"),
         (
             "empty",
-            "error: the stack empty has no output WebhookUrl: it is not of this project, or its deployment has not come to an end\n",
+            "error: the stack empty has no output WebhookUrl: it is not of this project, or its first deployment has not ended\n",
         ),
     ] {
         let ended = world.webhook_of_stack(&["sync", "--stack", stack], &CREDENTIALS).await;

@@ -1,5 +1,5 @@
 //! The forms in which an event is sent to the partner's own systems: an entry on the event bus, and a signed POST to an
-//! HTTPS endpoint. The publisher, the forwarder and `hooks replay` share them, so an event looks the same in each.
+//! HTTPS endpoint. The publisher and the forwarder share them.
 
 mod answer;
 mod bus_entry;

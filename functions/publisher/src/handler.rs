@@ -124,8 +124,8 @@ impl Publisher {
         }
     }
 
-    /// Adds to the counts that `hooks forward status` compares with the recorded events. A failed count causes a false gap
-    /// there, but is no reason to publish anything twice.
+    /// Adds to the counts of published events, which show a gap when they are compared with the recorded events. A failed count
+    /// looks like a gap, but is no reason to publish anything twice.
     async fn count(&self, done: &[Outcome]) {
         let handed_on = done.iter().filter_map(|outcome| match outcome {
             Outcome::HandedOn(published) => Some(published.received_at),

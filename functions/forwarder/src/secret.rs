@@ -40,8 +40,10 @@ impl Secrets {
         {
             return Ok(signer.clone());
         }
-        let (current, replaced_at) =
-            self.version(CURRENT).await?.ok_or("the secret has no value; put one there: whsec_ and 24 to 64 random bytes in base64")?;
+        let (current, replaced_at) = self
+            .version(CURRENT)
+            .await?
+            .ok_or("the secret has no value; put one there: whsec_ and 24 to 64 random bytes in base64")?;
         let previous = match now.since(replaced_at) < OVERLAP {
             true => self.version(PREVIOUS).await?.map(|(secret, _)| secret),
             false => None,

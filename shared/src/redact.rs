@@ -261,7 +261,7 @@ fn holds_json(text: &str) -> bool {
 }
 
 fn url_secrets(text: &str) -> impl Iterator<Item = Range<usize>> {
-    url::credential_values(text).into_iter().filter(|value| can_be_secret(&text[value.clone()]))
+    url::credential_values(text).into_iter().filter(|value| can_be_secret(&url::decoded(&text[value.clone()])))
 }
 
 fn without_url_secrets(text: &str) -> Option<String> {

@@ -117,6 +117,35 @@ fn names_that_only_resemble_those_of_credentials_seal_nothing() {
 }
 
 #[test]
+fn of_the_members_of_another_providers_webhooks_only_the_secret_is_sealed() {
+    // The member names that concern keys, secrets and permissions in the example payloads of GitHub's webhooks, and members
+    // that hold the same values.
+    for member in [
+        r#""access_tokens_url":"https://git.example/installations/7/access_tokens""#,
+        r#""analysis_key":".ci/scan.yml:scan""#,
+        r#""authorized_actor_names":["mona"]"#,
+        r#""authorized_actors_only":{"from":false}"#,
+        r#""authorized_dismissal_actors_only":true"#,
+        r#""author_association":"OWNER""#,
+        r#""author":{"name":"Mona","email":"mona@git.example"}"#,
+        r#""description":"Can read secret things""#,
+        r#""download_url":"https://store.example/f?X-Amz-Algorithm=A4&X-Amz-Credential=AK7%2F20260101%2Faws4_request&X-Amz-Expires=300""#,
+        r#""events":["push","secret_scanning_alert","read"]"#,
+        r#""key":{"id":100,"key":"ssh-rsa AAAAB3Nza","title":"deploy","read_only":true}"#,
+        r#""keys_url":"https://git.example/keys{/key_id}""#,
+        r#""license":{"key":"mit","name":"MIT License"}"#,
+        r#""path":"read""#,
+        r#""permissions":{"secrets":"read","organization_secrets":"write","secret_scanning_alerts":"read"}"#,
+        r#""private":true"#,
+        r#""privacy":"secret""#,
+        r#""secret_type":"maker_io_key""#,
+    ] {
+        let body = format!(r#"{{{member},"hook":{{"config":{{"secret":"********","url":"https://b.example/"}}}}}}"#);
+        assert_eq!(redacted(&body), body.replace("********", "[sealed]"));
+    }
+}
+
+#[test]
 fn the_fields_that_name_the_entity_stay_and_others_that_repeat_a_key_do_not() {
     let of = |body: &str| {
         let event = decode(body);

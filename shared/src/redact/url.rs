@@ -6,6 +6,10 @@ use percent_encoding::percent_decode_str;
 
 use super::names::is_credential;
 
+/// Parameters of signed URLs whose names end like that of a credential. Their values, a key's id with a date and a region,
+/// identify the signer and are no secret.
+const SIGNERS: [&str; 2] = ["X-Amz-Credential", "X-Goog-Credential"];
+
 /// Returns the ranges of credential parameters' values in a text, for each of its words that has a query or a fragment.
 pub(crate) fn credential_values(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
@@ -20,6 +24,7 @@ pub(crate) fn credential_values(text: &str) -> Vec<Range<usize>> {
             let mut length = rest.find(['&', ';', '?', '#']).unwrap_or(rest.len());
             if let Some((name, _)) = rest[..length].split_once('=')
                 && is_credential(&decoded(name))
+                && !SIGNERS.iter().any(|signer| name.eq_ignore_ascii_case(signer))
             {
                 let value = name.len() + 1;
                 // A credential may contain a question mark or a semicolon.
@@ -52,6 +57,7 @@ mod tests {
             ("https://b.example/?token=", &[""]),
             ("https://b.example/token=K1", &[]),
             ("https://b.example/?token_type=x&max_tokens=1&token", &[]),
+            ("https://b.example/?X-Amz-Credential=K1%2F2&x-goog-credential=K2&x-other-credential=K3", &["K3"]),
             ("token=K1", &[]),
             ("?", &[]),
             ("?&&;#?=", &[]),

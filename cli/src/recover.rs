@@ -7,9 +7,9 @@ use std::{fs, io, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use shared::{Entity, Event, EventId, Integer, Timestamp, human_time::to_the_second, text::plain};
-use store::{Content, Delivery, Reader, Recorded, Recorder};
+use store::{AcceptedToken, AcceptedTokens, Content, Delivery, Reader, Recorded, Recorder};
 
-use self::lost::LostEvent;
+use self::lost::{LostEvent, Token};
 use crate::{
     consent::Consent,
     output::{List, Output, json, note, print, tables, text},
@@ -20,7 +20,8 @@ use crate::{
 ///
 /// An event is lost when neither DynamoDB nor SQS answers: the receiver answers 503, and logs the event without its secrets. This command
 /// lists the lost events of a log, and after you have said yes records each under its old id and time, with the body as logged. An
-/// event that is recorded already is left as it is, so running it again does no harm.
+/// event that is recorded already is left as it is, so running it again does no harm. If the receiver could not check an event's token,
+/// this command does.
 #[derive(Args)]
 #[command(after_help = "\
 The secrets of an event are not in the log. Take a line's API key from the provider's list getWhatsApp. A body that was not JSON is not \
@@ -64,9 +65,10 @@ pub async fn run(Recover { file, dry_run, consent, target, output }: Recover) ->
          `cargo hooks recover --help` shows how to export them"
     );
     let target = Target::find(target).await?;
+    let tokens = AcceptedTokens::new(target.dynamodb.clone(), &target.settings.events_table).read().await?;
     let mut recovery = Recovery { events: Vec::new(), output };
     for event in lost {
-        recovery.events.push(LostDelivery::of(event, &target.reader).await?);
+        recovery.events.push(LostDelivery::of(event, &tokens, &target.reader).await?);
     }
     if dry_run || output == Output::Table {
         recovery.print_all()?;
@@ -153,12 +155,23 @@ impl LostDelivery {
     ///
     /// # Errors
     /// Fails when the table cannot be read.
-    async fn of(event: LostEvent, reader: &Reader) -> Result<Self> {
-        let LostEvent { id, received_at, source_ip, request_id, fingerprint, body } = event;
+    async fn of(event: LostEvent, tokens: &[AcceptedToken], reader: &Reader) -> Result<Self> {
+        let LostEvent { id, received_at, source_ip, request_id, fingerprint, token, body } = event;
         let lost = |outcome| Self { id, received_at, entity: None, update: None, secrets_missing: false, outcome };
         if let Some(stored) = reader.delivery(&id).await? {
             let outcome = Outcome::RecordedBefore { duplicate_of: stored.duplicate_of };
             return Ok(Self { entity: Some(stored.entity), update: stored.extra_info, ..lost(outcome) });
+        }
+        let refusal = match token {
+            Token::Accepted => None,
+            Token::Unchecked(presented) => {
+                let is_accepted = tokens.iter().any(|token| token.lets_in(&presented, received_at));
+                (!is_accepted).then_some("it came with a token that was not accepted: it is forged")
+            }
+            Token::Unknown => Some("the log does not say whether its token was checked"),
+        };
+        if let Some(cause) = refusal {
+            return Ok(lost(Outcome::Impossible(cause.to_owned())));
         }
         let body = match body {
             Ok(body) => body,

@@ -53,6 +53,8 @@ pub enum Reply {
     RetryAfter(u16, String),
     /// A redirect to an address.
     Redirect(String),
+    /// With a status and the body of the call.
+    Echo(u16),
     /// Status 200 after this time.
     After(Duration),
 }
@@ -147,7 +149,7 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
         tokio::time::sleep(pause).await;
     }
     let status = match reply {
-        Reply::Status(status) | Reply::RetryAfter(status, _) => status,
+        Reply::Status(status) | Reply::RetryAfter(status, _) | Reply::Echo(status) => status,
         Reply::Redirect(_) => 307,
         Reply::After(_) => 200,
     };
@@ -169,6 +171,7 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
     match reply {
         Reply::RetryAfter(_, value) => (status, [(header::RETRY_AFTER, value)]).into_response(),
         Reply::Redirect(to) => (status, [(header::LOCATION, to)]).into_response(),
+        Reply::Echo(_) => (status, body).into_response(),
         Reply::Status(_) | Reply::After(_) => status.into_response(),
     }
 }

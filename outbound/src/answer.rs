@@ -48,8 +48,15 @@ impl Refusal {
 
     /// Adds the start of the answer's body.
     #[must_use]
-    pub fn with_detail(mut self, detail: String) -> Self {
+    pub(crate) fn with_detail(mut self, detail: String) -> Self {
         self.detail = detail;
+        self
+    }
+
+    /// Drops the start of the answer's body, which may repeat what was sent.
+    #[must_use]
+    pub fn without_detail(mut self) -> Self {
+        self.detail = String::new();
         self
     }
 

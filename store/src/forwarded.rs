@@ -100,7 +100,7 @@ impl ForwardRecords {
         self.put(failure.item()).await
     }
 
-    /// Records that an event was accepted. The record and the failures before it expire with the event.
+    /// Records that an event was accepted, and drops the record of its failures if it has one. The record expires with the event.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer.
@@ -110,13 +110,14 @@ impl ForwardRecords {
         id: &EventId,
         taken: ForwardTaken,
         expires_at: Option<Timestamp>,
+        has_failed: bool,
     ) -> Result<(), StoreError> {
         let mut item = taken_key(entity, id);
         item.insert("taken_at".into(), text(taken.taken_at));
         item.insert("attempts".into(), number(taken.attempts));
         item.extend(expires_at.map(|end| ("expires_at".into(), number(end.as_secs()))));
         self.put(item).await?;
-        if taken.attempts > 1 {
+        if has_failed {
             let delete = self.client.delete_item().table_name(&self.events_table).set_key(Some(failure_key(id)));
             delete.send().await.map_err(|error| StoreError::dynamodb(&error))?;
         }

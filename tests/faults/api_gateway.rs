@@ -52,9 +52,21 @@ impl Gateway {
         self.send("POST", &format!("/v1/webhook/{TOKEN}"), &[("content-type", "application/json")], body).await
     }
 
-    fn signal(&self, signal: &str) {
-        for process in self.lambda.waiting_processes("receiver") {
+    /// Sends a signal to the processes that wait for an event, and returns their ids.
+    fn signal(&self, signal: &str) -> Vec<u32> {
+        let processes = self.lambda.waiting_processes("receiver");
+        for process in &processes {
             assert!(Command::new("kill").args([signal, &process.to_string()]).status().unwrap().success());
+        }
+        processes
+    }
+
+    /// Kills the processes that wait for an event, and waits until Lambda's stand-in has seen their end.
+    async fn kill(&self) {
+        for process in self.signal("-KILL") {
+            while self.lambda.waiting_processes("receiver").contains(&process) {
+                tokio::task::yield_now().await;
+            }
         }
     }
 }
@@ -104,7 +116,7 @@ async fn a_receiver_that_was_killed_is_started_again_and_one_that_hangs_holds_up
     let gateway = Gateway::start(Duration::from_secs(2)).await;
     let body = update(1, 1).to_string();
     assert_eq!(gateway.post(body.as_bytes()).await.0, 200);
-    gateway.signal("-KILL");
+    gateway.kill().await;
     assert_eq!(gateway.post(body.as_bytes()).await.0, 200);
     gateway.signal("-STOP");
     let (hung, other) = tokio::join!(gateway.post(body.as_bytes()), gateway.post(body.as_bytes()));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::Deserialize;
 use serde_json::{Deserializer, Value};
-use shared::{EventId, Fingerprint, Timestamp};
+use shared::{EventId, Fingerprint, Timestamp, TokenHash};
 use thiserror::Error;
 
 /// The message of the log lines.
@@ -18,8 +18,21 @@ pub struct LostEvent {
     pub source_ip: Option<IpAddr>,
     pub request_id: String,
     pub fingerprint: Fingerprint,
+    /// Whether its token was checked.
+    pub token: Token,
     /// The redacted body, joined from its parts.
     pub body: Result<String, NoBody>,
+}
+
+/// What the receiver knew of the token of a lost event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// It was accepted.
+    Accepted,
+    /// It could not be checked. This is its hash.
+    Unchecked(TokenHash),
+    /// The line does not say.
+    Unknown,
 }
 
 /// Why a log does not have the body of an event.
@@ -44,6 +57,9 @@ struct Line {
     source_ip: Option<IpAddr>,
     request_id: String,
     fingerprint: Fingerprint,
+    #[serde(default)]
+    authenticated: bool,
+    token_sha256: Option<TokenHash>,
     /// From 1.
     #[serde(default = "one")]
     part: usize,
@@ -108,7 +124,14 @@ fn collect(value: Value, lines: &mut Vec<Line>) {
 fn join(lines: Vec<Line>) -> Option<LostEvent> {
     let mut parts: BTreeMap<usize, &str> = BTreeMap::new();
     let first = lines.first()?;
-    let facts = |line: &Line| (line.received_at, line.source_ip, line.request_id.clone(), line.fingerprint, line.parts);
+    let token = |line: &Line| match (line.authenticated, line.token_sha256) {
+        (true, None) => Token::Accepted,
+        (false, Some(presented)) => Token::Unchecked(presented),
+        _ => Token::Unknown,
+    };
+    let facts = |line: &Line| {
+        (line.received_at, line.source_ip, line.request_id.clone(), line.fingerprint, token(line), line.parts)
+    };
     // A line that was exported twice is one.
     let mut agree = true;
     for line in &lines {
@@ -127,6 +150,7 @@ fn join(lines: Vec<Line>) -> Option<LostEvent> {
         source_ip: first.source_ip,
         request_id: first.request_id.clone(),
         fingerprint: first.fingerprint,
+        token: token(first),
         body: body.and_then(|body| if body.is_empty() { Err(NoBody::NotLogged) } else { Ok(body) }),
     })
 }
@@ -147,7 +171,7 @@ mod tests {
         json!({
             "timestamp": "2026-11-22T09:30:01.000000Z", "level": "ERROR", "message": MESSAGE, "event_id": id,
             "received_at": id.received_at(), "request_id": "r", "source_ip": "34.165.99.212",
-            "fingerprint": "0a".repeat(32), "not_recorded": "{", "not_queued": "[", "part": part, "parts": parts,
+            "fingerprint": "0a".repeat(32), "authenticated": true, "not_recorded": "{", "not_queued": "[", "part": part, "parts": parts,
             "body": body, "target": "receiver::log",
         })
         .to_string()
@@ -186,6 +210,21 @@ mod tests {
         let log = [&third, &other, &first, &second, &third].map(String::as_str).join("\n");
         assert_eq!(bodies(&log), [(id(1), Ok("{\"a\":\"é\"}".to_owned())), (id(2), Ok("{}".to_owned()))]);
         assert_eq!(bodies(&[first.as_str(), &third].join("\n")), [(id(1), Err(NoBody::PartMissing(2, 3)))]);
+    }
+
+    #[test]
+    fn a_line_says_whether_the_token_was_checked() {
+        let presented = TokenHash::of("a-token-that-nobody-checked");
+        let token = |authenticated: Value, token_sha256: Value| {
+            let mut line: Value = serde_json::from_str(&line(id(1), 1, 1, BODY)).unwrap();
+            line["authenticated"] = authenticated;
+            line["token_sha256"] = token_sha256;
+            read(&line.to_string()).first().map(|event| event.token)
+        };
+        assert_eq!(token(json!(true), json!(null)), Some(Token::Accepted));
+        assert_eq!(token(json!(false), json!(presented)), Some(Token::Unchecked(presented)));
+        assert_eq!(token(json!(true), json!(presented)), Some(Token::Unknown));
+        assert_eq!(token(json!(false), json!(null)), Some(Token::Unknown));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use emulators::faults::Faults;
 use lambda::{Environment, Metrics};
 use receiver::{Arrival, Config, Receiver};
 use serde_json::{Value, json};
-use shared::{EventId, Timestamp};
+use shared::{EventId, Timestamp, TokenHash};
 
 use crate::{
     program::{Ended, hooks, run},
@@ -176,6 +176,30 @@ async fn a_lost_event_is_recorded_under_its_old_id_and_time_with_its_exact_body(
     let outcomes: Vec<Value> = objects(&again.stdout).iter().map(|event| event["outcome"].clone()).collect();
     assert_eq!((again.code, outcomes), (0, vec![json!("recorded_before"); 2]));
     assert_eq!(outage.shown(&["state", LINE]).await["version"], 1);
+}
+
+#[tokio::test]
+async fn an_event_whose_token_was_never_accepted_is_not_recorded() {
+    let outage = Outage::start("recover-forged").await;
+    let (id, lines) = outage.lose(0, r#"{"event":"builder","builderID":523}"#).await;
+    let line = |authenticated: Value, token: Option<&str>| {
+        let mut line: Value = serde_json::from_str(&lines[0]).unwrap();
+        line["authenticated"] = authenticated;
+        line["token_sha256"] = json!(token.map(TokenHash::of));
+        line.to_string()
+    };
+    for (forged, cause) in [
+        (line(json!(false), Some("a-token-that-was-never-accepted")), "it is forged"),
+        (line(json!(false), None), "the log does not say whether its token was checked"),
+        (line(Value::Null, None), "the log does not say whether its token was checked"),
+    ] {
+        let refused = outage.hooks(&["recover", &outage.file(&forged), "--yes"]).await;
+        assert!(refused.code == 1 && refused.stdout.contains(cause), "{refused:?}");
+        assert_eq!(outage.hooks(&["show", &id.to_string()]).await.code, 1, "{forged}");
+    }
+    let genuine = outage.file(&line(json!(false), Some(TOKEN)));
+    assert_eq!(outage.hooks(&["recover", &genuine, "--yes"]).await.code, 0);
+    assert_eq!(outage.hooks(&["show", &id.to_string()]).await.code, 0);
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
+use std::{fmt::Display, str::FromStr};
+
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use shared::Timestamp;
 
 /// A batch of the forward queue's messages, as Lambda's event source mapping sends them.
 #[derive(Debug, Deserialize)]
@@ -22,13 +25,21 @@ pub(crate) struct Attributes {
     /// Number of receipts, this one included.
     #[serde(rename = "ApproximateReceiveCount", deserialize_with = "number")]
     pub(crate) receives: u32,
+    /// Time at which the publisher sent it.
+    #[serde(rename = "SentTimestamp", deserialize_with = "millis")]
+    pub(crate) sent_at: Timestamp,
     #[serde(rename = "MessageGroupId")]
     pub(crate) group: String,
 }
 
 /// Reads a number that SQS writes as text.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+fn number<'de, D: Deserializer<'de>, N: FromStr<Err: Display>>(deserializer: D) -> Result<N, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// Reads a time in milliseconds since 1970.
+fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    number(deserializer).map(|millis: i64| Timestamp::from_micros(millis.saturating_mul(1_000)))
 }
 
 /// The answer to a batch: the messages that stay in the queue. The mapping deletes all others.

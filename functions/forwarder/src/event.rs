@@ -16,6 +16,8 @@ pub(crate) struct Events {
 pub(crate) struct Ready {
     pub(crate) message: Message,
     pub(crate) kind: String,
+    /// The body is the provider's, with API keys.
+    pub(crate) has_secrets: bool,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
@@ -38,8 +40,9 @@ impl Events {
             Some(sealed) => sealed.body(named.entity(), named.id()).await?,
             None => None,
         };
+        let has_secrets = original.is_some();
         let body = original.unwrap_or_else(|| without_sealed(&stored));
         let message = Message { id: event.id, received_at: event.received_at, body };
-        Ok(Some(Ready { message, kind: event.kind, expires_at: event.expires_at }))
+        Ok(Some(Ready { message, kind: event.kind, has_secrets, expires_at: event.expires_at }))
     }
 }

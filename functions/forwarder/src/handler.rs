@@ -16,8 +16,12 @@ use crate::{
     secret::Secrets,
 };
 
-/// Wait after an internal fault: it says nothing about the endpoint, and does not count as an attempt.
-const OWN_FAULT: Duration = Duration::from_secs(30);
+/// Wait after the first fault of our own side, which says nothing about the endpoint and counts as no attempt. It doubles with
+/// each receipt, so that the queue does not make a dead letter of the message within days.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Maximum wait after a fault of our own side.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Maximum time before its due time at which a message is still sent.
 const EARLY: Duration = Duration::from_secs(2);
@@ -77,7 +81,7 @@ impl Forwarder {
             Ok(outcome) => outcome,
             Err(fault) => {
                 log::own_fault(&named, &fault);
-                self.hide(message, OWN_FAULT).await;
+                self.hide(message, pause(message.attributes.receives)).await;
                 Outcome::OwnFault
             }
         }
@@ -93,42 +97,59 @@ impl Forwarder {
         named: &ForwardMessage,
         clock: &impl Fn() -> Timestamp,
     ) -> Result<Outcome, String> {
-        let earlier = self.earlier(message, named).await?;
+        let (taken, failure, event) = tokio::try_join!(
+            self.records.taken(named.entity(), named.id()),
+            self.records.failure(named.id()),
+            self.events.read(named),
+        )
+        .map_err(|error| error.to_string())?;
         let now = clock();
+        if taken.is_some() {
+            // The publisher sends an event again when it is not sure that it was queued.
+            log::taken_before(named);
+            return Ok(Outcome::NothingToSend);
+        }
+        let Some(event) = event else {
+            log::gone(named);
+            return Ok(Outcome::NothingToSend);
+        };
+        let has_failed = failure.is_some();
+        // A dead letter that was put back into the queue starts from zero.
+        let earlier = failure.filter(|failure| failure.next_attempt_at.is_some());
         if let Some(next) = earlier.as_ref().and_then(|earlier| earlier.next_attempt_at)
             && next.since(now) > EARLY
         {
             self.hide(message, next.since(now)).await;
             return Ok(Outcome::Early);
         }
-        let Some(event) = self.events.read(named).await.map_err(|error| error.to_string())? else {
-            log::gone(named);
-            return Ok(Outcome::Gone);
-        };
         let signer = self.secrets.signer(now).await?;
         let progress = Progress {
             attempts: earlier.as_ref().map_or(1, |earlier| earlier.attempts.saturating_add(1)),
-            first_attempt_at: earlier.map_or(now, |earlier| earlier.first_attempt_at),
+            // Time behind an earlier event of the entity counts too, so that no event waits until SQS deletes it.
+            first_attempt_at: earlier.map_or(now.min(message.attributes.sent_at), |earlier| earlier.first_attempt_at),
         };
         let answer = self.endpoint.offer(&event.message, Some(&signer), now).await;
         Ok(match answer {
-            Answer::Taken => self.taken(named, event, progress, clock()).await,
+            Answer::Taken => self.taken(named, event, progress, has_failed, clock()).await,
+            // An answer may repeat what was sent.
+            Answer::Refused(refusal) if event.has_secrets => {
+                self.refused(message, named, refusal.without_detail(), progress, clock()).await
+            }
             Answer::Refused(refusal) => self.refused(message, named, refusal, progress, clock()).await,
         })
     }
 
-    /// Returns the failed attempts so far. A dead letter that was put back into the queue starts from zero.
-    async fn earlier(&self, message: &Message, named: &ForwardMessage) -> Result<Option<ForwardFailure>, String> {
-        if message.attributes.receives <= 1 {
-            return Ok(None);
-        }
-        let failure = self.records.failure(named.id()).await.map_err(|error| error.to_string())?;
-        Ok(failure.filter(|failure| failure.next_attempt_at.is_some()))
-    }
-
-    async fn taken(&self, named: &ForwardMessage, event: Ready, progress: Progress, now: Timestamp) -> Outcome {
+    async fn taken(
+        &self,
+        named: &ForwardMessage,
+        event: Ready,
+        progress: Progress,
+        has_failed: bool,
+        now: Timestamp,
+    ) -> Outcome {
         let taken = ForwardTaken { taken_at: now, attempts: progress.attempts };
-        if let Err(error) = self.records.record_taken(named.entity(), named.id(), taken, event.expires_at).await {
+        let recorded = self.records.record_taken(named.entity(), named.id(), taken, event.expires_at, has_failed).await;
+        if let Err(error) = recorded {
             // Sent again it would come twice, so the missing record is only logged.
             log::not_recorded(named, &error.to_string());
         }
@@ -179,7 +200,7 @@ impl Forwarder {
             Ok(()) => Outcome::DeadLetter,
             Err(fault) => {
                 log::not_buried(message, &fault);
-                self.hide(message, OWN_FAULT).await;
+                self.hide(message, pause(message.attributes.receives)).await;
                 Outcome::OwnFault
             }
         }
@@ -191,4 +212,9 @@ impl Forwarder {
             log::not_hidden(message, &fault);
         }
     }
+}
+
+/// Returns the wait after a fault of our own side, by the number of receipts.
+fn pause(receives: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << receives.saturating_sub(1).min(8)).min(LONGEST_PAUSE)
 }

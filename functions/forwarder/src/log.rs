@@ -33,6 +33,14 @@ pub(crate) fn not_recorded(named: &ForwardMessage, fault: &str) {
     tracing::warn!(event_id = %named.id(), error = fault, "the attempt was not recorded");
 }
 
+pub(crate) fn taken_before(named: &ForwardMessage) {
+    tracing::info!(event_id = %named.id(), "the event was forwarded before");
+}
+
+pub(crate) fn secret_not_read(fault: &str) {
+    tracing::warn!(error = fault, "the signing secret cannot be read: the one from before is used");
+}
+
 pub(crate) fn unreadable(message: &Message) {
     tracing::error!(message_id = message.message_id, "unreadable message in the forward queue");
 }

@@ -32,8 +32,8 @@ pub(crate) enum Outcome {
     DeadLetter,
     /// The message came before its due time, and waits on.
     Early,
-    /// The event is no longer in the table.
-    Gone,
+    /// The endpoint took the event before, or it is no longer in the table.
+    NothingToSend,
     /// The event was not sent because of an internal fault.
     OwnFault,
 }
@@ -63,7 +63,7 @@ pub(crate) fn count(document: &mut Document<'_>, outcome: &Outcome) {
         Outcome::Refused(refusal) => document.count_by(FORWARD_REFUSED, &cause(refusal), 1),
         Outcome::DeadLetter => document.count(FORWARD_DEAD_LETTERS, 1),
         Outcome::OwnFault => document.count(FORWARD_FAULTS, 1),
-        Outcome::Early | Outcome::Gone => document,
+        Outcome::Early | Outcome::NothingToSend => document,
     };
 }
 

@@ -264,6 +264,7 @@ async fn a_dead_letter_that_is_put_back_is_tried_anew() {
     send.message_body(letter).message_group_id(message.group()).message_deduplication_id("again").send().await.unwrap();
     assert_eq!(world.waits().await, [5]);
     assert_eq!(world.endpoint.taken(), [id]);
+    assert_eq!(world.records().failures(10).await.unwrap(), [], "it is no dead letter any more");
 }
 
 #[tokio::test]
@@ -373,4 +374,82 @@ async fn no_secret_is_in_the_queue_or_in_a_failure() {
     world.forward_all().await;
     let shown = format!("{:?} {:?}", world.sqs.bodies(Name::Forward), world.records().failures(10).await.unwrap());
     assert!(!shown.contains("123-456-789") && !shown.contains("whsec_"), "{shown}");
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_an_api_key_is_not_kept() {
+    let world = World::with_api_keys(true).await;
+    world.event(0, &with_key()).await;
+    world.endpoint.reply([Reply::Echo(422)]);
+    assert!(world.round().await);
+    let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
+    assert_eq!(failure.answer, "422");
+    let without = World::start().await;
+    without.event(0, &update(1)).await;
+    without.endpoint.reply([Reply::Echo(422)]);
+    assert!(without.round().await);
+    let [failure] = &without.records().failures(10).await.unwrap()[..] else { panic!() };
+    assert_eq!(failure.answer, format!("422: {}", update(1)));
+}
+
+#[tokio::test]
+async fn a_replaced_value_that_was_no_secret_stops_nothing() {
+    let world = World::start().await;
+    world.secrets.put("forward", "whsec_");
+    world.secrets.put("forward", SECRET);
+    world.now.store(Timestamp::from(std::time::SystemTime::now()).as_micros(), Ordering::Relaxed);
+    world.event(0, &update(1)).await;
+    world.forward_all().await;
+    assert!(world.endpoint.received()[0].is_verified);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_any_more_is_used_on() {
+    let world = World::start().await;
+    world.event(0, &update(1)).await;
+    world.forward_all().await;
+    world.secrets.put("forward", "not a secret");
+    world.wait(Duration::from_secs(61));
+    let id = world.event(1, &update(2)).await.to_string();
+    world.forward_all().await;
+    assert_eq!(world.endpoint.taken()[1], id);
+}
+
+#[tokio::test]
+async fn an_event_that_was_taken_is_not_posted_again() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await;
+    world.forward_all().await;
+    let message = format!(r#"{{"id":"{id}","entity":"{LINE}"}}"#);
+    let send = sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.url_of(Name::Forward));
+    send.message_body(message).message_group_id("a").message_deduplication_id("again").send().await.unwrap();
+    world.forward_all().await;
+    assert_eq!(world.endpoint.received().len(), 1);
+    assert!(world.sqs.bodies(Name::Forward).is_empty());
+}
+
+#[tokio::test]
+async fn an_event_that_has_waited_for_three_days_behind_another_gets_one_attempt() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await.to_string();
+    world.endpoint.always(Some((&id, Reply::Status(503))));
+    world.wait(Duration::from_secs(4 * 24 * 60 * 60));
+    assert_eq!(world.waits().await, [0_u64; 0]);
+    assert_eq!((world.endpoint.received().len(), world.sqs.bodies(Name::ForwardDeadLetters).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_pauses_after_faults_of_our_own_side_double() {
+    let world = World::start().await;
+    world.event(0, &update(1)).await;
+    world.secrets.delete("forward");
+    let mut pauses = Vec::new();
+    for _ in 0..7 {
+        assert!(world.round().await);
+        let hidden = world.sqs.hidden_in(Name::Forward)[0];
+        pauses.push(hidden.as_secs().div_ceil(30) * 30);
+        world.wait(hidden);
+    }
+    assert_eq!(pauses, [30, 60, 120, 240, 480, 900, 900]);
+    assert!(world.endpoint.received().is_empty());
 }

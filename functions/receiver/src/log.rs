@@ -12,8 +12,10 @@
 //! | `source_ip` | the caller's address; missing when the gateway gave none |
 //! | `fingerprint` | HMAC-SHA-256 of the body, in hexadecimal |
 //! | `not_recorded`, `not_queued` | the errors of DynamoDB and SQS |
+//! | `authenticated` | `true` when the token was checked |
+//! | `token_sha256` | SHA-256 of the token, to be checked before the event is entered; missing when it was checked |
 //! | `part`, `parts` | the number of this line, from 1, and the number of lines |
-//! | `body` | this part of the event's redacted body; empty when the body is no event |
+//! | `body` | this part of the event's redacted body; empty when the body is no event, or the delivery was to be held |
 //!
 //! The body is the `body` of parts 1 to `parts` with the same `event_id`, joined. Parts end between characters.
 
@@ -59,7 +61,11 @@ pub(crate) fn queued(call: &Admitted, not_recorded: &str) {
 }
 
 /// A delivery is neither recorded nor queued, and will be answered with 503.
-pub(crate) fn lost(delivery: &Delivery, not_recorded: &str, not_queued: &str) {
+pub(crate) fn lost(call: &Admitted, delivery: &Delivery, not_recorded: &str, not_queued: &str) {
+    let (authenticated, token_sha256) = match &call.queued().token {
+        TokenCheck::Accepted => (true, None),
+        TokenCheck::Pending(presented) => (false, Some(display(presented))),
+    };
     let body = match &delivery.content {
         Content::Event(event) => event.body.as_str(),
         Content::Quarantined { .. } => "",
@@ -69,7 +75,8 @@ pub(crate) fn lost(delivery: &Delivery, not_recorded: &str, not_queued: &str) {
     for (part, body) in (1_usize..).zip(&all) {
         tracing::error!(
             event_id = %delivery.id, request_id = delivery.request_id, received_at = %delivery.received_at, source_ip,
-            fingerprint = %delivery.fingerprint, not_recorded, not_queued, part, parts = all.len(), body,
+            fingerprint = %delivery.fingerprint, authenticated, token_sha256, not_recorded, not_queued, part,
+            parts = all.len(), body,
             "delivery not recorded"
         );
     }

@@ -1,5 +1,5 @@
 use lambda::{Environment, InvalidVariable, RecordingConfig};
-use shared::{SourceIps, UnlistedSource};
+use shared::SourceIps;
 
 /// Redrive's settings, read from its environment and checked once, at its start.
 #[derive(Clone, Debug)]
@@ -10,19 +10,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the variables of [`RecordingConfig::read`], `ALLOWED_SOURCE_IPS` if it is set, and `UNLISTED_SOURCE` (`hold` or
-    /// `refuse`; default: `hold`), all of them as the receiver has them.
+    /// Reads the variables of [`RecordingConfig::read`], and `ALLOWED_SOURCE_IPS` if it is set, as the receiver has them.
     ///
     /// # Errors
     /// For the first variable that is missing or cannot be used.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         let source_ips = environment.read_if_set("ALLOWED_SOURCE_IPS", "34.165.99.212/32", str::parse)?;
-        let unlisted: UnlistedSource =
-            environment.read_if_set("UNLISTED_SOURCE", "hold", str::parse)?.unwrap_or_default();
         Ok(Self {
             recording: RecordingConfig::read(environment)?,
-            // A receiver that refuses unlisted addresses has let in no such delivery: the list may have changed since.
-            source_ips: source_ips.filter(|_| unlisted == UnlistedSource::Hold),
+            // Also when the receiver refuses unlisted addresses: it may have queued a delivery while it held them.
+            source_ips,
         })
     }
 }
@@ -45,22 +42,15 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_from_unlisted_addresses_are_held_unless_the_receiver_refuses_them() {
+    fn deliveries_from_unlisted_addresses_are_held_when_there_is_a_list() {
         const LIST: (&str, &str) = ("ALLOWED_SOURCE_IPS", "34.165.99.212/32");
         assert_eq!(with([]).unwrap().source_ips, None);
         assert_eq!(with([LIST]).unwrap().source_ips, Some(LIST.1.parse().unwrap()));
-        assert_eq!(with([LIST, ("UNLISTED_SOURCE", "hold")]).unwrap().source_ips, Some(LIST.1.parse().unwrap()));
-        assert_eq!(with([LIST, ("UNLISTED_SOURCE", "refuse")]).unwrap().source_ips, None);
     }
 
     #[test]
     fn the_error_names_the_variable_that_is_missing_or_cannot_be_used() {
-        for (name, value) in [
-            ("EVENTS_TABLE", " "),
-            ("ALLOWED_SOURCE_IPS", " "),
-            ("ALLOWED_SOURCE_IPS", "everybody"),
-            ("UNLISTED_SOURCE", "allow"),
-        ] {
+        for (name, value) in [("EVENTS_TABLE", " "), ("ALLOWED_SOURCE_IPS", " "), ("ALLOWED_SOURCE_IPS", "everybody")] {
             let message = with([(name, value)]).unwrap_err();
             assert!(message.contains(name) && message.contains("example"), "{message}");
         }

@@ -6,7 +6,7 @@ use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use shared::{Entity, Event, EventId, Integer, Timestamp, human_time::to_the_second, text::plain};
+use shared::{Entity, Event, EventId, Integer, Timestamp, TokenHash, human_time::to_the_second, text::plain};
 use store::{AcceptedToken, AcceptedTokens, Content, Delivery, Reader, Recorded, Recorder};
 
 use self::lost::{LostEvent, Token};
@@ -165,6 +165,7 @@ impl LostDelivery {
         let refusal = match token {
             Token::Accepted => None,
             Token::Unchecked(presented) => {
+                let presented = presented.parse::<TokenHash>().context("a token's hash in the log")?;
                 let is_accepted = tokens.iter().any(|token| token.lets_in(&presented, received_at));
                 (!is_accepted).then_some("it came with a token that was not accepted: it is forged")
             }

@@ -222,7 +222,7 @@ mod tests {
             read(&line.to_string()).first().map(|event| event.token.clone())
         };
         assert_eq!(token(json!(true), json!(null)), Some(Token::Accepted));
-        assert_eq!(token(json!(false), json!(presented)), Some(Token::Unchecked(presented)));
+        assert_eq!(token(json!(false), json!(presented)), Some(Token::Unchecked(presented.clone())));
         assert_eq!(token(json!(true), json!(presented)), Some(Token::Unknown));
         assert_eq!(token(json!(false), json!(null)), Some(Token::Unknown));
     }

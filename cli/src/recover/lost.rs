@@ -57,8 +57,7 @@ struct Line {
     source_ip: Option<IpAddr>,
     request_id: String,
     fingerprint: Fingerprint,
-    #[serde(default)]
-    authenticated: bool,
+    authenticated: Option<bool>,
     token_sha256: Option<String>,
     /// From 1.
     #[serde(default = "one")]
@@ -125,8 +124,8 @@ fn join(lines: Vec<Line>) -> Option<LostEvent> {
     let mut parts: BTreeMap<usize, &str> = BTreeMap::new();
     let first = lines.first()?;
     let token = |line: &Line| match (line.authenticated, &line.token_sha256) {
-        (true, None) => Token::Accepted,
-        (false, Some(presented)) => Token::Unchecked(presented.clone()),
+        (Some(true), None) => Token::Accepted,
+        (Some(false), Some(presented)) => Token::Unchecked(presented.clone()),
         _ => Token::Unknown,
     };
     let facts = |line: &Line| {

@@ -24,7 +24,7 @@ pub(crate) enum Authentication {
     Unchecked(Received),
 }
 
-/// The accepted tokens as they are now; `None` when they cannot be read.
+/// The accepted tokens as they are now; `None` when they cannot be read, or there are none.
 pub(crate) struct Gate(Option<Vec<AcceptedToken>>);
 
 impl Gate {
@@ -33,11 +33,18 @@ impl Gate {
         if !deliveries.into_iter().any(|delivery| matches!(delivery.token, TokenCheck::Pending(_))) {
             return Self(None);
         }
-        let accepted = within(budget::READ_TOKENS, "DynamoDB", tokens.read()).await;
-        if let Err(error) = &accepted {
-            tracing::error!(error, "the accepted webhook tokens cannot be read");
+        match within(budget::READ_TOKENS, "DynamoDB", tokens.read()).await {
+            // A table that was restored or created anew has none until sync accepts ours: that proves nothing about a call.
+            Ok(accepted) if accepted.is_empty() => {
+                tracing::error!("the table has no accepted webhook token: run sync");
+                Self(None)
+            }
+            Ok(accepted) => Self(Some(accepted)),
+            Err(error) => {
+                tracing::error!(error, "the accepted webhook tokens cannot be read");
+                Self(None)
+            }
         }
-        Self(accepted.ok())
     }
 
     /// Checks the token of a call that the receiver could not check.

@@ -137,6 +137,19 @@ async fn a_body_that_is_no_event_is_quarantined() {
 }
 
 #[tokio::test]
+async fn while_the_table_has_no_accepted_token_no_delivery_is_taken_for_forged() {
+    let world = World::start().await;
+    let token = TokenCheck::Pending(TokenHash::of("the accepted token"));
+    world.sqs.send(&queued(0, update(1).to_string().as_bytes(), token).to_message());
+    assert_eq!(world.round().await, 1);
+    assert_eq!((world.sqs.queued().len(), world.history(LINE).await.len()), (1, 0));
+    world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
+    world.sqs.show_all();
+    world.round().await;
+    assert_eq!((world.sqs.queued().len(), world.history(LINE).await.len()), (0, 1));
+}
+
+#[tokio::test]
 async fn of_those_with_a_token_to_check_the_genuine_are_recorded_and_the_forged_dropped() {
     let world = World::start().await;
     world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();

@@ -6,7 +6,9 @@ use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use shared::{Entity, Event, EventId, Integer, Timestamp, TokenHash, human_time::to_the_second, text::plain};
+use shared::{
+    Entity, Event, EventId, Integer, SourceIps, Timestamp, TokenHash, human_time::to_the_second, text::plain,
+};
 use store::{AcceptedToken, AcceptedTokens, Content, Delivery, Reader, Recorded, Recorder};
 
 use self::lost::{LostEvent, Token};
@@ -68,7 +70,9 @@ pub async fn run(Recover { file, dry_run, consent, target, output }: Recover) ->
     let tokens = AcceptedTokens::new(target.dynamodb.clone(), &target.settings.events_table).read().await?;
     let mut recovery = Recovery { events: Vec::new(), output };
     for event in lost {
-        recovery.events.push(LostDelivery::of(event, &tokens, &target.reader).await?);
+        recovery
+            .events
+            .push(LostDelivery::of(event, &tokens, target.source_ips().ok().as_ref(), &target.reader).await?);
     }
     if dry_run || output == Output::Table {
         recovery.print_all()?;
@@ -155,19 +159,30 @@ impl LostDelivery {
     ///
     /// # Errors
     /// Fails when the table cannot be read.
-    async fn of(event: LostEvent, tokens: &[AcceptedToken], reader: &Reader) -> Result<Self> {
-        let LostEvent { id, received_at, source_ip, request_id, fingerprint, token, body } = event;
+    async fn of(
+        event: LostEvent,
+        tokens: &[AcceptedToken],
+        source_ips: Option<&SourceIps>,
+        reader: &Reader,
+    ) -> Result<Self> {
+        let LostEvent { id, received_at, source_ip, request_id, fingerprint, token, held, body } = event;
+        let is_listed = source_ips.zip(source_ip).is_some_and(|(list, address)| list.contains(address));
         let lost = |outcome| Self { id, received_at, entity: None, update: None, secrets_missing: false, outcome };
         if let Some(stored) = reader.delivery(&id).await? {
             let outcome = Outcome::RecordedBefore { duplicate_of: stored.duplicate_of };
             return Ok(Self { entity: Some(stored.entity), update: stored.extra_info, ..lost(outcome) });
         }
         let refusal = match token {
+            Token::Accepted if held && !is_listed => Some("its source address is not in AllowedSourceIps"),
             Token::Accepted => None,
             Token::Unchecked(presented) => {
                 let presented = presented.parse::<TokenHash>().context("a token's hash in the log")?;
                 let is_accepted = tokens.iter().any(|token| token.lets_in(&presented, received_at));
-                (!is_accepted).then_some("it came with a token that was not accepted: it is forged")
+                match is_accepted {
+                    false => Some("it came with a token that was not accepted: it is forged"),
+                    true if held && !is_listed => Some("its source address is not in AllowedSourceIps"),
+                    true => None,
+                }
             }
             Token::Unknown => Some("the log does not say whether its token was checked"),
         };

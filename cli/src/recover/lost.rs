@@ -20,6 +20,8 @@ pub struct LostEvent {
     pub fingerprint: Fingerprint,
     /// Whether its token was checked.
     pub token: Token,
+    /// Its source address was not listed.
+    pub held: bool,
     /// The redacted body, joined from its parts.
     pub body: Result<String, NoBody>,
 }
@@ -39,7 +41,7 @@ pub enum Token {
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum NoBody {
     /// Bodies that are not events are not logged.
-    #[error("its body is not in the log: it was not JSON, or the delivery was held for its source address")]
+    #[error("its body is not in the log: it was not JSON")]
     NotLogged,
     /// A part was not exported.
     #[error("part {0} of {1} of its body is missing: export the log of a longer time")]
@@ -58,6 +60,8 @@ struct Line {
     request_id: String,
     fingerprint: Fingerprint,
     authenticated: Option<bool>,
+    #[serde(default)]
+    held: bool,
     token_sha256: Option<String>,
     /// From 1.
     #[serde(default = "one")]
@@ -129,7 +133,15 @@ fn join(lines: Vec<Line>) -> Option<LostEvent> {
         _ => Token::Unknown,
     };
     let facts = |line: &Line| {
-        (line.received_at, line.source_ip, line.request_id.clone(), line.fingerprint, token(line), line.parts)
+        (
+            line.received_at,
+            line.source_ip,
+            line.request_id.clone(),
+            line.fingerprint,
+            token(line),
+            line.held,
+            line.parts,
+        )
     };
     // A line that was exported twice is one.
     let mut agree = true;
@@ -150,6 +162,7 @@ fn join(lines: Vec<Line>) -> Option<LostEvent> {
         request_id: first.request_id.clone(),
         fingerprint: first.fingerprint,
         token: token(first),
+        held: first.held,
         body: body.and_then(|body| if body.is_empty() { Err(NoBody::NotLogged) } else { Ok(body) }),
     })
 }

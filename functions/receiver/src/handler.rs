@@ -162,7 +162,7 @@ impl Receiver {
         not_queued: &str,
         metrics: &mut RequestMetrics<'_>,
     ) -> Response<Body> {
-        log::lost(call, &call.delivery(&self.fingerprint_key), not_recorded, not_queued);
+        log::lost(call, &Delivery::decode(call.received(), &self.fingerprint_key), not_recorded, not_queued);
         metrics.lost();
         answer::unavailable()
     }

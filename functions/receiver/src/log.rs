@@ -14,8 +14,9 @@
 //! | `not_recorded`, `not_queued` | the errors of DynamoDB and SQS |
 //! | `authenticated` | `true` when the token was checked |
 //! | `token_sha256` | SHA-256 of the token, to be checked before the event is entered; missing when it was checked |
+//! | `held` | `true` when the source address is not listed, so that the delivery was to be held |
 //! | `part`, `parts` | the number of this line, from 1, and the number of lines |
-//! | `body` | this part of the event's redacted body; empty when the body is no event, or the delivery was to be held |
+//! | `body` | this part of the event's redacted body; empty when the body is no event |
 //!
 //! The body is the `body` of parts 1 to `parts` with the same `event_id`, joined. Parts end between characters.
 
@@ -75,8 +76,8 @@ pub(crate) fn lost(call: &Admitted, delivery: &Delivery, not_recorded: &str, not
     for (part, body) in (1_usize..).zip(&all) {
         tracing::error!(
             event_id = %delivery.id, request_id = delivery.request_id, received_at = %delivery.received_at, source_ip,
-            fingerprint = %delivery.fingerprint, authenticated, token_sha256, not_recorded, not_queued, part,
-            parts = all.len(), body,
+            fingerprint = %delivery.fingerprint, authenticated, token_sha256, held = call.is_held(), not_recorded,
+            not_queued, part, parts = all.len(), body,
             "delivery not recorded"
         );
     }

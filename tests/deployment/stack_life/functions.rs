@@ -76,14 +76,6 @@ pub async fn have_started_anew(emulator: &Emulator, function: &str) {
     configure(emulator, function, &json!({"Description": "started anew"})).await;
 }
 
-/// The names of the scheduler's groups.
-pub async fn schedule_groups(emulator: &Emulator) -> Vec<String> {
-    let groups: Value =
-        serde_json::from_str(&http::get(&format!("{}/schedule-groups", emulator.url())).await.body).unwrap();
-    let groups = groups["ScheduleGroups"].as_array().unwrap().iter();
-    groups.map(|group| group["Name"].as_str().unwrap().to_owned()).collect()
-}
-
 /// Returns the log groups, each with its text.
 pub async fn logs(emulator: &Emulator) -> Vec<(String, String)> {
     let groups = call_logs(emulator, "DescribeLogGroups", &json!({})).await;

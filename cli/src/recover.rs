@@ -68,11 +68,10 @@ pub async fn run(Recover { file, dry_run, consent, target, output }: Recover) ->
     );
     let target = Target::find(target).await?;
     let tokens = AcceptedTokens::new(target.dynamodb.clone(), &target.settings.events_table).read().await?;
+    let source_ips = target.source_ips()?;
     let mut recovery = Recovery { events: Vec::new(), output };
     for event in lost {
-        recovery
-            .events
-            .push(LostDelivery::of(event, &tokens, target.source_ips().ok().as_ref(), &target.reader).await?);
+        recovery.events.push(LostDelivery::of(event, &tokens, source_ips.as_ref(), &target.reader).await?);
     }
     if dry_run || output == Output::Table {
         recovery.print_all()?;

@@ -179,7 +179,7 @@ async fn a_lost_event_is_recorded_under_its_old_id_and_time_with_its_exact_body(
 }
 
 #[tokio::test]
-async fn an_event_whose_token_was_never_accepted_is_not_recorded() {
+async fn an_event_that_the_receiver_would_not_have_recorded_is_not_recovered() {
     let outage = Outage::start("recover-forged").await;
     let (id, lines) = outage.lose(0, r#"{"event":"builder","builderID":523}"#).await;
     let line = |authenticated: Value, token: Option<&str>| {
@@ -188,7 +188,15 @@ async fn an_event_whose_token_was_never_accepted_is_not_recorded() {
         line["token_sha256"] = json!(token.map(TokenHash::of));
         line.to_string()
     };
+    let held = |token: Option<&str>| {
+        let mut line: Value = serde_json::from_str(&line(json!(token.is_none()), token)).unwrap();
+        line["held"] = json!(true);
+        line["source_ip"] = json!("198.51.100.7");
+        line.to_string()
+    };
     for (forged, cause) in [
+        (held(None), "its source address is not in AllowedSourceIps"),
+        (held(Some(TOKEN)), "its source address is not in AllowedSourceIps"),
         (line(json!(false), Some("a-token-that-was-never-accepted")), "it is forged"),
         (line(json!(false), None), "the log does not say whether its token was checked"),
         (line(Value::Null, None), "the log does not say whether its token was checked"),

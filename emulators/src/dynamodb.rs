@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{sdk, server::Server, table_stream::StreamMapping};
 
 /// The name of the events table.
-pub(crate) const EVENTS_TABLE: &str = "events";
+const EVENTS_TABLE: &str = "events";
 
 /// The indexes of the events table, each with its two key attributes, as template.yaml has them.
 const INDEXES: [(&str, &str, &str); 3] =
@@ -100,7 +100,7 @@ impl DynamoDb {
     /// # Errors
     /// When the stream cannot be read.
     pub fn stream(&self) -> io::Result<StreamMapping> {
-        StreamMapping::of(self.database.clone())
+        StreamMapping::of(self.database.clone(), EVENTS_TABLE)
     }
 
     /// Returns the name of the sealed table.

@@ -6,8 +6,6 @@ use dynoxide::Database;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::dynamodb::EVENTS_TABLE;
-
 /// Maximum number of records in a batch: `BatchSize` in template.yaml.
 const BATCH: usize = 100;
 
@@ -23,8 +21,8 @@ impl StreamMapping {
     ///
     /// # Errors
     /// Fails when the table has no stream.
-    pub(crate) fn of(database: Database) -> io::Result<Self> {
-        let streams = database.list_streams(request(json!({"TableName": EVENTS_TABLE}))?);
+    pub(crate) fn of(database: Database, table: &str) -> io::Result<Self> {
+        let streams = database.list_streams(request(json!({"TableName": table}))?);
         let arn = answer(streams)?["Streams"][0]["StreamArn"].clone();
         let description = answer(database.describe_stream(request(json!({"StreamArn": arn}))?))?;
         let shard = &description["StreamDescription"]["Shards"][0]["ShardId"];

@@ -1,7 +1,7 @@
 use aws_config::SdkConfig;
 use lambda::Metrics;
 use outbound::BusEntry;
-use shared::{EventId, Timestamp};
+use shared::Timestamp;
 use store::PublishedCounts;
 use tokio::time::timeout;
 
@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     forward_queue::ForwardQueue,
     log, metrics,
+    outcome::{Outcome, Published},
 };
 
 /// The publisher, ready for batches.
@@ -22,27 +23,6 @@ pub struct Publisher {
     aside: Aside,
     counts: PublishedCounts,
     metrics: Metrics,
-}
-
-/// The outcome of a record.
-pub(crate) enum Outcome {
-    /// The record had nothing to publish.
-    Skipped,
-    /// The event was published.
-    HandedOn(Published),
-    /// The record can never be published, and was moved aside.
-    Unpublishable(String),
-    /// The event was not published this time.
-    Failed(String),
-}
-
-/// A published event.
-pub(crate) struct Published {
-    pub(crate) id: EventId,
-    pub(crate) kind: String,
-    pub(crate) received_at: Timestamp,
-    /// The body was too large for the bus.
-    pub(crate) omits_body: bool,
 }
 
 impl Publisher {

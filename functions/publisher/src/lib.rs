@@ -16,6 +16,7 @@ mod forward_queue;
 mod handler;
 mod log;
 mod metrics;
+mod outcome;
 mod rounds;
 
 pub use batch::{Batch, Failures};

@@ -2,7 +2,7 @@
 
 use crate::{
     batch::Record,
-    handler::{Outcome, Published},
+    outcome::{Outcome, Published},
 };
 
 /// Logs the outcome of a record.

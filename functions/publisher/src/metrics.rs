@@ -3,7 +3,7 @@
 use lambda::{Count, CountBy, Document, Millis};
 use shared::{Kind, Timestamp};
 
-use crate::handler::Outcome;
+use crate::outcome::Outcome;
 
 /// Events that were published.
 const PUBLISHED: CountBy<Kind> = CountBy::named("Published");

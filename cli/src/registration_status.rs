@@ -11,7 +11,7 @@ use store::{Registration, RegistrationStatus};
 
 use crate::output::{tables, text};
 
-/// The status as JSON, with at most this many changes. What is there once stays there, under the same name.
+/// Returns the status as JSON, with at most this many changes. Members keep their names in later versions.
 pub fn json(status: &RegistrationStatus, limit: usize) -> Value {
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let window =

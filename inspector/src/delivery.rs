@@ -43,7 +43,7 @@ struct Page {
     fingerprint: String,
     duplicate_of: Option<Other>,
     repeats: Vec<Other>,
-    /// Whether more may exist.
+    /// True when more may exist.
     more_repeats: bool,
     /// The deduplication window.
     window: String,

@@ -120,10 +120,10 @@ struct Listener {
     updates: broadcast::Receiver<Update>,
     /// The deliveries that the page shows, newest first.
     shown: Vec<StoredDelivery>,
-    /// Whether older ones exist.
+    /// True when older ones exist.
     has_more: bool,
     waiting: VecDeque<Event>,
-    /// Whether the page's chart is outdated.
+    /// True when the page's chart is outdated.
     chart_is_old: bool,
 }
 

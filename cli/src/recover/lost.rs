@@ -18,7 +18,7 @@ pub struct LostEvent {
     pub source_ip: Option<IpAddr>,
     pub request_id: String,
     pub fingerprint: Fingerprint,
-    /// Whether its token was checked.
+    /// The receiver's knowledge of its token.
     pub token: Token,
     /// Its source address was not listed.
     pub held: bool,
@@ -26,7 +26,7 @@ pub struct LostEvent {
     pub body: Result<String, NoBody>,
 }
 
-/// What the receiver knew of the token of a lost event.
+/// The receiver's knowledge of the token of a lost event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
     /// It was accepted.

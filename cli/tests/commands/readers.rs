@@ -1,4 +1,4 @@
-//! What the commands print, as other programs and a terminal read it.
+//! The output of the commands, as other programs and a terminal read it.
 
 use std::{
     collections::BTreeSet,
@@ -83,7 +83,7 @@ fn commands(world: &World) -> Vec<Vec<String>> {
     commands
 }
 
-/// What is wrong with a line for a strict reader.
+/// Returns the fault of a line for a strict reader.
 fn fault(line: &str) -> Option<String> {
     if let Some(character) = line.chars().find(|character| needs_escape(*character)) {
         return Some(format!("{character:?} is not escaped"));

@@ -88,7 +88,7 @@ impl Outage {
         Self { world, receiver, received_at }
     }
 
-    /// Has the receiver lose an event so many minutes after the start, and gives its id and its lines of the log.
+    /// Makes the receiver lose an event this many minutes after the start. Returns its id and its lines of the log.
     async fn lose(&self, minutes: u64, body: &str) -> (EventId, Vec<String>) {
         let log = Log::of_this_process();
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/receiver/200-whatsapp.json");

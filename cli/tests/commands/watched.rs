@@ -9,7 +9,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-/// What stands between the table and a command, and writes down what is asked.
+/// A proxy between the table and a command, which logs the requests.
 #[derive(Clone)]
 pub struct Watched {
     upstream: Arc<String>,

@@ -18,7 +18,7 @@ use tokio::process::Child;
 use crate::program::{self, Ended, hooks, project};
 
 pub const LINE: &str = "whatsapp#972501234567";
-/// What must never be shown.
+/// Secrets that must never be shown.
 pub const API_KEY: &str = "123-456-789";
 
 /// A local run, as `hooks dev` leaves it for the commands beside it, with nothing received yet.

@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
 use store::{AcceptedTokens, Delivery, Reader, Recorder, RegistrationLedger, Settings};
 
-/// What must never be shown.
+/// Secrets that must never be shown.
 pub const API_KEY: &str = "123-456-789";
 
 const DEDUP_WINDOW: Duration = Duration::from_secs(600);
@@ -21,7 +21,7 @@ pub struct World {
     /// When the test began.
     now: Timestamp,
     dynamodb: DynamoDb,
-    /// What the pages have done, by name.
+    /// The actions of the pages, by name.
     pub done: Arc<Mutex<Vec<String>>>,
 }
 
@@ -108,7 +108,7 @@ impl World {
         self.record(20, &format!("not JSON {API_KEY}")).await;
     }
 
-    /// What stands in the table of the registration.
+    /// Returns the registration's items in the table.
     pub fn ledger(&self) -> RegistrationLedger {
         RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
     }

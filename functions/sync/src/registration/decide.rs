@@ -44,10 +44,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) intent: Intent,
     pub(crate) mode: SyncMode,
     pub(crate) found: &'a Whereabouts,
-    /// Whether a rotation is unfinished.
+    /// True when a rotation is unfinished.
     pub(crate) rotating: bool,
     pub(crate) competing: Option<&'a CompetingUrl>,
-    /// Whether the current token has reached its maximum age.
+    /// True when the current token has reached its maximum age.
     pub(crate) token_is_old: bool,
 }
 

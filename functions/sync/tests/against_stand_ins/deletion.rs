@@ -28,7 +28,7 @@ enum Other {
     Set,
 }
 
-/// What becomes of the other run after the deletion.
+/// The fate of the other run after the deletion.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     GoesOn,

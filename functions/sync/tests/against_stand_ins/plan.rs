@@ -9,7 +9,7 @@ use crate::world::{ADDRESS, FOREIGN, OURS, World};
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a run ends with: the name of its outcome or of its cause.
+/// Returns the name of a run's outcome or of its cause.
 async fn end_of(world: &World, action: &str) -> &'static str {
     match world.run(action).await {
         Ok(report) => report.outcome.name(),

@@ -47,6 +47,33 @@ pub struct Run {
     pub fallback_queue: String,
     /// The address of the dead-letter queue.
     pub dead_letter_queue: String,
+    /// The parts that hand events on; `None` when the local run has no publisher.
+    pub handing_on: Option<HandingOn>,
+}
+
+/// The parts of a local run that hand events on, named like the outputs of a stack.
+#[derive(Serialize, Deserialize)]
+pub struct HandingOn {
+    /// Address of EventBridge.
+    pub event_bridge: String,
+    pub event_bus_name: String,
+    pub publish_failures_queue_url: String,
+    /// The parts of the forwarder; `None` without an endpoint.
+    pub forward: Option<Forward>,
+}
+
+/// The parts of a local run that send events to an endpoint, named like the outputs of a stack.
+#[derive(Serialize, Deserialize)]
+pub struct Forward {
+    /// Address of Secrets Manager.
+    pub secrets_manager: String,
+    /// `FORWARD_URL` of the forwarder.
+    pub forward_url: String,
+    /// `FORWARD_TIMEOUT_SECONDS` of the forwarder.
+    pub forward_timeout_seconds: String,
+    pub forward_queue_url: String,
+    pub forward_dead_letter_queue_url: String,
+    pub forward_secret_id: String,
 }
 
 impl Project {

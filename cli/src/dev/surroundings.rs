@@ -111,6 +111,7 @@ impl Surroundings {
             sqs: self.queue.url(),
             fallback_queue: self.queue.queue_url(),
             dead_letter_queue: self.queue.dead_letter_queue_url(),
+            handing_on: None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod endpoint_url;
 mod forward_message;
 mod retry;
 mod signing;
+mod stored_secret;
 mod without_sealed;
 
 pub use answer::{Answer, Refusal};
@@ -17,6 +18,7 @@ pub use endpoint_url::{EndpointUrl, InvalidEndpointUrl};
 pub use forward_message::{ForwardMessage, InvalidForwardMessage};
 pub use retry::{GIVE_UP_AFTER, Next, Progress};
 pub use signing::{InvalidSigningSecret, Signer, SigningSecret};
+pub use stored_secret::{CurrentSecret, OVERLAP, SecretFault, StoredSecret};
 pub use without_sealed::without_sealed;
 
 /// The kind of the events that `hooks doctor` sends to test a stack. They are recorded, but not published.

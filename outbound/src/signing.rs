@@ -1,5 +1,6 @@
 //! Signatures by Standard Webhooks 1.0: HMAC-SHA-256 over id, time and body, so that an endpoint can tell our calls from others.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use shared::{EventId, Secret, Timestamp};
 use standardwebhooks::Webhook;
 use thiserror::Error;
@@ -49,6 +50,14 @@ impl SigningSecret {
         Ok(Self { webhook, text: Secret::new(text) })
     }
 
+    /// Creates the secret of these bytes, which must be random.
+    ///
+    /// # Errors
+    /// Fails when there are fewer than 24 or more than 64 bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Result<Self, InvalidSigningSecret> {
+        Self::parse(&format!("{PREFIX}{}", STANDARD.encode(bytes)))
+    }
+
     /// Returns the text form, with which the partner configures the endpoint.
     pub fn expose(&self) -> &str {
         self.text.expose()
@@ -72,6 +81,11 @@ impl Signer {
     /// Creates a signer with one secret, or with two while the first replaces the second.
     pub fn new(current: SigningSecret, previous: Option<SigningSecret>) -> Self {
         Self { current, previous }
+    }
+
+    /// Returns whether one secret replaces another, and both sign.
+    pub fn is_replacing(&self) -> bool {
+        self.previous.is_some()
     }
 
     /// Returns the header `webhook-signature` of a message.
@@ -108,6 +122,15 @@ mod tests {
         }
         let long = format!("whsec_{}", "abcd".repeat(22));
         assert_eq!(SigningSecret::parse(&long).unwrap_err(), InvalidSigningSecret::Length(66));
+    }
+
+    #[test]
+    fn a_secret_is_made_of_24_to_64_bytes() {
+        assert_eq!(SigningSecret::of_bytes(&[0; 24]).unwrap().expose(), format!("whsec_{}", "A".repeat(32)));
+        assert!(SigningSecret::of_bytes(&[7; 64]).is_ok());
+        for length in [0, 23, 65] {
+            assert_eq!(SigningSecret::of_bytes(&vec![7; length]).unwrap_err(), InvalidSigningSecret::Length(length));
+        }
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Forwarder {
             self.hide(message, next.since(now)).await;
             return Ok(Outcome::Early);
         }
-        let signer = self.secrets.signer(now).await?;
+        let signer = self.secrets.signer(now).await.map_err(|fault| fault.to_string())?;
         let progress = Progress {
             attempts: earlier.as_ref().map_or(1, |earlier| earlier.attempts.saturating_add(1)),
             // Time behind an earlier event of the entity counts too, so that no event waits until SQS deletes it.

@@ -1,7 +1,7 @@
 //! A stand-in for the partner's endpoint: accepts signed events, verifies them as a consumer would, and misbehaves on command.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -9,12 +9,13 @@ use std::{
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
+use futures_util::stream;
 use standardwebhooks::Webhook;
 use tokio::sync::Notify;
 
@@ -57,6 +58,8 @@ pub enum Reply {
     Echo(u16),
     /// Status 200 after this time.
     After(Duration),
+    /// A status, and a body without an end.
+    Endless(u16),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -71,8 +74,8 @@ struct Log {
     received: Vec<Received>,
     /// Replies to the next calls, one each; later calls are answered 200.
     replies: VecDeque<Reply>,
-    /// The reply to every call with this event id.
-    always: Option<(String, Reply)>,
+    /// The replies to every call with these event ids.
+    always: HashMap<String, Reply>,
 }
 
 impl Endpoint {
@@ -114,9 +117,13 @@ impl Endpoint {
         self.state.lock().replies.extend(replies);
     }
 
-    /// Sets the reply to every call with an event id; `None` ends it.
+    /// Sets the reply to every call with an event id; `None` ends all of these.
     pub fn always(&self, reply: Option<(&str, Reply)>) {
-        self.state.lock().always = reply.map(|(id, reply)| (id.to_owned(), reply));
+        let always = &mut self.state.lock().always;
+        match reply {
+            Some((id, reply)) => _ = always.insert(id.to_owned(), reply),
+            None => always.clear(),
+        }
     }
 
     /// Waits until this many calls have been answered 2xx.
@@ -142,14 +149,14 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
     let id = text("webhook-id");
     let reply = {
         let mut log = state.lock();
-        let always = log.always.clone().filter(|(of, _)| *of == id).map(|(_, reply)| reply);
+        let always = log.always.get(&id).cloned();
         always.or_else(|| log.replies.pop_front()).unwrap_or(Reply::Status(200))
     };
     if let Reply::After(pause) = reply {
         tokio::time::sleep(pause).await;
     }
     let status = match reply {
-        Reply::Status(status) | Reply::RetryAfter(status, _) | Reply::Echo(status) => status,
+        Reply::Status(status) | Reply::RetryAfter(status, _) | Reply::Echo(status) | Reply::Endless(status) => status,
         Reply::Redirect(_) => 307,
         Reply::After(_) => 200,
     };
@@ -172,6 +179,10 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
         Reply::RetryAfter(_, value) => (status, [(header::RETRY_AFTER, value)]).into_response(),
         Reply::Redirect(to) => (status, [(header::LOCATION, to)]).into_response(),
         Reply::Echo(_) => (status, body).into_response(),
+        Reply::Endless(_) => {
+            let lines = stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(b"and so on\n")));
+            (status, Body::from_stream(lines)).into_response()
+        }
         Reply::Status(_) | Reply::After(_) => status.into_response(),
     }
 }

@@ -36,6 +36,8 @@ pub enum Fault {
     Conflict,
     /// It is carried out, and the connection is closed without an answer.
     CarryOutAndDrop,
+    /// It is carried out; the connection is closed after the first half of its answer.
+    HalfAnAnswer,
     /// It is carried out; the answer is an internal error, 500.
     CarryOutAndFail,
     /// It is not carried out; the answer is 200 with something that is not JSON.
@@ -274,9 +276,12 @@ async fn exchange(
             });
             done.1.await.map_err(io::Error::other)??
         }
-        Fault::None | Fault::AnswerAfter(_) | Fault::Drip(_) | Fault::CarryOutAndDrop | Fault::CarryOutAndFail => {
-            forward(upstream, request).await?
-        }
+        Fault::None
+        | Fault::AnswerAfter(_)
+        | Fault::Drip(_)
+        | Fault::CarryOutAndDrop
+        | Fault::HalfAnAnswer
+        | Fault::CarryOutAndFail => forward(upstream, request).await?,
     };
     if point == Some(Point::After) {
         held().await;
@@ -284,6 +289,10 @@ async fn exchange(
     }
     match fault {
         Fault::CarryOutAndDrop => Err(io::ErrorKind::ConnectionAborted.into()),
+        Fault::HalfAnAnswer => {
+            client.write_all(&answer[..answer.len() / 2]).await?;
+            Err(io::ErrorKind::ConnectionAborted.into())
+        }
         Fault::CarryOutAndFail => client.write_all(&failure(500, service, "InternalServerError", "")).await,
         Fault::AnswerAfter(pause) => {
             tokio::time::sleep(pause).await;

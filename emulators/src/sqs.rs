@@ -3,10 +3,10 @@
 //! FIFO queue.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use aws_sdk_sqs::Client;
@@ -32,6 +32,10 @@ const LONGEST_VISIBILITY: u64 = 12 * 60 * 60;
 
 /// Time for which SQS remembers the deduplication ids of a FIFO queue.
 const DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
+
+/// Number of messages among which a FIFO queue looks for a free group, by AWS's developer guide ("Avoid large message backlogs
+/// with the same message group ID").
+const SEARCHED: usize = 120_000;
 
 /// A queue of the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,6 +116,7 @@ pub struct Taken {
     body: String,
     group: Option<String>,
     receives: u32,
+    sent_at_millis: i64,
 }
 
 #[derive(Debug)]
@@ -121,6 +126,8 @@ struct Message {
     /// Message group, in a FIFO queue.
     group: Option<String>,
     receives: u32,
+    /// Milliseconds since 1970.
+    sent_at_millis: i64,
     /// The handle of the last receipt. Only this one can delete or hide the message.
     handle: Option<String>,
     visible_at: Instant,
@@ -131,12 +138,16 @@ struct Message {
 struct Queue {
     messages: Vec<Message>,
     /// Recent deduplication ids, each with its time of arrival.
-    remembered: Vec<(String, Instant)>,
+    remembered: HashMap<String, Instant>,
 }
 
 #[derive(Debug, Default)]
 struct Store {
     queues: HashMap<Name, Queue>,
+    /// Time of sending in place of the system's, in milliseconds since 1970.
+    now_millis: Option<i64>,
+    /// Error codes for the next entries of `SendMessageBatch`, one each; `None` accepts an entry.
+    refusals: VecDeque<Option<&'static str>>,
     /// Number of ids and handles issued.
     given: u64,
 }
@@ -221,6 +232,21 @@ impl Sqs {
         self.queues.send(Name::Fallback, body.to_owned(), None, None);
     }
 
+    /// Puts a message into a FIFO queue.
+    pub fn send_in_group(&self, queue: Name, body: &str, group: &str, deduplication: &str) {
+        self.queues.send(queue, body.to_owned(), Some(group.to_owned()), Some(deduplication.to_owned()));
+    }
+
+    /// Sets the time of sending of all later messages, in milliseconds since 1970. Without it they have the system's time.
+    pub fn set_time(&self, millis: i64) {
+        self.queues.lock().now_millis = Some(millis);
+    }
+
+    /// Answers the next entries of `SendMessageBatch` with these error codes, one each; `None` accepts an entry.
+    pub fn refuse(&self, codes: impl IntoIterator<Item = Option<&'static str>>) {
+        self.queues.lock().refusals.extend(codes);
+    }
+
     /// Makes every message of the fallback queue visible, as if its time had passed.
     pub fn show_all(&self) {
         self.show_all_in(Name::Fallback);
@@ -276,7 +302,7 @@ pub fn event(taken: &[Taken]) -> Value {
     let record = |message: &Taken| {
         let mut attributes = json!({
             "ApproximateReceiveCount": message.receives.to_string(),
-            "SentTimestamp": "1795348800000",
+            "SentTimestamp": message.sent_at_millis.to_string(),
             "SenderId": "AROAEXAMPLE:receiver",
             "ApproximateFirstReceiveTimestamp": "1795348800001",
         });
@@ -308,15 +334,18 @@ impl Queues {
         let now = Instant::now();
         let mut store = self.lock();
         let id = store.next("message");
+        let sent_at_millis = store.now_millis.unwrap_or_else(system_millis);
         let queue = store.queue(queue);
-        queue.remembered.retain(|(_, at)| now.duration_since(*at) < DEDUPLICATION);
         if let Some(deduplication) = deduplication {
-            if queue.remembered.iter().any(|(known, _)| *known == deduplication) {
+            let known = queue.remembered.get(&deduplication);
+            if known.is_some_and(|at| now.duration_since(*at) < DEDUPLICATION) {
                 return id;
             }
-            queue.remembered.push((deduplication, now));
+            queue.remembered.insert(deduplication, now);
         }
-        queue.messages.push(Message { id: id.clone(), body, group, receives: 0, handle: None, visible_at: now });
+        let message =
+            Message { id: id.clone(), body, group, receives: 0, sent_at_millis, handle: None, visible_at: now };
+        queue.messages.push(message);
         id
     }
 
@@ -330,17 +359,18 @@ impl Queues {
         let mut taken = Vec::new();
         // FIFO groups with a hidden message: no later message of theirs is received.
         let mut blocked = HashSet::new();
-        for at in 0..store.queue(queue).messages.len() {
+        let searched = if queue.is_fifo() { SEARCHED } else { usize::MAX };
+        for at in 0..store.queue(queue).messages.len().min(searched) {
             if taken.len() == most.min(LARGEST_BATCH) {
                 break;
             }
             let message = &store.queue(queue).messages[at];
+            if message.group.as_ref().is_some_and(|group| blocked.contains(group)) {
+                continue;
+            }
             let group = message.group.clone();
             if message.visible_at > now {
                 blocked.extend(group);
-                continue;
-            }
-            if group.as_ref().is_some_and(|group| blocked.contains(group)) {
                 continue;
             }
             let handle = store.next("receipt");
@@ -349,7 +379,7 @@ impl Queues {
             message.visible_at = hidden_until;
             message.handle = Some(handle.clone());
             let (id, body, receives) = (message.id.clone(), message.body.clone(), message.receives);
-            taken.push(Taken { queue, id, handle, body, group, receives });
+            taken.push(Taken { queue, id, handle, body, group, receives, sent_at_millis: message.sent_at_millis });
         }
         taken
     }
@@ -445,6 +475,11 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
                     failed.push(json!({"Id": entry.id, "SenderFault": true, "Code": "MissingParameter"}));
                     continue;
                 }
+                let refusal = queues.lock().refusals.pop_front().flatten();
+                if let Some(code) = refusal {
+                    failed.push(json!({"Id": entry.id, "SenderFault": true, "Code": code}));
+                    continue;
+                }
                 let (group, deduplication) = (entry.message_group_id, entry.message_deduplication_id);
                 let id = queues.send(queue, entry.message_body, group, deduplication);
                 successful.push(json!({"Id": entry.id, "MessageId": id, "MD5OfMessageBody": ""}));
@@ -499,6 +534,11 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
         }
         _ => refuse("UnsupportedOperation", "this stand-in has no such operation"),
     }
+}
+
+fn system_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn carried_out(answer: &Value) -> Response {
@@ -564,7 +604,7 @@ mod tests {
     }
 
     fn forward(sqs: &Sqs, body: &str, group: &str) {
-        sqs.queues.send(Name::Forward, body.to_owned(), Some(group.to_owned()), Some(body.to_owned()));
+        sqs.send_in_group(Name::Forward, body, group, body);
     }
 
     fn bodies(taken: &[Taken]) -> Vec<&str> {
@@ -585,5 +625,17 @@ mod tests {
         assert!(sqs.take_from(Name::Forward, 10).is_empty());
         sqs.settle(&first, Some(&json!({"batchItemFailures": []})));
         assert_eq!(bodies(&sqs.take_from(Name::Forward, 10)), ["a2"]);
+    }
+
+    #[tokio::test]
+    async fn a_fifo_queue_looks_for_a_free_group_among_its_first_messages_only() {
+        let sqs = sqs(9).await;
+        for number in 1..SEARCHED {
+            forward(&sqs, &number.to_string(), "a");
+        }
+        forward(&sqs, "b1", "b");
+        forward(&sqs, "c1", "c");
+        assert_eq!(bodies(&sqs.take_from(Name::Forward, 1)), ["1"]);
+        assert_eq!(bodies(&sqs.take_from(Name::Forward, 10)), ["b1"], "the message of c is one too far");
     }
 }

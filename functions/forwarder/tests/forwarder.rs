@@ -56,6 +56,7 @@ impl World {
         let dynamodb = DynamoDb::start().await.unwrap();
         let to_dynamodb = Faults::before(&dynamodb.url()).await.unwrap();
         let sqs = Sqs::start(Rules { most_receives: 1_000, ..Rules::default() }).await.unwrap();
+        sqs.set_time(noon().as_micros() / 1_000);
         let to_sqs = Faults::before(&sqs.url()).await.unwrap();
         let secrets = SecretsManager::start().await.unwrap();
         secrets.put("forward", SECRET);
@@ -134,6 +135,7 @@ impl World {
     fn wait(&self, time: Duration) {
         let micros = i64::try_from(time.as_micros()).unwrap();
         self.now.fetch_add(micros, Ordering::Relaxed);
+        self.sqs.set_time(self.now().as_micros() / 1_000);
         self.sqs.show_all_in(Name::Forward);
     }
 

@@ -1,7 +1,8 @@
-//! A stand-in for the provider's partner API: it follows the provider's pages "Access Token" and "Partner Webhook", and
-//! misbehaves on command.
+//! A stand-in for the provider's partner API: it follows the provider's pages "Access Token", "Partner Webhook" and those of
+//! the lists, and misbehaves on command.
 
 mod api;
+mod lists;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use serde_json::Value;
 
 use crate::server::Server;
 
@@ -29,6 +32,18 @@ pub enum Call {
     Set,
     /// `GET /settings/getWebhook`
     Get,
+    /// `GET /whatsapp/getWhatsApp`
+    Lines,
+    /// `GET /whatsapp/getAccounts`
+    OnboardingLinks,
+    /// `GET /whatsapp/getRegisteredNumbers`
+    RegisteredNumbers,
+    /// `GET /whatsapp/getStores`
+    Stores,
+    /// `GET /online/getAccounts`
+    OnlineAccounts,
+    /// `GET /builder/getBuilders`
+    Builders,
 }
 
 /// A faulty answer to a call.
@@ -58,6 +73,12 @@ pub enum Fault {
     SetIgnored,
     /// Forgets all access tokens, then answers correctly.
     TokenExpired,
+    /// List: answers with the first half of the correct answer's bytes.
+    CutOff,
+    /// List: answers without the last element, but with the total of all. Lists without a total are answered correctly.
+    WrongTotal,
+    /// List: answers with a comma missing, as in the provider's own examples.
+    MissingComma,
 }
 
 /// The spelling of the URL in answers; the provider's own example has no scheme.
@@ -103,6 +124,7 @@ struct State {
     next: HashMap<Call, VecDeque<Fault>>,
     always: HashMap<Call, Fault>,
     calls: Vec<Call>,
+    lists: HashMap<Call, Vec<Value>>,
 }
 
 impl Partner {
@@ -165,6 +187,11 @@ impl Partner {
         self.state.lock().registered.clone()
     }
 
+    /// Answers the call of a list with these elements from now on. A list is empty at first.
+    pub fn list(&self, call: Call, elements: impl IntoIterator<Item = Value>) {
+        self.state.lock().lists.insert(call, elements.into_iter().collect());
+    }
+
     /// Accepts a text as access token, as if it had been granted before.
     pub fn take_access_token(&self, token: &str) {
         self.state.lock().access_tokens.push(token.to_owned());
@@ -209,6 +236,7 @@ impl Default for State {
             next: HashMap::new(),
             always: HashMap::new(),
             calls: Vec::new(),
+            lists: HashMap::new(),
         }
     }
 }

@@ -108,6 +108,17 @@ pub enum Unexpected {
     /// An object with a field of another type than the documented one.
     #[error("a JSON object whose {0} is not of the documented type")]
     WrongType(&'static str),
+    /// A list with a failed HTTP status.
+    #[error("a list with an HTTP status of failure")]
+    FailedStatus,
+    /// A list whose total is not the number of its elements.
+    #[error("a list of {elements} elements whose total is {total}")]
+    WrongTotal {
+        /// The total that the answer states.
+        total: i64,
+        /// The number of its elements.
+        elements: usize,
+    },
     /// An access token that no HTTP header can carry.
     #[error("an access token with characters that no HTTP header can carry")]
     UnusableToken,

@@ -101,8 +101,13 @@ impl Answer {
     }
 
     /// Reads the body. If it is the API's, the HTTP status does not count: the reason in it says more.
-    pub(crate) fn read<T>(&self, read: fn(&[u8]) -> Result<T, Unexpected>) -> Result<T, PartnerError> {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, Unexpected>) -> Result<T, PartnerError> {
         read(&self.body).map_err(|answer| self.not_the_api(answer))
+    }
+
+    /// Fails when the HTTP status is not one of success.
+    pub(crate) fn succeeded(&self) -> Result<(), PartnerError> {
+        if (200..300).contains(&self.status) { Ok(()) } else { Err(self.not_the_api(Unexpected::FailedStatus)) }
     }
 
     pub(crate) fn not_the_api(&self, answer: Unexpected) -> PartnerError {

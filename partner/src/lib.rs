@@ -1,4 +1,4 @@
-//! The client of the provider's partner API: access tokens, and the registered webhook.
+//! The client of the provider's partner API: access tokens, the registered webhook, and the lists of everything that exists.
 //!
 //! A [`Session`] has an access token and replaces it at most once. Apart from that nothing is tried twice, and no redirect is
 //! followed. Requests are written exactly as documented. Answers are read with tolerance where the provider is known to
@@ -11,6 +11,7 @@ mod base_url;
 mod credentials;
 mod error;
 mod http;
+mod lists;
 mod messages;
 mod operation;
 mod session;
@@ -19,5 +20,6 @@ pub use base_url::{ApiBaseUrl, InvalidApiBaseUrl};
 pub use credentials::{AccessToken, ClientCredentials, Credentials};
 pub use error::{PartnerError, Unexpected, Unreached};
 pub use http::Limits;
+pub use lists::{Builder, Line, List, OnboardingLink, OnlineAccount, OtherFields, RegisteredNumber, Store};
 pub use operation::Operation;
 pub use session::{PartnerApi, Session};

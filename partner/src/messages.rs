@@ -110,9 +110,9 @@ impl SetWebhookAnswer {
 }
 
 /// A JSON object of the provider's.
-struct Object(Map<String, Value>);
+pub(crate) struct Object(pub(crate) Map<String, Value>);
 
-fn read_object(body: &[u8]) -> Result<Object, Unexpected> {
+pub(crate) fn read_object(body: &[u8]) -> Result<Object, Unexpected> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let start = body.trim_ascii_start();
     if start.is_empty() {
@@ -127,7 +127,7 @@ fn read_object(body: &[u8]) -> Result<Object, Unexpected> {
 impl Object {
     /// Returns the reason of a refusal; `None` when the call was successful. The provider writes `OK`, `FAIL` and `Fail`, so
     /// `status` is compared without case.
-    fn refused(&self) -> Result<Option<Reason>, Unexpected> {
+    pub(crate) fn refused(&self) -> Result<Option<Reason>, Unexpected> {
         let failed = match self.0.get("status") {
             None => None,
             Some(Value::String(status)) => Some(!status.eq_ignore_ascii_case("OK")),
@@ -154,7 +154,7 @@ impl Object {
         }
     }
 
-    fn integer(&self, name: &'static str) -> Result<Option<i64>, Unexpected> {
+    pub(crate) fn integer(&self, name: &'static str) -> Result<Option<i64>, Unexpected> {
         let integer = match self.0.get(name) {
             None => return Ok(None),
             Some(Value::String(text)) => text.trim().parse().ok(),

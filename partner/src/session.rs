@@ -6,6 +6,7 @@ use crate::{
     credentials::{AccessToken, ClientCredentials, Credentials, Grant},
     error::{PartnerError, Unexpected},
     http::{Answer, HttpClient, Limits},
+    lists::{Builder, Element, Line, List, ListAnswer, OnboardingLink, OnlineAccount, RegisteredNumber, Store},
     messages::{self, AccessTokenAnswer, GetWebhookAnswer, Reason, SetWebhookAnswer},
     operation::Operation,
 };
@@ -99,6 +100,68 @@ impl Session<'_> {
                 SetWebhookAnswer::Done => return Ok(()),
                 SetWebhookAnswer::Refused(Reason::INVALID_URL) => return Err(PartnerError::UrlRefused),
                 SetWebhookAnswer::Refused(reason) => self.renew_or_fail(operation, reason).await?,
+            }
+        }
+    }
+
+    /// Returns the WhatsApp lines whose client has finished onboarding.
+    ///
+    /// # Errors
+    /// The provider did not answer with a complete list.
+    pub async fn lines(&mut self) -> Result<Vec<Line>, PartnerError> {
+        self.list(List::Lines, Line::read).await
+    }
+
+    /// Returns the onboarding links of WhatsApp lines.
+    ///
+    /// # Errors
+    /// Fails as [`Session::lines`] does.
+    pub async fn onboarding_links(&mut self) -> Result<Vec<OnboardingLink>, PartnerError> {
+        self.list(List::OnboardingLinks, OnboardingLink::read).await
+    }
+
+    /// Returns the numbers that wait for an onboarding link.
+    ///
+    /// # Errors
+    /// Fails as [`Session::lines`] does.
+    pub async fn registered_numbers(&mut self) -> Result<Vec<RegisteredNumber>, PartnerError> {
+        self.list(List::RegisteredNumbers, RegisteredNumber::read).await
+    }
+
+    /// Returns the WhatsApp stores.
+    ///
+    /// # Errors
+    /// Fails as [`Session::lines`] does.
+    pub async fn stores(&mut self) -> Result<Vec<Store>, PartnerError> {
+        self.list(List::Stores, Store::read).await
+    }
+
+    /// Returns the accounts of the inbox product.
+    ///
+    /// # Errors
+    /// Fails as [`Session::lines`] does.
+    pub async fn online_accounts(&mut self) -> Result<Vec<OnlineAccount>, PartnerError> {
+        self.list(List::OnlineAccounts, OnlineAccount::read).await
+    }
+
+    /// Returns the bots.
+    ///
+    /// # Errors
+    /// Fails as [`Session::lines`] does.
+    pub async fn builders(&mut self) -> Result<Vec<Builder>, PartnerError> {
+        self.list(List::Builders, Builder::read).await
+    }
+
+    async fn list<T>(&mut self, list: List, read: fn(Element) -> T) -> Result<Vec<T>, PartnerError> {
+        let operation = Operation::List(list);
+        loop {
+            let answer = self.send(operation, None).await?;
+            match answer.read(|body| ListAnswer::read(list, body))? {
+                ListAnswer::Complete(elements) => {
+                    answer.succeeded()?;
+                    return Ok(elements.into_iter().map(read).collect());
+                }
+                ListAnswer::Refused(reason) => self.renew_or_fail(operation, reason).await?,
             }
         }
     }

@@ -9,9 +9,10 @@ use std::{
 
 use emulators::partner::{CLIENT_ID, CLIENT_SECRET, Call, Fault, Partner};
 use partner::{
-    AccessToken, ApiBaseUrl, ClientCredentials, Credentials, Limits, Operation, PartnerApi, PartnerError, Unexpected,
-    Unreached,
+    AccessToken, ApiBaseUrl, ClientCredentials, Credentials, Limits, List, Operation, PartnerApi, PartnerError,
+    Session, Unexpected, Unreached,
 };
+use serde_json::{Value, json};
 use shared::{Secret, WebhookUrl};
 
 const LIMITS: Limits = Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10) };
@@ -217,5 +218,110 @@ async fn headers_of_up_to_16_kib_are_read_and_longer_ones_are_the_error() {
     for header in [17_000, 60_000] {
         let error = error_with_peer(answer(header).into_bytes()).await;
         assert!(matches!(error, PartnerError::NotTheApi { answer: Unexpected::LongHeaders, .. }), "{header}: {error}");
+    }
+}
+
+const LISTS: [(List, Call); 6] = [
+    (List::Lines, Call::Lines),
+    (List::OnboardingLinks, Call::OnboardingLinks),
+    (List::RegisteredNumbers, Call::RegisteredNumbers),
+    (List::Stores, Call::Stores),
+    (List::OnlineAccounts, Call::OnlineAccounts),
+    (List::Builders, Call::Builders),
+];
+
+/// Calls a list, and returns the number of its elements.
+async fn length(session: &mut Session<'_>, list: List) -> Result<usize, PartnerError> {
+    Ok(match list {
+        List::Lines => session.lines().await?.len(),
+        List::OnboardingLinks => session.onboarding_links().await?.len(),
+        List::RegisteredNumbers => session.registered_numbers().await?.len(),
+        List::Stores => session.stores().await?.len(),
+        List::OnlineAccounts => session.online_accounts().await?.len(),
+        List::Builders => session.builders().await?.len(),
+    })
+}
+
+/// Calls a list of a provider that has `elements` of them, after a fault was queued for it.
+async fn length_with(
+    limits: Limits,
+    (list, call): (List, Call),
+    elements: usize,
+    fault: Option<Fault>,
+) -> Result<usize, PartnerError> {
+    let partner = Partner::start().await.unwrap();
+    let element = |n: usize| json!({ "whatsapp": format!("97250{n:07}"), "apiKey": format!("key-{n}"), "token": "t" });
+    partner.list(call, (0..elements).map(element));
+    fault.into_iter().for_each(|fault| partner.next(call, fault));
+    let api = api(&partner.url(), limits);
+    let mut session = api.session(credentials(), SystemTime::now().into()).await.unwrap();
+    let length = length(&mut session, list).await;
+    assert!(!format!("{length:?}").contains("key-"));
+    length
+}
+
+#[tokio::test]
+async fn every_list_is_read_whole_also_when_it_is_empty_or_long() {
+    for list in LISTS {
+        for elements in [0, 1, 10_000] {
+            assert_eq!(length_with(LIMITS, list, elements, None).await, Ok(elements), "{list:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_whole_is_the_error_that_names_it() {
+    for (list, call) in LISTS {
+        let has_total = !matches!(list, List::OnboardingLinks | List::RegisteredNumbers);
+        for (fault, status, answer) in [
+            (Fault::CutOff, 200, Unexpected::NotAnObject),
+            (Fault::MissingComma, 200, Unexpected::NotAnObject),
+            (Fault::WrongTotal, 200, Unexpected::WrongTotal { total: 3, elements: 2 }),
+            (Fault::Html, 200, Unexpected::Html),
+            (Fault::Empty, 200, Unexpected::Empty),
+            (Fault::Redirect, 302, Unexpected::Redirect),
+            (Fault::Endless, 200, Unexpected::TooLong(5 * 1024 * 1024)),
+            (Fault::Status(503), 503, Unexpected::NotAnObject),
+        ] {
+            if !has_total && matches!(fault, Fault::WrongTotal) {
+                continue;
+            }
+            let expected = PartnerError::NotTheApi { operation: Operation::List(list), status: Some(status), answer };
+            assert_eq!(length_with(LIMITS, (list, call), 3, Some(fault)).await, Err(expected));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_whole_list_with_an_http_status_of_failure_does_not_count() {
+    let answer: Value = json!({ "status": "OK", "reason": 1, "list": [] });
+    for status in [400, 404, 500, 503] {
+        let fault = Fault::Answer(status, answer.to_string());
+        let list = (List::OnboardingLinks, Call::OnboardingLinks);
+        let error = length_with(LIMITS, list, 0, Some(fault)).await.unwrap_err();
+        assert!(matches!(error, PartnerError::NotTheApi { answer: Unexpected::FailedStatus, .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_list_is_its_reason_and_an_expired_access_token_is_replaced_once() {
+    for (list, call) in LISTS {
+        let operation = Operation::List(list);
+        for (reason, error) in [
+            (2, PartnerError::WrongCredentials { operation }),
+            (13, PartnerError::UnknownReason { operation, reason: 13 }),
+        ] {
+            assert_eq!(length_with(LIMITS, (list, call), 1, Some(Fault::Reason(reason))).await, Err(error));
+        }
+        assert_eq!(length_with(LIMITS, (list, call), 1, Some(Fault::TokenExpired)).await, Ok(1));
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_never_answered_ends_in_time() {
+    let limits = Limits { call: Duration::from_millis(400), ..LIMITS };
+    for (list, call) in LISTS {
+        let expected = PartnerError::Unreachable { operation: Operation::List(list), cause: Unreached::NoAnswer };
+        assert_eq!(length_with(limits, (list, call), 1, Some(Fault::Hang)).await, Err(expected));
     }
 }

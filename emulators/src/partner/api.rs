@@ -12,7 +12,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Fault, Shared, State};
+use super::{Call, Fault, Shared, State, lists};
 
 /// Maximum number of characters of a registered URL.
 const LONGEST_URL: usize = 512;
@@ -21,11 +21,14 @@ const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json"
 const HTML: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/html")];
 
 pub(super) fn router(state: Shared) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/api/settings/accessToken", route(Call::AccessToken))
-        .route("/api/settings/setWebhook", route(Call::Set))
-        .route("/api/settings/getWebhook", route(Call::Get).fallback(|| async { refusal(13) }))
-        .with_state(state)
+        .route("/api/settings/setWebhook", route(Call::Set));
+    let gets = std::iter::once(("settings/getWebhook", Call::Get)).chain(lists::PATHS);
+    let add = |router: Router<_>, (path, call): (&str, Call)| {
+        router.route(&format!("/api/{path}"), route(call).fallback(|| async { refusal(13) }))
+    };
+    gets.fold(router, add).with_state(state)
 }
 
 fn route(call: Call) -> MethodRouter<Shared> {
@@ -45,6 +48,11 @@ fn route(call: Call) -> MethodRouter<Shared> {
                 state.registered = kept;
                 answer
             }
+            Some(fault @ (Fault::CutOff | Fault::WrongTotal | Fault::MissingComma)) => {
+                let state = state.lock();
+                let granted = state.check_access_token(&headers);
+                granted.map_or_else(refusal, |()| json_text(lists::faulty(&state.lists, call, &fault)))
+            }
             Some(Fault::Redirect) => (StatusCode::FOUND, [(header::LOCATION, uri.to_string())]).into_response(),
             Some(Fault::Html) => (HTML, "<!DOCTYPE html><title>Welcome</title>").into_response(),
             Some(Fault::Empty) => StatusCode::OK.into_response(),
@@ -59,7 +67,7 @@ fn route(call: Call) -> MethodRouter<Shared> {
     };
     match call {
         Call::AccessToken | Call::Set => post(answer),
-        Call::Get => get(answer),
+        _ => get(answer),
     }
 }
 
@@ -69,6 +77,7 @@ impl State {
             Call::AccessToken => self.access_token(body),
             Call::Set => self.check_access_token(headers).and_then(|()| self.set(body)),
             Call::Get => self.check_access_token(headers).map(|()| self.webhook()),
+            _ => self.check_access_token(headers).map(|()| json_text(lists::answer(&self.lists, call).to_string())),
         };
         answer.unwrap_or_else(refusal)
     }
@@ -115,6 +124,10 @@ impl State {
         let url = self.registered.as_deref().map(|url| self.writing.of(url)).unwrap_or_default();
         (JSON, json!({ "status": "OK", "url": url, "reason": 1 }).to_string()).into_response()
     }
+}
+
+fn json_text(body: String) -> Response {
+    (JSON, body).into_response()
 }
 
 fn refusal(reason: i64) -> Response {

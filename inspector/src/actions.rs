@@ -1,6 +1,6 @@
 //! Actions on the local run. A stack has none.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use axum::{
@@ -12,26 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::text::plain;
 
-use super::{App, Shown};
-
-/// A function of the caller's that the pages run.
-pub type Action<A, R> = Box<dyn Fn(A) -> Pin<Box<dyn Future<Output = Result<R>> + Send>> + Send + Sync>;
-
-/// The actions of a local run's pages.
-pub struct Actions {
-    /// The names of the samples that can be sent.
-    pub samples: Vec<String>,
-    /// Posts the sample of a name to the webhook, as the provider would. Returns the status and the body of the answer.
-    pub send: Action<String, (u16, String)>,
-    /// Runs sync, as the schedule does. Returns its report.
-    pub sync: Action<(), Value>,
-}
-
-/// The outcome of an action, shown on the next page.
-pub struct Notice {
-    pub is_good: bool,
-    pub text: String,
-}
+use super::source::{App, Notice, Shown};
 
 /// The form with the sample to send.
 #[derive(Deserialize)]

@@ -10,13 +10,12 @@ use axum::{
 use shared::{Timestamp, text::plain};
 
 use super::{
-    App,
     chart::{Chart, Extent},
     filter::{Asked, Found, SINCE},
-    layout::{KINDS, Layout, Moment, Part, QUARANTINE},
-    now,
+    layout::{KINDS, Layout, Moment, Part, QUARANTINE, now},
     problem::{Problem, render},
-    row::Row,
+    row::{Row, rows},
+    source::App,
 };
 
 /// The periods to choose from, and their names.
@@ -84,7 +83,7 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
         times: times(&asked.since),
         kinds: kinds(&asked.kind),
         chart: Chart::of(&found.deliveries, extent, now),
-        rows: found.deliveries.iter().map(|delivery| Row::of(delivery, now)).collect(),
+        rows: rows(&shown.source, &found.deliveries, now).await?,
         searched: found.searched.map(|read| searched(&found, read, now)),
         older: older(&asked, &found),
         is_first,

@@ -13,12 +13,11 @@ use shared::{
 use store::{Listing, Order, StoredDelivery, first};
 
 use super::{
-    App, Shown,
     body::{Piece, pieces},
-    layout::{Layout, Moment, Part, link, roughly},
-    now,
+    layout::{Layout, Moment, Part, link, now, roughly},
     problem::{Problem, render},
-    row::Row,
+    row::{Row, rows},
+    source::{App, Shown},
 };
 
 /// Maximum number of the entity's deliveries that are checked for repetitions.
@@ -89,7 +88,8 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
     let (repeats, more_repeats) = repeats(&shown, &delivery).await?;
     let now = now();
     let other = |id: &EventId| Other::of(id, &delivery, now);
-    let (row, arguments) = (Row::of(&delivery, now), &shown.source.arguments);
+    let arguments = &shown.source.arguments;
+    let row = rows(&shown.source, std::slice::from_ref(&delivery), now).await?.remove(0);
     let body = delivery.body.as_deref().map(pieces).unwrap_or_default();
     let raw = delivery.body.as_deref().map(json::compact);
     Ok(render(&Page {

@@ -14,11 +14,10 @@ use shared::{
 use store::{DeliveryQuery, Listing, Order, Quarantine, State, StoredDelivery};
 
 use super::{
-    App, PAGE, Shown,
-    layout::{Layout, Moment, Part, kind_class, link},
-    now,
+    layout::{Layout, Moment, PAGE, Part, kind_class, link, now},
     problem::{Problem, render},
-    row::Row,
+    row::{Row, rows},
+    source::{App, Shown},
     timeline::{Change, Step, steps},
 };
 
@@ -87,7 +86,8 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
         return Err(not_found(&entity));
     }
     let steps = steps(&history, usize::from(PAGE), next.is_none());
-    let entries = history.iter().zip(steps).map(|(delivery, step)| Entry { row: Row::of(delivery, now), step });
+    let rows = rows(&shown.source, &history[..steps.len()], now).await?;
+    let entries = rows.into_iter().zip(steps).map(|(row, step)| Entry { row, step });
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::States),
         name: plain(entity.as_str()),

@@ -8,7 +8,11 @@ use shared::{
 };
 use store::{DeliveryFilter, DeliveryQuery, Listing, Order, Reader, StoredDelivery};
 
-use super::{PAGE, body::pieces, layout::link, problem::Problem};
+use super::{
+    body::pieces,
+    layout::{PAGE, link},
+    problem::Problem,
+};
 
 /// Deliveries per read of a search.
 const READ_AT_ONCE: u16 = 200;

@@ -1,6 +1,6 @@
 //! The parts that all pages share.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use shared::{
     Timestamp,
@@ -8,7 +8,10 @@ use shared::{
     text::plain,
 };
 
-use super::{Shown, actions::Notice};
+use super::source::{Notice, Shown, Source};
+
+/// Rows per page.
+pub const PAGE: u16 = 50;
 
 /// The kinds that the provider's page names.
 pub const KINDS: [&str; 5] = ["whatsapp", "builder", "online", "partners", "package"];
@@ -21,6 +24,7 @@ pub const QUARANTINE: &str = "quarantine";
 pub enum Part {
     Deliveries,
     States,
+    Forwarding,
     Registration,
 }
 
@@ -29,6 +33,8 @@ pub struct Layout {
     pub part: Part,
     /// The stack's name; `None` of the local run.
     pub stack: Option<String>,
+    /// True when there is a forwarder.
+    pub forwards: bool,
     pub notice: Option<Notice>,
 }
 
@@ -36,7 +42,8 @@ impl Layout {
     /// Returns the frame of a page, with the notice that was not shown yet.
     pub fn of(shown: &Shown, part: Part) -> Self {
         let notice = shown.notice.lock().ok().and_then(|mut notice| notice.take());
-        Self { part, stack: shown.source.stack.as_deref().map(plain), notice }
+        let Source { stack, forward_records, .. } = &shown.source;
+        Self { part, stack: stack.as_deref().map(plain), forwards: forward_records.is_some(), notice }
     }
 }
 
@@ -87,4 +94,9 @@ pub fn link(page: &str, query: &[(&str, &str)]) -> String {
 /// Returns the style class of a kind.
 pub fn kind_class(kind: &str) -> &'static str {
     KINDS.into_iter().chain([QUARANTINE]).find(|name| *name == kind).unwrap_or("other")
+}
+
+/// Returns the present time.
+pub fn now() -> Timestamp {
+    SystemTime::now().into()
 }

@@ -9,6 +9,7 @@ mod deliveries;
 mod delivery;
 mod entity;
 mod filter;
+mod forwarding;
 mod guard;
 mod layout;
 mod ledger_bar;
@@ -16,13 +17,13 @@ mod live;
 mod problem;
 mod registration;
 mod row;
+mod source;
 mod states;
 mod timeline;
 
 use std::{
     net::Ipv4Addr,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -33,34 +34,13 @@ use axum::{
     response::Redirect,
     routing::{get, post},
 };
-use shared::Timestamp;
-use store::{Reader, RegistrationLedger};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub use self::actions::{Action, Actions};
-use self::{actions::Notice, guard::Guard, live::Live};
-
-/// Rows per page.
-const PAGE: u16 = 50;
+pub use self::source::{Action, Actions, Source};
+use self::{guard::Guard, live::Live, source::Shown};
 
 /// Maximum size of a form, in bytes.
 const FORM: usize = 4 * 1024;
-
-/// The local run or the stack that the pages show.
-pub struct Source {
-    /// Its deliveries and states, without secrets.
-    pub reader: Reader,
-    /// Its registration.
-    pub ledger: RegistrationLedger,
-    /// The deduplication window.
-    pub dedup_window: Duration,
-    /// The stack's name; `None` for the local run.
-    pub stack: Option<String>,
-    /// The arguments with which a `hooks` command targets it, quoted for a shell, each after a space.
-    pub arguments: String,
-    /// The actions of its pages; `None` for a stack, which is read-only.
-    pub actions: Option<Actions>,
-}
 
 /// A running inspector. Dropping it ends it.
 pub struct Inspector {
@@ -68,16 +48,6 @@ pub struct Inspector {
     port: u16,
     server: JoinHandle<std::io::Result<()>>,
 }
-
-/// The state that all pages share.
-struct Shown {
-    source: Source,
-    live: Arc<Live>,
-    /// The outcome of the last action, until a page has shown it.
-    notice: Mutex<Option<Notice>>,
-}
-
-type App = axum::extract::State<Arc<Shown>>;
 
 impl Inspector {
     /// Serves the pages on a port of 127.0.0.1, or on a free one when that is taken.
@@ -116,14 +86,15 @@ impl Drop for Inspector {
 fn router(source: Source, guard: Guard) -> Router {
     let has_actions = source.actions.is_some();
     let live = Arc::new(Live::new(source.reader.clone(), source.stack.is_none()));
-    let shown = Arc::new(Shown { source, live, notice: Mutex::new(None) });
+    let shown = Arc::new(Shown { source, notice: Mutex::new(None) });
     let pages = Router::new()
         .route("/{token}", get(async |Path(token): Path<String>| Redirect::permanent(&format!("{token}/"))))
         .route("/{token}/", get(deliveries::page))
-        .route("/{token}/live", get(live::stream))
+        .route("/{token}/live", get(live::stream).with_state(live))
         .route("/{token}/delivery", get(delivery::page))
         .route("/{token}/entity", get(entity::page))
         .route("/{token}/states", get(states::page))
+        .route("/{token}/forwarding", get(forwarding::page))
         .route("/{token}/registration", get(registration::page))
         .route("/{token}/inspector.css", get(assets::style))
         .route("/{token}/inspector.js", get(assets::script))
@@ -139,8 +110,4 @@ fn router(source: Source, guard: Guard) -> Router {
         .with_state(shown)
         .layer(DefaultBodyLimit::max(FORM))
         .layer(middleware::from_fn_with_state(Arc::new(guard), guard::check))
-}
-
-fn now() -> Timestamp {
-    SystemTime::now().into()
 }

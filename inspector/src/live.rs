@@ -25,10 +25,9 @@ use tokio::{
 };
 
 use super::{
-    App, PAGE,
     chart::{Chart, Extent},
     filter::{Asked, Filter, Found},
-    now,
+    layout::{PAGE, now},
     problem::Problem,
     row::Row,
 };
@@ -129,15 +128,15 @@ struct Listener {
 
 /// Streams new rows, and the chart of the rows that the page then shows.
 pub async fn stream(
-    State(shown): App,
+    State(live): State<Arc<Live>>,
     headers: HeaderMap,
     extract::Query(asked): extract::Query<Asked>,
 ) -> Result<Response, Problem> {
     // A browser that reconnects names the last id that it has seen.
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).to_owned();
     let filter = Asked { after: String::new(), ..asked }.read()?;
-    let updates = shown.live.listen();
-    let query = filter.query(shown.source.reader.clone(), now())?;
+    let updates = live.listen();
+    let query = filter.query(live.reader.clone(), now())?;
     let there = filter.page(&query).await?;
     let mut listener = Listener {
         filter,

@@ -12,11 +12,10 @@ use shared::{Timestamp, human_time::minutes, text::plain};
 use store::{Change, RegistrationStatus, Whereabouts};
 
 use super::{
-    App,
-    layout::{Layout, Moment, Part, link, roughly},
+    layout::{Layout, Moment, Part, link, now, roughly},
     ledger_bar::{Stretch, stretches},
-    now,
     problem::{Problem, render},
+    source::App,
 };
 
 /// The periods to choose from: name in the link, label, hours.

@@ -10,10 +10,9 @@ use shared::{Integer, Kind, Timestamp, text::plain};
 use store::{Cursor, State, first};
 
 use super::{
-    App, PAGE,
-    layout::{KINDS, Layout, Moment, Part, kind_class, link},
-    now,
+    layout::{KINDS, Layout, Moment, PAGE, Part, kind_class, link, now},
     problem::{Problem, render},
+    source::App,
 };
 
 /// The query of the link.

@@ -5,7 +5,10 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, KeysAndAttributes},
+};
 use shared::{Entity, EventId, Timestamp};
 
 use crate::{
@@ -13,6 +16,9 @@ use crate::{
     delivery::{Attributes, Item, text},
     keys,
 };
+
+/// Number of events whose records are read by one request. Each has two keys, and DynamoDB allows 100.
+const READ_AT_ONCE: usize = 50;
 
 /// The records of the forwarder in the events table.
 #[derive(Clone, Debug)]
@@ -49,6 +55,15 @@ pub struct ForwardTaken {
     pub attempts: u32,
 }
 
+/// The record of an event that was offered to the endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForwardRecord {
+    /// The endpoint accepted the event.
+    Taken(ForwardTaken),
+    /// The endpoint has not accepted it yet.
+    Failed(ForwardFailure),
+}
+
 impl ForwardRecords {
     /// Creates the records in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
@@ -69,10 +84,34 @@ impl ForwardRecords {
     /// # Errors
     /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn taken(&self, entity: &Entity, id: &EventId) -> Result<Option<ForwardTaken>, StoreError> {
-        let Some(item) = self.get(taken_key(entity, id)).await? else { return Ok(None) };
-        let attributes = Attributes(&item);
-        let (taken_at, attempts) = (attributes.parsed("taken_at")?, attributes.number("attempts")?);
-        Ok(Some(ForwardTaken { taken_at, attempts }))
+        let item = self.get(taken_key(entity, id)).await?;
+        item.as_ref().map(ForwardTaken::read).transpose()
+    }
+
+    /// Reads the records of several events, with one request for 50 of them. Events without a record are not in the map. A record of
+    /// the last second may be missing.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
+    pub async fn of<'a>(
+        &self,
+        events: impl IntoIterator<Item = (&'a Entity, EventId)>,
+    ) -> Result<HashMap<EventId, ForwardRecord>, StoreError> {
+        let keys = |(entity, id): (&Entity, EventId)| [failure_key(&id), taken_key(entity, &id)];
+        let keys: Vec<Item> = events.into_iter().flat_map(keys).collect();
+        let mut records = HashMap::new();
+        for keys in keys.chunks(2 * READ_AT_ONCE) {
+            for item in self.get_all(keys.to_vec()).await? {
+                let sort_key = Attributes(&item).text(keys::SK)?;
+                if let Some(id) = keys::read_forwarded(sort_key) {
+                    records.insert(id, ForwardRecord::Taken(ForwardTaken::read(&item)?));
+                } else {
+                    let failure = ForwardFailure::read(&item)?;
+                    records.entry(failure.id).or_insert(ForwardRecord::Failed(failure));
+                }
+            }
+        }
+        Ok(records)
     }
 
     /// Reads the failures, latest event first, up to a limit.
@@ -129,9 +168,34 @@ impl ForwardRecords {
         Ok(get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item)
     }
 
+    /// Reads the items with these keys. DynamoDB may leave some for another request.
+    async fn get_all(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let (mut items, mut rest) = (Vec::new(), keys);
+        while !rest.is_empty() {
+            let asked = rest.len();
+            let keys = KeysAndAttributes::builder().set_keys(Some(rest)).build();
+            let keys = keys.map_err(|error| StoreError::DynamoDb(error.to_string()))?;
+            let get = self.client.batch_get_item().request_items(&self.events_table, keys);
+            let answer = get.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+            items.extend(answer.responses.unwrap_or_default().into_values().flatten());
+            rest = answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys).collect();
+            if rest.len() == asked {
+                return Err(StoreError::DynamoDb("it has no capacity left to read".to_owned()));
+            }
+        }
+        Ok(items)
+    }
+
     async fn put(&self, item: Item) -> Result<(), StoreError> {
         let put = self.client.put_item().table_name(&self.events_table).set_item(Some(item));
         put.send().await.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
+    }
+}
+
+impl ForwardTaken {
+    fn read(item: &Item) -> Result<Self, StoreError> {
+        let attributes = Attributes(item);
+        Ok(Self { taken_at: attributes.parsed("taken_at")?, attempts: attributes.number("attempts")? })
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) const LONGEST: usize = 2_048;
 pub(crate) const EVENT: &str = "event#";
 /// Prefix of the day in the partition key of quarantined deliveries.
 pub(crate) const QUARANTINE: &str = "quarantine#";
+const FORWARDED: &str = "forwarded#";
 const TOKEN: &str = "sha256#";
 
 /// Returns whether a partition holds something other than deliveries and states, such as accepted tokens or the registration.
@@ -60,7 +61,12 @@ pub(crate) fn event(id: &EventId) -> String {
 
 /// Returns the sort key of the record that the partner's endpoint accepted an event.
 pub(crate) fn forwarded(id: &EventId) -> String {
-    format!("forwarded#{id}")
+    format!("{FORWARDED}{id}")
+}
+
+/// Returns the id in the sort key of such a record; `None` for other items.
+pub(crate) fn read_forwarded(sort_key: &str) -> Option<EventId> {
+    sort_key.strip_prefix(FORWARDED)?.parse().ok()
 }
 
 /// Returns the id in the sort key of a delivery; `None` for other items.

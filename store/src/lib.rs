@@ -21,7 +21,7 @@ mod tokens;
 pub use delivery::{Content, Delivery, QuarantineCause, StoredDelivery};
 pub use error::StoreError;
 pub use follow::Follow;
-pub use forwarded::{ForwardFailure, ForwardRecords, ForwardTaken};
+pub use forwarded::{ForwardFailure, ForwardRecord, ForwardRecords, ForwardTaken};
 pub use published::PublishedCounts;
 pub use quarantine::{Quarantine, Retried};
 pub use query::{DeliveryFilter, DeliveryQuery, NewestDeliveries};

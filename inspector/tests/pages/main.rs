@@ -1,6 +1,7 @@
 //! The pages as a browser sees them: a running inspector on real tables.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step should end the test")]
 
+mod forwarding;
 mod guard;
 mod live;
 mod views;

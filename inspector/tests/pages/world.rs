@@ -8,7 +8,7 @@ use emulators::dynamodb::{self, DynamoDb};
 use inspector::{Actions, Source};
 use serde_json::json;
 use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
-use store::{AcceptedTokens, Delivery, Reader, Recorder, RegistrationLedger, Settings};
+use store::{AcceptedTokens, Delivery, ForwardRecords, Reader, Recorder, RegistrationLedger, Settings};
 
 /// Secrets that must never be shown.
 pub const API_KEY: &str = "123-456-789";
@@ -49,7 +49,8 @@ impl World {
         let (sent, synced) = (Arc::clone(&self.done), Arc::clone(&self.done));
         Source {
             reader: Reader::new(client.clone(), table),
-            ledger: RegistrationLedger::new(client, table),
+            ledger: RegistrationLedger::new(client.clone(), table),
+            forward_records: Some(ForwardRecords::new(client, table)),
             dedup_window: DEDUP_WINDOW,
             stack: None,
             arguments: String::new(),
@@ -111,6 +112,11 @@ impl World {
     /// Returns the registration's items in the table.
     pub fn ledger(&self) -> RegistrationLedger {
         RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+
+    /// Returns the forwarder's records in the table.
+    pub fn forward_records(&self) -> ForwardRecords {
+        ForwardRecords::new(self.dynamodb.client(), self.dynamodb.events_table())
     }
 
     /// The tokens that the webhook accepts.

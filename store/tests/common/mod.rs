@@ -71,6 +71,8 @@ impl Intercept for Requests {
 
 pub struct World {
     pub dynamodb: DynamoDb,
+    /// A client whose requests are kept.
+    pub client: Client,
     pub recorder: Recorder,
     pub reader: Reader,
     pub quarantine: Quarantine,
@@ -94,8 +96,8 @@ impl World {
         let reader = Reader::new(client.clone(), dynamodb.events_table());
         let sealed = SealedReader::new(client.clone(), dynamodb.sealed_table());
         let quarantine = Quarantine::new(client.clone(), settings.clone());
-        let recorder = Recorder::new(client, settings.clone());
-        Self { recorder, reader, quarantine, sealed, settings, dynamodb, requests }
+        let recorder = Recorder::new(client.clone(), settings.clone());
+        Self { client, recorder, reader, quarantine, sealed, settings, dynamodb, requests }
     }
 
     pub async fn state(&self, entity: &str) -> State {

@@ -1,0 +1,62 @@
+//! Tests the records of forwarding.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+mod common;
+
+use common::{LINE, World, noon, secs, units::consumed};
+use shared::{Entity, EventId};
+use store::{ForwardFailure, ForwardRecord, ForwardRecords, ForwardTaken};
+
+fn id(number: u64) -> EventId {
+    EventId::new(noon().plus(secs(number)), number.to_be_bytes())
+}
+
+fn failure(number: u64) -> ForwardFailure {
+    ForwardFailure {
+        id: id(number),
+        entity: Entity::named(LINE),
+        attempts: 2,
+        first_attempt_at: noon(),
+        last_attempt_at: noon().plus(secs(5)),
+        next_attempt_at: Some(noon().plus(secs(305))),
+        answer: "answered 503".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn the_records_of_many_events_are_read_50_at_a_time() {
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    let line = Entity::named(LINE);
+    let taken = ForwardTaken { taken_at: noon().plus(secs(9)), attempts: 3 };
+    for number in 0..60 {
+        records.record_taken(&line, &id(number), taken, None, false).await.unwrap();
+    }
+    for number in 50..80 {
+        records.record_failure(&failure(number)).await.unwrap();
+    }
+    world.requests.take();
+    let numbers: Vec<EventId> = (0..120).map(id).collect();
+    let read = records.of(numbers.iter().map(|id| (&line, *id))).await.unwrap();
+    let mut requests = world.requests.take_bodies();
+    assert_eq!((read.len(), requests.len()), (80, 3));
+    for number in 0..120 {
+        let expected = match number {
+            // The record of a failure may be left after the endpoint took the event.
+            0..60 => Some(ForwardRecord::Taken(taken)),
+            60..80 => Some(ForwardRecord::Failed(failure(number))),
+            _ => None,
+        };
+        assert_eq!(read.get(&id(number)), expected.as_ref(), "{number}");
+    }
+    let (units, _) = consumed(&world.dynamodb, "BatchGetItem", requests.remove(0)).await;
+    assert_eq!(units.values().sum::<f64>(), 50.0, "half a unit for each of 100 keys");
+}
+
+#[tokio::test]
+async fn nothing_is_read_for_no_events() {
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    assert!(records.of([]).await.unwrap().is_empty());
+    assert_eq!(world.requests.take(), 0);
+}

@@ -3,12 +3,12 @@
 #![allow(clippy::expect_used, reason = "what a template does not have, the test cannot judge")]
 
 mod conditions;
-mod dashboard;
 mod documents;
 mod permissions;
 mod reader;
 mod registration;
 mod release;
+mod stream_filter;
 
 use std::collections::BTreeMap;
 

@@ -62,7 +62,7 @@ impl Input {
                 let message = QueuedDelivery { received, token: TokenCheck::Accepted }.to_message();
                 Ok(json!({ "Records": [{
                     "messageId": "00000000-0000-4000-8000-000000000001", "receiptHandle": "handle-1", "body": message,
-                    "attributes": { "ApproximateReceiveCount": "1" }, "messageAttributes": {},
+                    "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1795348800000" }, "messageAttributes": {},
                     "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:fallback",
                     "awsRegion": "us-east-1",
                 }] })

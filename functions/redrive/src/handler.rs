@@ -2,15 +2,13 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
-use lambda::{Metrics, RecordingConfig, within};
+use lambda::{FailedItems, Message, MessageBatch, Metrics, RecordingConfig, within};
 use shared::{Causes, FingerprintKey, Kind, QueueUrl, QueuedDelivery, SourceIps, Timestamp, UnreadableMessage};
 use store::{AcceptedTokens, Content, QuarantineCause, Recorder};
 
 use crate::{
     authenticate::{Authentication, Gate},
-    backoff,
-    batch::{Batch, Failures, Message},
-    budget,
+    backoff, budget,
     config::Config,
     log,
     message_outcome::MessageOutcome,
@@ -46,7 +44,7 @@ impl Redrive {
 
     /// Records the deliveries of a batch, which came in at `now`, writes its metrics, and answers which messages have to stay in
     /// the queue.
-    pub async fn handle(&self, batch: &Batch, now: Timestamp) -> Failures {
+    pub async fn handle(&self, batch: &MessageBatch, now: Timestamp) -> FailedItems {
         let read: Vec<_> = batch.messages.iter().map(|message| QueuedDelivery::from_message(&message.body)).collect();
         let gate = &Gate::open(&self.tokens, read.iter().flatten()).await;
         let processed = batch.messages.iter().zip(read).map(async |(message, read)| {

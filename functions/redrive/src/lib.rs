@@ -1,11 +1,10 @@
 //! Redrive: records the deliveries that wait in the fallback queue, under the id and the time that the receiver gave them.
 //!
-//! A batch goes through one file after the other: `batch` → [`handler`](Redrive::handle) → `authenticate` → decode and record (the
+//! A batch goes through one file after the other: [`handler`](Redrive::handle) → `authenticate` → decode and record (the
 //! `store` crate), or else `backoff`.
 
 mod authenticate;
 mod backoff;
-mod batch;
 mod budget;
 mod config;
 mod handler;
@@ -14,7 +13,6 @@ mod message_outcome;
 mod metrics;
 
 pub use backoff::MAX_RECEIVES;
-pub use batch::{Batch, Failures};
 pub use budget::{DYNAMODB, QUEUE};
 pub use config::Config;
 pub use handler::Redrive;

@@ -4,7 +4,7 @@ use shared::{Received, UnreadableMessage};
 use store::{Content, Delivery, QuarantineCause, Recorded};
 use tracing::field::display;
 
-use crate::batch::Message;
+use lambda::Message;
 
 /// A delivery is recorded, now or by an earlier try.
 pub(crate) fn recorded(delivery: &Delivery, recorded: Recorded) {

@@ -11,8 +11,8 @@ use emulators::{
     sqs::{self, Rules, Sqs},
 };
 use futures_util::TryStreamExt;
-use lambda::{Environment, Metrics, Patience};
-use redrive::{Batch, Config, Redrive};
+use lambda::{Environment, MessageBatch, Metrics, Patience};
+use redrive::{Config, Redrive};
 use serde_json::{Value, json};
 use shared::{Entity, EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
 use store::{AcceptedTokens, Listing, Order, Reader, StoredDelivery};
@@ -64,7 +64,7 @@ impl World {
     /// One round of the event source mapping; gives how many messages were handed over.
     async fn round(&self) -> usize {
         let taken = self.sqs.take();
-        let batch: Batch = serde_json::from_value(sqs::event(&taken)).unwrap();
+        let batch: MessageBatch = serde_json::from_value(sqs::event(&taken)).unwrap();
         let answer = serde_json::to_value(self.redrive.handle(&batch, noon()).await).unwrap();
         self.sqs.settle(&taken, Some(&answer));
         taken.len()
@@ -368,7 +368,7 @@ async fn of_every_sample_batch_as_many_messages_are_left_as_its_name_says() {
     assert!(files.len() >= 5, "only {} samples", files.len());
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
-        let batch: Batch = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let batch: MessageBatch = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         let world = World::start().await;
         world.tokens.accept(&TokenHash::of("local-sample-token-0123456789abcdef"), noon()).await.unwrap();
         let answer = serde_json::to_value(world.redrive.handle(&batch, noon()).await).unwrap();

@@ -54,6 +54,8 @@ struct Log {
     requests: usize,
     /// Error codes for the next entries, one each; `None` accepts an entry.
     refusals: Vec<Option<&'static str>>,
+    /// A request that contains this text is refused as a whole.
+    poison: Option<String>,
 }
 
 impl EventBus {
@@ -95,6 +97,11 @@ impl EventBus {
     pub fn refuse(&self, codes: impl IntoIterator<Item = Option<&'static str>>) {
         self.state.lock().refusals.extend(codes);
     }
+
+    /// Refuses every request with an entry that contains this text, as a whole, as EventBridge does when it cannot read a request.
+    pub fn refuse_requests_with(&self, text: &str) {
+        self.state.lock().poison = Some(text.to_owned());
+    }
 }
 
 impl Shared {
@@ -135,6 +142,9 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
     }
     let mut log = state.lock();
     log.requests += 1;
+    if log.poison.as_ref().is_some_and(|poison| request.entries.iter().any(|entry| entry.detail.contains(poison))) {
+        return refuse("ValidationException", "the request has an invalid entry");
+    }
     let mut results = Vec::new();
     for entry in request.entries {
         let planned = if log.refusals.is_empty() { None } else { log.refusals.remove(0) };

@@ -458,6 +458,9 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
         "SendMessage" if request.message_body.is_empty() || request.message_body.len() > LARGEST_MESSAGE => {
             refuse("InvalidParameterValue", "a message must have from 1 to 1048576 bytes")
         }
+        "SendMessage" if !is_sendable(&request.message_body) => {
+            refuse("InvalidMessageContents", "the message has characters that are not allowed")
+        }
         "SendMessage" if queue.is_fifo() && request.message_group_id.is_none() => {
             refuse("MissingParameter", "a message of a FIFO queue must have a MessageGroupId")
         }
@@ -475,7 +478,8 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
                     failed.push(json!({"Id": entry.id, "SenderFault": true, "Code": "MissingParameter"}));
                     continue;
                 }
-                let refusal = queues.lock().refusals.pop_front().flatten();
+                let planned = queues.lock().refusals.pop_front().flatten();
+                let refusal = planned.or((!is_sendable(&entry.message_body)).then_some("InvalidMessageContents"));
                 if let Some(code) = refusal {
                     failed.push(json!({"Id": entry.id, "SenderFault": true, "Code": code}));
                     continue;
@@ -534,6 +538,13 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
         }
         _ => refuse("UnsupportedOperation", "this stand-in has no such operation"),
     }
+}
+
+/// Returns whether SQS takes a message with this text.
+fn is_sendable(body: &str) -> bool {
+    !body
+        .chars()
+        .any(|char| matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'))
 }
 
 fn system_millis() -> i64 {

@@ -44,7 +44,7 @@ impl ForwardMessage {
     pub fn to_json(&self) -> String {
         let text = Text { id: self.id.to_string(), entity: self.entity.to_string() };
         // Two texts always serialise.
-        serde_json::to_string(&text).unwrap_or_default()
+        shared::json::to_string(&text).unwrap_or_default()
     }
 
     /// Returns the event's id, which is also the message's deduplication id.
@@ -82,6 +82,9 @@ mod tests {
         for entity in ["whatsapp#972501234567", "online#\"eu\"#5", "שלום#-"] {
             assert_eq!(ForwardMessage::parse(&message(entity).to_json()), Ok(message(entity)));
         }
+        let unusual = message("online#\u{ffff}\u{2028}#5");
+        assert!(unusual.to_json().contains(r"\uffff\u2028"), "SQS refuses a message with the first");
+        assert_eq!(ForwardMessage::parse(&unusual.to_json()), Ok(unusual));
         for text in ["", "{}", "[]", r#"{"id":"7","entity":"a"}"#, r#"{"id":"01a205f0-5119-7000-8000-000000000000"}"#] {
             assert_eq!(ForwardMessage::parse(text), Err(InvalidForwardMessage), "{text}");
         }

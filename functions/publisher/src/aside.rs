@@ -22,7 +22,7 @@ impl Aside {
     /// # Errors
     /// Fails when SQS does not accept it.
     pub(crate) async fn put(&self, record: &Unpublishable) -> Result<(), String> {
-        let body = serde_json::to_string(record).map_err(|error| error.to_string())?;
+        let body = shared::json::to_string(record).map_err(|error| error.to_string())?;
         let send = self.client.send_message().queue_url(self.url.as_str()).message_body(body);
         send.send().await.map(|_| ()).map_err(|error| Causes(&error).to_string())
     }

@@ -113,23 +113,3 @@ fn item(image: &Image) -> HashMap<String, AttributeValue> {
     });
     attributes.collect()
 }
-
-/// The answer to a batch: the first record that failed. Lambda sends it and all later records again.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Failures {
-    batch_item_failures: Vec<Failure>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Failure {
-    item_identifier: String,
-}
-
-impl Failures {
-    pub(crate) fn from_record(record: Option<&Record>) -> Self {
-        let failure = record.map(|record| Failure { item_identifier: record.sequence_number().to_owned() });
-        Self { batch_item_failures: failure.into_iter().collect() }
-    }
-}

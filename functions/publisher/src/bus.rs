@@ -1,11 +1,14 @@
 //! The event bus: packs entries into requests by number and size, and sends only the failed ones again.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use aws_config::SdkConfig;
-use aws_sdk_eventbridge::{Client, types::PutEventsRequestEntry};
+use aws_sdk_eventbridge::{Client, error::ProvideErrorMetadata, types::PutEventsRequestEntry};
 use outbound::{BusEntry, SOURCE};
 use shared::Causes;
+use tokio::time::{Instant, timeout_at};
+
+use crate::outcome::Sent;
 
 /// Maximum number of entries in a request.
 const MOST: usize = 10;
@@ -22,51 +25,55 @@ pub(crate) struct Bus {
     name: String,
 }
 
-/// The outcome of an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Put {
-    /// The bus accepted it.
-    Done,
-    /// The bus may accept it later.
-    Failed(String),
-    /// The bus will never accept it.
-    Invalid(String),
-}
-
 impl Bus {
     pub(crate) fn new(config: &SdkConfig, name: String) -> Self {
         Self { client: Client::new(config), name }
     }
 
-    /// Puts all entries on the bus; the outcomes are in the order of the entries.
-    pub(crate) async fn put(&self, entries: &[BusEntry]) -> Vec<Put> {
-        let mut outcomes = vec![Put::Failed("not sent".to_owned()); entries.len()];
-        for request in pack(entries) {
-            self.put_request(entries, request, &mut outcomes).await;
-        }
-        outcomes
+    /// Puts all entries on the bus until a deadline; the results are in the order of the entries.
+    pub(crate) async fn put(&self, entries: &[BusEntry], deadline: Instant) -> Vec<Sent> {
+        let mut results = vec![Sent::too_late(); entries.len()];
+        let all = async {
+            let mut requests = VecDeque::from(pack(entries));
+            while let Some(request) = requests.pop_front() {
+                if !self.put_request(entries, &request, &mut results).await {
+                    requests.extend(request.into_iter().map(|index| vec![index]));
+                }
+            }
+        };
+        // What the deadline cuts off keeps its first result.
+        let _ = timeout_at(deadline, all).await;
+        results
     }
 
-    async fn put_request(&self, entries: &[BusEntry], mut left: Vec<usize>, outcomes: &mut [Put]) {
+    /// Puts some entries on the bus. Returns false when the bus refuses the whole request for the content of one of them.
+    async fn put_request(&self, entries: &[BusEntry], request: &[usize], results: &mut [Sent]) -> bool {
+        let mut left = request.to_vec();
         let mut pauses = PAUSES.iter();
         loop {
-            let request = left.iter().map(|index| self.entry(&entries[*index]));
-            let answer = self.client.put_events().set_entries(Some(request.collect())).send().await;
+            let entries = left.iter().map(|index| self.entry(&entries[*index]));
+            let answer = self.client.put_events().set_entries(Some(entries.collect())).send().await;
             match answer {
                 Ok(answer) => {
                     for (index, entry) in left.iter().zip(answer.entries()) {
-                        outcomes[*index] = outcome(entry.error_code());
+                        results[*index] = result(entry.error_code());
                     }
                 }
                 Err(error) => {
-                    let cause = Causes(&error).to_string();
-                    left.iter().for_each(|index| outcomes[*index] = Put::Failed(cause.clone()));
+                    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+                    let refusal =
+                        code.map(|code| result(Some(code))).filter(|refused| matches!(refused, Sent::Invalid(_)));
+                    if refusal.is_some() && left.len() > 1 {
+                        return false;
+                    }
+                    let result = refusal.unwrap_or_else(|| Sent::Failed(Causes(&error).to_string()));
+                    left.iter().for_each(|index| results[*index] = result.clone());
                 }
             }
-            left.retain(|index| matches!(outcomes[*index], Put::Failed(_)));
+            left.retain(|index| matches!(results[*index], Sent::Failed(_)));
             match pauses.next() {
                 Some(pause) if !left.is_empty() => tokio::time::sleep(*pause).await,
-                _ => return,
+                _ => return true,
             }
         }
     }
@@ -82,11 +89,11 @@ impl Bus {
 }
 
 /// Judges an error code. A few refusals are due to the entry's content; all others, even a missing permission, may pass.
-fn outcome(error_code: Option<&str>) -> Put {
+fn result(error_code: Option<&str>) -> Sent {
     match error_code {
-        None => Put::Done,
-        Some(code @ ("MalformedDetail" | "InvalidArgument" | "ValidationException")) => Put::Invalid(code.to_owned()),
-        Some(code) => Put::Failed(code.to_owned()),
+        None => Sent::Done,
+        Some(code @ ("MalformedDetail" | "InvalidArgument" | "ValidationException")) => Sent::Invalid(code.to_owned()),
+        Some(code) => Sent::Failed(code.to_owned()),
     }
 }
 

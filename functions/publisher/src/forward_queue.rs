@@ -7,8 +7,9 @@ use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry};
 use outbound::ForwardMessage;
 use shared::{Causes, QueueUrl};
 use store::StoredDelivery;
+use tokio::time::{Instant, timeout_at};
 
-use crate::rounds::rounds;
+use crate::{outcome::Sent, rounds::rounds};
 
 /// Maximum number of messages in a request.
 const MOST: usize = 10;
@@ -24,29 +25,30 @@ impl ForwardQueue {
         Self { client: Client::new(config), url }
     }
 
-    /// Sends a message for each event, and returns those that were not sent, with the cause. After a failure nothing more
-    /// of the same entity is sent.
-    pub(crate) async fn send(&self, events: &[StoredDelivery]) -> Vec<(usize, String)> {
+    /// Sends a message for each event until a deadline; the results are in the order of the events. After a failure nothing
+    /// more of the same entity is sent.
+    pub(crate) async fn send(&self, events: &[StoredDelivery], deadline: Instant) -> Vec<Sent> {
         let entities: Vec<&str> = events.iter().map(|event| event.entity.as_str()).collect();
-        let mut failed = Vec::new();
-        let mut stopped = HashSet::new();
-        for mut round in rounds(&entities, MOST) {
-            round.retain(|index| {
-                let goes = !stopped.contains(entities[*index]);
-                if !goes {
-                    failed.push((*index, "an earlier event of the entity was not sent".to_owned()));
+        let mut results = vec![Sent::too_late(); events.len()];
+        let all = async {
+            let mut stopped = HashSet::new();
+            for mut round in rounds(&entities, MOST) {
+                round.retain(|index| !stopped.contains(entities[*index]));
+                for (index, result) in self.send_round(events, &round).await {
+                    if matches!(result, Sent::Failed(_)) {
+                        stopped.insert(entities[index]);
+                    }
+                    results[index] = result;
                 }
-                goes
-            });
-            for (index, cause) in self.send_round(events, &round).await {
-                stopped.insert(entities[index]);
-                failed.push((index, cause));
             }
-        }
-        failed
+        };
+        // What the deadline cuts off keeps its first result.
+        let _ = timeout_at(deadline, all).await;
+        results
     }
 
-    async fn send_round(&self, events: &[StoredDelivery], round: &[usize]) -> Vec<(usize, String)> {
+    async fn send_round(&self, events: &[StoredDelivery], round: &[usize]) -> Vec<(usize, Sent)> {
+        let all = |result: Sent| round.iter().map(|index| (*index, result.clone())).collect();
         if round.is_empty() {
             return Vec::new();
         }
@@ -61,23 +63,28 @@ impl ForwardQueue {
                 .build();
             match entry {
                 Ok(entry) => request = request.entries(entry),
-                Err(error) => return round.iter().map(|index| (*index, error.to_string())).collect(),
+                Err(error) => return all(Sent::Failed(error.to_string())),
             }
         }
         match request.send().await {
-            Err(error) => {
-                let cause = Causes(&error).to_string();
-                round.iter().map(|index| (*index, cause.clone())).collect()
-            }
+            Err(error) => all(Sent::Failed(Causes(&error).to_string())),
             Ok(answer) => {
                 let sent: HashSet<&str> = answer.successful().iter().map(|entry| entry.id()).collect();
-                let cause = |index: &str| {
-                    let refused = answer.failed().iter().find(|entry| entry.id() == index);
-                    refused.map_or("no answer for it", |entry| entry.code()).to_owned()
+                let result = |id: &str| match answer.failed().iter().find(|entry| entry.id() == id) {
+                    _ if sent.contains(id) => Sent::Done,
+                    Some(refused) => result(refused.code()),
+                    None => Sent::Failed("no answer for it".to_owned()),
                 };
-                let not_sent = round.iter().filter(|index| !sent.contains(index.to_string().as_str()));
-                not_sent.map(|index| (*index, cause(&index.to_string()))).collect()
+                round.iter().map(|index| (*index, result(&index.to_string()))).collect()
             }
         }
+    }
+}
+
+/// Judges the code of a refused message. A few are due to its content; all others may pass.
+fn result(code: &str) -> Sent {
+    match code {
+        "InvalidMessageContents" | "InvalidParameterValue" => Sent::Invalid(code.to_owned()),
+        _ => Sent::Failed(code.to_owned()),
     }
 }

@@ -1,19 +1,19 @@
 use aws_config::SdkConfig;
-use lambda::Metrics;
+use lambda::{FailedItems, Metrics};
 use outbound::BusEntry;
 use shared::Timestamp;
 use store::PublishedCounts;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     aside::Aside,
-    batch::{Batch, Failures, Record, Unpublishable},
+    batch::{Batch, Record, Unpublishable},
     budget,
-    bus::{Bus, Put},
+    bus::Bus,
     config::Config,
     forward_queue::ForwardQueue,
     log, metrics,
-    outcome::{Outcome, Published},
+    outcome::{Outcome, Published, Sent},
 };
 
 /// The publisher, ready for batches.
@@ -38,12 +38,9 @@ impl Publisher {
     }
 
     /// Publishes the events of a batch received at `now`, writes its metrics, and returns the first record that must come again.
-    pub async fn handle(&self, batch: Batch, now: Timestamp) -> Failures {
+    pub async fn handle(&self, batch: Batch, now: Timestamp) -> FailedItems {
         let records = batch.records;
-        let outcomes = match timeout(budget::HAND_ON, Box::pin(self.hand_on(&records))).await {
-            Ok(outcomes) => outcomes,
-            Err(_) => records.iter().map(|_| Outcome::Failed("no time left".to_owned())).collect(),
-        };
+        let outcomes = Box::pin(self.hand_on(&records, Instant::now() + budget::HAND_ON)).await;
         for (record, outcome) in records.iter().zip(&outcomes) {
             log::outcome(record, outcome);
         }
@@ -52,16 +49,17 @@ impl Publisher {
         let done = &outcomes[..first_failed.unwrap_or(outcomes.len())];
         self.count(done).await;
         metrics::write(self.metrics.document(now), done, first_failed.is_some(), now);
-        Failures::from_record(first_failed.map(|index| &records[index]))
+        first_failed.map(|index| records[index].sequence_number()).into_iter().collect()
     }
 
-    async fn hand_on(&self, records: &[Record]) -> Vec<Outcome> {
+    /// Hands on what it can until a deadline. The rest fails, so that a slow peer delays a batch and does not stop it.
+    async fn hand_on(&self, records: &[Record], deadline: Instant) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(records.len());
         let (mut places, mut events) = (Vec::new(), Vec::new());
         for (place, record) in records.iter().enumerate() {
             outcomes.push(match record.event() {
                 Ok(None) => Outcome::Skipped,
-                Err(fault) => self.move_aside(fault).await,
+                Err(fault) => self.move_aside(fault, deadline).await,
                 Ok(Some(event)) => {
                     places.push(place);
                     events.push(event);
@@ -72,35 +70,35 @@ impl Publisher {
         let entries: Vec<BusEntry> = events.iter().map(|event| BusEntry::new(event, false)).collect();
         let queue = async {
             match &self.forward_queue {
-                Some(queue) => queue.send(&events).await,
-                None => Vec::new(),
+                Some(queue) => queue.send(&events, deadline).await,
+                None => vec![Sent::Done; events.len()],
             }
         };
-        let (on_bus, not_queued) = tokio::join!(self.bus.put(&entries), queue);
-        for (((place, event), entry), put) in places.iter().zip(events).zip(entries).zip(on_bus) {
-            outcomes[*place] = match put {
-                Put::Done => Outcome::HandedOn(Published {
+        let (on_bus, queued) = tokio::join!(self.bus.put(&entries, deadline), queue);
+        let sent = on_bus.into_iter().zip(queued);
+        for (((place, event), entry), sent) in places.iter().zip(events).zip(entries).zip(sent) {
+            let refused = |cause| self.move_aside(records[*place].unpublishable(cause), deadline);
+            outcomes[*place] = match sent {
+                (Sent::Done, Sent::Done) => Outcome::HandedOn(Published {
                     id: event.id,
                     kind: event.kind,
                     received_at: event.received_at,
                     omits_body: entry.omits_body(),
                 }),
-                Put::Failed(cause) => Outcome::Failed(format!("event bus: {cause}")),
-                Put::Invalid(cause) => {
-                    self.move_aside(records[*place].unpublishable(format!("event bus: {cause}"))).await
-                }
+                (Sent::Failed(cause), _) => Outcome::Failed(format!("event bus: {cause}")),
+                (_, Sent::Failed(cause)) => Outcome::Failed(format!("forward queue: {cause}")),
+                (Sent::Invalid(cause), _) => refused(format!("event bus: {cause}")).await,
+                (Sent::Done, Sent::Invalid(cause)) => refused(format!("forward queue: {cause}")).await,
             };
-        }
-        for (index, cause) in not_queued {
-            outcomes[places[index]] = Outcome::Failed(format!("forward queue: {cause}"));
         }
         outcomes
     }
 
-    async fn move_aside(&self, fault: Unpublishable) -> Outcome {
-        match self.aside.put(&fault).await {
-            Ok(()) => Outcome::Unpublishable(fault.cause),
-            Err(cause) => Outcome::Failed(format!("{fault}, and it cannot be moved aside: {cause}")),
+    async fn move_aside(&self, fault: Unpublishable, deadline: Instant) -> Outcome {
+        match timeout_at(deadline, self.aside.put(&fault)).await {
+            Ok(Ok(())) => Outcome::Unpublishable(fault.cause),
+            Ok(Err(cause)) => Outcome::Failed(format!("{fault}, and it cannot be moved aside: {cause}")),
+            Err(_) => Outcome::Failed(format!("{fault}, and no time is left to move it aside")),
         }
     }
 

@@ -19,7 +19,7 @@ mod metrics;
 mod outcome;
 mod rounds;
 
-pub use batch::{Batch, Failures};
+pub use batch::Batch;
 pub use budget::AWS;
 pub use config::Config;
 pub use handler::Publisher;

@@ -20,3 +20,21 @@ pub(crate) struct Published {
     /// The body was too large for the bus.
     pub(crate) omits_body: bool,
 }
+
+/// The result of sending an event to the bus or to the forward queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It was accepted.
+    Done,
+    /// It was not accepted, and may be later.
+    Failed(String),
+    /// Its content is refused, now and later.
+    Invalid(String),
+}
+
+impl Sent {
+    /// Returns the result of an event that the deadline of the batch came before.
+    pub(crate) fn too_late() -> Self {
+        Self::Failed("no time left".to_owned())
+    }
+}

@@ -233,6 +233,52 @@ async fn an_entry_that_the_bus_never_takes_is_moved_aside() {
 }
 
 #[tokio::test]
+async fn a_request_that_the_bus_refuses_for_one_entry_is_sent_again_entry_by_entry() {
+    let mut world = World::start(false).await;
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        ids.push(world.record(number, &line(number, 1)).await.to_string());
+    }
+    world.bus.refuse_requests_with(&ids[2]);
+    assert_eq!(world.round().await, Some(json!({"batchItemFailures": []})));
+    let poison = ids.remove(2);
+    assert_eq!(world.published(), ids);
+    let [aside] = &world.sqs.bodies(Name::PublishFailures)[..] else { panic!() };
+    assert!(aside.contains(&poison) && aside.contains("event bus: ValidationException"), "{aside}");
+}
+
+#[tokio::test]
+async fn a_message_that_the_forward_queue_never_takes_is_moved_aside_and_holds_up_nothing() {
+    let mut world = World::start(true).await;
+    let refused = world.record(0, &line(1, 1)).await.to_string();
+    let behind = world.record(1, &line(1, 2)).await.to_string();
+    world.sqs.refuse([Some("InvalidParameterValue")]);
+    assert_eq!(world.round().await, Some(json!({"batchItemFailures": []})));
+    assert_eq!(world.published(), [refused.clone(), behind.clone()]);
+    assert_eq!(world.queued(), [behind]);
+    let [aside] = &world.sqs.bodies(Name::PublishFailures)[..] else { panic!() };
+    assert!(aside.contains(&refused) && aside.contains("forward queue: InvalidParameterValue"), "{aside}");
+}
+
+#[tokio::test]
+async fn a_name_with_characters_that_sqs_refuses_is_published_all_the_same() {
+    let mut world = World::start(true).await;
+    let odd = json!({"event": "whatsapp", "whatsapp": "9725\u{ffff}\u{fffe}", "whatsapp_extra_info": 1});
+    let id = world.record(0, &odd).await.to_string();
+    assert_eq!(world.round().await, Some(json!({"batchItemFailures": []})));
+    assert_eq!((world.published(), world.queued()), (vec![id.clone()], vec![id]));
+    assert!(world.sqs.bodies(Name::PublishFailures).is_empty());
+}
+
+#[tokio::test]
+async fn an_event_whose_kind_is_named_quarantine_is_published() {
+    let mut world = World::start(true).await;
+    let id = world.record(0, &json!({"event": "quarantine"})).await.to_string();
+    world.publish_all().await;
+    assert_eq!((world.published(), world.queued()), (vec![id.clone()], vec![id]));
+}
+
+#[tokio::test]
 async fn a_record_that_cannot_be_moved_aside_comes_again() {
     let mut world = World::start(false).await;
     world.record(0, &line(1, 1)).await;

@@ -25,11 +25,12 @@ const MAX_NUMBER: usize = 4_300;
 const MAX_INDENT: usize = 32;
 
 /// Returns whether a character is written as an escape: a control character (C0, DEL, C1), one that changes the direction
-/// of text, or a line or paragraph separator.
+/// of text, a line or paragraph separator, or one that SQS refuses.
 pub fn needs_escape(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Writes a text as a JSON string, quotes included.
@@ -192,8 +193,7 @@ mod tests {
 
     use super::*;
 
-    const DANGEROUS: &str =
-        "\u{0}\u{1f}\u{7f}\u{80}\u{9b}\u{9f}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
+    const DANGEROUS: &str = "\u{0}\u{1f}\u{7f}\u{80}\u{9b}\u{9f}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{fffe}\u{ffff}";
     const HARMLESS: &str = " ~\u{a0}\u{61b}\u{61d}\u{200d}\u{2010}\u{2027}\u{202f}\u{2065}\u{206a}\u{10ffff}שלום";
 
     #[test]

@@ -10,8 +10,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum of `ForwardTimeoutSeconds`.
 pub(crate) const LONGEST_ATTEMPT: Duration = Duration::from_secs(30);
 
-/// Maximum time of a single call to DynamoDB, SQS or Secrets Manager. A message takes at most four in a row besides its attempt.
-const CALL: Duration = Duration::from_secs(6);
+/// Maximum time of a single call to DynamoDB or SQS, and for reading the secret. A message takes at most four of these in a row
+/// besides its attempt.
+pub(crate) const CALL: Duration = Duration::from_secs(6);
 
 const _: () = {
     let steps = LONGEST_ATTEMPT.as_secs() + 4 * CALL.as_secs();

@@ -34,12 +34,15 @@ impl Events {
     /// # Errors
     /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub(crate) async fn read(&self, named: &ForwardMessage) -> Result<Option<Ready>, StoreError> {
-        let Some(event) = self.reader.event(named.entity(), named.id()).await? else { return Ok(None) };
-        let Some(stored) = event.body else { return Ok(None) };
-        let original = match &self.sealed {
-            Some(sealed) => sealed.body(named.entity(), named.id()).await?,
-            None => None,
+        let original = async {
+            match &self.sealed {
+                Some(sealed) => sealed.body(named.entity(), named.id()).await,
+                None => Ok(None),
+            }
         };
+        let (event, original) = tokio::try_join!(self.reader.event(named.entity(), named.id()), original)?;
+        let Some(event) = event else { return Ok(None) };
+        let Some(stored) = event.body else { return Ok(None) };
         let has_secrets = original.is_some();
         let body = original.unwrap_or_else(|| without_sealed(&stored));
         let message = Message { id: event.id, received_at: event.received_at, body };

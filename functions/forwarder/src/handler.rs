@@ -1,13 +1,12 @@
 use std::{collections::HashSet, time::Duration};
 
 use aws_config::SdkConfig;
-use lambda::Metrics;
+use lambda::{FailedItems, Message, MessageBatch, Metrics};
 use outbound::{Answer, Endpoint, ForwardMessage, Next, Progress, Refusal};
 use shared::Timestamp;
 use store::{ForwardFailure, ForwardRecords, ForwardTaken};
 
 use crate::{
-    batch::{Batch, Failures, Message},
     config::Config,
     event::{Events, Ready},
     log,
@@ -25,6 +24,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Maximum time before its due time at which a message is still sent.
 const EARLY: Duration = Duration::from_secs(2);
+
+/// Maximum difference between the clocks of SQS and of the function.
+const CLOCKS: Duration = Duration::from_secs(5);
 
 /// The forwarder, ready for messages.
 pub struct Forwarder {
@@ -51,7 +53,7 @@ impl Forwarder {
     }
 
     /// Sends the events of a batch to the endpoint, writes the metrics, and returns the messages that stay in the queue.
-    pub async fn handle(&self, batch: &Batch, clock: &impl Fn() -> Timestamp) -> Failures {
+    pub async fn handle(&self, batch: &MessageBatch, clock: &impl Fn() -> Timestamp) -> FailedItems {
         let mut document = self.metrics.document(clock());
         let mut waiting = HashSet::new();
         let mut stay = Vec::new();
@@ -109,9 +111,17 @@ impl Forwarder {
             log::taken_before(named);
             return Ok(Outcome::NothingToSend);
         }
+        let is_buried = failure.as_ref().is_some_and(|failure| {
+            failure.next_attempt_at.is_none() && message.attributes.sent_at.plus(CLOCKS) < failure.last_attempt_at
+        });
+        if is_buried {
+            // The event is a dead letter, and this message is older: the one that became it, or a repetition by the publisher.
+            log::given_up_before(named);
+            return Ok(Outcome::NothingToSend);
+        }
         let Some(event) = event else {
             log::gone(named);
-            return Ok(Outcome::NothingToSend);
+            return Ok(self.gone(message, failure, now).await);
         };
         let has_failed = failure.is_some();
         // A dead letter that was put back into the queue starts from zero.
@@ -122,7 +132,7 @@ impl Forwarder {
             self.hide(message, next.since(now)).await;
             return Ok(Outcome::Early);
         }
-        let signer = self.secrets.signer(now).await.map_err(|fault| fault.to_string())?;
+        let signer = self.secrets.signer(now).await?;
         let progress = Progress {
             attempts: earlier.as_ref().map_or(1, |earlier| earlier.attempts.saturating_add(1)),
             // Time behind an earlier event of the entity counts too, so that no event waits until SQS deletes it.
@@ -151,7 +161,7 @@ impl Forwarder {
         let recorded = self.records.record_taken(named.entity(), named.id(), taken, event.expires_at, has_failed).await;
         if let Err(error) = recorded {
             // Sent again it would come twice, so the missing record is only logged.
-            log::not_recorded(named, &error.to_string());
+            log::not_recorded(named.id(), &error.to_string());
         }
         log::taken(named, progress.attempts);
         Outcome::Taken { kind: event.kind, lag: now.since(event.message.received_at) }
@@ -183,15 +193,31 @@ impl Forwarder {
             next_attempt_at,
             answer: refusal.to_string(),
         };
-        if let Err(error) = self.records.record_failure(&failure).await {
-            log::not_recorded(named, &error.to_string());
-        }
+        self.record(&failure).await;
         match next {
             Next::RetryAfter(wait) => {
                 self.hide(message, wait).await;
                 Outcome::Refused(refusal)
             }
             Next::GiveUp => Outcome::DeadLetter,
+        }
+    }
+
+    /// Gives up an event that is no longer in the table: it can never be sent, and must not vanish unseen.
+    async fn gone(&self, message: &Message, failure: Option<ForwardFailure>, now: Timestamp) -> Outcome {
+        let outcome = self.bury(message).await;
+        if let Some(failure) = failure.filter(|_| outcome == Outcome::DeadLetter) {
+            let answer = "not sent: the event is no longer in the events table".to_owned();
+            let failure = ForwardFailure { last_attempt_at: now, next_attempt_at: None, answer, ..failure };
+            self.record(&failure).await;
+        }
+        outcome
+    }
+
+    /// Records a failure. Without the record the next attempt counts as this one.
+    async fn record(&self, failure: &ForwardFailure) {
+        if let Err(error) = self.records.record_failure(failure).await {
+            log::not_recorded(&failure.id, &error.to_string());
         }
     }
 

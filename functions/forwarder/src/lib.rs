@@ -1,6 +1,6 @@
 //! The forwarder: posts the events of the forward queue to the partner's endpoint, signed.
 //!
-//! The steps, one file each: `batch` → [`handler`](Forwarder::handle) → `event` (read from the tables) → the attempt (the
+//! The steps, one file each: [`handler`](Forwarder::handle) → `event` (read from the tables) → the attempt (the
 //! `outbound` crate) → `queue` (the wait before the next attempt, or a dead letter).
 //!
 //! The queue is FIFO with the entity as message group: while a message waits for its next attempt, later messages of its
@@ -8,7 +8,6 @@
 //! receipt for every message in a batch with a failing one. Attempts that this function has recorded decide when an event
 //! becomes a dead letter, never the queue's count.
 
-mod batch;
 mod budget;
 mod config;
 mod event;
@@ -18,7 +17,6 @@ mod metrics;
 mod queue;
 mod secret;
 
-pub use batch::{Batch, Failures};
 pub use budget::AWS;
 pub use config::Config;
 pub use handler::Forwarder;

@@ -1,8 +1,9 @@
 //! The log lines of the forwarder. None contains a body, a secret or the endpoint's whole URL.
 
 use outbound::{ForwardMessage, Next, Refusal};
+use shared::EventId;
 
-use crate::batch::Message;
+use lambda::Message;
 
 pub(crate) fn taken(named: &ForwardMessage, attempts: u32) {
     tracing::info!(event_id = %named.id(), attempts, "event forwarded");
@@ -22,19 +23,23 @@ pub(crate) fn refused(named: &ForwardMessage, refusal: &Refusal, attempts: u32, 
 }
 
 pub(crate) fn gone(named: &ForwardMessage) {
-    tracing::warn!(event_id = %named.id(), "the event is not in the table any more and is not forwarded");
+    tracing::error!(event_id = %named.id(), "the event is no longer in the table and becomes a dead letter");
 }
 
 pub(crate) fn own_fault(named: &ForwardMessage, fault: &str) {
     tracing::warn!(event_id = %named.id(), error = fault, "the event was not offered yet");
 }
 
-pub(crate) fn not_recorded(named: &ForwardMessage, fault: &str) {
-    tracing::warn!(event_id = %named.id(), error = fault, "the attempt was not recorded");
+pub(crate) fn not_recorded(id: &EventId, fault: &str) {
+    tracing::warn!(event_id = %id, error = fault, "the attempt was not recorded");
 }
 
 pub(crate) fn taken_before(named: &ForwardMessage) {
     tracing::info!(event_id = %named.id(), "the event was forwarded before");
+}
+
+pub(crate) fn given_up_before(named: &ForwardMessage) {
+    tracing::info!(event_id = %named.id(), "the event is a dead letter already");
 }
 
 pub(crate) fn secret_not_read(fault: &str) {

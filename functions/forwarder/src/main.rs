@@ -2,8 +2,8 @@
 
 use std::{io::stdout, process::ExitCode, time::SystemTime};
 
-use forwarder::{Batch, Config, Forwarder};
-use lambda::{Environment, Metrics};
+use forwarder::{Config, Forwarder};
+use lambda::{Environment, MessageBatch, Metrics};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,7 +16,7 @@ async fn run(environment: &Environment) -> Result<(), Error> {
     let metrics = Metrics::read(environment, stdout())?;
     let aws = lambda::aws_config(environment, forwarder::AWS).await?;
     let forwarder = &Forwarder::new(config, &aws, metrics);
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<MessageBatch>| {
         Ok::<_, Error>(forwarder.handle(&event.payload, &|| SystemTime::now().into()).await)
     }))
     .await

@@ -32,7 +32,7 @@ pub(crate) enum Outcome {
     DeadLetter,
     /// The message came before its due time, and waits on.
     Early,
-    /// The endpoint took the event before, or it is no longer in the table.
+    /// The endpoint took the event before, or it is a dead letter already.
     NothingToSend,
     /// The event was not sent because of an internal fault.
     OwnFault,

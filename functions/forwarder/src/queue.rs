@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
+use lambda::Message;
 use shared::{Causes, QueueUrl};
 
-use crate::{batch::Message, config::Config};
+use crate::config::Config;
 
 /// Maximum time for which a message is hidden. SQS counts its 12 hours from the receipt.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60 - 120);

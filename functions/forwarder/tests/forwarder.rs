@@ -18,8 +18,8 @@ use emulators::{
     secrets::SecretsManager,
     sqs::{self, Name, Rules, Sqs},
 };
-use forwarder::{Batch, Config, Forwarder};
-use lambda::{Environment, Metrics};
+use forwarder::{Config, Forwarder};
+use lambda::{Environment, MessageBatch, Metrics};
 use outbound::ForwardMessage;
 use serde_json::{Value, json};
 use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp};
@@ -35,6 +35,7 @@ struct World {
     sqs: Sqs,
     to_sqs: Faults,
     secrets: SecretsManager,
+    to_secrets: Faults,
     endpoint: Endpoint,
     cloudwatch: CloudWatch,
     forwarder: Forwarder,
@@ -60,6 +61,7 @@ impl World {
         let to_sqs = Faults::before(&sqs.url()).await.unwrap();
         let secrets = SecretsManager::start().await.unwrap();
         secrets.put("forward", SECRET);
+        let to_secrets = Faults::before(&secrets.url()).await.unwrap();
         let endpoint = Endpoint::start(SECRET).await.unwrap();
         let environment = Environment::from([
             ("EVENTS_TABLE", "events"),
@@ -72,7 +74,7 @@ impl World {
             ("FORWARD_SECRET_ID", "forward"),
         ]);
         let aws = lambda::aws_config(&Environment::from([]), forwarder::AWS).await.unwrap();
-        let urls = [("dynamodb", to_dynamodb.url()), ("sqs", to_sqs.url()), ("secrets manager", secrets.url())];
+        let urls = [("dynamodb", to_dynamodb.url()), ("sqs", to_sqs.url()), ("secrets manager", to_secrets.url())];
         let aws = emulators::sdk::to_services(&urls.each_ref().map(|(service, url)| (*service, url.as_str())), aws);
         let cloudwatch = CloudWatch::default();
         let metrics = Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap();
@@ -85,7 +87,7 @@ impl World {
         };
         let recorder = Recorder::new(dynamodb.client(), settings);
         let now = Arc::new(AtomicI64::new(noon().as_micros()));
-        Self { dynamodb, to_dynamodb, sqs, to_sqs, secrets, endpoint, cloudwatch, forwarder, recorder, now }
+        Self { dynamodb, to_dynamodb, sqs, to_sqs, secrets, to_secrets, endpoint, cloudwatch, forwarder, recorder, now }
     }
 
     /// Records an event received at a second, puts its message into the queue, and returns its id.
@@ -121,7 +123,7 @@ impl World {
         if taken.is_empty() {
             return false;
         }
-        let batch: Batch = serde_json::from_value(sqs::event(&taken)).unwrap();
+        let batch: MessageBatch = serde_json::from_value(sqs::event(&taken)).unwrap();
         let answer = serde_json::to_value(self.forwarder.handle(&batch, &|| self.now()).await).unwrap();
         self.sqs.settle(&taken, Some(&answer));
         true
@@ -262,8 +264,7 @@ async fn a_dead_letter_that_is_put_back_is_tried_anew() {
     world.forward_all().await;
     let letter = world.sqs.bodies(Name::ForwardDeadLetters).remove(0);
     let message = ForwardMessage::parse(&letter).unwrap();
-    let send = sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.url_of(Name::Forward));
-    send.message_body(letter).message_group_id(message.group()).message_deduplication_id("again").send().await.unwrap();
+    world.sqs.send_in_group(Name::Forward, &letter, &message.group(), "again");
     assert_eq!(world.waits().await, [5]);
     assert_eq!(world.endpoint.taken(), [id]);
     assert_eq!(world.records().failures(10).await.unwrap(), [], "it is no dead letter any more");
@@ -341,15 +342,68 @@ async fn a_message_that_comes_before_its_time_waits_on_and_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn an_unreadable_message_becomes_a_dead_letter_and_an_event_that_is_gone_is_dropped() {
+async fn an_unreadable_message_and_an_event_that_is_gone_become_dead_letters() {
     let world = World::start().await;
-    let send = || sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.url_of(Name::Forward));
-    send().message_body("{}").message_group_id("a").message_deduplication_id("1").send().await.unwrap();
+    world.sqs.send_in_group(Name::Forward, "{}", "a", "1");
     let gone = r#"{"id":"01a205f0-5119-7000-8000-000000000000","entity":"whatsapp#1"}"#;
-    send().message_body(gone).message_group_id("b").message_deduplication_id("2").send().await.unwrap();
+    world.sqs.send_in_group(Name::Forward, gone, "b", "2");
     world.forward_all().await;
-    assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters), ["{}"]);
+    assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters), ["{}", gone]);
     assert!(world.sqs.bodies(Name::Forward).is_empty() && world.endpoint.received().is_empty());
+    assert_eq!(world.cloudwatch.sum("ForwardDeadLetters", None).unwrap(), 2.0);
+}
+
+#[tokio::test]
+async fn an_event_that_expires_while_it_waits_becomes_a_dead_letter_that_says_so() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await;
+    world.endpoint.always(Some((&id.to_string(), Reply::Status(503))));
+    world.forward_all().await;
+    let key = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
+    let delete = world.dynamodb.client().delete_item().table_name("events").key("pk", key(LINE.to_owned()));
+    delete.key("sk", key(format!("event#{id}"))).send().await.unwrap();
+    world.wait(Duration::from_secs(5));
+    world.forward_all().await;
+    assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters).len(), 1);
+    let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
+    assert_eq!((failure.attempts, failure.next_attempt_at), (1, None));
+    assert_eq!(failure.answer, "not sent: the event is no longer in the events table");
+}
+
+#[tokio::test]
+async fn a_message_older_than_the_dead_letter_of_its_event_is_not_tried_again() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await.to_string();
+    let repetition = world.sqs.bodies(Name::Forward).remove(0);
+    let group = ForwardMessage::parse(&repetition).unwrap().group();
+    world.sqs.send_in_group(Name::Forward, &repetition, &group, "later");
+    world.endpoint.always(Some((&id, Reply::Status(410))));
+    world.wait(Duration::from_secs(60));
+    // The function ends before its answer: nothing is deleted.
+    let taken = world.sqs.take_from(Name::Forward, 1);
+    let batch: MessageBatch = serde_json::from_value(sqs::event(&taken)).unwrap();
+    world.forwarder.handle(&batch, &|| world.now()).await;
+    world.wait(Duration::from_secs(360));
+    world.forward_all().await;
+    assert_eq!(world.endpoint.received().len(), 1);
+    assert_eq!((world.sqs.bodies(Name::Forward).len(), world.sqs.bodies(Name::ForwardDeadLetters).len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_again_is_asked_for_once_a_minute() {
+    let world = World::start().await;
+    world.event(0, &update(1)).await;
+    world.forward_all().await;
+    world.to_secrets.always(Fault::InternalError);
+    world.wait(Duration::from_secs(61));
+    for second in 1..5 {
+        world.event(second, &update(second + 1)).await;
+    }
+    world.to_secrets.take_seen();
+    world.forward_all().await;
+    assert_eq!(world.endpoint.taken().len(), 5);
+    // One call, with the SDK's attempts.
+    assert_eq!(world.to_secrets.take_seen().len(), 3);
 }
 
 #[tokio::test]
@@ -423,8 +477,7 @@ async fn an_event_that_was_taken_is_not_posted_again() {
     let id = world.event(0, &update(1)).await;
     world.forward_all().await;
     let message = format!(r#"{{"id":"{id}","entity":"{LINE}"}}"#);
-    let send = sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.url_of(Name::Forward));
-    send.message_body(message).message_group_id("a").message_deduplication_id("again").send().await.unwrap();
+    world.sqs.send_in_group(Name::Forward, &message, "a", "again");
     world.forward_all().await;
     assert_eq!(world.endpoint.received().len(), 1);
     assert!(world.sqs.bodies(Name::Forward).is_empty());

@@ -178,6 +178,9 @@ mod tests {
     fn of_a_repeated_field_the_last_one_counts() {
         let event = Event::decode(br#"{"event":"builder","event":"whatsapp","whatsapp":"1","whatsapp":"2"}"#).unwrap();
         assert_eq!(event.entity.as_str(), "whatsapp#2");
+        let event = Event::decode(br#"{"event":"voice","a":1,"b":2,"a":1.5,"b":3}"#).unwrap();
+        let [(name, value)] = event.fields.undocumented() else { panic!("{:?}", event.fields) };
+        assert_eq!((name.as_str(), value.to_string()), ("b", "3".to_owned()));
     }
 
     #[test]

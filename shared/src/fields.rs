@@ -1,7 +1,7 @@
 //! The typed view of an event: the fields that the provider documents, under the provider's names, and undocumented fields
 //! with plain values.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::Serialize;
 
@@ -95,7 +95,7 @@ pub struct Fields {
 impl Fields {
     /// Reads the members of an event that have a scalar value: name and JSON text of the value. Of a repeated name the last
     /// counts.
-    pub(crate) fn read<'a>(kind: &Kind, members: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Self {
+    pub(crate) fn read(kind: &Kind, members: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Self {
         let types = documented(kind);
         let mut fields = Self {
             reference_field: reference_field(kind),
@@ -103,20 +103,18 @@ impl Fields {
             documented: Vec::new(),
             undocumented: Vec::new(),
         };
-        for (name, value) in members {
-            let (list, value, has_room) = match types.iter().find(|(documented, _)| *documented == name) {
-                Some((_, field_type)) => (&mut fields.documented, read_as(*field_type, &value), true),
-                None if name.is_empty() || name.len() > MAX_NAME || name == "event" => continue,
-                None => {
-                    let has_room = fields.undocumented.len() < MAX_UNDOCUMENTED;
-                    (&mut fields.undocumented, read_any(&value), has_room)
+        // Each name is read once: 256 KB can repeat one 43,000 times.
+        let mut seen = HashSet::new();
+        let mut last: Vec<_> = members.into_iter().rev().filter(|(name, _)| seen.insert(name.clone())).collect();
+        last.reverse();
+        for (name, value) in last {
+            match types.iter().find(|(documented, _)| *documented == name) {
+                Some((_, field_type)) => {
+                    fields.documented.extend(read_as(*field_type, &value).map(|value| (name.into_owned(), value)));
                 }
-            };
-            match (list.iter().position(|(known, _)| *known == name), value) {
-                (Some(place), Some(value)) => list[place].1 = value,
-                (Some(place), None) => _ = list.remove(place),
-                (None, Some(value)) if has_room => list.push((name.into_owned(), value)),
-                (None, _) => {}
+                None if name.is_empty() || name.len() > MAX_NAME || name == "event" => {}
+                None if fields.undocumented.len() == MAX_UNDOCUMENTED => {}
+                None => fields.undocumented.extend(read_any(&value).map(|value| (name.into_owned(), value))),
             }
         }
         fields

@@ -40,8 +40,8 @@ pub(crate) enum Role {
 impl Role {
     /// Returns the role of a member's name.
     pub(crate) fn of(name: &str) -> Self {
-        // The last character settles it for most names.
-        if !name.chars().next_back().is_some_and(may_end_a_role) {
+        // The last letter settles it for most names.
+        if !name.chars().rev().find(|character| character.is_alphabetic()).is_some_and(may_end_a_role) {
             return Self::Other;
         }
         let mut characters = ['\0'; MAX_CHARACTERS];
@@ -63,8 +63,8 @@ pub(crate) fn is_credential(name: &str) -> bool {
     Role::of(name) == Role::Credential
 }
 
-fn may_end_a_role(last: char) -> bool {
-    !last.is_ascii_alphabetic() || b"delmnrsty".contains(&(last.to_ascii_lowercase() as u8))
+fn may_end_a_role(last_letter: char) -> bool {
+    matches!(last_letter.to_ascii_lowercase(), 'd' | 'e' | 'l' | 'm' | 'n' | 'r' | 's' | 't' | 'y')
 }
 
 /// The last two words of a name, their characters in reverse order.

@@ -126,11 +126,11 @@ fn references(value: &Value, when: &[Value], found: &mut impl FnMut(&str, &[Valu
                     ("!Ref" | "!GetAtt", Value::String(target)) => {
                         found(target.split('.').next().unwrap_or(target), when)
                     }
-                    ("!Sub", Value::String(text)) => {
-                        for part in text.split("${").skip(1).filter(|part| !part.starts_with('!')) {
-                            let target = part.split('}').next().unwrap_or(part);
-                            found(target.split('.').next().unwrap_or(target), when);
-                        }
+                    ("!Sub", Value::String(text)) => variables(text).for_each(|target| found(target, when)),
+                    ("!Sub", Value::Array(parts)) => {
+                        let [Value::String(text), own] = parts.as_slice() else { panic!("!Sub has two parts") };
+                        variables(text).filter(|name| own.get(name).is_none()).for_each(|target| found(target, when));
+                        references(own, when, found);
                     }
                     ("DependsOn", Value::String(target)) => found(target, when),
                     ("DependsOn", Value::Array(targets)) => {
@@ -143,6 +143,12 @@ fn references(value: &Value, when: &[Value], found: &mut impl FnMut(&str, &[Valu
         Value::Array(elements) => elements.iter().for_each(|element| references(element, when, found)),
         _ => {}
     }
+}
+
+/// The names of the resources and parameters in a text that is substituted.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split("${").skip(1).filter(|part| !part.starts_with('!'));
+    parts.filter_map(|part| part.split(['.', '}']).next())
 }
 
 /// The references that may point to a resource that does not exist, one a line.
@@ -187,6 +193,7 @@ Resources:
     Condition: Logs
     Properties:
       Tag: !If [Role, !Ref Account, !Ref AWS::NoValue]
+      Text: !Sub ['${Part}${Api.Arn}', { Part: !If [Role, !Sub '${Account}', ''] }]
   Account:
     Type: C
     Condition: Role
@@ -204,6 +211,8 @@ Outputs:
         ("!If [Logs, !GetAtt Group.Arn, !Ref AWS::NoValue]", "!GetAtt Group.Arn"),
         ("!If [Logs, !GetAtt Group.Arn, !Ref AWS::NoValue]", "!If [Logs, !Ref AWS::NoValue, !Sub '${Group.Arn}']"),
         ("!If [Role, !Ref Account, !Ref AWS::NoValue]", "!Ref Account"),
+        ("!If [Role, !Sub '${Account}', '']", "!Sub '${Account}'"),
+        ("${Part}${Api.Arn}", "${Part}${Account.Arn}"),
         ("    Condition: Logs\n    Value", "    Value"),
     ] {
         assert!(SAMPLE.contains(before), "{before}");

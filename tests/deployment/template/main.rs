@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "what a template does not have, the test cannot judge")]
 
 mod conditions;
+mod dashboard;
 mod documents;
 mod permissions;
 mod reader;

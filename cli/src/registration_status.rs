@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, ops::Range, time::Duration};
 
+use inspector::registration_facts;
 use serde_json::{Value, json};
 use shared::{
     Timestamp,
@@ -50,7 +51,7 @@ pub fn json(status: &RegistrationStatus, limit: usize) -> Value {
 
 /// The status for people, with at most this many changes.
 pub fn table(status: &RegistrationStatus, limit: usize) -> String {
-    let mut shown = text::facts(&status.facts());
+    let mut shown = text::facts(&registration_facts(status));
     let (start, in_all) = (to_the_second(status.times().start), status.in_time().count());
     // Writing to a text cannot fail.
     let _ = if in_all == 0 {
@@ -71,7 +72,7 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use shared::EventId;
-    use store::{Change, ChangeKind};
+    use store::{Change, ChangeKind, CompetingUrl};
 
     use super::*;
 
@@ -131,12 +132,50 @@ Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.
     fn before_the_first_check_nothing_is_known() {
         let status = RegistrationStatus::new(Registration::default(), Vec::new(), at(0)..at(60));
         let expected = "\
-registered  not known: no check has been recorded yet
+registered  unknown: no check has been recorded yet
 
 Nothing has happened since 2026-11-22T09:30:00Z.
 Since 2026-11-22T09:30:00Z it was never seen elsewhere.
 ";
         assert_eq!(table(&status, 20), expected);
         assert_eq!(json(&status, 20)["whereabouts"], "unknown");
+    }
+
+    #[test]
+    fn a_drift_is_shown_with_its_start_and_the_last_sighting_of_ours() {
+        let registration =
+            Registration { registered: None, ours_at: Some(at(60)), elsewhere_since: Some(at(120)), ..ours() };
+        let shown = table(&RegistrationStatus::new(registration, Vec::new(), at(0)..at(270)), 20);
+        assert!(shown.starts_with("registered  nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)\n"), "{shown}");
+        assert!(shown.contains("\nours until  at least 2026-11-22T10:30:00Z (3 h ago)\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_url_that_was_there_before_ours_is_no_drift() {
+        let registered = Some(OTHER.to_owned());
+        let registration = Registration { checked_at: Some(at(0)), registered, ..Registration::default() };
+        let shown = table(&RegistrationStatus::new(registration, Vec::new(), at(0)..at(60)), 20);
+        assert!(shown.starts_with(&format!("registered  {OTHER}; ours was never seen registered\n")), "{shown}");
+    }
+
+    #[test]
+    fn failures_and_a_competing_url_are_shown() {
+        let registration = Registration {
+            registered: Some(OTHER.to_owned()),
+            elsewhere_since: Some(at(200)),
+            competing: Some(CompetingUrl { url: OTHER.to_owned(), repairs: 3, repaired_at: at(180) }),
+            contested_since: Some(at(200)),
+            failing_since: Some(at(250)),
+            failure: Some("PartnerUnreachable".to_owned()),
+            ..ours()
+        };
+        let shown = table(&RegistrationStatus::new(registration, Vec::new(), at(210)..at(270)), 20);
+        for line in [
+            "\nfailing     PartnerUnreachable, since 2026-11-22T13:40:00Z (20 min ago)\n",
+            "\ncompeting   https://other.example/***2222, replaced by ours 3 times, last 2026-11-22T12:30:00Z (1 h ago)\n",
+            "\ncontested   the competing URL kept coming back, so sync stopped replacing it at 2026-11-22T12:50:00Z (1 h ago); ",
+        ] {
+            assert!(shown.contains(line), "{line}\n{shown}");
+        }
     }
 }

@@ -121,7 +121,7 @@ async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode>
     })?;
     match report["outcome"].as_str() {
         Some("updated") if report["verified"] != true => {
-            bail!("the provider said OK, but the URL that was set is not the one that is registered")
+            bail!("the provider accepted the URL but shows another one as registered")
         }
         Some("would_update") if event["action"] == "plan" => Ok(ExitCode::from(WOULD_UPDATE)),
         _ => Ok(ExitCode::SUCCESS),

@@ -149,6 +149,6 @@ mod tests {
         {
             assert!(refused(&[("host", host)]), "{host}");
         }
-        assert!(refused(&[]), "no Host at all");
+        assert!(refused(&[]), "without a Host");
     }
 }

@@ -63,7 +63,7 @@ impl Asked {
     /// Fails when a time cannot be read.
     pub fn read(&self) -> Result<Filter, Problem> {
         let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
-        let time = |text: String| moment(&text).map_err(|fault| Problem::Unclear(format!("{text:?} is {fault}.")));
+        let time = |text: String| moment(&text).map_err(|fault| Problem::Unclear(format!("{text:?}: {fault}.")));
         let of = DeliveryFilter {
             entity: given(&self.entity),
             reference: given(&self.reference),

@@ -16,6 +16,7 @@ mod ledger_bar;
 mod live;
 mod problem;
 mod registration;
+mod registration_facts;
 mod row;
 mod source;
 mod states;
@@ -36,8 +37,11 @@ use axum::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub use self::source::{Action, Actions, Source};
 use self::{guard::Guard, live::Live, source::Shown};
+pub use self::{
+    registration_facts::registration_facts,
+    source::{Action, Actions, Source},
+};
 
 /// Maximum size of a form, in bytes.
 const FORM: usize = 4 * 1024;

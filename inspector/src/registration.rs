@@ -15,6 +15,7 @@ use super::{
     layout::{Layout, Moment, Part, link, now, roughly},
     ledger_bar::{Stretch, stretches},
     problem::{Problem, render},
+    registration_facts::registration_facts,
     source::App,
 };
 
@@ -84,7 +85,7 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
         is_local: shown.source.actions.is_some(),
         whereabouts: status.whereabouts().name(),
         headline: headline(&status.whereabouts()),
-        facts: status.facts().into_iter().map(|(name, fact)| (name, plain(&fact))).collect(),
+        facts: registration_facts(&status).into_iter().map(|(name, fact)| (name, plain(&fact))).collect(),
         times: TIMES.into_iter().map(tab).collect(),
         time_name,
         stretches: stretches(&status.segments(), now),

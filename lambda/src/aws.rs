@@ -14,7 +14,7 @@ use aws_types::{
 };
 use lambda_runtime::Error;
 
-use crate::{Environment, https};
+use crate::{environment::Environment, https};
 
 /// The time limits and attempts of a call to AWS. A function with a response deadline keeps their sum below it.
 #[derive(Clone, Copy, Debug)]

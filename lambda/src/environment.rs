@@ -8,7 +8,7 @@ pub struct Environment(HashMap<String, String>);
 
 /// A variable that prevents the function from starting. The error does not include its value, which may be a secret.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("environment variable {name}: {fault}; an example of a good value: {example}")]
+#[error("environment variable {name}: {fault}; for example: {example}")]
 pub struct InvalidVariable {
     name: &'static str,
     fault: String,
@@ -106,7 +106,7 @@ mod tests {
         ] {
             let environment = value.map_or(Environment::from([]), |value| Environment::from([("WINDOW", value)]));
             let message = environment.read("WINDOW", "600", number).unwrap_err().to_string();
-            assert_eq!(message, format!("environment variable WINDOW: {fault}; an example of a good value: 600"));
+            assert_eq!(message, format!("environment variable WINDOW: {fault}; for example: 600"));
         }
     }
 }

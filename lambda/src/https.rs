@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::{
 };
 use lambda_runtime::Error;
 
-use crate::{Environment, trust::trusted};
+use crate::{environment::Environment, trust::trusted};
 
 /// Returns the HTTP client shared by all of a function's clients: TLS by rustls with ring, and trust in [`trusted`].
 ///

@@ -11,7 +11,7 @@ use lambda_runtime::tracing::{
 };
 use shared::json::needs_escape;
 
-use crate::Environment;
+use crate::environment::Environment;
 
 /// Starts logging to standard output according to Lambda's logging controls: in the format of `AWS_LAMBDA_LOG_FORMAT`, from
 /// the level of `AWS_LAMBDA_LOG_LEVEL`, or else of `RUST_LOG`.

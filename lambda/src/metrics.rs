@@ -23,7 +23,7 @@ use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 use shared::{Kind, Timestamp};
 use thiserror::Error;
 
-use crate::{Environment, InvalidVariable};
+use crate::environment::{Environment, InvalidVariable};
 
 const NAMESPACE: &str = "METRICS_NAMESPACE";
 const DEFAULT_NAMESPACE: &str = "partner-webhook";
@@ -430,7 +430,7 @@ mod tests {
         for bad in ["my stack", "a\"b", "שלום", ":a", "AWS/Lambda", &"x".repeat(256)] {
             let message = read(bad).unwrap_err().to_string();
             assert!(message.starts_with("environment variable METRICS_NAMESPACE: must be 1 to 255"), "{message}");
-            assert!(message.ends_with("an example of a good value: partner-webhook"), "{message}");
+            assert!(message.ends_with("for example: partner-webhook"), "{message}");
         }
         assert!(read(" ").unwrap_err().to_string().contains("is empty"));
     }

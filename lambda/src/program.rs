@@ -5,7 +5,7 @@ use std::{
 
 use lambda_runtime::Error;
 
-use crate::{Environment, logging};
+use crate::{environment::Environment, logging};
 
 /// Runs a function with the environment of this process. If the function cannot start, the log contains the reason.
 pub async fn run(function: &str, run: impl AsyncFnOnce(&Environment) -> Result<(), Error>) -> ExitCode {
@@ -13,7 +13,7 @@ pub async fn run(function: &str, run: impl AsyncFnOnce(&Environment) -> Result<(
     logging::init(&environment);
     if let Some((variable, url)) = closed_endpoint(&environment) {
         tracing::error!(
-            "{variable}: nobody listens at {url}; run `cargo hooks dev --services` for what a function needs on a machine of your own"
+            "{variable}: nothing is listening at {url}; `cargo hooks dev --services` runs the services that a function needs on this machine"
         );
     }
     match run(&environment).await {

@@ -1,7 +1,7 @@
 use shared::{FingerprintKey, QueueUrl, Secret};
 use store::Settings;
 
-use crate::{Environment, InvalidVariable};
+use crate::environment::{Environment, InvalidVariable};
 
 /// The settings of a function that records deliveries, directly or through the fallback queue.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use crate::{Environment, InvalidVariable};
+use crate::environment::{Environment, InvalidVariable};
 
 /// The certificate authorities of AWS's own endpoints. Reading the system's instead (145 on the machine of the measurement)
 /// takes 12 of the 17 million instructions of the receiver's start.
@@ -42,9 +42,9 @@ fn check(pem: &[u8]) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| format!("the file is not PEM ({error})"))?;
-        roots.add(certificate).map_err(|error| format!("the file has an unusable certificate ({error})"))?;
+        roots.add(certificate).map_err(|error| format!("the file contains an unusable certificate ({error})"))?;
     }
-    if roots.is_empty() { Err("the file has no certificate in it".to_owned()) } else { Ok(()) }
+    if roots.is_empty() { Err("the file contains no certificate".to_owned()) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -87,9 +87,9 @@ mod tests {
     fn a_bundle_that_cannot_be_used_is_refused_by_what_is_wrong_with_it() {
         let unusable = b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
         for (name, pem, fault) in [
-            ("empty", &b""[..], "the file has no certificate in it"),
+            ("empty", &b""[..], "the file contains no certificate"),
             ("cut", b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n", "the file is not PEM"),
-            ("unusable", unusable, "the file has an unusable certificate"),
+            ("unusable", unusable, "the file contains an unusable certificate"),
         ] {
             let message = of_bundle(name, pem).unwrap_err();
             assert!(message.starts_with(&format!("environment variable AWS_CA_BUNDLE: {fault}")), "{message}");

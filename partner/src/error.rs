@@ -13,10 +13,10 @@ pub enum PartnerError {
         operation: Operation,
     },
     /// Reason 3 to the access token call.
-    #[error("the provider has blocked this address after too many wrong attempts (reason 3 to the access token call)")]
+    #[error("the provider has blocked this address after too many failed attempts (reason 3 to the access token call)")]
     AddressBlocked,
     /// Reason 3 to a call with an access token that was granted in the same session.
-    #[error("the provider refuses an access token that it has just granted (reason 3, twice)")]
+    #[error("the provider refuses an access token that it has just issued (reason 3, twice)")]
     TokenExpiredTwice,
     /// Reason 3 to a call with a fixed access token.
     #[error("the provider refuses the fixed access token as expired or unknown (reason 3)")]
@@ -35,7 +35,7 @@ pub enum PartnerError {
     /// No connection, or no answer.
     #[error(
         "the partner API could not be reached for the {operation} call: {cause}{}",
-        if *operation == Operation::SetWebhook { " (whether the URL was set is not known)" } else { "" }
+        if *operation == Operation::SetWebhook { " (it is unknown whether the URL was set)" } else { "" }
     )]
     Unreachable {
         /// The operation. It may have been carried out.
@@ -74,7 +74,7 @@ pub enum Unreached {
     #[error("the connection failed: {0}")]
     Broken(String),
     /// The HTTP client gave up for another cause.
-    #[error("the request was given up")]
+    #[error("the request was abandoned")]
     GivenUp,
 }
 
@@ -120,6 +120,6 @@ pub enum Unexpected {
         elements: usize,
     },
     /// An access token that no HTTP header can carry.
-    #[error("an access token with characters that no HTTP header can carry")]
+    #[error("an access token with characters that an HTTP header cannot contain")]
     UnusableToken,
 }

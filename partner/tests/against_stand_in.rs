@@ -173,7 +173,7 @@ async fn a_connection_that_breaks_is_the_error_and_a_set_may_have_been_carried_o
     for (_, call) in OPERATIONS {
         let error = error_with(LIMITS, call, Fault::Disconnect).await;
         assert!(matches!(error, PartnerError::Unreachable { .. }), "{error}");
-        assert_eq!(error.to_string().contains("whether the URL was set is not known"), call == Call::Set, "{error}");
+        assert_eq!(error.to_string().contains("it is unknown whether the URL was set"), call == Call::Set, "{error}");
     }
 }
 

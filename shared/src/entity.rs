@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Fields, Kind};
+use crate::{fields::Fields, kind::Kind};
 
 /// Maximum length of a part of the key that comes from the provider, in bytes. With two of them and a kind the key stays far
 /// below the 2,048 bytes that DynamoDB allows.

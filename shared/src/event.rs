@@ -1,9 +1,14 @@
 use serde_json::json;
-use thiserror::Error;
 
 use crate::{
-    Entity, Fields, Kind, Secret, gunzip, json,
+    entity::Entity,
+    fields::{Fields, MAX_TEXT},
+    gzip::gunzip,
+    json,
+    kind::Kind,
     redact::{Document, PLACEHOLDER, Redacted},
+    secret::Secret,
+    undecodable::Undecodable,
 };
 
 /// One event, decoded: its kind and entity, its typed view, and its body without secrets.
@@ -38,29 +43,6 @@ pub struct Sealed {
     pub api_key: Option<Secret>,
 }
 
-/// The reason why a body is not an event. It does not include the body, which may hold secrets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Undecodable {
-    /// The body is empty or only white space.
-    #[error("the body is empty")]
-    Empty,
-    /// The body begins like a gzip stream but is not a complete one.
-    #[error("the body is a damaged gzip stream")]
-    Gzip,
-    /// The body is a gzip stream whose content exceeds the maximum size of a body.
-    #[error("the body is a gzip stream that holds more than 256 KB")]
-    GzipTooLarge,
-    /// The bytes are not UTF-8.
-    #[error("the body is not UTF-8")]
-    NotUtf8,
-    /// The text is not JSON.
-    #[error("the body is not JSON")]
-    NotJson,
-    /// The text is JSON, but an array, a string, a number, `true`, `false` or `null`.
-    #[error("the body is JSON, but not an object")]
-    NotAnObject,
-}
-
 impl Event {
     /// Decodes a body, which may be compressed with gzip.
     ///
@@ -85,6 +67,7 @@ impl Event {
         let Redacted { body, api_key, members } = document.redact(Entity::naming_fields(&kind));
         let fields = Fields::read(&kind, members);
         let entity = Entity::of(&kind, &fields);
+        let api_key = api_key.filter(|key| key.expose().len() <= MAX_TEXT);
         let sealed = body.is_some().then(|| Sealed { body: Secret::new(received), api_key });
         let body = match body {
             Some(redacted) if redacted.len() > MAX_REDACTED => json!({"event": kind, "body": PLACEHOLDER}).to_string(),
@@ -101,7 +84,7 @@ mod tests {
     use serde_json::Value as Json;
 
     use super::*;
-    use crate::Value;
+    use crate::fields::Value;
 
     fn decode(json: &Json) -> Event {
         Event::decode(json.to_string().as_bytes()).unwrap()

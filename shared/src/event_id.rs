@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::Timestamp;
+use crate::timestamp::Timestamp;
 
 /// The id of one delivery: a UUIDv7 (RFC 9562), so that ids sort by time of receipt.
 ///

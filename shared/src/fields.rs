@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::Serialize;
 
-use crate::{Integer, Kind, invisible::is_invisible, json, redact::PLACEHOLDER};
+use crate::{integer::Integer, json, kind::Kind, redact::PLACEHOLDER, text::is_invisible};
 
 /// Maximum length of a text in the typed view, in bytes. Index keys of the store hold at most 2,048.
 pub(crate) const MAX_TEXT: usize = 1_024;

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use thiserror::Error;
 
-use crate::{Secret, hex_digits};
+use crate::{hex_digits, secret::Secret};
 
 /// Minimum length of a [`FingerprintKey`], in characters.
 const SHORTEST_KEY: usize = 16;

@@ -2,7 +2,7 @@ use std::{borrow::Cow, io::Read};
 
 use flate2::bufread::GzDecoder;
 
-use crate::Undecodable;
+use crate::undecodable::Undecodable;
 
 /// The first bytes of every gzip stream (RFC 1952). No JSON text begins with them.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::Timestamp;
+use crate::timestamp::Timestamp;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -16,7 +16,7 @@ const DAY: u64 = 24 * HOUR;
 /// # Errors
 /// Fails when the text is not a duration.
 pub fn duration(text: &str) -> Result<Duration, &'static str> {
-    let fault = "not a whole number with m, h, d or w after it, such as 90m, 36h, 7d or 2w";
+    let fault = "expected a whole number followed by m, h, d or w, such as 90m, 36h, 7d or 2w";
     let (at, unit) = text.char_indices().last().ok_or(fault)?;
     let unit = match unit {
         'm' => MINUTE,
@@ -71,7 +71,7 @@ pub fn moment(text: &str) -> Result<Moment, &'static str> {
     }
     duration(text)
         .map(Moment::Ago)
-        .map_err(|_| "neither a time ago, such as 90m, 36h, 7d or 2w, nor a day or a moment, such as 2026-11-22 or 2026-11-22T09:30:00Z")
+        .map_err(|_| "expected a duration such as 90m, 36h, 7d or 2w, a date such as 2026-11-22, or a time such as 2026-11-22T09:30:00Z")
 }
 
 /// Formats a moment in UTC, to the second.
@@ -141,7 +141,7 @@ mod tests {
         {
             assert_eq!(ago(now.minus(Duration::from_secs(seconds)), now), shown);
         }
-        assert_eq!(ago(now.plus(Duration::from_secs(5)), now), "0 s ago", "of two clocks, one may be late");
+        assert_eq!(ago(now.plus(Duration::from_secs(5)), now), "0 s ago", "two clocks may differ");
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub struct QueueUrl(String);
 
 /// The text is not a [`QueueUrl`].
 #[derive(Debug, Error)]
-#[error("not the URL of a queue: it starts with https:// (or http://, for a stand-in) and ends with the queue's name")]
+#[error("not a queue URL: expected https:// (or http:// for a stand-in), ending with the queue's name")]
 pub struct InvalidQueueUrl;
 
 impl QueueUrl {

@@ -5,7 +5,11 @@ use std::{fmt, net::IpAddr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{EventId, InvalidTokenHash, Timestamp, TokenHash};
+use crate::{
+    event_id::EventId,
+    timestamp::Timestamp,
+    webhook_token::{InvalidTokenHash, TokenHash},
+};
 
 /// The version written, and the only one accepted when reading.
 const VERSION: u64 = 1;
@@ -108,7 +112,7 @@ pub enum UnreadableMessage {
     #[error("the message is not a queued delivery")]
     Form,
     /// The message was written by another version of this program.
-    #[error("the message is of version {0}, and only version {VERSION} can be read")]
+    #[error("the message has version {0}; only version {VERSION} is supported")]
     Version(u64),
 }
 

@@ -7,9 +7,8 @@ mod url;
 use std::{borrow::Cow, ops::Range};
 
 use crate::{
-    Secret,
-    fields::MAX_TEXT,
     json::{self, TokenKind},
+    secret::Secret,
 };
 use names::{Role, is_credential};
 use repeats::Secrets;
@@ -142,8 +141,7 @@ impl<'a> Document<'a> {
         let kept: Vec<usize> = naming.iter().filter_map(|name| self.place_of_last(name)).collect();
         let replacements = self.replacements(0, &kept, &secrets);
         let body = self.replaced(&replacements);
-        let api_key = self.place_of_last(API_KEY).and_then(|place| self.values[place].text());
-        let api_key = api_key.filter(|key| key.len() <= MAX_TEXT).map(Secret::new);
+        let api_key = self.place_of_last(API_KEY).and_then(|place| self.values[place].text()).map(Secret::new);
         let members = self.members.into_iter().map(|(name, place)| {
             let replacement = replacements.binary_search_by_key(&place, |(place, _)| *place);
             let value = replacement.map_or(self.values[place].token.into(), |at| replacements[at].1.clone());

@@ -1,3 +1,5 @@
+use crate::{event_id::EventId, fingerprint::Fingerprint, timestamp::Timestamp, webhook_token::TokenHash};
+
 /// Serializes a type as its `Display` text, and parses that text to read it back.
 macro_rules! serde_as_text {
     ($($name:ty),+) => {$(
@@ -15,14 +17,15 @@ macro_rules! serde_as_text {
     )+};
 }
 
-serde_as_text!(crate::EventId, crate::Fingerprint, crate::Timestamp, crate::TokenHash);
+serde_as_text!(EventId, Fingerprint, Timestamp, TokenHash);
 
 #[cfg(test)]
 mod tests {
     use serde::{Serialize, de::DeserializeOwned};
     use serde_json::{Value, json};
 
-    use crate::{Entity, EventId, Fingerprint, Integer, Kind, Timestamp};
+    use super::*;
+    use crate::{entity::Entity, integer::Integer, kind::Kind};
 
     fn reads_back<T: Serialize + DeserializeOwned>(json: &Value) -> bool {
         serde_json::from_value::<T>(json.clone()).is_ok_and(|value| serde_json::to_value(value).unwrap() == *json)

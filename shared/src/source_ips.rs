@@ -9,7 +9,7 @@ pub struct SourceIps(Vec<IpNet>);
 
 /// The text is not a list of CIDR blocks.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} is not a CIDR block; blocks are separated by commas, a single address is written with /32 (IPv6: /128)")]
+#[error("{0:?} is not a CIDR block; separate blocks by commas, and write a single address with /32 (IPv6: /128)")]
 pub struct InvalidSourceIps(String);
 
 /// The stack's policy for a call with an accepted token from an unlisted address.

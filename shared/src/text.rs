@@ -1,6 +1,6 @@
-//! Formats untrusted text for people, and text for a shell.
+//! Text for people and for a shell, with untrusted characters escaped; characters that nobody sees.
 
-use crate::{EventId, json::needs_escape};
+use crate::{event_id::EventId, json::needs_escape};
 
 /// Returns an untrusted text with every character escaped that a terminal or a browser would obey.
 pub fn plain(text: &str) -> String {
@@ -27,6 +27,15 @@ pub fn quoted(argument: &str) -> String {
         return argument.to_owned();
     }
     format!("'{}'", plain(argument).replace('\'', r"'\''"))
+}
+
+/// Returns whether a character has no width: a mark that changes the direction of text, a joiner, a byte order mark, or
+/// another of Unicode's default ignorable code points. Copied text often contains them unseen.
+pub(crate) fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

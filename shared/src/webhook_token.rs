@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::{Secret, hex_digits};
+use crate::{hex_digits, secret::Secret};
 
 /// Minimum length of a [`WebhookToken`], in characters.
 const SHORTEST: usize = 16;

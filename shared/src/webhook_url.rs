@@ -3,7 +3,7 @@ use std::{fmt, net::IpAddr};
 use thiserror::Error;
 use url::{Host, Url};
 
-use crate::{TokenHash, WebhookToken};
+use crate::webhook_token::{TokenHash, WebhookToken};
 
 /// Maximum number of characters that the provider accepts (provider's page: Partner Webhook).
 const LONGEST: usize = 512;
@@ -313,7 +313,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Secret;
+    use crate::secret::Secret;
 
     const WANTED: &str = "https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook/Token-0123456789";
 

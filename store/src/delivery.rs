@@ -6,7 +6,7 @@ use shared::{
 };
 use thiserror::Error;
 
-use crate::keys;
+use crate::{error::StoreError, keys};
 
 /// Maximum length of an integer that is stored as a number, sign included; a longer one is stored as text.
 const MOST_PLAIN_DIGITS: usize = 18;
@@ -253,8 +253,8 @@ impl StoredDelivery {
     /// Reads an item of the events table, or an item image in the table's stream.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`](crate::StoreError::Corrupt) when the item is not a delivery in this program's form.
-    pub fn from_item(item: &HashMap<String, AttributeValue>) -> Result<Self, crate::StoreError> {
+    /// [`StoreError::Corrupt`] when the item is not a delivery in this program's form.
+    pub fn from_item(item: &HashMap<String, AttributeValue>) -> Result<Self, StoreError> {
         let reader = Attributes(item);
         let corrupt = || reader.corrupt(keys::SK);
         let kind = reader.text("kind")?;
@@ -294,16 +294,16 @@ impl StoredDelivery {
 pub(crate) struct Attributes<'a>(pub(crate) &'a Item);
 
 impl<'a> Attributes<'a> {
-    pub(crate) fn text(&self, name: &str) -> Result<&'a str, crate::StoreError> {
+    pub(crate) fn text(&self, name: &str) -> Result<&'a str, StoreError> {
         let text = self.0.get(name).and_then(|value| value.as_s().ok());
         text.map(String::as_str).ok_or_else(|| self.corrupt(name))
     }
 
-    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, crate::StoreError> {
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, StoreError> {
         self.text(name)?.parse().map_err(|_| self.corrupt(name))
     }
 
-    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, crate::StoreError> {
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, StoreError> {
         let number = self.0.get(name).and_then(|value| value.as_n().ok());
         number.and_then(|number| number.parse().ok()).ok_or_else(|| self.corrupt(name))
     }
@@ -313,15 +313,15 @@ impl<'a> Attributes<'a> {
         &self,
         name: &str,
         read: impl FnOnce(&'a str) -> Option<T>,
-    ) -> Result<Option<T>, crate::StoreError> {
+    ) -> Result<Option<T>, StoreError> {
         match self.0.get(name) {
             None => Ok(None),
             Some(_) => read(self.text(name)?).map(Some).ok_or_else(|| self.corrupt(name)),
         }
     }
 
-    pub(crate) fn corrupt(&self, attribute: &str) -> crate::StoreError {
+    pub(crate) fn corrupt(&self, attribute: &str) -> StoreError {
         let key = |name| self.0.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-        crate::StoreError::Corrupt { pk: key(keys::PK), sk: key(keys::SK), attribute: attribute.to_owned() }
+        StoreError::Corrupt { pk: key(keys::PK), sk: key(keys::SK), attribute: attribute.to_owned() }
     }
 }

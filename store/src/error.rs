@@ -22,7 +22,7 @@ pub enum StoreError {
         attribute: String,
     },
     /// Another write came in between; nothing was written. Read again and retry from there.
-    #[error("somebody else has written at the same time")]
+    #[error("another writer changed the item at the same time")]
     Conflict,
 }
 

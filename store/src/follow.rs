@@ -5,7 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::TryStreamExt;
 use shared::{EventId, Timestamp};
 
-use crate::{DeliveryQuery, Listing, Order, PAGE, StoreError, StoredDelivery};
+use crate::{
+    delivery::StoredDelivery,
+    error::StoreError,
+    query::DeliveryQuery,
+    read::{Listing, Order, PAGE},
+};
 
 /// Passes on each new delivery of a query once.
 pub struct Follow {

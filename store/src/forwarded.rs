@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::{
 use shared::{Entity, EventId, Timestamp};
 
 use crate::{
-    StoreError,
     delivery::{Attributes, Item, text},
+    error::StoreError,
     keys,
 };
 

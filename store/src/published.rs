@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use shared::Timestamp;
 
 use crate::{
-    StoreError,
     delivery::{Attributes, text},
+    error::StoreError,
     keys,
 };
 

@@ -2,20 +2,18 @@
 
 use std::{net::IpAddr, ops::Range, time::Duration};
 
-use aws_sdk_dynamodb::{
-    Client,
-    error::BuildError,
-    types::{Delete, TransactWriteItem},
-};
+use aws_sdk_dynamodb::Client;
 use futures_util::{Stream, StreamExt, stream};
 use shared::{Entity, Event, EventId, Timestamp, Undecodable, gunzip};
 
 use crate::{
-    Content, Delivery, Listing, Order, QuarantineCause, Recorded, Recorder, SealedReader, Settings, StoreError,
-    StoredDelivery,
-    delivery::quarantined_key,
+    delivery::{Content, Delivery, QuarantineCause, StoredDelivery, quarantined_key},
+    error::StoreError,
     keys,
-    read::{deliveries, events_of_partition},
+    read::{Listing, Order, deliveries, events_of_partition},
+    record::{Recorded, Recorder},
+    sealed::SealedReader,
+    settings::Settings,
 };
 
 /// Reads quarantined deliveries, and records those that decode by now as events.
@@ -136,21 +134,6 @@ impl Quarantine {
         let recorded = self.recorder.release(&delivery).await?;
         Ok(Retried::Recorded { entity, recorded })
     }
-}
-
-/// Returns the deletes of a quarantined delivery and of its bytes. The first is conditional on the item's existence.
-pub(crate) fn deletes(
-    settings: &Settings,
-    id: &EventId,
-    must_be_there: bool,
-) -> Result<[TransactWriteItem; 2], BuildError> {
-    let delete = |table: &str, condition: Option<&str>| {
-        let delete = Delete::builder().table_name(table).set_key(Some(quarantined_key(id)));
-        let delete = delete.set_condition_expression(condition.map(str::to_owned)).build()?;
-        Ok::<_, BuildError>(TransactWriteItem::builder().delete(delete).build())
-    };
-    let there = must_be_there.then_some("attribute_exists(pk)");
-    Ok([delete(&settings.events_table, there)?, delete(&settings.sealed_table, None)?])
 }
 
 /// Returns the days that a range of times touches, as `2026-11-22`.

@@ -5,7 +5,12 @@ use std::{ops::Range, time::Duration};
 use futures_util::{Stream, StreamExt, TryStreamExt, future::ready, stream::BoxStream};
 use shared::{Entity, EventId, Timestamp};
 
-use crate::{Listing, Order, PAGE, Quarantine, Reader, StoreError, StoredDelivery, first, page_size};
+use crate::{
+    delivery::StoredDelivery,
+    error::StoreError,
+    quarantine::Quarantine,
+    read::{Listing, Order, PAGE, Reader, first, page_size},
+};
 
 /// Selects the deliveries that match all given criteria. The default selects all.
 #[derive(Clone, Debug, Default)]

@@ -9,8 +9,8 @@ use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream
 use shared::{Entity, EventId, Integer, Kind, Timestamp};
 
 use crate::{
-    StoreError, StoredDelivery,
-    delivery::{Item, text},
+    delivery::{Item, StoredDelivery, text},
+    error::StoreError,
     keys,
     state::State,
 };
@@ -118,7 +118,7 @@ pub struct Cursor {
 
 /// The text is not a [`Cursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a place in a list of states")]
+#[error("not a position in a list of states")]
 pub struct InvalidCursor;
 
 impl Cursor {

@@ -6,14 +6,16 @@ use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, ProvideErrorMetadata},
     operation::transact_write_items::{TransactWriteItemsError, builders::TransactWriteItemsFluentBuilder},
-    types::{CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
+    types::{
+        CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    },
 };
 use shared::{Event, EventId};
 
 use crate::{
-    Settings, StoreError,
-    delivery::{Content, Delivery, Item, StoredDelivery, text},
-    quarantine,
+    delivery::{Content, Delivery, Item, StoredDelivery, quarantined_key, text},
+    error::StoreError,
+    settings::Settings,
     state::{Judgement, State, judge},
     state_update::{self, Scope},
 };
@@ -100,12 +102,11 @@ impl Recorder {
     /// event exists, or another write has it.
     pub(crate) async fn release(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
         let settings = &self.settings;
-        match self.write(delivery, Some(&quarantine::deletes(settings, &delivery.id, true).map_err(malformed)?)).await?
-        {
+        match self.write(delivery, Some(&deletes(settings, &delivery.id, true).map_err(malformed)?)).await? {
             Written::Now(recorded) => Ok(recorded),
             Written::Before(item) => {
                 let stands = self.stands(delivery).map_err(malformed)?;
-                let deletes = quarantine::deletes(settings, &delivery.id, false).map_err(malformed)?;
+                let deletes = deletes(settings, &delivery.id, false).map_err(malformed)?;
                 let write = self.client.transact_write_items().transact_items(stands);
                 let write = deletes.into_iter().fold(write, TransactWriteItemsFluentBuilder::transact_items);
                 write.send().await.map_err(|error| match error.as_service_error() {
@@ -161,7 +162,7 @@ impl Recorder {
                 Attempt::TokenInUse => version += 1,
                 Attempt::TooLarge => {
                     scope = scope.less().ok_or_else(|| StoreError::DynamoDb("an item is too large".to_owned()))?;
-                    tracing::warn!(event_id = %delivery.id, ?scope, "the state is full and takes only a part of the event");
+                    tracing::warn!(event_id = %delivery.id, ?scope, "the state is full and keeps only some of the event's fields");
                     version += 1;
                 }
             }
@@ -284,6 +285,17 @@ fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
 fn is_contended(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
     cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
+}
+
+/// Returns the deletes of a quarantined delivery and of its bytes. The first is conditional on the item's existence.
+fn deletes(settings: &Settings, id: &EventId, must_be_there: bool) -> Result<[TransactWriteItem; 2], BuildError> {
+    let delete = |table: &str, condition: Option<&str>| {
+        let delete = Delete::builder().table_name(table).set_key(Some(quarantined_key(id)));
+        let delete = delete.set_condition_expression(condition.map(str::to_owned)).build()?;
+        Ok::<_, BuildError>(TransactWriteItem::builder().delete(delete).build())
+    };
+    let there = must_be_there.then_some("attribute_exists(pk)");
+    Ok([delete(&settings.events_table, there)?, delete(&settings.sealed_table, None)?])
 }
 
 /// Returns whether DynamoDB says "Item size to update has exceeded the maximum allowed size" or the like.

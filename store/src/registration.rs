@@ -11,10 +11,10 @@ use futures_util::{Stream, StreamExt};
 use shared::{EventId, Secret, Timestamp};
 
 use crate::{
-    Listing, StoreError,
     delivery::{Attributes, Item, text},
+    error::StoreError,
     keys,
-    read::events_of_partition,
+    read::{Listing, events_of_partition},
 };
 
 const SET_LEASES: &str = "set_leases";
@@ -125,7 +125,7 @@ pub enum ChangeKind {
 
 /// The text is not the name of a [`ChangeKind`].
 #[derive(Debug, thiserror::Error)]
-#[error("not the name of a change")]
+#[error("not the name of a ledger entry's kind")]
 pub struct UnknownChange;
 
 impl ChangeKind {

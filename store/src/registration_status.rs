@@ -3,12 +3,13 @@
 use std::{ops::Range, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt};
-use shared::{
-    Timestamp,
-    human_time::{ago, to_the_second},
-};
+use shared::Timestamp;
 
-use crate::{Change, ChangeKind, Listing, Order, PAGE, Registration, RegistrationLedger, StoreError};
+use crate::{
+    error::StoreError,
+    read::{Listing, Order, PAGE},
+    registration::{Change, ChangeKind, Registration, RegistrationLedger},
+};
 
 /// The state of the registration, and its ledger within a range of times.
 pub struct RegistrationStatus {
@@ -118,49 +119,6 @@ impl RegistrationStatus {
             _ => Whereabouts::Elsewhere,
         }
     }
-
-    /// Returns the known facts about the present, by name.
-    pub fn facts(&self) -> Vec<(&'static str, String)> {
-        let Registration {
-            registered, checked_at, ours_at, elsewhere_since, competing, failing_since, failure, ..
-        } = &self.registration;
-        let moment = |time: Timestamp| format!("{} ({})", to_the_second(time), ago(time, self.times.end));
-        let url = registered.as_deref().unwrap_or("nothing");
-        let since = self.since().map(|since| format!(" since {}", moment(since))).unwrap_or_default();
-        let mut facts = vec![(
-            "registered",
-            match self.whereabouts() {
-                Whereabouts::Unknown => "not known: no check has been recorded yet".to_owned(),
-                Whereabouts::Ours => format!("{url}, ours{since}"),
-                Whereabouts::Nowhere | Whereabouts::Elsewhere if ours_at.is_none() => {
-                    format!("{url}; ours was never seen registered")
-                }
-                Whereabouts::Nowhere | Whereabouts::Elsewhere => format!("{url}, not ours{since}"),
-            },
-        )];
-        facts.extend(checked_at.map(|at| ("checked", moment(at))));
-        if elsewhere_since.is_some() {
-            facts.extend(ours_at.map(|at| ("ours until", format!("{} at least", moment(at)))));
-        }
-        if let Some(since) = failing_since {
-            let cause = failure.as_deref().unwrap_or("cause not known");
-            facts.push(("failing", format!("{cause}, since {}", moment(*since))));
-        }
-        if let Some(competing) = competing {
-            let (times, at) = (if competing.repairs == 1 { "time" } else { "times" }, moment(competing.repaired_at));
-            let (url, repairs) = (&competing.url, competing.repairs);
-            facts.push(("competing", format!("{url}, replaced by ours {repairs} {times}, last {at}")));
-        }
-        if let Some(since) = self.registration.contested_since {
-            let end = "end the other registration, then `cargo hooks webhook set`";
-            let moment = moment(since);
-            facts.push((
-                "contested",
-                format!("the competing URL came back every time, so sync gave up {moment}; {end}"),
-            ));
-        }
-        facts
-    }
 }
 
 /// The ownership of the registered URL, as far as known.
@@ -252,7 +210,6 @@ mod tests {
     use shared::EventId;
 
     use super::*;
-    use crate::CompetingUrl;
 
     const OURS: &str = "https://ours.example/***1111";
     const OTHER: &str = "https://other.example/***2222";
@@ -298,53 +255,19 @@ mod tests {
         };
         let changes = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
         let status = RegistrationStatus::new(registration, changes, at(0)..at(270));
-        assert_eq!(status.not_ours(), Duration::from_secs(180 * 60));
-        let facts = status.facts();
-        assert_eq!(facts[0], ("registered", "nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)".to_owned()));
-        assert!(facts.contains(&("ours until", "2026-11-22T10:30:00Z (3 h ago) at least".to_owned())), "{facts:?}");
+        assert_eq!((status.not_ours(), status.since()), (Duration::from_secs(180 * 60), Some(at(120))));
         assert_eq!(status.whereabouts().name(), "nowhere");
     }
 
     #[test]
-    fn a_url_that_was_there_before_ours_is_no_drift() {
-        let registered = Some(OTHER.to_owned());
-        let registration = Registration { checked_at: Some(at(0)), registered, ..Registration::default() };
-        let facts = RegistrationStatus::new(registration, Vec::new(), at(0)..at(60)).facts();
-        assert_eq!(facts[0], ("registered", format!("{OTHER}; ours was never seen registered")));
-    }
-
-    #[test]
-    fn failures_and_a_competing_url_are_among_the_facts() {
-        let competing = CompetingUrl { url: OTHER.to_owned(), repairs: 3, repaired_at: at(180) };
-        let registration = Registration {
-            registered: Some(OTHER.to_owned()),
-            elsewhere_since: Some(at(200)),
-            competing: Some(competing),
-            contested_since: Some(at(200)),
-            failing_since: Some(at(250)),
-            failure: Some("PartnerUnreachable".to_owned()),
-            ..ours()
-        };
-        let given_up = vec![
-            change(250, ChangeKind::Failed, OTHER, None),
-            change(200, ChangeKind::Contested, OTHER, None),
-            change(200, ChangeKind::Drift, OTHER, Some((180, 200))),
-        ];
-        let status = RegistrationStatus::new(registration.clone(), given_up, at(210)..at(270));
-        let shown: String = status.facts().iter().map(|(name, fact)| format!("{name}: {fact}\n")).collect();
-        for line in [
-            "\nfailing: PartnerUnreachable, since 2026-11-22T13:40:00Z (20 min ago)\n",
-            "\ncompeting: https://other.example/***2222, replaced by ours 3 times, last 2026-11-22T12:30:00Z (1 h ago)\n",
-            "\ncontested: the competing URL came back every time, so sync gave up 2026-11-22T12:50:00Z (1 h ago); ",
-        ] {
-            assert!(shown.contains(line), "{line}\n{shown}");
-        }
+    fn changes_before_the_range_are_read_to_judge_the_present_and_not_listed() {
+        let registration = Registration { elsewhere_since: Some(at(200)), ..ours() };
+        let changes =
+            vec![change(250, ChangeKind::Failed, OTHER, None), change(200, ChangeKind::Drift, OTHER, Some((180, 200)))];
+        assert_eq!(RegistrationStatus::start(&registration, at(210)), at(200));
+        let status = RegistrationStatus::new(registration, changes, at(210)..at(270));
         let listed: Vec<Timestamp> = status.in_time().map(|change| change.at).collect();
-        assert_eq!(listed, [at(250)], "what was before the time is not listed");
-        assert_eq!(RegistrationStatus::start(&registration, at(210)), at(200), "but is read, to judge the present");
-
-        let set_since = Registration { contested_since: None, ..registration };
-        assert!(!RegistrationStatus::new(set_since, Vec::new(), at(0)..at(270)).is_contested());
+        assert_eq!(listed, [at(250)]);
     }
 
     /// Returns the end of each segment, in minutes, with its ownership.
@@ -366,7 +289,7 @@ mod tests {
         let drift = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
         let status = RegistrationStatus::new(lasting, drift, at(0)..at(270));
         let expected = [(60, Ownership::Unknown), (240, Ownership::NotOurs), (270, Ownership::Unknown)];
-        assert_eq!(pieces(&status), expected, "what was before the first sign of ours is not known");
+        assert_eq!(pieces(&status), expected, "the time before the first sign of ours is unknown");
 
         let never = RegistrationStatus::new(Registration::default(), Vec::new(), at(0)..at(60));
         assert_eq!(pieces(&never), [(60, Ownership::Unknown)]);

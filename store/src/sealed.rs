@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use shared::{Entity, EventId, Secret, Timestamp};
 
 use crate::{
-    StoreError,
     delivery::{Attributes, Item, quarantined_key, text},
+    error::StoreError,
     keys,
 };
 

@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use shared::{Entity, EventId, Fingerprint, Integer, Kind, Timestamp, Value};
 
 use crate::{
-    StoreError,
     delivery::{Attributes, Item},
+    error::StoreError,
     keys,
 };
 

@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::{
 use shared::{Timestamp, TokenHash};
 
 use crate::{
-    StoreError,
     delivery::{Attributes, Item, text},
+    error::StoreError,
     keys,
 };
 

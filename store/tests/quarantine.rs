@@ -169,7 +169,7 @@ async fn it_does_not_turn_the_state_back() {
     let state = world.state(LINE).await;
     assert_eq!((state.version, state.last_event_id, state.first_seen), (2, newer.id, noon()));
     assert_eq!(state.extra_info().unwrap().as_str(), "2");
-    assert_eq!(state.fields["daily_limit"].to_string(), "250", "what no newer event has said");
+    assert_eq!(state.fields["daily_limit"].to_string(), "250", "a field that no newer event has set");
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn an_event_goes_by_both_spellings_of_the_path_to_the_receiver_and_nothing
     ] {
         assert_eq!(gateway.send(method, &path, &[], b"{}").await.0, 404, "{method} {path}");
     }
-    assert_eq!(gateway.post(&vec![b'a'; 5_000_000]).await.0, 413, "no longer an event that Lambda takes");
+    assert_eq!(gateway.post(&vec![b'a'; 5_000_000]).await.0, 413, "more than Lambda accepts");
     assert_eq!(gateway.post(&vec![b'a'; 11_000_000]).await.0, 413);
 }
 

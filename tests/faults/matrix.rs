@@ -178,7 +178,10 @@ async fn run(case: Case) -> Row {
         None => "log",
     };
     let states = world.items("events").await;
-    assert!(!states.iter().any(|item| item["pk"].as_s().unwrap().ends_with("972500000001")), "the forged is stored");
+    assert!(
+        !states.iter().any(|item| item["pk"].as_s().unwrap().ends_with("972500000001")),
+        "the forged delivery is stored"
+    );
     Row { case, answer, place, in_the_end }
 }
 

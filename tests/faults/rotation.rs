@@ -196,7 +196,7 @@ async fn crash(scenario: Scenario, crash: Crash) -> ([usize; 3], usize) {
 async fn check(world: &SyncWorld, scenario: Scenario, crash: Crash) {
     let at = format!("{scenario:?} {crash:?}");
     let current = world.secrets.staged("webhook-token", "AWSCURRENT");
-    assert_eq!(world.registered_token(), current, "{at}: what is registered is what is in use");
+    assert_eq!(world.registered_token(), current, "{at}: the registered token is the one in use");
     let current = current.unwrap();
     let now = Timestamp::from(std::time::SystemTime::now());
     let in_days = |days: u64| now.plus(Duration::from_secs(days * 86_400));

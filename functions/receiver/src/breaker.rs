@@ -85,7 +85,7 @@ mod tests {
         assert!(!breaker.lets_through(at(21_999)));
         assert_eq!(breaker.note(false, at(22_000)), Some(Change::Closed));
         assert!(breaker.lets_through(at(22_001)));
-        assert_eq!(breaker.note(true, at(23_000)), None, "it counts anew");
+        assert_eq!(breaker.note(true, at(23_000)), None, "it counts from zero again");
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Receiver {
     async fn record_or_queue(&self, call: &Admitted, metrics: &mut RequestMetrics<'_>) -> Response<Body> {
         let delivery = call.delivery(&self.fingerprint_key);
         let record_first = self.breaker.lets_through(delivery.received_at);
-        let mut not_recorded = "DynamoDB: did not answer the deliveries before".to_owned();
+        let mut not_recorded = "DynamoDB did not answer the previous deliveries".to_owned();
         if record_first {
             match self.record(&delivery, metrics).await {
                 Ok(answer) => return answer,

@@ -101,7 +101,7 @@ pub(crate) fn breaker(change: Change) {
             seconds = breaker::OPEN.as_secs(),
             "DynamoDB does not answer: deliveries go straight to the fallback queue"
         ),
-        Change::Closed => tracing::info!("DynamoDB is tried first again"),
+        Change::Closed => tracing::info!("DynamoDB answers again: deliveries are recorded directly"),
     }
 }
 

@@ -77,7 +77,7 @@ async fn no_log_line_has_a_secret_at_any_level_whatever_happens() {
         "delivery held: its source address is not on the list",
         "DynamoDB does not answer: deliveries go straight to the fallback queue",
     ] {
-        assert!(text.contains(said), "the log does not say: {said}");
+        assert!(text.contains(said), "the log lacks: {said}");
     }
 }
 

@@ -95,7 +95,7 @@ async fn the_end_of_a_token_is_learned_of_within_ten_minutes() {
     world.tokens.accept(&hash, noon()).await.unwrap();
     assert_eq!(world.send_at(&event, seconds(2)).await.status, 200);
     world.tokens.retire(&hash, seconds(3)).await.unwrap();
-    assert_eq!(world.send_at(&event, seconds(601)).await.status, 200, "it has no cause to read the tokens yet");
+    assert_eq!(world.send_at(&event, seconds(601)).await.status, 200, "it does not need to read the tokens again yet");
     assert_eq!(world.send_at(&event, seconds(602)).await.status, 403);
 }
 

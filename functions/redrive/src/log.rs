@@ -62,5 +62,5 @@ pub(crate) fn unreadable(message: &Message, cause: UnreadableMessage) {
 
 /// A message is tried again after the queue's visibility timeout, and not after its pause.
 pub(crate) fn not_hidden(message: &Message, error: &str) {
-    tracing::warn!(message_id = message.message_id, error, "the pause of a message cannot be set");
+    tracing::warn!(message_id = message.message_id, error, "the next attempt of a message cannot be delayed");
 }

@@ -42,16 +42,16 @@ pub enum SyncError {
         /// Number of times that ours was put back in its place.
         repairs: u32,
     },
-    /// The provider said OK to a deployment's URL and shows another one.
+    /// The provider accepted a deployment's URL and shows another one.
     #[error(
-        "the provider said OK to the URL but shows another one as registered; look at what is registered with \"get\", and ask \
-         the provider if it stays so"
+        "the provider accepted the URL but shows another one as registered; check what is registered with \"get\", and ask \
+         the provider if this persists"
     )]
     NotVerified,
     /// CloudFormation has asked to delete the registration of this stack.
     #[error(
-        "the registration of this stack was deleted at {at}, so the stack's URL is not registered any more; a stack that stays \
-         registers it again when it is deployed more than 3 minutes later"
+        "CloudFormation deleted this stack's registration at {at}, so its URL is no longer registered; if the stack still \
+         exists, deploy it again more than 3 minutes later to register the URL"
     )]
     StackDeleted {
         /// Time of the request.
@@ -67,10 +67,10 @@ pub enum SyncError {
         at: Timestamp,
     },
     /// The time of the function was over.
-    #[error("the run was ended before the function's time was over; the next one continues from there")]
+    #[error("the run was stopped shortly before the function's timeout; the next run continues from there")]
     OutOfTime,
     /// A bug in this program.
-    #[error("sync panicked, which is a bug: the log has the place; the next run continues from there")]
+    #[error("sync panicked, which is a bug; the log has the details, and the next run continues from there")]
     Panicked,
     /// A call of the partner API failed.
     #[error("{}; {}", .0, remedy(.0))]
@@ -81,33 +81,33 @@ pub enum SyncError {
 fn remedy(error: &PartnerError) -> &'static str {
     match error {
         PartnerError::WrongCredentials { .. } => {
-            "store the right ones in the secret that PARTNER_SECRET_ID names; until it changes the provider is not asked again, \
-             because more wrong attempts make it block this address"
+            "store the right ones in the secret that PARTNER_SECRET_ID names; the provider is not asked again until it changes, \
+             because further failed attempts make it block this address"
         }
         PartnerError::AddressBlocked => {
             "check the secret that PARTNER_SECRET_ID names, then wait until the block ends or ask the provider to lift it"
         }
         PartnerError::TokenExpiredTwice => {
-            "if the next run fails as well, ask the provider, and check that nobody else requests tokens with the same client id"
+            "if the next run also fails, ask the provider, and check that nobody else requests tokens with the same client id"
         }
         PartnerError::FixedTokenExpired => {
             "store a new \"access_token\" in the secret that PARTNER_SECRET_ID names, or better \"client_id\" and \
-             \"client_secret\", with which sync gets its own"
+             \"client_secret\", so that sync can request tokens"
         }
         PartnerError::UrlRefused => {
             "the URL registered before is unchanged; check WEBHOOK_URL, or the \"url\" of the event: the provider must be able \
              to reach it"
         }
-        PartnerError::UnknownReason { .. } => "ask the provider what it means",
+        PartnerError::UnknownReason { .. } => "ask the provider for its meaning",
         PartnerError::Unreachable { .. } => {
-            "the next run tries again; if it fails as well, check PARTNER_API_BASE_URL and whether the provider is up"
+            "the next run tries again; if it also fails, check PARTNER_API_BASE_URL and whether the provider is up"
         }
         PartnerError::NotTheApi { operation: Operation::GetWebhook, status: Some(200), .. } => {
-            "nothing was changed, because it is not known what is registered; check that PARTNER_API_BASE_URL is the base of \
-             the API, and not of a web page or a proxy, and ask the provider if it is"
+            "nothing was changed, because it is unknown what is registered; check that PARTNER_API_BASE_URL is the base URL of \
+             the API and not of a web page or a proxy; if it is, ask the provider"
         }
         PartnerError::NotTheApi { .. } => {
-            "check that PARTNER_API_BASE_URL is the base of the API, and not of a web page or a proxy"
+            "check that PARTNER_API_BASE_URL is the base URL of the API and not of a web page or a proxy"
         }
     }
 }

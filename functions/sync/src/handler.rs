@@ -60,7 +60,7 @@ impl WebhookSync {
         let event = ResourceEvent::read(&invocation.event).map_err(BadRequest::ResourceRequest)?;
         let result = registration::answer_stack(&self.services, &event, invocation, clock, summary).await;
         if let Err(fault) = resource_answer::send(&event, &result).await {
-            tracing::error!(%fault, "the stack waits until its timeout");
+            tracing::error!(%fault, "CloudFormation did not get the answer and waits until it times out");
         }
         result.map(Answer::Resolved)
     }

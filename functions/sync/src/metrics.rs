@@ -15,7 +15,7 @@ const DRIFT: Count = Count::named("Drift");
 const REPAIRED: Count = Count::named("Repaired");
 /// Our URL was registered with a new token.
 const ROTATED: Count = Count::named("Rotated");
-/// The provider said OK to a URL and shows another.
+/// The provider accepted a URL and shows another one.
 const NOT_VERIFIED: Count = Count::named("NotVerified");
 /// Sync left a competing URL registered. Counted in every such run.
 const CONTESTED: Count = Count::named("Contested");

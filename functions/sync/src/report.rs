@@ -126,7 +126,7 @@ fn log_report(report: &Report) {
             verified,
             not_ours_from,
             not_ours_until,
-            "the provider said OK, but shows another URL than the one that was set"
+            "the provider accepted the URL but shows another one as registered"
         );
     } else {
         tracing::info!(

@@ -84,10 +84,10 @@ async fn put(event: &ResourceEvent, answer: Vec<u8>) -> Result<(), NotAnswered> 
         let put = move || agent.put(url.expose()).header("content-type", "").send(&answer[..]).map(|_| ());
         match tokio::task::spawn_blocking(put).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(ureq::Error::StatusCode(status))) => fault = format!("it answers {status}"),
-            Ok(Err(ureq::Error::Timeout(_))) => fault = "it does not answer in time".to_owned(),
-            Ok(Err(_)) => fault = "it cannot be reached".to_owned(),
-            Err(_) => fault = "the attempt was given up".to_owned(),
+            Ok(Err(ureq::Error::StatusCode(status))) => fault = format!("it answered {status}"),
+            Ok(Err(ureq::Error::Timeout(_))) => fault = "it did not answer in time".to_owned(),
+            Ok(Err(_)) => fault = "it could not be reached".to_owned(),
+            Err(_) => fault = "the attempt was abandoned".to_owned(),
         }
     }
     Err(NotAnswered(fault))

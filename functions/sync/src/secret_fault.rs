@@ -33,38 +33,38 @@ pub enum SecretFault {
     Missing,
     /// It could not be written.
     #[error(
-        "could not be written: {0}; if the next run fails as well, check that the function may call \
+        "could not be written: {0}; if the next run also fails, check that the function may call \
          secretsmanager:PutSecretValue and UpdateSecretVersionStage on it"
     )]
     NotWritten(String),
     /// It could not be read.
     #[error(
-        "could not be read: {0}; if the next run fails as well, check that the function may call \
+        "could not be read: {0}; if the next run also fails, check that the function may call \
          secretsmanager:GetSecretValue on it"
     )]
     NotRead(String),
     /// It is binary.
-    #[error("is binary; store a text there")]
+    #[error("is binary; store text in it")]
     NotText,
     /// Nobody has stored the credentials yet.
     #[error(
-        r#"does not have the partner's credentials yet; store {{"client_id":"…","client_secret":"…"}} there, from the provider's partner dashboard"#
+        r#"does not contain the partner's credentials yet; store {{"client_id":"…","client_secret":"…"}} in it, from the provider's partner dashboard"#
     )]
     NoCredentialsYet,
     /// It has no credentials.
     #[error(
-        r#"does not have the partner's credentials; store {{"client_id":"…","client_secret":"…"}} or {{"access_token":"…"}} there"#
+        r#"does not contain the partner's credentials; store {{"client_id":"…","client_secret":"…"}} or {{"access_token":"…"}} in it"#
     )]
     NotCredentials,
     /// Its access token cannot be sent.
     #[error(
-        "has an access_token with characters that no HTTP header can carry; store it without blanks and line breaks"
+        "contains an access_token with characters that an HTTP header cannot contain; store it without spaces and line breaks"
     )]
     NoHeader,
     /// Its webhook token is too weak.
-    #[error("does not have a usable token; store a random one there: {0}")]
+    #[error("does not contain a usable token; store a random one in it: {0}")]
     WeakToken(WeakWebhookToken),
     /// Its webhook token makes no URL that can be registered.
-    #[error("has a token that makes no usable URL with WEBHOOK_URL; change one of them: the URL is {0}")]
+    #[error("contains a token that does not make a usable URL with WEBHOOK_URL; change one of them: the URL is {0}")]
     NoUrl(InvalidWebhookUrl),
 }

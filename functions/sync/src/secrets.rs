@@ -137,7 +137,7 @@ fn unusable(secret: &SecretId, fault: SecretFault) -> SyncError {
 fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     match error {
         SdkError::ServiceError(answer) => {
-            format!("Secrets Manager answers {}", answer.err().code().unwrap_or("an error without a code"))
+            format!("Secrets Manager answered {}", answer.err().code().unwrap_or("an error without a code"))
         }
         SdkError::TimeoutError(_) => "Secrets Manager did not answer in time".to_owned(),
         SdkError::DispatchFailure(_) => "Secrets Manager could not be reached".to_owned(),

@@ -68,7 +68,7 @@ async fn the_list_is_narrowed_by_whose_when_and_text() {
     }
     let unclear = visitor.get("?since=yesterday").await;
     assert_eq!(unclear.status, 400);
-    assert!(text(&unclear.body).contains("\"yesterday\" is neither a time ago"), "{}", unclear.body);
+    assert!(text(&unclear.body).contains("\"yesterday\": expected a duration"), "{}", unclear.body);
     assert_eq!(visitor.get("?after=nonsense").await.status, 400);
 }
 
@@ -387,7 +387,7 @@ async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
-    assert!(!shown.contains("-4320"), "what was before the time is not listed");
+    assert!(!shown.contains("-4320"), "earlier changes are not listed");
     assert_eq!(page.matches("<rect class=\"ours\"").count(), 2, "it was ours before the day began");
     assert_eq!(page.matches("<rect class=\"not-ours\"").count(), 1);
     let week = world.with_minutes(&text(&visitor.page("registration?time=7d").await));

@@ -1,6 +1,6 @@
 //! Recognises the names of credentials.
 
-use crate::invisible::is_invisible;
+use crate::text::is_invisible;
 
 /// Last words of credential names. The words of a name may be joined by capitals (`clientSecret`), underscores, hyphens,
 /// other punctuation or nothing (`accesstoken`). Digits at the end do not count (`token2`).

@@ -178,7 +178,7 @@ fn links_between_documents_lead_to_files_and_sections_that_there_are() {
             }
             let (file, section) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { root().join(name) } else { root().join(folder).join(file) };
-            assert!(target.exists(), "{name}: {link} leads nowhere");
+            assert!(target.exists(), "{name}: {link} does not exist");
             if !section.is_empty() {
                 let text = fs::read_to_string(&target).expect("a document");
                 let there = text

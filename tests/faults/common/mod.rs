@@ -236,7 +236,7 @@ impl World {
     pub async fn check_all(&self, calls: usize, answers: &[Answer], functions: &[&Function]) {
         let stored = self.stored_ids().await;
         let distinct: HashSet<&String> = stored.iter().collect();
-        assert_eq!(stored.len(), distinct.len(), "an event stands in the table twice");
+        assert_eq!(stored.len(), distinct.len(), "an event is in the table twice");
         for id in answers.iter().filter_map(Answer::id) {
             assert!(distinct.contains(&id), "{id} was acknowledged and is not stored");
         }
@@ -265,7 +265,7 @@ impl World {
                 let seals = delivery.body.as_ref().is_none_or(|body| body.contains("[sealed]"));
                 if seals && delivery.duplicate_of.is_none() {
                     let key = (pk.clone(), format!("event#{}", delivery.id));
-                    assert!(sealed.remove(&key), "what {} has to seal is not sealed", delivery.id);
+                    assert!(sealed.remove(&key), "the secret of {} is not sealed", delivery.id);
                 }
             }
             let Some(state) = reader.state(&entity).await.unwrap() else {
@@ -280,7 +280,7 @@ impl World {
             );
             let fields: BTreeMap<_, _> =
                 state.fields.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
-            assert_eq!(fields, fold(&history), "the state of {pk} is not what its history says");
+            assert_eq!(fields, fold(&history), "the state of {pk} does not follow from its history");
             let ids: HashSet<_> = history.iter().map(|delivery| delivery.id).collect();
             for delivery in &history {
                 if let Some(of) = delivery.duplicate_of {
@@ -291,7 +291,7 @@ impl World {
                 }
             }
         }
-        assert!(sealed.is_empty(), "something is sealed that belongs to no event: {sealed:?}");
+        assert!(sealed.is_empty(), "a sealed item belongs to no event: {sealed:?}");
     }
 
     pub async fn history(&self, reader: &Reader, entity: &Entity) -> Vec<StoredDelivery> {

@@ -96,7 +96,7 @@ async fn what_goes_wrong_is_told_by_its_type_on_standard_error() {
     let ignored = world.webhook(&["sync"]).await;
     assert_eq!(ignored.code, 1);
     assert!(ignored.stdout.contains("verified    no\n"), "{}", ignored.stdout);
-    let message = "error: the provider said OK, but the URL that was set is not the one that is registered\n";
+    let message = "error: the provider accepted the URL but shows another one as registered\n";
     assert_eq!(ignored.stderr, message);
 
     world.secrets.put("partner", &json!({ "client_id": "wrong", "client_secret": "wrong" }).to_string());

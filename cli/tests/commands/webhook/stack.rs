@@ -35,7 +35,7 @@ async fn a_deployed_stack_is_found_by_its_name() {
     let failed = hooks("get").await;
     assert_eq!((failed.code, failed.stdout.as_str()), (1, ""));
     assert!(
-        failed.stderr.starts_with("error: SecretUnusable: the secret partner (PARTNER_SECRET_ID) does not have"),
+        failed.stderr.starts_with("error: SecretUnusable: the secret partner (PARTNER_SECRET_ID) does not contain"),
         "{}",
         failed.stderr
     );

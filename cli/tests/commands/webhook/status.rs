@@ -94,7 +94,7 @@ async fn what_sync_takes_down_is_what_status_shows() {
     let world = World::start("status-of-sync").await;
     let empty = world.webhook(&["status"]).await;
     assert_eq!(empty.code, 0);
-    assert!(empty.stdout.starts_with("registered  not known: no check has been recorded yet\n"), "{}", empty.stdout);
+    assert!(empty.stdout.starts_with("registered  unknown: no check has been recorded yet\n"), "{}", empty.stdout);
 
     assert_eq!(world.webhook(&["sync"]).await.code, 0);
     for _ in 0..3 {
@@ -109,9 +109,9 @@ async fn what_sync_takes_down_is_what_status_shows() {
     let status = world.webhook(&["status"]).await.stdout;
     for line in [
         "registered  https://other.example/in/***66aa, not ours since 20",
-        "\nours until  20",
+        "\nours until  at least 20",
         "\ncompeting   https://other.example/in/***66aa, replaced by ours 3 times, last 20",
-        "\ncontested   the competing URL came back every time, so sync gave up 20",
+        "\ncontested   the competing URL kept coming back, so sync stopped replacing it at 20",
         "┆ contested  ┆ sync ┆ https://other.example/in/***66aa",
     ] {
         assert!(status.contains(line), "{line}\n{status}");

@@ -267,7 +267,7 @@ mod tests {
         failed(&mut state, "AddressBlocked", at(2));
         assert_eq!((state.failing_since, state.failure.as_deref()), (Some(at(1)), Some("AddressBlocked")));
         let step = saw(&mut state, Sighting { ours: false, registered: None, at: at(3) }, SetReason::NotSet);
-        assert_eq!(step.entry.unwrap().not_ours, Some(at(0)..at(3)), "what was between two checks is not known");
+        assert_eq!(step.entry.unwrap().not_ours, Some(at(0)..at(3)), "the time between two checks is unknown");
         assert_eq!((state.failing_since, state.failure), (None, None));
     }
 

@@ -115,7 +115,7 @@ async fn ours_found_registered_between_the_repairs_does_not_hide_the_fight() {
     assert!(world.registration().await.contested_since.is_some());
     world.partner.register(Some(OURS));
     world.run("sync").await.unwrap();
-    assert_eq!(world.registration().await.contested_since, None, "it is not while ours is registered");
+    assert_eq!(world.registration().await.contested_since, None, "it is not contested while ours is registered");
 }
 
 #[tokio::test]

@@ -185,7 +185,7 @@ async fn a_request_that_comes_after_the_deletion_of_its_stack_registers_nothing(
     assert_eq!(world.partner.calls(), []);
     world.wait(Duration::from_secs(180));
     world.invoke(create).await.unwrap();
-    assert_eq!(world.partner.registered().as_deref(), Some(OURS), "much later it is a new request");
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS), "much later it counts as a new request");
 }
 
 #[tokio::test]

@@ -152,10 +152,7 @@ async fn a_rotation_whose_url_was_not_taken_is_reported_as_not_verified_and_its_
     world.wait(HOUR);
     assert!(world.run("sync").await.unwrap().verified);
     assert_eq!(world.ledger().await, [ChangeKind::Registered, ChangeKind::NotVerified, ChangeKind::Rotated]);
-    assert!(
-        world.changes().await.iter().all(|change| change.not_ours.is_none()),
-        "events have come to us all the time"
-    );
+    assert!(world.changes().await.iter().all(|change| change.not_ours.is_none()), "every event reached us");
     assert_eq!(world.sum("MinutesNotOurs"), 0.0);
 }
 
@@ -189,7 +186,7 @@ async fn a_token_that_a_person_put_into_the_secret_is_accepted_registered_and_re
     world.wait(HOUR);
     let report = world.run("sync").await.unwrap();
     assert!(report.verified);
-    assert_eq!(report.not_ours, None, "events have come to us all the time");
+    assert_eq!(report.not_ours, None, "every event reached us");
     assert_eq!(world.partner.registered(), Some(format!("{ADDRESS}/Chosen-By-Hand-0123456789")));
     assert!(world.registered_url_is_let_in().await);
     assert!(!world.is_accepted(TOKEN, world.now.plus(DAY * 2)).await);
@@ -240,7 +237,7 @@ async fn an_older_token_that_is_registered_again_while_it_is_accepted_stays_acce
     world.partner.register(Some(OURS));
     world.wait(HOUR);
     assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::WouldUpdate);
-    assert!(world.is_accepted(TOKEN, world.now.plus(DAY * 365)).await, "it is registered, for who knows how long");
+    assert!(world.is_accepted(TOKEN, world.now.plus(DAY * 365)).await, "it is registered for an unknown time");
     world.partner.register(Some(&format!("{ADDRESS}/{}", current(&world))));
     world.wait(HOUR);
     world.run("sync").await.unwrap();

@@ -58,7 +58,7 @@ async fn a_stack_without_credentials_waits_for_them() {
     assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("waiting_for_credentials", &json!("SUCCESS")));
     assert_eq!(told["Data"]["Outcome"], "waiting_for_credentials");
     assert_eq!(world.partner.calls(), []);
-    assert_eq!(world.cause("sync").await, "SecretUnusable", "the schedule says so, so that the alarm sees it");
+    assert_eq!(world.cause("sync").await, "SecretUnusable", "the scheduled run reports it, so that the alarm rings");
 }
 
 #[tokio::test]
@@ -76,7 +76,11 @@ async fn what_went_wrong_is_told_in_words_and_wrong_credentials_are_tried_exactl
     // CloudFormation then deletes what it could not create.
     let (resolved, told) = world.send_request("Delete", "true").await;
     assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("left_alone", &json!("SUCCESS")));
-    assert_eq!(world.partner.calls(), [Call::AccessToken], "nothing was registered, so nobody has to be asked");
+    assert_eq!(
+        world.partner.calls(),
+        [Call::AccessToken],
+        "nothing was registered, so the provider is not asked again"
+    );
 }
 
 #[tokio::test]

@@ -215,7 +215,7 @@ fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("{command:?} has failed ({status})") }
 }
 
-/// Whether `cargo run` has set a variable. The build scripts of some dependencies read them, and would run again each time.
+/// Returns whether `cargo run` has set a variable. The build scripts of some dependencies read them, and would run again each time.
 fn is_of_cargo_run(name: &OsString) -> bool {
     let names = ["CARGO", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"];
     name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || names.contains(&name))

@@ -1,4 +1,4 @@
-//! Stands between a function and a server: ends TLS, records the requests, and can replay answers.
+//! A proxy between a function and a server: terminates TLS, records the requests, and can replay answers.
 
 use std::{
     collections::HashMap,
@@ -60,7 +60,7 @@ type Upstream = tokio::sync::Mutex<Option<SendRequest<Full<Bytes>>>>;
 /// A request and its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchange {
-    /// Whether the operation changes something.
+    /// True when the operation changes something.
     pub is_write: bool,
     /// The status of the answer.
     pub status: StatusCode,
@@ -87,7 +87,7 @@ fn is_write(operation: &str) -> bool {
 }
 
 impl Front {
-    /// Stands in front of a server given as `http://<address>`, with TLS.
+    /// Starts a TLS proxy in front of a server given as `http://<address>`.
     ///
     /// # Errors
     /// Fails when no port is free.
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_transaction_and_what_one_write_has_consumed_is_read() {
+    fn the_units_of_a_transaction_and_of_a_single_write_are_read() {
         let table = r#"{"TableName":"events","Table":{"WriteCapacityUnits":4.0},"GlobalSecondaryIndexes":{"by-time":{"CapacityUnits":1.0},"by-status":{"CapacityUnits":2.0}}}"#;
         let units = Units { tables: 4.0, indexes: 3.0 };
         assert_eq!(consumed(format!(r#"{{"ConsumedCapacity":{table}}}"#).as_bytes()), units);

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_its_limit_passes() {
+    fn a_value_at_its_limit_passes() {
         assert!(check(&[receiver()], Size { unpacked: 0, zip: SYNC_ZIP }).is_ok());
     }
 

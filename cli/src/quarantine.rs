@@ -1,4 +1,4 @@
-//! `hooks quarantine`: the deliveries that were set aside when they came, and their release.
+//! `hooks quarantine`: the deliveries that were not recorded as events, and their release.
 
 mod outcome;
 

@@ -151,7 +151,7 @@ Since 2026-11-22T09:30:00Z it was never seen elsewhere.
     }
 
     #[test]
-    fn a_url_that_was_there_before_ours_is_no_drift() {
+    fn a_url_registered_before_ours_is_no_drift() {
         let registered = Some(OTHER.to_owned());
         let registration = Registration { checked_at: Some(at(0)), registered, ..Registration::default() };
         let shown = table(&RegistrationStatus::new(registration, Vec::new(), at(0)..at(60)), 20);

@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_is_said_in_a_sentence() {
+    fn the_outcome_is_a_sentence() {
         let counts = |handed_over, duplicates, undecodable| Counts { handed_over, duplicates, undecodable, doctor: 0 };
         for (counts, expected) in [
             (counts(0, 0, 0), "0 events handed over\n"),

@@ -166,7 +166,7 @@ fn text(value: Option<&HeaderValue>) -> String {
     value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
 }
 
-/// Makes an HTTP answer of a function's; `None` if it is not one for a gateway.
+/// Converts a function's answer to an HTTP answer; `None` if its form is not that of a gateway.
 fn read_answer(answer: Value) -> Option<Response> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]

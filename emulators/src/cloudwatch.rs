@@ -32,7 +32,7 @@ pub struct Datum {
     pub timestamp: i64,
 }
 
-/// A reason why metrics cannot be read. CloudWatch itself skips such a line in silence.
+/// The reason why metrics cannot be read. CloudWatch itself silently skips such a line.
 #[derive(Debug, Error)]
 pub enum Unreadable {
     /// The output is not text.
@@ -74,7 +74,7 @@ impl CloudWatch {
     /// Returns the output, line by line.
     ///
     /// # Errors
-    /// Fails if it is no text.
+    /// Fails if it is not text.
     pub fn lines(&self) -> Result<Vec<String>, Unreadable> {
         let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::str::from_utf8(&written)?.lines().map(str::to_owned).collect())
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_what_it_names_is_refused() {
+    fn a_document_without_a_member_that_it_names_is_refused() {
         for (members, fault) in [
             (r#""Kind":"builder""#, "line 1: the metric Seen has no value"),
             (r#""Seen":2"#, "line 1: the dimension Kind has no value"),

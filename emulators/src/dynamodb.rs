@@ -98,7 +98,7 @@ impl DynamoDb {
     /// Returns the stream of the events table, from its start, as Lambda hands it to a function.
     ///
     /// # Errors
-    /// When the stream cannot be read.
+    /// Fails when the stream cannot be read.
     pub fn stream(&self) -> io::Result<StreamMapping> {
         StreamMapping::of(self.database.clone(), EVENTS_TABLE)
     }

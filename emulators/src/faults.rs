@@ -15,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// The fate of a request.
+/// The proxy's handling of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     /// It is carried out and answered.
@@ -66,7 +66,7 @@ impl Held {
     }
 }
 
-/// Says that a held request is there, and hands over the sender that holds it.
+/// Reports that a held request has arrived, and passes on the sender that holds it.
 type Reached = oneshot::Sender<oneshot::Sender<()>>;
 
 /// A number of requests with this fault; `None` means all that follow.
@@ -94,10 +94,10 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Stands in front of a server given as `http://<address>`.
+    /// Starts a proxy in front of a server given as `http://<address>`.
     ///
     /// # Errors
-    /// Fails if the address cannot be read or no port is to be had.
+    /// Fails if the address cannot be read or no port is free.
     pub async fn before(url: &str) -> io::Result<Self> {
         let upstream: SocketAddr = url.trim_start_matches("http://").parse().map_err(io::Error::other)?;
         let port = socket()?;
@@ -121,7 +121,7 @@ impl Faults {
     /// From now on there are no faults.
     ///
     /// # Errors
-    /// Fails if the port cannot be listened at again.
+    /// Fails if the proxy cannot listen on its port again.
     pub fn recover(&self) -> io::Result<()> {
         let mut state = self.lock();
         (state.plan, state.chances, state.hold) = (VecDeque::new(), Vec::new(), None);

@@ -67,7 +67,7 @@ impl Lambda {
     pub async fn invoke(&self, name: &str, event: String) -> Option<Outcome> {
         let (name, _) = self.0.by_name.get_key_value(name)?;
         let (name, functions) = (*name, Arc::clone(&self.0));
-        // Lambda goes on also when the caller does not wait.
+        // Lambda continues even if the caller does not wait.
         let invoked = tokio::spawn(async move { functions.invoke(name, &event).await });
         Some(invoked.await.ok().and_then(Result::ok).unwrap_or(Outcome::Died))
     }

@@ -61,7 +61,7 @@ pub struct Function {
     setup: Setup,
     server: Server,
     board: Board,
-    /// Its output goes there; else it is kept.
+    /// The file for its output; without one, the output is kept in memory.
     log_file: Option<File>,
     process: tokio::sync::Mutex<Option<Process>>,
 }

@@ -88,7 +88,7 @@ fn refusal(headers: &HeaderMap, authority: Option<&Authority>) -> Option<&'stati
 
 fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
-    // Credentials before the host are nothing that a client sends.
+    // No client sends credentials before the host.
     let name = authority.host();
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     !host.contains('@')
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_is_refused_whatever_it_can_send() {
+    fn every_request_of_a_web_page_is_refused() {
         for (name, value) in [
             ("origin", "https://page.example"),
             ("origin", "null"),

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bars_say_how_many_came_when() {
+    fn the_bars_show_the_number_of_deliveries_over_time() {
         let at = |minute: i64, is_duplicate| delivery(1_795_339_800 + minute * 60, is_duplicate);
         let deliveries = [at(40, false), at(3, true), at(3, false), at(0, false)];
         let chart = Chart::of(&deliveries, Extent::All, deliveries[0].received_at).unwrap();

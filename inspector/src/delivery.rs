@@ -56,7 +56,7 @@ struct Page {
     has_sealed: bool,
     curl: Option<String>,
     show: String,
-    /// The command that takes it out of quarantine.
+    /// The command that releases it from quarantine.
     retry: Option<String>,
 }
 

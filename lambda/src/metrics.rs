@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_was_counted_nothing_is_written() {
+    fn without_counts_nothing_is_written() {
         let (metrics, output) = warm();
         metrics.document(noon()).write();
         assert_eq!(output.lines(), [] as [Value; 0]);

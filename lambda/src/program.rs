@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_on_this_machine_where_nobody_listens_is_named() {
+    fn an_endpoint_on_this_machine_with_a_closed_port_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let environment = Environment::from([

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn where_amazons_authorities_may_not_be_in_use_the_systems_are_trusted() {
+    fn in_regions_that_may_not_use_amazons_authorities_the_systems_are_trusted() {
         let of = |region: &str| format!("{:?}", trusted(&Environment::from([("AWS_REGION", region)])).unwrap());
         let systems = format!("{:?}", TrustStore::empty().with_native_roots(true));
         for (region, is_systems) in
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_that_cannot_be_used_is_refused_by_what_is_wrong_with_it() {
+    fn an_unusable_bundle_is_refused_with_its_fault() {
         let unusable = b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
         for (name, pem, fault) in [
             ("empty", &b""[..], "the file contains no certificate"),

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_goes_without_its_body_and_says_so() {
+    fn an_entry_that_is_too_large_goes_without_its_body_and_says_so() {
         let escaped = event(&format!("{{\"a\":\"{}\"}}", "\\\"".repeat(100_000)));
         let entry = BusEntry::new(&escaped, false);
         assert!(entry.omits_body() && entry.size() < 1_000);

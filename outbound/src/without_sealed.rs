@@ -110,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_left_is_the_json_without_its_sealed_values(
+        fn the_result_is_the_json_without_its_sealed_values(
             members in proptest::collection::btree_map("[a-c]{0,2}", any_json(), 0..5),
             is_spaced in any::<bool>(),
         ) {

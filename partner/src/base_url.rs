@@ -6,7 +6,7 @@ use url::Url;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiBaseUrl(String);
 
-/// Why a text is not an [`ApiBaseUrl`]. The text is not part of it.
+/// The reason why a text is not an [`ApiBaseUrl`]. It does not include the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidApiBaseUrl {
     /// Not an absolute URL.
@@ -27,7 +27,7 @@ impl ApiBaseUrl {
     /// Parses a URL, with or without slashes at its end.
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// Fails with the first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidApiBaseUrl> {
         let url = Url::parse(text).map_err(|_| InvalidApiBaseUrl::NotAUrl)?;
         if !is_safe_for_secrets(&url) {

@@ -2,8 +2,7 @@ use thiserror::Error;
 
 use crate::operation::Operation;
 
-/// A failed call of the partner API. The text says what happened, and leaves the remedy to the caller, whose configuration it
-/// depends on.
+/// A failed call of the partner API. The text describes the failure; the remedy depends on the caller's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PartnerError {
     /// Reason 2. More attempts make the provider block the caller's address.
@@ -119,7 +118,7 @@ pub enum Unexpected {
         /// The number of its elements.
         elements: usize,
     },
-    /// An access token that no HTTP header can carry.
+    /// An access token that an HTTP header cannot contain.
     #[error("an access token with characters that an HTTP header cannot contain")]
     UnusableToken,
 }

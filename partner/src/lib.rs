@@ -1,8 +1,8 @@
 //! The client of the provider's partner API: access tokens, the registered webhook, and the lists of everything that exists.
 //!
-//! A [`Session`] has an access token and replaces it at most once. Apart from that nothing is tried twice, and no redirect is
+//! A [`Session`] has an access token and replaces it at most once. Otherwise nothing is tried twice, and no redirect is
 //! followed. Requests are written exactly as documented. Answers are read with tolerance where the provider is known to
-//! vary, and refused where they would have to be guessed at.
+//! vary, and refused where their meaning would be a guess.
 //!
 //! No secret, no body and no URL is in any error or `Debug` output.
 

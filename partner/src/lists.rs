@@ -70,7 +70,7 @@ impl List {
 pub(crate) enum ListAnswer {
     /// The whole list.
     Complete(Vec<Element>),
-    /// Not answered, and why.
+    /// Not answered, and the reason.
     Refused(Reason),
 }
 

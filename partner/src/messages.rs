@@ -1,6 +1,7 @@
 //! The messages of the partner API, as its pages "Access Token" and "Partner Webhook" describe them.
 //!
-//! A number may come as a string and a string as a number. A field of any other type is refused: what it means would be a guess.
+//! A number may come as a string, and a string as a number. A field of any other type is refused, because its meaning would be
+//! a guess.
 
 use serde_json::{Map, Value, json};
 use shared::{RegisteredUrl, Secret, Timestamp, WebhookUrl};
@@ -47,7 +48,7 @@ pub(crate) enum AccessTokenAnswer {
         /// Its expiry, about an hour ahead. The provider sends Unix seconds, as a string.
         expires_at: Option<Timestamp>,
     },
-    /// No token, and why.
+    /// No token, and the reason.
     Refused(Reason),
 }
 
@@ -58,7 +59,7 @@ impl AccessTokenAnswer {
         let token = object.text("access_token")?.filter(|token| !token.is_empty());
         match (object.reason()?, token) {
             (Some(Reason::OK) | None, Some(token)) => {
-                // An expiration that makes no sense is none: the token is valid for its hour all the same.
+                // An impossible expiration is ignored: the token is valid for its hour all the same.
                 let expires_at = object.integer("expiration_time").unwrap_or_default();
                 let expires_at = expires_at.map(|seconds| Timestamp::from_micros(seconds.saturating_mul(1_000_000)));
                 Ok(Self::Granted { token: Secret::new(token), expires_at })
@@ -75,12 +76,12 @@ impl AccessTokenAnswer {
 pub(crate) enum GetWebhookAnswer {
     /// The registered URL; `None` when nothing is registered.
     Registered(Option<RegisteredUrl>),
-    /// Not answered, and why.
+    /// Not answered, and the reason.
     Refused(Reason),
 }
 
 impl GetWebhookAnswer {
-    /// Reads an answer. Only an empty `url` says that nothing is registered: without one it is not known.
+    /// Reads an answer. Only an empty `url` means that nothing is registered; without the field it is unknown.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Unexpected> {
         let object = read_object(body)?;
         if let Some(reason) = object.refused()? {
@@ -94,12 +95,12 @@ impl GetWebhookAnswer {
     }
 }
 
-/// The answer to the set webhook call. The URL in it counts for nothing: a get afterwards shows what is registered.
+/// The answer to the set webhook call. Its URL is ignored: a get afterwards shows the registered one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SetWebhookAnswer {
-    /// Carried out, the provider says.
+    /// Carried out, according to the provider.
     Done,
-    /// Not carried out, and why.
+    /// Not carried out, and the reason.
     Refused(Reason),
 }
 

@@ -26,7 +26,7 @@ impl PartnerApi {
     /// Opens a session with the fixed access token, else with the cached one, else with a new one.
     ///
     /// # Errors
-    /// A new access token was needed and not granted.
+    /// Fails when a new access token is needed and not granted.
     pub async fn session(&self, credentials: Credentials, now: Timestamp) -> Result<Session<'_>, PartnerError> {
         let token = match &credentials {
             Credentials::Fixed(token) => token.clone(),
@@ -77,7 +77,7 @@ impl Session<'_> {
     /// Returns the registered webhook URL; `None` when nothing is registered.
     ///
     /// # Errors
-    /// The provider did not answer with it.
+    /// Fails when the provider does not answer with it.
     pub async fn get_webhook(&mut self) -> Result<Option<RegisteredUrl>, PartnerError> {
         let operation = Operation::GetWebhook;
         loop {
@@ -91,7 +91,7 @@ impl Session<'_> {
     /// Registers a webhook URL. Only [`Session::get_webhook`] shows whether the provider took it.
     ///
     /// # Errors
-    /// The provider did not confirm it. After [`PartnerError::Unreachable`] it may have been done all the same.
+    /// Fails when the provider does not confirm it. After [`PartnerError::Unreachable`] it may have been done all the same.
     pub async fn set_webhook(&mut self, url: &WebhookUrl) -> Result<(), PartnerError> {
         let operation = Operation::SetWebhook;
         loop {

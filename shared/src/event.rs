@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_no_event() {
+    fn a_body_that_is_no_object_is_no_event() {
         for (body, cause) in [
             (&b""[..], Undecodable::Empty),
             (b" \r\n", Undecodable::Empty),

@@ -98,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_compressed_comes_out_and_any_other_bytes_do_no_harm(plain: Vec<u8>, other: Vec<u8>) {
+        fn compressed_bytes_are_restored_and_no_bytes_do_harm(plain: Vec<u8>, other: Vec<u8>) {
             let compressed = gzip(&plain);
             prop_assert_eq!(gunzip(&compressed).unwrap(), &plain[..]);
             let begins_as_gzip = [&MAGIC[..], &other].concat();

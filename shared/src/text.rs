@@ -1,4 +1,4 @@
-//! Text for people and for a shell, with untrusted characters escaped; characters that nobody sees.
+//! Text for people and for a shell, and characters without width.
 
 use crate::{event_id::EventId, json::needs_escape};
 
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_shell_would_read_in_another_way_is_quoted() {
+    fn only_arguments_that_a_shell_would_change_are_quoted() {
         for plain in ["--since", "2h", "whatsapp#1", "https://a.example/b", "-"] {
             assert_eq!(quoted(plain), plain);
         }

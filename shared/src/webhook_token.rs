@@ -55,7 +55,7 @@ pub struct TokenHash([u8; 32]);
 pub struct InvalidTokenHash;
 
 impl TokenHash {
-    /// Returns the hash of the text in the token's place, whatever it is.
+    /// Returns the hash of any text given as a token.
     pub fn of(presented: &str) -> Self {
         Self(Sha256::digest(presented.as_bytes()).into())
     }

@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn another_place_is_not_the_same() {
+    fn a_url_of_another_place_does_not_mean_ours() {
         for text in [
             WANTED.replace("https://", "http://"),
             WANTED.replace("Token", "token"),

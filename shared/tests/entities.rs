@@ -39,7 +39,7 @@ fn a_line_has_one_key_however_its_number_is_written() {
 }
 
 #[test]
-fn bots_and_inboxes_too() {
+fn bots_and_inboxes_have_one_key_in_every_spelling() {
     for id in ["523", "523.0", "5.23e2", "\"523\"", "\" +523.00\"", "\"\u{200f}523\"", "52300E-2"] {
         assert_eq!(entity(&format!(r#"{{"event":"builder","builderID":{id}}}"#)), "builder#523", "{id}");
         assert_eq!(
@@ -60,7 +60,7 @@ fn long_numbers_keep_every_digit() {
 }
 
 #[test]
-fn what_is_no_whole_number_names_no_entity() {
+fn a_value_that_is_no_whole_number_names_no_entity() {
     for id in ["523.5", "1e999999999", "1e-5", "\"5 2 x\"", "\"\"", "null", "true", "[523]", "{}"] {
         assert_eq!(entity(&format!(r#"{{"event":"builder","builderID":{id}}}"#)), "builder#-", "{id}");
     }

@@ -38,7 +38,7 @@ pub struct Delivery {
 pub enum Content {
     /// An event. It belongs to an entity and updates the entity's state.
     Event(Event),
-    /// A body that is set aside until a person has looked at it.
+    /// A body that is kept in quarantine until a person has looked at it.
     Quarantined {
         /// The body as received. Only the sealed table gets it.
         bytes: Vec<u8>,

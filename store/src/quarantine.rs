@@ -1,4 +1,4 @@
-//! The quarantine: deliveries that were set aside on receipt, and their release.
+//! The quarantine: deliveries that were not recorded as events, and their release.
 
 use std::{net::IpAddr, ops::Range, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     settings::Settings,
 };
 
-/// Reads quarantined deliveries, and records those that decode by now as events.
+/// Reads quarantined deliveries, and records those that now decode as events.
 #[derive(Clone, Debug)]
 pub struct Quarantine {
     client: Client,

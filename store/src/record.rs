@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meeting_with_another_write_and_throttling_are_tried_again() {
+    fn a_conflict_with_another_write_and_throttling_are_tried_again() {
         for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
             assert!(matches!(refusal(&cancelled(&[("None", ""), (code, "")])), Some(Attempt::Contended)), "{code}");
         }

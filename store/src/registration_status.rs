@@ -27,7 +27,7 @@ impl RegistrationStatus {
     pub async fn read(ledger: &RegistrationLedger, times: Range<Timestamp>, before: u16) -> Result<Self, StoreError> {
         let registration = ledger.read().await?;
         let start = Self::start(&registration, times.start);
-        // The changes carry times of another clock than ours.
+        // The times of the changes come from another clock.
         let end = Timestamp::from_micros(i64::MAX);
         let listing = Listing { times: start..end, order: Order::NewestFirst, after: None, page_size: PAGE };
         let mut changes: Vec<Change> = ledger.changes(&listing).try_collect().await?;
@@ -105,7 +105,7 @@ impl RegistrationStatus {
         same.last().map(|change| change.at)
     }
 
-    /// Returns whether sync has given up because the competing URL came back after every repair.
+    /// Returns whether sync has given up because a competing URL came back after every repair.
     pub fn is_contested(&self) -> bool {
         self.registration.contested_since.is_some()
     }
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_divided_by_whose_the_webhook_was() {
+    fn the_range_is_split_by_ownership() {
         let status = RegistrationStatus::new(ours(), changes(), at(0)..at(270));
         let expected =
             [(60, Ownership::Ours), (180, Ownership::NotOurs), (240, Ownership::Ours), (270, Ownership::Unknown)];
@@ -297,7 +297,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_pieces_of_a_time_cover_it_once_and_say_what_holds(
+        fn segments_cover_the_range_once_and_each_has_the_right_ownership(
             windows in proptest::collection::vec((0u64..60, 0u64..60), 0..8),
             ours in proptest::option::of((0u64..60, 0u64..60)),
             (start, length) in (0u64..60, 1u64..60),
@@ -325,7 +325,7 @@ mod tests {
         }
 
         #[test]
-        fn every_minute_within_a_window_and_the_time_counts_once(
+        fn every_minute_of_the_range_within_a_window_counts_once(
             windows in proptest::collection::vec((0u64..60, 0u64..60), 0..8),
             (start, end) in (0u64..60, 0u64..60),
         ) {

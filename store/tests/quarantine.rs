@@ -43,7 +43,7 @@ async fn quarantined(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn what_decodes_by_now_stands_in_the_tables_as_if_it_never_had_been_quarantined() {
+async fn a_quarantined_delivery_that_now_decodes_is_stored_as_if_it_had_never_been_quarantined() {
     let (world, twin) = (World::start().await, World::start().await);
     // Received long ago: it expires at its original time.
     let event = quarantine(&world, noon().minus(secs(400 * 24 * 3600)), &with_key(1)).await;
@@ -132,7 +132,7 @@ async fn a_quarantined_delivery_has_the_type_and_the_encoding_of_its_body_on_rec
 }
 
 #[tokio::test]
-async fn what_still_does_not_decode_stays_as_it_is() {
+async fn a_delivery_that_still_does_not_decode_stays_in_quarantine() {
     let world = World::start().await;
     let broken = raw_delivery(noon(), b"{\"a\":1 \"b\":2}");
     world.recorder.record(&broken).await.unwrap();
@@ -143,7 +143,7 @@ async fn what_still_does_not_decode_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_has_lost_its_bytes_stays_as_it_is() {
+async fn a_quarantined_delivery_without_its_bytes_stays_in_quarantine() {
     let world = World::start().await;
     let event = quarantine(&world, noon(), &update(1)).await;
     let item = world.items("sealed").await.remove(0);
@@ -155,7 +155,7 @@ async fn what_has_lost_its_bytes_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn it_does_not_turn_the_state_back() {
+async fn a_released_delivery_does_not_revert_the_state() {
     let world = World::start().await;
     let event = quarantine(
         &world,
@@ -214,7 +214,7 @@ async fn of_two_quarantined_with_the_same_body_that_name_no_entity_both_are_even
 }
 
 #[tokio::test]
-async fn where_the_event_was_recorded_as_well_only_the_quarantined_delivery_goes() {
+async fn if_the_event_was_recorded_too_only_the_quarantined_delivery_is_deleted() {
     let (world, twin) = (World::start().await, World::start().await);
     let event = quarantine(&world, noon(), &with_key(1)).await;
     let (delivery, bytes) = (world.items("events").await.remove(0), world.items("sealed").await.remove(0));

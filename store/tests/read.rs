@@ -81,13 +81,13 @@ async fn a_stream_reads_nothing_until_it_is_polled_and_no_page_that_nobody_takes
         assert!(history.try_next().await.unwrap().is_some());
         assert_eq!(world.requests.take(), requests);
     }
-    // DynamoDB does not report of a full page that it is the last.
+    // DynamoDB does not mark a full page as the last one.
     assert!(history.try_next().await.unwrap().is_none());
     assert_eq!(world.requests.take(), 1);
 }
 
 #[tokio::test]
-async fn a_listing_has_what_was_received_from_its_start_and_before_its_end() {
+async fn a_listing_includes_its_start_and_excludes_its_end() {
     let world = World::start().await;
     for second in 0..4 {
         world.recorder.record(&delivery(noon().plus(secs(second)), &update(second.try_into().unwrap()))).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_long_number_is_read_as_it_came() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_decoded_is_listed_by_its_day() {
+async fn quarantined_deliveries_are_listed_by_their_day() {
     let (world, _) = filled().await;
     let of_day = all(world.reader.history(&Entity::named("quarantine#2026-10-23"), &everything())).await;
     assert_eq!(of_day.len(), 1);

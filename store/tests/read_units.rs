@@ -78,7 +78,7 @@ async fn fill(world: &World, numbers: std::ops::Range<u64>) {
 
 /// Total number of deliveries: `EVENTS` if set, otherwise a few hundred.
 #[tokio::test]
-async fn a_first_look_takes_no_more_when_there_is_more_to_look_at() {
+async fn a_first_read_costs_no_more_when_there_are_more_items() {
     let all = env::var("EVENTS").map_or(900, |number| number.parse().unwrap());
     let world = World::start().await;
     fill(&world, 0..300).await;

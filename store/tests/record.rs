@@ -201,7 +201,7 @@ async fn a_field_missing_from_a_later_event_keeps_its_value() {
 }
 
 #[tokio::test]
-async fn an_event_that_was_held_up_does_not_turn_the_state_back() {
+async fn a_delayed_event_does_not_revert_the_state() {
     let world = World::start().await;
     let line = |fields: serde_json::Value| {
         let mut body = json!({"event": "whatsapp", "whatsapp": "972501234567"});
@@ -277,7 +277,7 @@ async fn recording_an_id_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_api_key_is_in_the_sealed_table_alone_and_stands_where_its_delivery_stands() {
+async fn an_api_key_is_only_in_the_sealed_table_under_the_key_of_its_delivery() {
     let world = World::start().await;
     let mut body = update(2);
     body["whatsapp_apiKey"] = json!("123-456-789");

@@ -34,7 +34,7 @@ async fn record(world: &World, twin: &DynamoDb, delivery: &Delivery) -> (usize, 
 }
 
 #[tokio::test]
-async fn an_event_takes_the_requests_and_the_write_units_that_the_costs_are_made_of() {
+async fn an_event_takes_the_documented_requests_and_write_units() {
     let world = World::start().await;
     let twin = DynamoDb::start().await.unwrap();
     let (mut with_limit, mut with_key) = (update(2), update(3));

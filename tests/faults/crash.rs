@@ -200,7 +200,7 @@ async fn crash_redrive(dynamodb_out: bool, crash: Crash) -> ((usize, usize), boo
     let (first, finished) =
         with_crash(&world, crash, start, async |redrive: Arc<Function>| redrive.invoke(&event).await).await;
     let requests = (world.to_dynamodb.take_seen().len(), world.to_sqs.take_seen().len());
-    // Whatever it had answered, the mapping has not deleted anything: that it is killed as well is one more crash.
+    // The mapping has deleted nothing, regardless of the answer: its own crash is simulated too.
     let redrive = world.recover_and_drain().await;
     let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.received.id.to_string()).collect();
     let answers: Vec<Answer> =

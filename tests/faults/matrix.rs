@@ -186,7 +186,7 @@ async fn run(case: Case) -> Row {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_is_down_what_is_acknowledged_is_kept_once_and_every_answer_is_in_time() {
+async fn in_every_failure_acknowledged_events_are_kept_once_and_answers_are_in_time() {
     let mut cases = Vec::new();
     for dynamodb in DYNAMODB {
         let lasting = matches!(dynamodb.kind, Kind::Refuses | Kind::TlsHangs | Kind::Always(_));

@@ -38,7 +38,7 @@ async fn an_environment_waits_twice_for_a_dynamodb_that_does_not_answer_and_then
     let mut queued = Vec::new();
     for line in 3..3 + EVENTS {
         let (took, requests) = send_next(line).await;
-        assert_eq!(requests, 0, "DynamoDB is asked although it did not answer twice");
+        assert_eq!(requests, 0, "DynamoDB is called although it did not answer twice");
         queued.push(took);
     }
     assert!(logged(&receiver, &["deliveries go straight to the fallback queue"]).await, "{:#?}", receiver.log());

@@ -120,7 +120,7 @@ impl Functions {
         self.watch.calls.clear();
         drop(self.watch.lifeline.take());
         if tokio::time::timeout(END, self.watch.process.wait()).await.is_err() {
-            // An error means that there is nobody left to end.
+            // An error means that all processes have already ended.
             let _ = kill_process_group(self.watch.group, Signal::KILL);
             let _ = self.watch.process.wait().await;
         }

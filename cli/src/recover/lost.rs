@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_joined_whatever_their_order_and_a_line_may_be_there_twice() {
+    fn parts_are_joined_in_any_order_and_a_line_may_occur_twice() {
         let [first, second, third] =
             [(1, "{\"a\":"), (2, "\"é"), (3, "\"}")].map(|(part, body)| line(id(1), part, 3, body));
         let other = line(id(2), 1, 1, "{}");

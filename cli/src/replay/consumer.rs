@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answer_repeats_of_the_url_is_not_shown() {
+    fn parts_of_the_url_in_an_answer_are_not_shown() {
         let url = "https://a.example/in/long-s3cret-0/t0k/?key=k3y%21";
         let to = Destination::parse(url, "https://b.example/api", "https://c.example/v1").unwrap();
         for (answer, shown) in [

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_provider_is_refused_by_whatever_name() {
+    fn the_provider_is_refused_under_any_name() {
         for text in [
             "https://partners.example.net/api/settings/setWebhook",
             "https://PARTNERS.example.net.:8443/other",
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_for_events_is_refused_with_what_would_be_right() {
+    fn a_text_that_is_no_url_for_events_is_refused_with_a_remedy() {
         for (text, message) in [
             ("consumer.example.com/s3cret", "is not an absolute URL; give one such as https://example.com/events"),
             ("http://consumer.example.com/s3cret", "such as http://127.0.0.1:8080/events"),

@@ -32,7 +32,7 @@ impl Arrival {
         self.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     }
 
-    /// Answers it. Whoever has sent it may be gone.
+    /// Answers the event. Its sender may be gone.
     pub fn answer(self, status: u16, body: &str) {
         let _ = self.answer.send((StatusCode::from_u16(status).unwrap(), body.to_owned()));
     }
@@ -53,17 +53,17 @@ impl Consumer {
         Self { url, arrivals }
     }
 
-    /// Where it is. What in it is secret has `s3cret` in it.
+    /// Returns the URL. Its secret parts contain `s3cret`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What came next; that it comes is what is tested, not how soon.
+    /// Waits for the next event. Its arrival is tested, not its speed.
     pub async fn next(&mut self) -> Arrival {
         timeout(Duration::from_secs(60), self.arrivals.recv()).await.expect("an event in time").unwrap()
     }
 
-    /// What has come and was not looked at.
+    /// Takes all events that have arrived, and returns their number.
     pub fn waiting(&mut self) -> usize {
         std::iter::from_fn(|| self.arrivals.try_recv().ok()).count()
     }
@@ -79,7 +79,7 @@ async fn take(
     let body = String::from_utf8(body.to_vec()).unwrap();
     arrivals.send(Arrival { path: uri.to_string(), headers, body, answer }).unwrap();
     match answered.await {
-        // To itself: who follows it comes here once more.
+        // To itself, so a client that follows it calls again.
         Ok((status, body)) if status.is_redirection() => (status, [(LOCATION, "/elsewhere")], body).into_response(),
         Ok(answer) => answer.into_response(),
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),

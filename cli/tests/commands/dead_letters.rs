@@ -10,19 +10,19 @@ use crate::{
     world::{API_KEY, LINE, World, objects, received, update},
 };
 
-/// The message of what was received then.
+/// Returns the message of a delivery received that many minutes ago.
 fn message(world: &World, minutes: u64, body: &[u8], token: TokenCheck) -> String {
     QueuedDelivery { received: received(world.ago(minutes), world.id(minutes), body), token }.to_message()
 }
 
-/// Puts a message into the dead-letter queue; gives its id.
+/// Puts a message into the dead-letter queue, and returns its id.
 async fn bury(world: &World, message: &str) -> String {
     let send = emulators::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
     send.message_body(message).send().await.unwrap().message_id.unwrap()
 }
 
-/// An event, a body that cannot be decoded, and a message that is none of ours.
-async fn with_letters(name: &str) -> (World, [String; 3], [String; 3]) {
+/// Sends an event, a body that cannot be decoded, and an unreadable message.
+async fn with_dead_letters(name: &str) -> (World, [String; 3], [String; 3]) {
     let world = World::start(name).await;
     let pending = TokenCheck::Pending(TokenHash::of("a token"));
     let messages = [
@@ -34,7 +34,7 @@ async fn with_letters(name: &str) -> (World, [String; 3], [String; 3]) {
     (world, messages, ids)
 }
 
-/// How many messages of the dead-letter queue are visible, and how many hidden.
+/// Returns the numbers of visible and of hidden messages in the dead-letter queue.
 async fn counts(world: &World) -> [u32; 2] {
     let get =
         emulators::sqs::client(&world.sqs.url()).get_queue_attributes().queue_url(world.sqs.dead_letter_queue_url());
@@ -45,7 +45,7 @@ async fn counts(world: &World) -> [u32; 2] {
 
 #[tokio::test]
 async fn messages_are_listed_without_their_secrets_and_stay_where_they_are() {
-    let (world, messages, ids) = with_letters("dlq-list").await;
+    let (world, messages, ids) = with_dead_letters("dlq-list").await;
     let listed = world.hooks(&["dlq", "list"]).await;
     assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
     let size = |n: usize| messages[n].len();
@@ -107,7 +107,7 @@ async fn an_empty_queue_is_said_to_be_empty() {
 
 #[tokio::test]
 async fn messages_that_somebody_else_looks_at_are_told_of() {
-    let (world, messages, ids) = with_letters("dlq-hidden").await;
+    let (world, messages, ids) = with_dead_letters("dlq-hidden").await;
     let hide = async |number: i32| {
         let receive = emulators::sqs::client(&world.sqs.url()).receive_message();
         let receive = receive.queue_url(world.sqs.dead_letter_queue_url()).max_number_of_messages(number);
@@ -121,7 +121,7 @@ async fn messages_that_somebody_else_looks_at_are_told_of() {
     hide(1).await;
     let listed = world.hooks(&["dlq", "list", "--output", "json"]).await;
     assert_eq!((listed.code, objects(&listed.stdout).len(), listed.stderr), (0, 2, note(1)));
-    // Whoever asks for fewer than there are is told of those.
+    // A limit below the number of messages is reported.
     assert_eq!(world.hooks(&["dlq", "list", "--limit", "1"]).await.stderr, "");
     let redriven = world.hooks(&["dlq", "redrive", "--all"]).await;
     assert_eq!((redriven.code, redriven.stderr), (0, note(1)));
@@ -135,15 +135,15 @@ async fn messages_that_somebody_else_looks_at_are_told_of() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_made_visible_again_is_told_of() {
-    let (world, ..) = with_letters("dlq-refused").await;
+async fn a_message_that_cannot_be_made_visible_again_is_reported() {
+    let (world, ..) = with_dead_letters("dlq-refused").await;
     let faults = with_faults(&world).await;
     // The second receive, when the messages are hidden already.
     let held = faults.hold(1, Point::Before);
     let hooks = hooks(&world.project, &["dlq", "list", "--output", "json"], &[]);
     let ended = tokio::spawn(program::run(hooks));
     let holding = timeout(Duration::from_secs(60), held.reached()).await.unwrap().unwrap();
-    // The stand-in numbers what it gives: three messages, then their receipts.
+    // The stand-in numbers its ids and handles: three messages, then their receipts.
     let delete = emulators::sqs::client(&world.sqs.url()).delete_message().queue_url(world.sqs.dead_letter_queue_url());
     delete.receipt_handle("receipt-4").send().await.unwrap();
     assert_eq!(counts(&world).await, [0, 2]);
@@ -156,7 +156,7 @@ async fn what_cannot_be_made_visible_again_is_told_of() {
 
 #[tokio::test]
 async fn a_message_is_shown_with_its_redacted_body() {
-    let (world, messages, ids) = with_letters("dlq-show").await;
+    let (world, messages, ids) = with_dead_letters("dlq-show").await;
     let shown = world.hooks(&["dlq", "show", &ids[0]]).await;
     assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
     let lines = world.lines(&shown.stdout);
@@ -189,7 +189,7 @@ async fn a_message_is_shown_with_its_redacted_body() {
 
 #[tokio::test]
 async fn the_messages_that_are_named_go_to_the_fallback_queue() {
-    let (world, messages, ids) = with_letters("dlq-redrive").await;
+    let (world, messages, ids) = with_dead_letters("dlq-redrive").await;
     let redriven = world.hooks(&["dlq", "redrive", &ids[2], &ids[0], "message-9"]).await;
     let expected = [
         format!("{} put into the fallback queue: #50", ids[0]),
@@ -205,7 +205,7 @@ async fn the_messages_that_are_named_go_to_the_fallback_queue() {
 
 #[tokio::test]
 async fn all_messages_go_but_those_that_redrive_could_not_read_either() {
-    let (world, messages, ids) = with_letters("dlq-redrive-all").await;
+    let (world, messages, ids) = with_dead_letters("dlq-redrive-all").await;
     let more: Vec<String> = (1..=15).map(|minutes| message(&world, minutes, b"{}", TokenCheck::Accepted)).collect();
     for message in &more {
         bury(&world, message).await;
@@ -224,7 +224,7 @@ async fn all_messages_go_but_those_that_redrive_could_not_read_either() {
     assert_eq!(again.lines().last(), Some("0 put into the fallback queue, 1 left."));
 }
 
-/// Has `hooks` talk to SQS through something that can hold its requests.
+/// Puts a proxy that can hold requests between `hooks` and SQS.
 async fn with_faults(world: &World) -> Faults {
     let faults = Faults::before(&world.sqs.url()).await.unwrap();
     let file = world.project.join("target/hooks/run.json");
@@ -238,7 +238,7 @@ async fn with_faults(world: &World) -> Faults {
 async fn killed_while_it_moves_a_message_it_leaves_it_in_one_queue_at_least() {
     // Receive, send, delete.
     for (request, point, fallback) in [(1, Point::Before, false), (1, Point::After, true), (2, Point::Before, true)] {
-        let (world, messages, ids) = with_letters(&format!("dlq-killed-{request}-{fallback}")).await;
+        let (world, messages, ids) = with_dead_letters(&format!("dlq-killed-{request}-{fallback}")).await;
         let faults = with_faults(&world).await;
         let held = faults.hold(request, point);
         let mut hooks = hooks(&world.project, &["dlq", "redrive", &ids[0]], &[]).spawn().unwrap();
@@ -253,7 +253,7 @@ async fn killed_while_it_moves_a_message_it_leaves_it_in_one_queue_at_least() {
 
 #[tokio::test]
 async fn after_ctrl_c_the_messages_that_were_looked_at_are_visible_again() {
-    let (world, ..) = with_letters("dlq-interrupted").await;
+    let (world, ..) = with_dead_letters("dlq-interrupted").await;
     let faults = with_faults(&world).await;
     // The second receive, when the messages are hidden already.
     let held = faults.hold(1, Point::Before);

@@ -39,7 +39,7 @@ async fn events_are_listed_the_last_one_first() {
 }
 
 #[tokio::test]
-async fn whose_and_when_can_be_chosen() {
+async fn events_are_selected_by_entity_and_time() {
     let world = World::start("choose").await;
     world.fill().await;
     let day = format!("quarantine#{}", world.ago(20).day());
@@ -111,7 +111,7 @@ async fn more_than_a_page_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_is_still_to_come_is_not_read() {
+async fn later_pages_are_not_read() {
     let world = World::start("to-come").await;
     world.fill().await;
     let faults = Faults::before(&world.dynamodb_url()).await.unwrap();
@@ -187,7 +187,7 @@ async fn one_event_is_shown_with_its_body() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_an_error() {
+async fn an_unknown_id_or_entity_is_an_error() {
     let world = World::start("not-there").await;
     world.fill().await;
     let id = EventId::new(world.ago(10), [7; 8]).to_string();
@@ -224,13 +224,13 @@ async fn a_command_line_that_cannot_be_read_is_refused() {
     }
 }
 
-/// The next line; that it comes is what is tested, not how soon.
+/// Waits for the next line. Its arrival is tested, not its speed.
 async fn next(lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>) -> String {
     timeout(Duration::from_secs(60), lines.next_line()).await.expect("a line in time").unwrap().expect("a line")
 }
 
 #[tokio::test]
-async fn what_comes_is_shown_until_ctrl_c() {
+async fn new_events_are_shown_until_ctrl_c() {
     let world = World::start("follow").await;
     world.fill().await;
     let mut hooks = world.start_hooks(&["events", "--follow", "--limit", "2", "--kind", "whatsapp"]);
@@ -252,7 +252,7 @@ async fn what_comes_is_shown_until_ctrl_c() {
     let first = record(now, 3).await;
     let shown = next(&mut lines).await;
     assert!(shown.contains(&first) && shown.ends_with("  reference client-7  update 3"), "{shown}");
-    // It came before the one that is shown already, and was written after it.
+    // Received before the one that is already shown, and written after it.
     let late = record(now.minus(Duration::from_secs(4)), 4).await;
     let shown = next(&mut lines).await;
     assert!(shown.contains(&late), "{shown}");
@@ -309,7 +309,7 @@ async fn new_events_are_shown_after_a_time_without_the_table() {
 }
 
 #[tokio::test]
-async fn whoever_closes_the_output_ends_a_command_without_a_panic() {
+async fn a_closed_output_ends_a_command_without_a_panic() {
     let world = World::start("closed-pipe").await;
     world.fill().await;
     std::fs::write(world.project.join("event.json"), "{}").unwrap();
@@ -331,7 +331,7 @@ async fn whoever_closes_the_output_ends_a_command_without_a_panic() {
 }
 
 #[tokio::test]
-async fn what_is_long_past_is_read_once() {
+async fn old_events_are_read_once() {
     let world = World::start("follow-quiet").await;
     let past = world.ago(40 * 24 * 60);
     world.record_at(past, EventId::new(past, [1; 8]), &update(1)).await;
@@ -350,12 +350,12 @@ async fn what_is_long_past_is_read_once() {
 }
 
 #[tokio::test]
-async fn only_what_comes_is_shown_as_json() {
+async fn only_new_events_are_shown_as_json() {
     let world = World::start("follow-json").await;
     world.fill().await;
     let mut hooks = world.start_hooks(&["events", "--follow", "--limit", "0", "--output", "json"]);
     let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
-    // However long it takes to start: what comes later than it began is shown.
+    // Deliveries received after the command's start are shown, however long it takes to start.
     let later = Timestamp::from(SystemTime::now()).plus(Duration::from_secs(30));
     let id = EventId::new(later, [1; 8]);
     world.record_at(later, id, &update(5)).await;

@@ -9,7 +9,7 @@ use crate::{
     world::{LINE, World, objects},
 };
 
-/// So many events of two kinds in turn, and their ids as they came.
+/// Records this number of events, of two kinds in turn, and returns their ids in order.
 async fn record_many(world: &World, number: u64) -> Vec<String> {
     let start = world.ago(60);
     let mut ids = Vec::new();
@@ -70,7 +70,7 @@ async fn an_export_has_no_limit() {
 }
 
 #[tokio::test]
-async fn whoever_reads_an_export_may_stop_early() {
+async fn a_reader_of_an_export_may_stop_early() {
     let world = World::start("export-pipe").await;
     // More than a pipe holds.
     record_many(&world, 450).await;

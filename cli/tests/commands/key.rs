@@ -34,7 +34,7 @@ async fn with_keys(name: &str) -> World {
 }
 
 #[tokio::test]
-async fn the_key_is_shown_to_the_person_who_says_yes() {
+async fn the_key_is_shown_after_a_confirmation() {
     let world = with_keys("key").await;
     for typed in ["y\n", "YES\n"] {
         let shown = at_terminal(&world, &["key", LINE], typed).await;

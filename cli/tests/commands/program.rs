@@ -9,7 +9,7 @@ use emulators::{dynamodb::DynamoDb, sqs::Sqs};
 use serde_json::json;
 use tokio::process::Command;
 
-/// How the program ended, and what it has printed.
+/// The exit code and the output of a finished program.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ended {
     pub code: i32,
@@ -20,7 +20,7 @@ pub struct Ended {
 /// An empty checkout.
 pub fn project(name: &str) -> PathBuf {
     let project = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // That of an earlier run of the test, if there was one.
+    // Removes the folder of an earlier run of the test.
     let _ = fs::remove_dir_all(&project);
     fs::create_dir_all(project.join("functions/receiver")).unwrap();
     fs::create_dir_all(project.join("target/hooks")).unwrap();

@@ -23,7 +23,7 @@ fn ids(world: &World, minutes: &[u64]) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn what_is_quarantined_is_listed_the_last_one_first() {
+async fn quarantined_deliveries_are_listed_latest_first() {
     let world = with_quarantined("quarantine-list").await;
     let listed = world.hooks(&["quarantine", "list"]).await;
     assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
@@ -67,7 +67,7 @@ async fn one_is_shown_without_its_bytes() {
 }
 
 #[tokio::test]
-async fn its_bytes_are_shown_as_they_were_received_to_whoever_says_yes() {
+async fn its_bytes_are_shown_as_received_after_a_confirmation() {
     let world = World::start("quarantine-raw").await;
     let body = b"\xff\0 123-456-789 \r\n\x1b[2J";
     world.quarantine(20, body).await;
@@ -85,7 +85,7 @@ async fn its_bytes_are_shown_as_they_were_received_to_whoever_says_yes() {
 }
 
 #[tokio::test]
-async fn what_decodes_by_now_is_recorded_and_the_rest_stays() {
+async fn deliveries_that_now_decode_are_recorded_and_the_others_stay() {
     let world = with_quarantined("quarantine-retry").await;
     let retried = world.hooks(&["quarantine", "retry", "--since", "7d"]).await;
     assert_eq!((retried.code, retried.stderr.as_str()), (0, ""));
@@ -114,7 +114,7 @@ async fn what_decodes_by_now_is_recorded_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn each_is_tried_by_its_id_and_what_is_not_there_is_an_error() {
+async fn each_is_tried_by_its_id_and_an_unknown_id_or_entity_is_an_error() {
     let world = with_quarantined("quarantine-retry-ids").await;
     let [event, broken, unknown] = [50, 20, 10].map(|minutes| world.id(minutes).to_string());
     let retry = async |ids: &[&str]| {

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::world::{World, received};
 
-/// Programs that read one JSON value on each line of standard input, and fail when they cannot.
+/// Programs that read one JSON value per line of standard input, and fail at an unreadable one.
 const READERS: [(&str, &[&str]); 3] = [
     ("jq", &["-e", "-c", "type"]),
     (
@@ -29,7 +29,7 @@ const READERS: [(&str, &[&str]); 3] = [
 const ODD: &str =
     r"a\u009b31mRED\u009b0m\u007f\u202etxt.exe\u2028\u200f\u061c\u2066\u001b[2J\ud83d \u05e9\u05dc\u05d5\u05dd";
 
-/// Deliveries with everything in them that a reader may trip over.
+/// Records deliveries with everything that a reader may fail on.
 async fn odd_world(name: &str) -> World {
     let world = World::start(name).await;
     let deep = format!("{}1{}", r#"{"a":["#.repeat(300), "]}".repeat(300));
@@ -116,7 +116,7 @@ fn fault(line: &str) -> Option<String> {
     (deepest > 256).then(|| format!("{deepest} levels"))
 }
 
-/// The error of a reader for a text; `None` when it can read all of it, or is not on this machine.
+/// Returns a reader's error for a text; `None` when it reads all of it, or is not installed.
 fn refusal(reader: &str, arguments: &[&str], text: &str) -> Option<String> {
     let mut command = Command::new(reader);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -131,7 +131,7 @@ fn readers() -> Vec<(&'static str, &'static [&'static str])> {
         |reader: &str| Command::new(reader).arg("--version").output().is_ok_and(|output| output.status.success());
     let there: Vec<_> = READERS.into_iter().filter(|(reader, _)| is_there(reader)).collect();
     let names: Vec<&str> = there.iter().map(|(reader, _)| *reader).collect();
-    // Past the harness, which would keep it to itself.
+    // Past the test harness, which would capture it.
     eprintln!("readers of JSON on this machine: {}", names.join(", "));
     there
 }

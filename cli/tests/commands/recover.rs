@@ -53,7 +53,7 @@ impl Write for Log {
     }
 }
 
-/// A run whose receiver reaches neither DynamoDB nor SQS when a call comes, and then both are back.
+/// A run whose receiver reached neither DynamoDB nor SQS during a call; both are available again.
 struct Outage {
     world: World,
     receiver: Receiver,
@@ -112,7 +112,7 @@ impl Outage {
         ended
     }
 
-    /// Writes a log; gives its path.
+    /// Writes a log file, and returns its path.
     fn file(&self, log: &str) -> String {
         let file = self.world.project.join("lost.log");
         fs::write(&file, log).unwrap();

@@ -21,7 +21,7 @@ use crate::{
     world::{LINE, World, objects, update},
 };
 
-/// `hooks replay` of what the world has, to a consumer.
+/// A `hooks replay` of the world's events to a consumer.
 struct Replay<'a> {
     world: &'a World,
     url: String,
@@ -48,7 +48,7 @@ impl<'a> Replay<'a> {
         self.command(arguments).spawn().unwrap()
     }
 
-    /// Runs it to its end, with a consumer that takes everything, and gives the ids that it took.
+    /// Runs it to its end with a consumer that accepts everything, and returns the accepted ids.
     async fn all_taken(&self, consumer: &mut Consumer, arguments: &[&str]) -> (Ended, Vec<String>) {
         let mut taken = Vec::new();
         let mut ended = Box::pin(self.ended(arguments));
@@ -63,7 +63,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Runs it to its end, and checks that what in the URL is secret is neither shown nor kept.
+    /// Runs it to its end, and checks that the URL's secret parts are neither shown nor stored.
     async fn ended(&self, arguments: &[&str]) -> Ended {
         let ended = program::run(self.command(arguments)).await;
         assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
@@ -73,7 +73,7 @@ impl<'a> Replay<'a> {
         ended
     }
 
-    /// What is kept of unfinished replays.
+    /// Returns the checkpoints of unfinished replays.
     fn files(&self) -> Vec<PathBuf> {
         self.all_files().into_iter().filter(|file| !is_lock(file)).collect()
     }
@@ -148,7 +148,7 @@ async fn a_consumer_gets_the_redacted_body_with_id_and_time_of_receipt() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_handed_over_as_it_came() {
+async fn the_selected_events_are_posted_as_received() {
     let world = World::start("replay-choose").await;
     world.fill().await;
     let mut consumer = Consumer::start().await;
@@ -189,7 +189,7 @@ async fn what_is_asked_for_is_handed_over_as_it_came() {
 }
 
 #[tokio::test]
-async fn what_is_not_taken_ends_it_and_resume_goes_on_with_that() {
+async fn a_refused_event_ends_the_replay_and_resume_continues_with_it() {
     let world = World::start("replay-refused").await;
     let recorded = record_some(&world, 5).await;
     let mut consumer = Consumer::start().await;
@@ -267,7 +267,7 @@ async fn nobody_there_and_no_answer_end_it() {
 }
 
 #[tokio::test]
-async fn a_replay_that_was_killed_goes_on_where_it_was() {
+async fn a_killed_replay_continues_where_it_stopped() {
     let world = World::start("replay-killed").await;
     let recorded = record_some(&world, 12).await;
     let mut consumer = Consumer::start().await;
@@ -326,7 +326,7 @@ async fn a_resumed_replay_has_the_times_that_were_meant_at_its_start() {
     fs::write(&checkpoint, kept.to_string()).unwrap();
     let (_, taken) = replay.all_taken(&mut consumer, &["--since", "61m", "--resume"]).await;
     assert_eq!(taken, recorded[..2]);
-    // Anew it means another time.
+    // Read again, it means another time.
     let (_, taken) = replay.all_taken(&mut consumer, &["--since", "61m"]).await;
     assert_eq!(taken, recorded);
 }
@@ -418,7 +418,7 @@ async fn the_url_can_come_from_standard_input() {
     let said = String::from_utf8(ended.stderr).unwrap();
     let end = "; go on with: cargo hooks replay --rate 1000 --to - --since 2h --resume\n";
     assert!(said.ends_with(end) && !said.contains("s3cret"), "{said}");
-    // It is the same replay by whatever way the URL comes.
+    // The replay is the same however the URL is passed.
     let (ended, taken) = Replay::new(&world, &consumer).all_taken(&mut consumer, &["--since", "2h", "--resume"]).await;
     assert_eq!((ended.code, &taken[..]), (0, &recorded[1..]));
     let ended = run(&["--since", "2h"], "").await;
@@ -466,7 +466,7 @@ async fn neither_the_provider_nor_the_webhook_gets_them() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_found_out_before_anything_is_handed_over() {
+async fn a_missing_event_is_found_before_anything_is_posted() {
     let world = World::start("replay-not-there").await;
     world.fill().await;
     let mut consumer = Consumer::start().await;

@@ -24,7 +24,7 @@ pub const API_KEY: &str = "123-456-789";
 /// A local run, as `hooks dev` leaves it for the commands beside it, with nothing received yet.
 pub struct World {
     recorder: Recorder,
-    /// When the test began.
+    /// Start of the test.
     now: Timestamp,
     pub project: PathBuf,
     dynamodb: DynamoDb,
@@ -65,12 +65,12 @@ impl World {
         self.now.minus(Duration::from_secs(minutes * 60 + 30))
     }
 
-    /// The id of what is received then.
+    /// Returns the id of the delivery received that many minutes ago.
     pub fn id(&self, minutes: u64) -> EventId {
         EventId::new(self.ago(minutes), minutes.to_be_bytes())
     }
 
-    /// Records what is received then.
+    /// Records a delivery received that many minutes ago.
     pub async fn record(&self, minutes: u64, body: &str) {
         self.record_at(self.ago(minutes), self.id(minutes), body).await;
     }
@@ -79,7 +79,7 @@ impl World {
         self.recorder.record(&decoded(&received(received_at, id, body.as_bytes()))).await.unwrap();
     }
 
-    /// Records what is received then as a program does that cannot decode it.
+    /// Quarantines a delivery received that many minutes ago, as a program that cannot decode it would.
     pub async fn quarantine(&self, minutes: u64, body: &[u8]) {
         let received = received(self.ago(minutes), self.id(minutes), body);
         let (bytes, cause) = (body.to_vec(), Undecodable::NotJson.into());
@@ -87,7 +87,7 @@ impl World {
         self.recorder.record(&Delivery { content, ..decoded(&received) }).await.unwrap();
     }
 
-    /// Records what is received then from an address that is not on the list.
+    /// Holds a delivery received that many minutes ago from an unlisted address.
     pub async fn hold(&self, minutes: u64, source_ip: Option<IpAddr>, body: &str) {
         let received = Received {
             source_ip,
@@ -98,7 +98,8 @@ impl World {
         self.recorder.record(&Delivery::hold(&received, &key())).await.unwrap();
     }
 
-    /// Two events of a line, the first of them twice, one of a bot, and one that is none; and one of the line three days ago.
+    /// Records two events of a line, the first one twice, an event of a bot, a body that is no event, and an event of the line
+    /// from three days ago.
     pub async fn fill(&self) {
         self.record(4_320, &update(0)).await;
         self.record(50, &update(1)).await;
@@ -108,14 +109,14 @@ impl World {
         self.record(20, &format!("not JSON {API_KEY}")).await;
     }
 
-    /// Puts something between the table and the commands.
+    /// Makes the commands reach the table at another URL.
     pub fn reach_dynamodb_by(&self, url: &str) {
         let file = self.project.join("target/hooks/run.json");
         let run = fs::read_to_string(&file).unwrap();
         fs::write(file, run.replace(&self.dynamodb.url(), url)).unwrap();
     }
 
-    /// Where the table is.
+    /// Returns the address of the table.
     pub fn dynamodb_url(&self) -> String {
         self.dynamodb.url()
     }
@@ -132,8 +133,8 @@ impl World {
         hooks(&self.project, arguments, &[]).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
-    /// What was printed with the minutes ago in place of times and ids, which are others in every run, without frames, and
-    /// with one blank where there are more.
+    /// Returns the printed lines with minutes in place of times and ids, which differ in every run; without frames and
+    /// repeated blanks.
     pub fn lines(&self, printed: &str) -> Vec<String> {
         let mut printed = printed.to_owned();
         for minutes in [4_320, 50, 45, 40, 30, 20] {

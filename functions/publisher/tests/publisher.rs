@@ -288,7 +288,7 @@ async fn a_record_that_cannot_be_moved_aside_comes_again() {
 }
 
 #[tokio::test]
-async fn what_was_published_is_counted_by_the_hour_of_receipt() {
+async fn published_events_are_counted_by_the_hour_of_receipt() {
     let mut world = World::start(false).await;
     for second in [0, 1, 3_600] {
         world.record(second, &line(second, 1)).await;

@@ -19,7 +19,7 @@ pub(crate) fn recorded(id: EventId, recorded: Recorded) -> Response<Body> {
     }
 }
 
-/// 200: the delivery waits in the fallback queue. One that redrive will hold is announced as quarantined.
+/// 200: the delivery waits in the fallback queue. A delivery that redrive will hold is reported as quarantined.
 pub(crate) fn queued(id: EventId, held: bool) -> Response<Body> {
     if held { quarantined(id) } else { accepted(&json!({"status": "OK", "id": id.to_string()})) }
 }

@@ -4,17 +4,17 @@ use shared::{EventId, Timestamp};
 /// with its id beside it, it fits into one message of the fallback queue.
 pub(crate) const LARGEST_BODY: usize = 256 * 1024;
 
-/// The moment and the random bytes that a request's id is made of.
+/// The time and the random bytes from which a request's id is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// The time at which the request came in.
+    /// Time of receipt.
     pub received_at: Timestamp,
     /// Fresh random bytes.
     pub random: [u8; 8],
 }
 
 impl Arrival {
-    /// The id of the delivery that the request brings.
+    /// Returns the id of the request's delivery.
     pub(crate) fn id(&self) -> EventId {
         EventId::new(self.received_at, self.random)
     }

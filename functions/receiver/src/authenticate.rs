@@ -10,19 +10,19 @@ use crate::{
     known_tokens::{KnownTokens, Standing},
 };
 
-/// A call that authentication let in. Only [`Gate::authenticate`] makes one.
+/// An authenticated call. Only [`Gate::authenticate`] can create it.
 pub(crate) struct Admitted {
     call: QueuedDelivery,
     listed: bool,
 }
 
 impl Admitted {
-    /// The call as it came in.
+    /// Returns the call as received.
     pub(crate) fn received(&self) -> &Received {
         &self.call.received
     }
 
-    /// The call as a message of the fallback queue.
+    /// Returns the call as a message for the fallback queue.
     pub(crate) fn queued(&self) -> &QueuedDelivery {
         &self.call
     }
@@ -32,18 +32,18 @@ impl Admitted {
         matches!(self.call.token, TokenCheck::Accepted)
     }
 
-    /// Returns whether the delivery is to be held in quarantine, because its address is not on the list.
+    /// Returns whether the delivery must be held in quarantine because its address is unlisted.
     pub(crate) fn is_held(&self) -> bool {
         !self.listed
     }
 
-    /// Makes the delivery that is recorded: an event if the body is one and the address is on the list.
+    /// Returns the delivery to record: an event if the body is one and the address is listed.
     pub(crate) fn delivery(&self, key: &FingerprintKey) -> Delivery {
         if self.listed { Delivery::decode(self.received(), key) } else { Delivery::hold(self.received(), key) }
     }
 }
 
-/// A call that is not let in.
+/// A refused call.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) cause: Refusal,
@@ -52,7 +52,7 @@ pub(crate) struct Refused {
     pub(crate) request_id: String,
 }
 
-/// The reason why a call is not let in. The caller never learns it.
+/// The reason why a call is refused. The caller never learns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Refusal {
     #[error("the gateway gave no source address")]
@@ -65,7 +65,7 @@ pub(crate) enum Refusal {
     Token,
 }
 
-/// Lets calls in by the token in their path and by the address they come from.
+/// Authenticates calls by the token in their path and by their source address.
 pub(crate) struct Gate {
     pub(crate) source_ips: SourceIps,
     pub(crate) unlisted_source: UnlistedSource,
@@ -73,7 +73,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Lets a call in, or refuses it.
+    /// Authenticates a call.
     ///
     /// A receiver that refuses unlisted addresses checks the address before the token, so that nobody elsewhere can make it read
     /// the tokens. For one that holds their deliveries, the token alone decides.

@@ -1,8 +1,8 @@
-//! Keeps the receiver from waiting for a DynamoDB that does not answer.
+//! A circuit breaker: keeps the receiver from waiting for a DynamoDB that does not answer.
 //!
-//! A call that waits for DynamoDB in vain holds its execution environment for 1.6 s. Where few environments may run at once,
-//! Lambda then turns calls away, and they are lost. So after two timeouts in a row, deliveries go straight to the fallback queue
-//! for some seconds. Then one delivery tries DynamoDB again, and its result decides how the next ones go.
+//! A call that waits for DynamoDB in vain occupies its execution environment for 1.6 s. If few environments may run at
+//! once, Lambda throttles further calls, and they are lost. So after two timeouts in a row, deliveries go straight to the
+//! fallback queue for some seconds. Then one delivery tries DynamoDB again, and its result decides how the next ones go.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,10 +11,10 @@ use std::{
 
 use shared::Timestamp;
 
-/// The number of timeouts in a row that open the breaker.
+/// Number of consecutive timeouts that open the breaker.
 const TIMEOUTS: u32 = 2;
 
-/// The time for which an open breaker keeps deliveries from DynamoDB.
+/// Time for which an open breaker sends deliveries straight to the queue.
 pub(crate) const OPEN: Duration = Duration::from_secs(10);
 
 /// The breaker of one execution environment.
@@ -38,13 +38,13 @@ pub(crate) enum Change {
 }
 
 impl Breaker {
-    /// Returns whether a delivery that came in now is to try DynamoDB.
+    /// Returns whether a delivery received now should try DynamoDB.
     pub(crate) fn lets_through(&self, now: Timestamp) -> bool {
         // A clock that was set back must not keep the breaker open.
         self.lock().open_since.is_none_or(|since| since.since(now).max(now.since(since)) >= OPEN)
     }
 
-    /// Notes how DynamoDB dealt with a delivery that came in at a time. An error that came quickly is no timeout.
+    /// Takes note of a delivery's outcome at DynamoDB. A quick error is no timeout.
     pub(crate) fn note(&self, timed_out: bool, received_at: Timestamp) -> Option<Change> {
         let mut state = self.lock();
         if !timed_out {

@@ -14,7 +14,7 @@ impl Config {
     /// default: `hold`).
     ///
     /// # Errors
-    /// For the first variable that is missing or cannot be used.
+    /// Fails at the first variable that is missing or invalid.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         Ok(Self {
             recording: RecordingConfig::read(environment)?,

@@ -18,7 +18,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The longest part of a header that is kept, in characters.
+/// Maximum length of a kept header, in characters.
 const LONGEST_HEADER: usize = 200;
 
 /// A call as a gateway hands it over: a REST API, an HTTP API with payloads of version 1.0 or 2.0, or a function URL.
@@ -137,7 +137,7 @@ impl<'de> Deserialize<'de> for GatewayRequest {
     }
 }
 
-/// The members that are read of an event.
+/// The members of an event that are read.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Event {
@@ -174,7 +174,7 @@ struct Http {
     source_ip: Lenient<String>,
 }
 
-/// A value that is read if it has the right type, and else counts as missing.
+/// A value that counts as missing unless it has the right type.
 struct Lenient<T>(Option<T>);
 
 impl<T> Default for Lenient<T> {
@@ -211,7 +211,7 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// The headers that are kept of a call.
+/// The headers of a call that are kept.
 #[derive(Default)]
 struct Headers {
     content_type: Option<String>,

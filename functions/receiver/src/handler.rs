@@ -32,8 +32,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Does everything that the first event should not have to wait for: connects to DynamoDB, reads the accepted tokens.
-    /// Takes a second when DynamoDB does not answer, and starts all the same.
+    /// Starts the receiver: connects to DynamoDB and reads the accepted tokens, so that the first event does not wait for it.
+    /// If DynamoDB does not answer, it gives up after a second and starts all the same.
     ///
     /// `dynamodb` has the patience [`crate::DYNAMODB`], `queue` has [`crate::QUEUE`].
     pub async fn start(

@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 
 use crate::budget;
 
-/// The time for which the accepted tokens are relied on without being read again. A caller with a token that was replaced is
-/// let in for at most this long after the token's end, by an execution environment that has not read of it.
+/// Maximum age of the accepted tokens before they are read again. For at most this long after its end, a replaced token is
+/// still accepted by an execution environment that has not read the tokens since.
 const RELIED_ON: Duration = Duration::from_secs(10 * 60);
 
 /// The accepted tokens as this execution environment last read them.
@@ -23,14 +23,14 @@ struct LastRead {
     succeeded: bool,
 }
 
-/// The standing of a token.
+/// The result of checking a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It is an accepted token.
     Accepted,
     /// It is not an accepted token.
     Unknown,
-    /// It is not among those that were read before, and they cannot be read now: it may have been accepted since.
+    /// It is not among the tokens read earlier, and they cannot be read now: it may be a new one.
     Unchecked,
 }
 
@@ -72,7 +72,7 @@ impl LastRead {
         }
     }
 
-    /// Compares with every token, whichever matches, so that the time does not tell which one is close.
+    /// Compares with every token even after a match, so that the time reveals nothing.
     fn lets_in(&self, presented: &TokenHash, now: Timestamp) -> bool {
         self.tokens.iter().fold(false, |found, token| found | token.lets_in(presented, now))
     }

@@ -83,18 +83,18 @@ pub(crate) fn lost(call: &Admitted, delivery: &Delivery, not_recorded: &str, not
     }
 }
 
-/// A call is not let in. The caller learns only that.
+/// A call is refused. The caller does not learn the reason.
 pub(crate) fn refused(refused: &Refused) {
     let source_ip = refused.source_ip.map(display);
     tracing::warn!(request_id = refused.request_id, source_ip, cause = %refused.cause, "call refused");
 }
 
-/// An authenticated call has a body over the limit: it is refused, and with that lost.
+/// The body of an authenticated call is over the limit: the call is refused and lost.
 pub(crate) fn too_large(size: usize, fingerprint: &Fingerprint, request_id: &str) {
     tracing::error!(size, %fingerprint, request_id, "body too large, delivery lost");
 }
 
-/// The deliveries that follow take another way than those before.
+/// The breaker changed its state: the following deliveries take another path.
 pub(crate) fn breaker(change: Change) {
     match change {
         Change::Opened => tracing::warn!(

@@ -53,7 +53,7 @@ pub(crate) struct RequestMetrics<'a> {
 }
 
 impl<'a> RequestMetrics<'a> {
-    /// Starts with the request; its times are counted from here.
+    /// Starts with the request; durations are measured from here.
     pub(crate) fn start(metrics: &'a Metrics, received_at: Timestamp) -> Self {
         Self { document: metrics.document(received_at), started: Instant::now() }
     }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// The one log of this process: what tells whether a line is wanted is the same for all its threads.
+    /// The one log of this process: the subscriber is the same for all its threads.
     fn of_this_process() -> Self {
         static LOG: LazyLock<Log> = LazyLock::new(|| {
             let log = Log(Arc::default());
@@ -46,7 +46,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn no_log_line_has_a_secret_at_any_level_whatever_happens() {
+async fn no_log_line_has_a_secret_at_any_level() {
     let log = Log::of_this_process();
     let world = World::start().await;
     for (_, event) in samples() {
@@ -82,7 +82,7 @@ async fn no_log_line_has_a_secret_at_any_level_whatever_happens() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_recorded_can_be_entered_again_from_the_log() {
+async fn a_lost_event_can_be_entered_again_from_the_log() {
     let log = Log::of_this_process();
     let world = World::start().await;
     world.link.hang();

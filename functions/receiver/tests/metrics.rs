@@ -207,7 +207,7 @@ async fn without_dynamodb_deliveries_are_counted_as_queued_and_without_sqs_as_lo
 }
 
 #[tokio::test]
-async fn the_answer_time_is_the_time_that_passed_and_there_is_a_time_to_record_only_for_what_is_recorded() {
+async fn the_answer_time_is_the_time_that_passed_and_only_recorded_deliveries_have_a_time_to_record() {
     let world = warm().await;
     world.link.hang();
     world.sqs_link.hang();
@@ -243,7 +243,7 @@ async fn nothing_of_a_request_is_in_its_metrics() {
 }
 
 #[tokio::test]
-async fn a_receiver_whose_metrics_cannot_be_written_answers_as_ever() {
+async fn a_receiver_whose_metrics_cannot_be_written_answers_as_usual() {
     struct Closed;
     impl std::io::Write for Closed {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {

@@ -112,10 +112,10 @@ async fn a_known_token_is_relied_on_while_the_tokens_cannot_be_read_anew() {
 }
 
 #[tokio::test]
-async fn where_unlisted_addresses_are_refused_none_can_make_the_receiver_read_the_tokens() {
+async fn a_receiver_that_refuses_unlisted_addresses_reads_no_tokens_for_them() {
     let world = World::that_refuses().await;
     world.link.hang();
-    // Were the tokens read, the answer would be 200.
+    // If the tokens were read again, the answer would be 200.
     let answer =
         world.send_at(&sample("200-quarantined-unlisted-address.json"), noon().plus(Duration::from_secs(60))).await;
     assert_eq!(answer.status, 403);
@@ -256,7 +256,7 @@ async fn a_wrong_or_missing_token_is_refused_whatever_the_address() {
 }
 
 #[tokio::test]
-async fn where_unlisted_addresses_are_refused_the_right_token_does_not_help() {
+async fn a_receiver_that_refuses_unlisted_addresses_does_so_even_with_the_right_token() {
     let world = World::that_refuses().await;
     for address in [json!("192.117.146.95"), json!("unknown"), Value::Null] {
         let answer = world.send(&from_address("200-whatsapp.json", address)).await;

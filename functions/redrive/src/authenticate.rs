@@ -8,7 +8,7 @@ use crate::budget;
 pub(crate) struct Verified(Received);
 
 impl Verified {
-    /// Makes the delivery that is recorded: an event if the body is one and the address is on the list, if there is a list.
+    /// Returns the delivery to record: an event if the body is one and the address is listed, or there is no list.
     pub(crate) fn delivery(&self, key: &FingerprintKey, source_ips: Option<&SourceIps>) -> Delivery {
         let listed = |list: &SourceIps| self.0.source_ip.is_some_and(|address| list.contains(address));
         if source_ips.is_none_or(listed) { Delivery::decode(&self.0, key) } else { Delivery::hold(&self.0, key) }
@@ -18,7 +18,7 @@ impl Verified {
 /// The result of authenticating a queued call.
 pub(crate) enum Authentication {
     Verified(Verified),
-    /// It came with a token that is not an accepted one.
+    /// Its token is not accepted.
     Forged(Received),
     /// The accepted tokens cannot be read.
     Unchecked(Received),
@@ -34,7 +34,7 @@ impl Gate {
             return Self(None);
         }
         match within(budget::READ_TOKENS, "DynamoDB", tokens.read()).await {
-            // A table that was restored or created anew has none until sync accepts ours: that proves nothing about a call.
+            // A restored or new table has no token until sync accepts ours, so a missing token proves nothing about a call.
             Ok(accepted) if accepted.is_empty() => {
                 tracing::error!("the table has no accepted webhook token: run sync");
                 Self(None)
@@ -47,7 +47,7 @@ impl Gate {
         }
     }
 
-    /// Checks the token of a call that the receiver could not check.
+    /// Checks a token that the receiver could not check.
     pub(crate) fn authenticate(&self, delivery: QueuedDelivery) -> Authentication {
         match (delivery.token, &self.0) {
             (TokenCheck::Accepted, _) => Authentication::Verified(Verified(delivery.received)),

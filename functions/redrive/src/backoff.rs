@@ -15,7 +15,7 @@ const LONGEST_PAUSE: u64 = 15 * 60;
 /// A message that cannot be read now cannot be read later either, so it need not wait a day for the dead-letter queue.
 pub(crate) const UNREADABLE: Duration = Duration::from_secs(5);
 
-/// Returns the pause of a message that was received this often and could not be recorded.
+/// Returns the pause after this number of receipts of a message that could not be recorded.
 pub(crate) const fn pause(receives: u32) -> Duration {
     let doublings = if receives > 7 { 6 } else { receives.saturating_sub(1) };
     let seconds = FIRST_PAUSE << doublings;

@@ -13,7 +13,7 @@ impl Config {
     /// Reads the variables of [`RecordingConfig::read`], and `ALLOWED_SOURCE_IPS` if it is set, as the receiver has them.
     ///
     /// # Errors
-    /// For the first variable that is missing or cannot be used.
+    /// Fails at the first variable that is missing or invalid.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         let source_ips = environment.read_if_set("ALLOWED_SOURCE_IPS", "34.165.99.212/32", str::parse)?;
         Ok(Self {

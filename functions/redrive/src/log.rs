@@ -45,7 +45,7 @@ pub(crate) fn unchecked(received: &Received, message: &Message) {
     );
 }
 
-/// A call came with a token that is not accepted: it is dropped, as the receiver would have refused it.
+/// The token of a call is not accepted: the call is dropped, as the receiver would have refused it.
 pub(crate) fn forged(received: &Received) {
     let Received { id, received_at, source_ip, request_id, .. } = received;
     let source_ip = source_ip.map(display);
@@ -60,7 +60,7 @@ pub(crate) fn unreadable(message: &Message, cause: UnreadableMessage) {
     );
 }
 
-/// A message is tried again after the queue's visibility timeout, and not after its pause.
+/// The pause of a message cannot be set, so it is tried again after the queue's visibility timeout.
 pub(crate) fn not_hidden(message: &Message, error: &str) {
     tracing::warn!(message_id = message.message_id, error, "the next attempt of a message cannot be delayed");
 }

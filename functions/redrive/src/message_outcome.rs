@@ -13,7 +13,7 @@ pub(crate) enum MessageOutcome {
         /// Set when it is held because its source address is not on the list.
         held: bool,
     },
-    /// It came with a token that is not accepted, and is dropped from the queue.
+    /// Its token is not accepted; it is deleted from the queue.
     Forged,
     /// It stays in the queue and is tried again after a pause.
     Stays(Duration),

@@ -217,7 +217,7 @@ async fn a_compressed_event_is_recorded_and_a_damaged_stream_keeps_its_headers_i
 }
 
 #[tokio::test]
-async fn what_came_while_its_token_was_accepted_is_recorded_however_late() {
+async fn a_delivery_received_while_its_token_was_accepted_is_recorded_however_late() {
     let world = World::start().await;
     let token = TokenHash::of("a token that was replaced");
     world.tokens.accept(&token, noon()).await.unwrap();
@@ -233,7 +233,7 @@ async fn what_came_while_its_token_was_accepted_is_recorded_however_late() {
 }
 
 #[tokio::test]
-async fn without_dynamodb_everything_stays_and_waits_longer_each_time() {
+async fn without_dynamodb_every_message_stays_and_waits_longer_each_time() {
     let world = World::start().await;
     world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
     let pending = TokenCheck::Pending(TokenHash::of("the accepted token"));
@@ -270,7 +270,7 @@ async fn without_sqs_a_message_that_cannot_be_recorded_stays_for_the_queues_own_
 }
 
 #[tokio::test]
-async fn a_message_that_is_none_of_ours_ends_among_the_dead_letters_and_holds_nothing_up() {
+async fn an_unreadable_message_becomes_a_dead_letter_and_delays_nothing() {
     let world = World::start().await;
     world.sqs.send("poison");
     world.sqs.send(&accepted(0, &update(1)).to_message());
@@ -286,7 +286,7 @@ async fn a_message_that_is_none_of_ours_ends_among_the_dead_letters_and_holds_no
 }
 
 #[tokio::test]
-async fn an_event_that_was_held_up_does_not_turn_the_state_back() {
+async fn a_delayed_event_does_not_revert_the_state() {
     let world = World::start().await;
     for second in [5, 1, 3] {
         world.sqs.send(&accepted(second, &update(second)).to_message());
@@ -298,7 +298,7 @@ async fn an_event_that_was_held_up_does_not_turn_the_state_back() {
 }
 
 #[tokio::test]
-async fn a_batch_is_counted_once_by_what_became_of_its_messages() {
+async fn each_message_of_a_batch_is_counted_once_by_its_outcome() {
     let world = World::start().await;
     world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
     let pending = |token| TokenCheck::Pending(TokenHash::of(token));
@@ -330,7 +330,7 @@ async fn a_batch_is_counted_once_by_what_became_of_its_messages() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_recorded_is_counted_each_time_it_is_tried() {
+async fn a_message_that_cannot_be_recorded_is_counted_at_each_attempt() {
     let world = World::start().await;
     world.sqs.send(&accepted(0, &update(1)).to_message());
     world.link.hang();

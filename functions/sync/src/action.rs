@@ -19,7 +19,7 @@ pub enum Action {
     Rotate,
 }
 
-/// Why an event cannot be carried out. No part of the event is in it, because a URL is secret.
+/// The reason why an event cannot be carried out. No part of the event is in it, because a URL is secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadRequest {
     /// JSON, but not an object.
@@ -59,7 +59,7 @@ impl Action {
     /// Reads an event. Without `action` it asks for [`Action::Sync`].
     ///
     /// # Errors
-    /// The event asks for no action, or is ambiguous.
+    /// Fails when the event asks for no action, or is ambiguous.
     pub fn read(event: &Value) -> Result<Self, BadRequest> {
         let event = event.as_object().ok_or(BadRequest::NotAnObject)?;
         match event.get("action").map_or(Some("sync"), Value::as_str) {

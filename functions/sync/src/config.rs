@@ -50,7 +50,7 @@ impl Config {
     /// Reads and checks the environment.
     ///
     /// # Errors
-    /// The first variable that is missing or invalid.
+    /// Fails at the first variable that is missing or invalid.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         Ok(Self {
             partner_api: environment.read(

@@ -9,8 +9,8 @@ use crate::{
     secret_fault::{SecretFault, SecretId},
 };
 
-/// Why a run did not end with a report. Each text says what to do next; none has a secret, a body of the provider's or an
-/// unmasked URL in it.
+/// The reason why a run did not end with a report. Each text says what to do next. None contains a secret, a body of the
+/// provider's or an unmasked URL.
 #[derive(Debug, Error)]
 pub enum SyncError {
     /// The event asks for nothing that can be done.
@@ -39,7 +39,7 @@ pub enum SyncError {
     Contested {
         /// The URL, masked.
         url: String,
-        /// Number of times that ours was put back in its place.
+        /// Number of times that it was replaced by ours.
         repairs: u32,
     },
     /// The provider accepted a deployment's URL and shows another one.

@@ -11,7 +11,7 @@ use crate::{error::SyncError, registration::Summary, report::Answer};
 const RUNS: Count = Count::named("SyncRuns");
 /// Another URL than ours, or none, was found registered.
 const DRIFT: Count = Count::named("Drift");
-/// Our URL was put back.
+/// Our URL was registered again.
 const REPAIRED: Count = Count::named("Repaired");
 /// Our URL was registered with a new token.
 const ROTATED: Count = Count::named("Rotated");

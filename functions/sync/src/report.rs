@@ -54,8 +54,8 @@ pub enum Outcome {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Resolved {
-    /// `up_to_date` or `updated`, as in a report; `left_alone` when a person sees to the registration, or there was nothing to put
-    /// back; `waiting_for_credentials` when the partner secret has none yet.
+    /// `up_to_date` or `updated`, as in a report; `left_alone` when a person takes care of the registration, or there was
+    /// nothing to restore; `waiting_for_credentials` when the partner secret has none yet.
     pub outcome: &'static str,
     /// The registered URL, masked; empty when the provider was not asked.
     pub registered: String,

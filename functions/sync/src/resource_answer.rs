@@ -33,7 +33,7 @@ const LONGEST_REASON: usize = 1_000;
 #[error("CloudFormation did not accept the answer: {0}")]
 pub(crate) struct NotAnswered(String);
 
-/// Tells CloudFormation how its request ended, and why if it failed.
+/// Reports the outcome of a request to CloudFormation, with the reason of a failure.
 pub(crate) async fn send(event: &ResourceEvent, result: &Result<Resolved, SyncError>) -> Result<(), NotAnswered> {
     let (status, reason, data) = match result {
         Ok(resolved) => ("SUCCESS", String::new(), serde_json::to_value(resolved).unwrap_or_default()),

@@ -11,7 +11,7 @@ pub(crate) struct ResourceEvent {
     pub(crate) stack_id: String,
     pub(crate) request_id: String,
     pub(crate) logical_id: String,
-    /// The URL for the answer. Its signature lets anybody answer who has it.
+    /// The URL for the answer. Anybody who has it can answer, because it is signed.
     pub(crate) response_url: Secret,
 }
 
@@ -22,13 +22,13 @@ pub(crate) enum ResourceRequest {
     Register,
     /// The stack is new or has changed, and a person registers the URL.
     DeployOnly,
-    /// The stack is being deleted: put back the URL registered before.
+    /// The stack is being deleted: restore the URL registered before.
     Restore,
-    /// The stack is being deleted, and a person sees to the registration.
+    /// The stack is being deleted, and a person takes care of the registration.
     LeaveAlone,
 }
 
-/// Why an event with a `RequestType` cannot be carried out.
+/// The reason why an event with a `RequestType` cannot be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadResourceRequest {
     /// A member is missing, or not a string.

@@ -3,14 +3,14 @@ use inspector::Source;
 use super::visitor::{Answer, Visitor};
 use crate::world::World;
 
-/// A request from where it must not come from is answered with this, and with nothing of what is stored.
+/// Asserts that a request was refused with this status, and that the answer has no room for stored data.
 fn assert_refused(answer: &Answer, status: u16, why: &str) {
     assert_eq!(answer.status, status, "{why}: {answer:?}");
     assert!(answer.body.len() < 40, "{why}: {answer:?}");
 }
 
 #[tokio::test]
-async fn only_who_has_the_token_is_shown_anything() {
+async fn nothing_is_shown_without_the_token() {
     let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;

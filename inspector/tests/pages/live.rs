@@ -13,7 +13,7 @@ use crate::{
     world::{World, update},
 };
 
-/// What comes over a stream of events.
+/// The receiving end of a stream of events.
 struct Stream(Lines<BufReader<TcpStream>>);
 
 impl Stream {
@@ -26,7 +26,7 @@ impl Stream {
     }
 
     /// The next event that a browser dispatches, by its name and data: read as the HTML Standard has it, "Interpreting an event
-    /// stream", by which an event without data is dropped. That it comes is what is tested, not how soon.
+    /// stream", by which an event without data is dropped. Its arrival is tested, not its speed.
     async fn first(&mut self) -> (String, String) {
         let event = async {
             let (mut name, mut data) = (String::new(), String::new());
@@ -73,7 +73,7 @@ async fn record(world: &World, extra_info: u8) -> String {
 }
 
 #[tokio::test]
-async fn what_comes_is_told_once_with_a_chart_of_it() {
+async fn new_deliveries_are_sent_once_with_their_chart() {
     let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;
@@ -92,7 +92,7 @@ async fn what_comes_is_told_once_with_a_chart_of_it() {
     let last = [format!("Last-Event-ID: {first}")];
     let mut again = Stream::open(&visitor, &link, &last).await;
     while again.next_id().await != second {
-        // What came shortly before the last one is told again: it may have been readable only later.
+        // Deliveries received shortly before the last one are sent again: they may have become readable later.
     }
 }
 
@@ -129,7 +129,7 @@ async fn a_search_that_does_not_reach_back_to_what_the_page_shows_says_so() {
 }
 
 #[tokio::test]
-async fn a_page_is_told_what_belongs_on_it() {
+async fn a_page_gets_only_its_own_deliveries() {
     let world = World::start().await;
     world.fill().await;
     let visitor = Visitor::of(&world).await;

@@ -40,7 +40,7 @@ async fn the_start_page_has_the_deliveries_of_a_day_the_last_one_first() {
 }
 
 #[tokio::test]
-async fn the_list_is_narrowed_by_whose_when_and_text() {
+async fn the_list_is_filtered_by_entity_time_and_text() {
     let (world, visitor) = world_and_visitor().await;
     let (since, until) = (world.ago(45).to_string(), world.ago(30).to_string());
     for (query, expected) in [
@@ -213,7 +213,7 @@ async fn a_body_that_is_too_deep_to_lay_out_is_shown_as_it_came() {
 }
 
 #[tokio::test]
-async fn what_comes_from_outside_is_text_on_every_page() {
+async fn untrusted_content_is_text_on_every_page() {
     let (world, visitor) = world_and_visitor().await;
     let body = json!({
         "event": "whatsapp", "whatsapp": "<b>1'\"", "whatsapp_reference": HOSTILE, "whatsapp_extra_info": 1, "note": HOSTILE,

@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::world::{API_KEY, World};
 
-/// What was answered.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -18,7 +18,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The value of a header, if it is there once.
+    /// Returns the value of a header that occurs exactly once.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.head.lines().filter_map(|line| {
             let (header, value) = line.split_once(": ")?;
@@ -28,7 +28,7 @@ impl Answer {
     }
 }
 
-/// A running inspector, and somebody who sends it whatever bytes they like.
+/// A running inspector, and a client that can send it any bytes.
 pub struct Visitor {
     _inspector: Inspector,
     pub port: u16,
@@ -49,14 +49,14 @@ impl Visitor {
         Self { port: inspector.port(), token: token.to_owned(), _inspector: inspector }
     }
 
-    /// A page by its relative link, which must be there; no secret may be in it.
+    /// Returns the page of a relative link, which must exist and contain no secret.
     pub async fn page(&self, link: &str) -> String {
         let answer = self.get(link).await;
         assert_eq!(answer.status, 200, "{link} {answer:?}");
         answer.body
     }
 
-    /// Whatever is answered for a relative link.
+    /// Returns the answer to a relative link.
     pub async fn get(&self, link: &str) -> Answer {
         let link = link.strip_prefix("./").unwrap_or(link);
         let answer = self.send(&format!("GET /{}/{link} HTTP/1.1", self.token), &[self.host()], "").await;
@@ -82,7 +82,7 @@ impl Visitor {
         Answer { status, head: head.to_owned(), body: body.to_owned() }
     }
 
-    /// Sends a request, and leaves it to the caller to read what comes.
+    /// Sends a request, and leaves reading the answer to the caller.
     pub async fn connect(&self, line: &str, headers: &[String], body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
@@ -98,7 +98,7 @@ pub fn attributes(page: &str, name: &str) -> Vec<String> {
     page.split(&start).skip(1).map(|rest| unescape(rest.split('"').next().unwrap())).collect()
 }
 
-/// The text of a page, without its tags and with one blank where there are more.
+/// Returns the text of a page without tags and repeated blanks.
 pub fn text(page: &str) -> String {
     let text: String = page
         .split('<')
@@ -109,7 +109,7 @@ pub fn text(page: &str) -> String {
     unescape(&text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Where the link leads that has this text.
+/// Returns the target of the link with this text.
 pub fn link(page: &str, name: &str) -> Option<String> {
     let (before, _) = page.split_once(&format!(">{name}</a>"))?;
     let tag = before.rsplit_once("<a ")?.1;

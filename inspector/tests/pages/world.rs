@@ -18,7 +18,7 @@ const DEDUP_WINDOW: Duration = Duration::from_secs(600);
 /// A local run with nothing received yet.
 pub struct World {
     recorder: Recorder,
-    /// When the test began.
+    /// Start of the test.
     now: Timestamp,
     dynamodb: DynamoDb,
     /// The actions of the pages, by name.
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    /// Where the tables are.
+    /// Returns the address of the tables.
     pub fn url(&self) -> String {
         self.dynamodb.url()
     }
@@ -78,12 +78,12 @@ impl World {
         self.now.minus(Duration::from_secs(minutes * 60 + 30))
     }
 
-    /// The id of what is received then.
+    /// Returns the id of the delivery received that many minutes ago.
     pub fn id(&self, minutes: u64) -> EventId {
         EventId::new(self.ago(minutes), minutes.to_be_bytes())
     }
 
-    /// Records what is received then.
+    /// Records a delivery received that many minutes ago.
     pub async fn record(&self, minutes: u64, body: &str) {
         self.record_at(self.ago(minutes), self.id(minutes), body).await;
     }
@@ -93,13 +93,14 @@ impl World {
         self.recorder.record(&Delivery::decode(&received, &key())).await.unwrap();
     }
 
-    /// Records what is received then from an address that is not listed.
+    /// Holds a delivery received that many minutes ago from an unlisted address.
     pub async fn hold(&self, minutes: u64, body: &str) {
         let received = received(self.ago(minutes), self.id(minutes), body);
         self.recorder.record(&Delivery::hold(&received, &key())).await.unwrap();
     }
 
-    /// Two events of a line, the first of them twice, one of a bot, and one that is none; and one of the line three days ago.
+    /// Records two events of a line, the first one twice, an event of a bot, a body that is no event, and an event of the line
+    /// from three days ago.
     pub async fn fill(&self) {
         self.record(4_320, &update(0)).await;
         self.record(50, &update(1)).await;
@@ -124,7 +125,7 @@ impl World {
         AcceptedTokens::new(self.dynamodb.client(), self.dynamodb.events_table())
     }
 
-    /// A text with the minutes ago in place of times and ids, which are others in every run.
+    /// Returns a text with minutes in place of times and ids, which differ in every run.
     pub fn with_minutes(&self, shown: &str) -> String {
         let mut shown = shown.to_owned();
         for minutes in [4_320, 50, 45, 40, 30, 20] {

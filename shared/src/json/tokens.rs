@@ -1,4 +1,4 @@
-//! A walk over JSON text that keeps every byte where it is.
+//! A tokenizer for JSON text that keeps every byte in place.
 //!
 //! Bodies are stored as received, so values in them are found by position. Decoding and rewriting would reorder, round and merge.
 //! All functions expect text that [`is_json`] has accepted; the walk is one pass without recursion, at any depth of nesting.

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_none() {
+    fn other_names_are_no_credentials() {
         for name in [
             "",
             "_",

@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_finds_what_a_plain_search_finds(texts in prop::collection::vec("[ab]{1,12}|[aé]{8,10}", 0..20), value in "[ab]{0,40}|[aé]{0,20}") {
+        fn repeats_are_found_as_by_a_plain_search(texts in prop::collection::vec("[ab]{1,12}|[aé]{8,10}", 0..20), value in "[ab]{0,40}|[aé]{0,20}") {
             let mut secrets = Secrets::default();
             texts.iter().for_each(|text| secrets.add(Cow::Borrowed(text)));
             let long = |text: &&String| text.chars().count() >= 8;

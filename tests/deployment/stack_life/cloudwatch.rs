@@ -20,7 +20,7 @@ pub struct Alarm {
     pub state: String,
 }
 
-/// All alarms that there are, by their names.
+/// Returns all alarms by name.
 pub async fn alarms(emulator: &Emulator, stack: &str) -> Vec<Alarm> {
     let answer = call(emulator, "DescribeAlarms", &json!({})).await;
     let text = |alarm: &Value, member: &str| alarm[member].as_str().unwrap_or_default().to_owned();

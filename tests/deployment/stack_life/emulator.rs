@@ -37,7 +37,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts one with nothing in it on a free port of the loopback interface.
+    /// Starts an empty emulator on a free port of the loopback interface.
     pub async fn start(tools: &Tools) -> Self {
         let folder = scratch().join("emulator");
         // Files of an earlier run.
@@ -82,7 +82,7 @@ impl Emulator {
         &self.log
     }
 
-    /// Has a command talk to it in place of AWS.
+    /// Makes a command call the emulator instead of AWS.
     pub fn in_place_of_aws(&self, command: &mut Command) {
         command
             .env("AWS_ENDPOINT_URL", self.url())
@@ -93,7 +93,7 @@ impl Emulator {
             .env("NO_PROXY", "127.0.0.1,localhost");
     }
 
-    /// Has an SDK client talk to it.
+    /// Configures an SDK client for the emulator.
     pub fn sdk_config(&self) -> SdkConfig {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -113,7 +113,7 @@ impl Drop for Emulator {
             thread::sleep(Duration::from_millis(20));
         }
         if let Some(group) = self.shell.id().try_into().ok().and_then(Pid::from_raw) {
-            // An error means that there is nobody left to end.
+            // An error means that all processes have already ended.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }

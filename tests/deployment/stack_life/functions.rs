@@ -71,7 +71,7 @@ pub async fn exists(emulator: &Emulator, function: &str) -> bool {
     http::post(&url, &[("X-Amz-Invocation-Type", "DryRun")], "{}").await.status == 204
 }
 
-/// Changes a function in a way that does not matter to it, upon which it is started anew for its next event.
+/// Changes a function without effect on its behaviour, so that it starts again for its next event.
 pub async fn have_started_anew(emulator: &Emulator, function: &str) {
     configure(emulator, function, &json!({"Description": "started anew"})).await;
 }

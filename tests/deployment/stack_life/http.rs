@@ -26,7 +26,7 @@ pub async fn put(url: &str, body: impl Into<Vec<u8>>) -> Answer {
     send(agent().put(url), &[], body.into()).await
 }
 
-/// Gets what is there.
+/// Sends a GET request.
 ///
 /// # Panics
 /// As [`post`].

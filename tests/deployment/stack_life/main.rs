@@ -58,13 +58,13 @@ async fn live(world: &mut World) {
     steps::registration::a_rotation_refuses_no_event(world).await;
     steps::commands::the_registration_is_looked_after(world).await;
     steps::registration::remember_token(world).await;
-    steps::commands::what_was_received_is_looked_at(world, &recorded).await;
+    steps::commands::commands_show_the_received_events(world, &recorded).await;
     steps::commands::the_quarantine_is_tried_again(world).await;
     steps::commands::the_inspector_shows_it(world, &recorded).await;
     steps::commands::the_doctor_finds_nothing(world).await;
-    steps::registration::what_goes_wrong_is_told(world).await;
-    steps::outage::what_comes_while_the_table_is_away_is_recorded_later(world).await;
-    steps::outage::what_cannot_be_read_becomes_a_dead_letter(world).await;
+    steps::registration::failures_are_reported(world).await;
+    steps::outage::events_received_while_the_table_is_missing_are_recorded_later(world).await;
+    steps::outage::an_unreadable_message_becomes_a_dead_letter(world).await;
     steps::commands::the_dead_letter_is_redriven(world).await;
     steps::signals::every_metric_that_is_watched_has_been_written(world).await;
     steps::signals::every_alarm_rings_and_is_in_the_runbook(world).await;

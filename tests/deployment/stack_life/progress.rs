@@ -12,10 +12,10 @@ pub fn say(what: &str) {
     println!("{:7.1} s  {what}", START.elapsed().as_secs_f64());
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is an answer.
 ///
 /// # Panics
-/// Panics if there is none in time.
+/// Panics if there is no answer in time.
 pub async fn wait_for<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;
     loop {

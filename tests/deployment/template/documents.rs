@@ -111,7 +111,7 @@ fn every_metric_that_a_function_writes_is_listed() {
 }
 
 #[test]
-fn shell_blocks_in_the_documents_are_what_a_shell_can_parse() {
+fn a_shell_can_parse_the_shell_blocks_of_the_documents() {
     for (name, document) in documents() {
         for block in document.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             let mut script = String::new();

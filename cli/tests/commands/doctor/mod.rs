@@ -7,7 +7,7 @@ use shared::Entity;
 
 use self::world::World;
 
-/// The verdicts by the names of the checks.
+/// Returns each check with its verdict.
 fn verdicts(lines: &[Value]) -> Vec<(&str, &str)> {
     lines.iter().map(|line| (line["check"].as_str().unwrap(), line["verdict"].as_str().unwrap())).collect()
 }
@@ -53,7 +53,7 @@ async fn a_local_run_that_works_is_all_ok() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named_with_what_mends_it() {
+async fn a_missing_part_is_named_with_its_fix() {
     let world = World::start("doctor-missing").await;
     fs::remove_file(world.project().join("target/hooks/run.json")).unwrap();
     for tool in ["cargo-lambda", "sam"] {
@@ -107,7 +107,7 @@ async fn each_part_that_does_not_work_fails() {
 }
 
 #[tokio::test]
-async fn what_waits_in_a_queue_is_a_warning() {
+async fn messages_in_a_queue_are_a_warning() {
     let world = World::start("doctor-queues").await;
     world.webhook.sqs.send("one");
     let sqs = emulators::sqs::client(&world.webhook.sqs.url());
@@ -150,7 +150,7 @@ async fn a_stack_that_works_is_all_ok_and_gets_an_event_only_when_asked_to() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_stack_is_told_apart() {
+async fn the_faults_of_a_stack_are_told_apart() {
     let world = World::start("doctor-stack-faults").await;
     for (stack, check, verdict, detail) in [
         ("expired", "credentials", "fail", "they have expired (ExpiredToken)"),

@@ -35,16 +35,16 @@ const CREDENTIALS: [(&str, &str); 3] =
 /// A run with our URL registered, with the functions receiver and sync; the same as a stack.
 pub struct World {
     pub webhook: world::World,
-    /// Where the receiver is behind its gateway, and Lambda and CloudFormation are.
+    /// Address of the gateway before the receiver, of Lambda and of CloudFormation.
     aws: SocketAddr,
     /// The programs that are installed.
     tools: PathBuf,
 }
 
-/// What stands behind that address.
+/// The server behind that address.
 struct Aws {
     receiver: Receiver,
-    /// Where sync is called.
+    /// Address at which sync is invoked.
     sync: String,
 }
 
@@ -91,7 +91,7 @@ impl World {
         fs::write(file, run.to_string()).unwrap();
     }
 
-    /// Runs `hooks doctor` with these arguments, and gives the lines of its sheet.
+    /// Runs `hooks doctor` with these arguments, and returns the lines of its report.
     pub async fn doctor(&self, arguments: &[&str]) -> (Ended, Vec<Value>) {
         self.doctor_with(arguments, &CREDENTIALS).await
     }
@@ -210,7 +210,7 @@ async fn configuration(InPath(name): InPath<String>) -> Json<Value> {
     Json(json!({ "FunctionName": name, "State": state, "LastUpdateStatus": update }))
 }
 
-/// Knows the stack `hooks`, some that are like it but for what their names say, and refusals.
+/// Describes the stack `hooks`, and variants whose names say how they differ; refuses others.
 async fn describe_stacks(request: String) -> Response {
     let name = request.split("StackName=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     let xml = [("content-type", "text/xml")];

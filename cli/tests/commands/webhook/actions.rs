@@ -21,7 +21,7 @@ verified    no
 ";
 
 #[tokio::test]
-async fn our_url_is_registered_and_the_plan_tells_by_its_exit_code_whether_it_still_is() {
+async fn our_url_is_registered_and_the_exit_code_of_plan_shows_it() {
     let world = World::start("plan").await;
     let synced = world.webhook(&["sync"]).await;
     assert_eq!((synced.code, synced.stderr.as_str()), (0, ""));
@@ -85,7 +85,7 @@ async fn our_url_gets_a_new_token() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_told_by_its_type_on_standard_error() {
+async fn a_failure_is_reported_by_its_type_on_standard_error() {
     let world = World::start("errors").await;
     let bad = world.webhook(&["set", "http://other.example/Foreign-Token-9876543210"]).await;
     assert_eq!((bad.code, bad.stdout.as_str()), (1, ""));

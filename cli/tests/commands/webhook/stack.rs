@@ -41,7 +41,7 @@ async fn a_deployed_stack_is_found_by_its_name() {
     );
 }
 
-/// Records what comes now; gives it.
+/// Records a delivery received now, and returns it.
 async fn record(world: &World, body: &[u8]) -> Received {
     let received_at = Timestamp::from(SystemTime::now());
     let received = received(received_at, EventId::new(received_at, [7; 8]), body);
@@ -95,7 +95,7 @@ async fn the_sealed_table_and_the_queues_of_a_stack_are_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_no_stack_of_this_project_is_refused() {
+async fn a_stack_of_another_project_is_refused() {
     let world = World::start("no-stack").await;
     for (stack, message) in [
         ("other", "error: stack other: ValidationError: Stack with id other does not exist\n"),
@@ -145,9 +145,9 @@ async fn region_and_credentials_come_from_where_the_aws_cli_has_them() {
 }
 
 #[tokio::test]
-async fn what_does_not_answer_is_not_waited_for_without_end() {
+async fn a_service_that_does_not_answer_is_waited_for_only_so_long() {
     let world = World::start("stack-silent").await;
-    // Connections are taken, and nobody reads from them.
+    // Connections are accepted and never read from.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let environment = [&CREDENTIALS[..], &[("AWS_ENDPOINT_URL", &endpoint), ("AWS_MAX_ATTEMPTS", "1")]].concat();

@@ -15,7 +15,7 @@ fn ago(now: Timestamp, minutes: u64) -> Timestamp {
 }
 
 #[tokio::test]
-async fn what_has_happened_is_read_from_the_table() {
+async fn the_history_is_read_from_the_table() {
     let world = World::start("status").await;
     let now = Timestamp::from(SystemTime::now());
     let change = |minutes: u64, kind, registered: &str, not_ours: Option<(u64, u64)>, cause: Option<&str>| Change {
@@ -42,7 +42,7 @@ async fn what_has_happened_is_read_from_the_table() {
         ..Registration::default()
     };
     world.ledger().write(&state, &changes).await.unwrap();
-    // The minutes ago in place of the times, which are others in every run.
+    // Minutes in place of times, which differ in every run.
     let shown = |output: &str| {
         (0..1_001).fold(output.to_owned(), |output, minutes| {
             let time = ago(now, minutes).to_string();
@@ -90,7 +90,7 @@ async fn what_has_happened_is_read_from_the_table() {
 }
 
 #[tokio::test]
-async fn what_sync_takes_down_is_what_status_shows() {
+async fn status_shows_the_state_and_the_ledger_that_sync_wrote() {
     let world = World::start("status-of-sync").await;
     let empty = world.webhook(&["status"]).await;
     assert_eq!(empty.code, 0);

@@ -122,7 +122,7 @@ impl World {
         fs::write(file, run.to_string()).unwrap();
     }
 
-    /// What stands in the table.
+    /// Returns the registration's items in the table.
     pub fn ledger(&self) -> RegistrationLedger {
         RegistrationLedger::new(self.dynamodb.client(), self.dynamodb.events_table())
     }
@@ -176,7 +176,7 @@ async fn invoke(State(calls): State<mpsc::Sender<Call>>, event: Bytes) -> Respon
     }
 }
 
-/// Knows the stack `hooks`, and `empty`, which has no outputs.
+/// Describes the stack `hooks`, and `empty`, which has no outputs.
 async fn describe_stacks(request: String) -> Response {
     let stack = |outputs: &str, parameters: &str| {
         format!(

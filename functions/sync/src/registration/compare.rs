@@ -4,7 +4,7 @@ use shared::{RegisteredUrl, TokenHash};
 
 use crate::our_urls::OurUrls;
 
-/// The place that the webhook points to.
+/// The target of the registered URL.
 #[derive(Clone, Debug)]
 pub(crate) enum Whereabouts {
     /// To us, with the current token.
@@ -15,7 +15,7 @@ pub(crate) enum Whereabouts {
     OtherToken(TokenHash),
     /// To another URL.
     Elsewhere(RegisteredUrl),
-    /// Nowhere: the provider knows no URL.
+    /// Nowhere: no URL is registered.
     Nowhere,
 }
 
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn every_case_has_its_own_words_and_none_shows_a_token() {
+    fn every_case_has_its_own_text_and_none_shows_a_token() {
         for (registered, words) in [
             ("", "nothing is registered"),
             ("https://example.com/v1/webhook/Token-0123456789", "up to date"),

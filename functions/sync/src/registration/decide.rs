@@ -14,11 +14,11 @@ const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
-    /// To follow the mode: enforce our URL, or observe.
+    /// To follow the mode: enforce our URL or observe.
     Sync,
     /// To register ours with a new token.
     Rotate,
-    /// To register ours, because a deployment wants it.
+    /// To register ours for a deployment.
     Register,
 }
 
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_differ_or_come_back_after_weeks_are_no_fight() {
+    fn different_urls_and_those_that_come_back_after_weeks_are_no_contest() {
         assert_eq!(fight(9, HOUR, &["https://one.example/in", "https://two.example/in"]), [Decision::Register; 9]);
         assert_eq!(fight(9, HOUR * 24 * 8, &["https://other.example/in"]), [Decision::Register; 9]);
     }

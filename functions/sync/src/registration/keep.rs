@@ -34,7 +34,7 @@ impl<'a> Run<'a> {
         Ok(self.report(outcome, &ours.goal().url, registered))
     }
 
-    /// Keeps our URL registered, as the intent and the mode want it.
+    /// Keeps our URL registered, according to the intent and the mode.
     pub(crate) async fn keep(&mut self, intent: Intent, ours: OurUrls) -> Result<Report, SyncError> {
         self.fail_if_deleted()?;
         // Also when nothing will have to be set: at no time is a URL of ours registered whose token the receiver refuses. Asking
@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         SyncError::Contested { url, repairs }
     }
 
-    /// Leaves the registration as it is, and lets older tokens come to their end.
+    /// Leaves the registration as it is, and retires older tokens.
     async fn leave(&mut self, ours: OurUrls, found: Observation) -> Result<Report, SyncError> {
         let now = self.clock.now();
         if self.ledger.state().competing.as_ref().is_some_and(|competing| decide::is_over(competing, now)) {
@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
         }
         self.saw(is_ours, registered.as_ref(), reason);
         self.ledger.write().await?;
-        // If the stack was deleted meanwhile, its deletion puts back the URL of before.
+        // If the stack was deleted meanwhile, its deletion restores the earlier URL.
         self.fail_if_deleted()?;
         if verified {
             self.finish(ours).await?;
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
     /// Makes the token of the registered URL the current one, and ends all others.
     async fn finish(&mut self, ours: &OurUrls) -> Result<(), SyncError> {
         let goal = ours.goal();
-        // Once more: another run may have ended it as an unused one.
+        // Again, because another run may have retired it as unused.
         self.accept(&goal.token).await?;
         if ours.pending.is_some() {
             self.services.secrets.finish_rotation(goal, &ours.current).await?;
@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
     }
 
     fn count_repair(&mut self, replaced: &str) {
-        // The URL of before us may come back, but replacing it for the first time was not a repair.
+        // The URL registered before ours may come back, but replacing it the first time was not a repair.
         if self.ledger.state().ours_at.is_some() {
             let competing = decide::repaired(self.ledger.state().competing.as_ref(), replaced, self.clock.now());
             self.ledger.competing(Some(competing));
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
         let kept: Vec<&TokenHash> = kept.map(|url| &url.token).collect();
         let now = self.clock.now();
         let until = now.plus(self.services.config.token_overlap);
-        // A token this young may be that of another run, which is about to register it.
+        // Another run may be about to register a token this young.
         let young = |token: &AcceptedToken| token.since.is_some_and(|since| now.since(since) < FUNCTION_TIMEOUT);
         for token in self.services.accepted.read().await? {
             let kept = kept.iter().any(|kept| kept.matches(&token.hash));

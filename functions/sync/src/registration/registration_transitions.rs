@@ -27,24 +27,24 @@ pub(crate) struct Sighting {
 /// The reason for which a run has set the URL that it then sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SetReason {
-    /// It has set none.
+    /// It set none.
     NotSet,
-    /// To put ours in place of another one.
+    /// To replace another URL with ours.
     Repair,
     /// To register ours with a new token.
     Rotation,
-    /// It has set one, and sees another.
+    /// It set one, and sees another.
     NotTaken,
-    /// A person wanted it.
+    /// A person asked for it.
     Person,
-    /// To put back the URL registered before ours.
+    /// To restore the URL registered before ours.
     Restoration,
 }
 
 /// The consequences of a sighting beside the changed state.
 pub(crate) struct Transition {
     pub(crate) entry: Option<Entry>,
-    /// Time not ours that no earlier sighting has counted.
+    /// Time not ours that no earlier sighting counted.
     pub(crate) not_ours_for: Duration,
 }
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn before_ours_was_ever_registered_nothing_counts_as_not_ours() {
+    fn no_time_before_our_first_registration_counts_as_not_ours() {
         let (kinds, windows, minutes) = transitions(&[
             ("", SetReason::NotSet),
             (OTHER, SetReason::NotSet),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn drift_that_lasts_is_noted_once_and_counted_on_and_noted_again_when_it_moves() {
+    fn lasting_drift_is_recorded_once_and_again_when_the_url_changes_and_its_time_adds_up() {
         let (kinds, windows, minutes) = transitions(&[
             (OURS, SetReason::Repair),
             (OTHER, SetReason::NotSet),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sighting_older_than_that_of_another_run_changes_nothing_and_a_set_is_noted_all_the_same() {
+    fn an_outdated_sighting_changes_nothing_but_a_set_is_recorded_all_the_same() {
         let mut state = Registration::default();
         saw(&mut state, Sighting { ours: true, registered: Some(OURS.to_owned()), at: at(5) }, SetReason::Repair);
         let before = state.clone();

@@ -43,13 +43,13 @@ impl Run<'_> {
         Ok(self.ledger.write().await?)
     }
 
-    /// Puts back the URL that was registered before ours because the stack is being deleted, if ours is still registered.
+    /// Restores the URL that was registered before ours because the stack is being deleted, if ours is still registered.
     pub(crate) async fn restore_for_stack(
         &mut self,
         stack_id: &str,
         ours: Result<OurUrls, SyncError>,
     ) -> Result<Resolved, SyncError> {
-        // From here on no other run begins to set ours. One that has begun is waited for: it may still be carried out.
+        // From now on no other run starts setting ours. Calls already started may still be carried out, so they are waited for.
         self.ledger.stack_deleted(stack_id.to_owned());
         self.ledger.write().await?;
         self.wait_for_leases().await?;
@@ -74,7 +74,7 @@ impl Run<'_> {
 
     async fn restore(&mut self, ours: Result<OurUrls, SyncError>) -> Result<Option<Report>, SyncError> {
         // It is stored right before ours is set for the first time. Without it the provider is not asked: either ours never was
-        // registered, perhaps because the credentials are wrong, or there is nothing to put back.
+        // registered, perhaps because the credentials are wrong, or there is nothing to restore.
         let Some(before) = self.services.url_before_ours.read().await? else { return Ok(None) };
         let url = RegisteredUrl::new(before.url.expose()).map(|url| WebhookUrl::of_registered(&url));
         let Some(Ok(url)) = url else { return Ok(None) };
@@ -87,7 +87,7 @@ impl Run<'_> {
         let registered = session.get_webhook().await?;
         let found = self.observe(&ours, registered).await?;
         self.ledger.write().await?;
-        // Our address is going, also if the receiver no longer accepts the registered token.
+        // Our address disappears, even if the receiver no longer accepts the registered token.
         if matches!(found.whereabouts, Whereabouts::Elsewhere(_) | Whereabouts::Nowhere) {
             return Ok(None);
         }

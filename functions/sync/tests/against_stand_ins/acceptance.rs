@@ -6,7 +6,7 @@ use sync::{Limits, Outcome};
 
 use crate::world::{FOREIGN, LIMITS, OURS, World};
 
-/// Whoever waits for this does not end.
+/// A time that no test waits for.
 const FOREVER: Duration = Duration::from_secs(86_400);
 
 #[tokio::test]

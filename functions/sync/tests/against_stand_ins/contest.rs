@@ -42,7 +42,7 @@ async fn after_three_repairs_undone_by_the_same_url_nothing_is_repaired_and_the_
 }
 
 #[tokio::test]
-async fn it_does_not_end_by_itself() {
+async fn the_contest_does_not_end_by_itself() {
     let mut world = fight().await;
     for _ in 0..12 {
         assert_eq!(world.cause("sync").await, "Contested");
@@ -52,7 +52,7 @@ async fn it_does_not_end_by_itself() {
 }
 
 #[tokio::test]
-async fn a_url_that_the_provider_does_not_take_is_no_fight() {
+async fn a_url_that_the_provider_does_not_accept_is_no_contest() {
     let mut world = World::start().await;
     world.run("sync").await.unwrap();
     world.partner.register(Some(FOREIGN));
@@ -66,7 +66,7 @@ async fn a_url_that_the_provider_does_not_take_is_no_fight() {
 }
 
 #[tokio::test]
-async fn a_person_ends_it_also_while_a_scheduled_run_is_on_its_way() {
+async fn a_person_ends_the_contest_also_during_a_scheduled_run() {
     let world = fight().await;
     // Two runs at once: the scheduled one has read the state before the person's is through, and writes after it.
     let (scheduled, set) =
@@ -79,7 +79,7 @@ async fn a_person_ends_it_also_while_a_scheduled_run_is_on_its_way() {
 }
 
 #[tokio::test]
-async fn a_rotation_does_not_go_on_with_the_fight() {
+async fn a_rotation_does_not_continue_the_contest() {
     let world = fight().await;
     assert_eq!(world.cause("rotate").await, "Contested");
     assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
@@ -87,7 +87,7 @@ async fn a_rotation_does_not_go_on_with_the_fight() {
 }
 
 #[tokio::test]
-async fn a_url_set_by_a_person_ends_it() {
+async fn a_url_set_by_a_person_ends_the_contest() {
     for url in [OURS, ADDRESS, FOREIGN] {
         let mut world = fight().await;
         assert_eq!(world.cause("sync").await, "Contested");
@@ -101,7 +101,7 @@ async fn a_url_set_by_a_person_ends_it() {
 }
 
 #[tokio::test]
-async fn ours_found_registered_between_the_repairs_does_not_hide_the_fight() {
+async fn finding_ours_registered_between_repairs_does_not_hide_the_contest() {
     let mut world = World::start().await;
     world.run("sync").await.unwrap();
     for _ in 0..3 {

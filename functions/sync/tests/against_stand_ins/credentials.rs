@@ -10,7 +10,7 @@ fn times_asked(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_tried_once_by_whatever_run_until_the_secret_changes() {
+async fn refused_credentials_are_tried_by_one_run_until_the_secret_changes() {
     for first in ["sync", "get", "plan", "rotate", "set", "Create"] {
         let mut world = World::start().await;
         world.secrets.put("partner", WRONG);

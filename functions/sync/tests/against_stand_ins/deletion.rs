@@ -113,7 +113,7 @@ async fn deleted_at_each_point(other: Other, end: End) -> usize {
         if done {
             return point;
         }
-        // What comes late: a scheduled run, and the request itself.
+        // Late calls: a scheduled run, and the request itself.
         assert_eq!(world.cause("sync").await, "StackDeleted", "{other:?} {at}");
         assert_eq!(world.cause("rotate").await, "StackDeleted", "{other:?} {at}");
         if matches!(other, Other::Create | Other::Update) {
@@ -125,36 +125,36 @@ async fn deleted_at_each_point(other: Other, end: End) -> usize {
 }
 
 #[tokio::test]
-async fn a_stack_deleted_at_any_point_of_its_creation_leaves_the_url_of_before() {
+async fn a_stack_deleted_at_any_point_of_its_creation_leaves_the_earlier_url() {
     assert!(deleted_at_each_point(Other::Create, End::GoesOn).await > 10);
 }
 
 #[tokio::test]
-async fn a_creation_killed_at_any_point_leaves_nothing_that_its_deletion_does_not_put_back() {
+async fn a_creation_killed_at_any_point_is_undone_by_the_deletion() {
     assert!(deleted_at_each_point(Other::Create, End::IsKilled).await > 10);
 }
 
 #[tokio::test]
-async fn a_stack_deleted_at_any_point_of_an_update_leaves_the_url_of_before() {
+async fn a_stack_deleted_at_any_point_of_an_update_leaves_the_earlier_url() {
     assert!(deleted_at_each_point(Other::Update, End::GoesOn).await > 10);
 }
 
 #[tokio::test]
-async fn a_stack_deleted_at_any_point_of_a_rotation_leaves_the_url_of_before() {
+async fn a_stack_deleted_at_any_point_of_a_rotation_leaves_the_earlier_url() {
     for end in [End::GoesOn, End::IsKilled] {
         assert!(deleted_at_each_point(Other::Rotate, end).await > 10);
     }
 }
 
 #[tokio::test]
-async fn a_stack_deleted_at_any_point_of_a_scheduled_repair_leaves_the_url_of_before() {
+async fn a_stack_deleted_at_any_point_of_a_scheduled_repair_leaves_the_earlier_url() {
     for end in [End::GoesOn, End::IsKilled] {
         assert!(deleted_at_each_point(Other::Repair, end).await > 10);
     }
 }
 
 #[tokio::test]
-async fn a_stack_deleted_at_any_point_of_a_set_of_ours_leaves_the_url_of_before() {
+async fn a_stack_deleted_at_any_point_of_a_set_of_ours_leaves_the_earlier_url() {
     assert!(deleted_at_each_point(Other::Set, End::GoesOn).await > 10);
 }
 
@@ -228,7 +228,7 @@ async fn a_stack_without_credentials_yet_is_registered_by_the_schedule_also_afte
 }
 
 #[tokio::test]
-async fn our_address_with_a_token_that_is_no_longer_accepted_is_put_back_too() {
+async fn our_address_with_a_token_that_is_no_longer_accepted_is_replaced_too() {
     let (mut world, _) = stack_with(Other::Rotate).await;
     world.run("rotate").await.unwrap();
     world.partner.register(Some(OURS));

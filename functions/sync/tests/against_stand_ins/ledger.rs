@@ -65,7 +65,7 @@ async fn nothing_registered_any_more_is_drift_too() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_put_right_is_in_the_ledger_with_its_window() {
+async fn a_repair_by_somebody_else_is_in_the_ledger_with_its_window() {
     let mut world = World::start_with(&[("SYNC_MODE", "observe")]).await;
     world.partner.register(Some(OURS));
     world.run("sync").await.unwrap();
@@ -129,7 +129,7 @@ async fn drift_that_could_not_be_repaired_is_in_the_ledger_with_the_failure() {
 }
 
 #[tokio::test]
-async fn what_a_person_sets_is_in_the_ledger() {
+async fn a_url_set_by_a_person_is_in_the_ledger() {
     let world = World::start().await;
     world.run("sync").await.unwrap();
     let report = world.send(json!({ "action": "set", "url": FOREIGN })).await.unwrap();
@@ -140,7 +140,7 @@ async fn what_a_person_sets_is_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn looking_writes_nothing() {
+async fn get_and_plan_write_nothing() {
     let world = World::start().await;
     world.partner.register(Some(FOREIGN));
     for action in ["get", "plan"] {

@@ -64,7 +64,7 @@ async fn drift_that_is_only_observed_counts_its_minutes_at_every_check() {
 }
 
 #[tokio::test]
-async fn minutes_that_could_not_be_written_down_are_counted_by_the_next_run_and_once() {
+async fn minutes_that_could_not_be_recorded_are_counted_once_by_the_next_run() {
     let mut world = World::start_with(&[("SYNC_MODE", "observe")]).await;
     world.send_request("Create", "true").await.0.unwrap();
     world.partner.register(Some(FOREIGN));

@@ -51,7 +51,7 @@ async fn a_second_sync_has_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn no_writing_of_our_url_is_drift() {
+async fn no_spelling_of_our_url_is_drift() {
     for writing in [Writing::Exact, Writing::WithoutScheme, Writing::HostInCapitals, Writing::TrailingSlash] {
         let world = World::start().await;
         world.partner.write(writing);

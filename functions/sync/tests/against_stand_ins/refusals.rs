@@ -77,7 +77,7 @@ async fn an_answer_after_a_byte_order_mark_is_read() {
 }
 
 #[tokio::test]
-async fn an_unknown_reason_is_told_with_its_number_and_call() {
+async fn an_unknown_reason_is_reported_with_its_number_and_call() {
     for (call, number, name) in [
         (Call::AccessToken, 13, "access token"),
         (Call::Get, 13, "get webhook"),

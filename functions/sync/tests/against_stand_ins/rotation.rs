@@ -214,7 +214,7 @@ async fn a_token_that_a_person_put_into_the_secret_counts_more_than_any_rotation
 }
 
 #[tokio::test]
-async fn a_pending_token_that_is_registered_is_accepted_whatever_has_become_of_the_table() {
+async fn a_pending_token_that_is_registered_is_accepted_even_after_the_loss_of_the_table() {
     let mut world = registered().await;
     let ours = json!({ "status": "OK", "url": OURS, "reason": 1 });
     world.partner.next(Call::Get, Fault::Answer(200, ours.to_string()));
@@ -257,7 +257,7 @@ async fn a_token_whose_time_is_over_is_not_accepted_again_because_it_is_register
 }
 
 #[tokio::test]
-async fn our_address_without_a_token_is_set_with_the_one_in_use_and_with_an_unknown_one_not_at_all() {
+async fn our_address_without_a_token_is_set_with_the_current_one_and_is_refused_with_an_unknown_one() {
     let world = registered().await;
     world.partner.register(Some(FOREIGN));
     for address in [ADDRESS.to_owned(), format!("{ADDRESS}/")] {
@@ -280,7 +280,7 @@ async fn a_url_of_ours_that_a_person_sets_with_an_older_token_stays_accepted() {
 }
 
 #[tokio::test]
-async fn tokens_of_before_that_nobody_has_ended_are_ended_by_a_run_that_finds_ours() {
+async fn older_tokens_without_an_end_are_retired_by_a_run_that_finds_ours() {
     let mut world = registered().await;
     let accepted = AcceptedTokens::new(world.dynamodb.client(), "events");
     accepted.accept(&TokenHash::of("Left-Over-0123456789"), world.now).await.unwrap();

@@ -7,7 +7,7 @@ use store::ChangeKind;
 use crate::world::{FIXED_ACCESS_TOKEN, FOREIGN, OURS, OURS_MASKED, World};
 
 #[tokio::test]
-async fn a_new_stack_is_registered_and_cloudformation_told() {
+async fn a_new_stack_is_registered_and_cloudformation_gets_the_answer() {
     let world = World::start().await;
     let (resolved, told) = world.send_request("Create", "true").await;
     resolved.unwrap();
@@ -40,7 +40,7 @@ async fn a_stack_that_has_changed_and_is_registered_already_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_stack_that_does_not_register_asks_nobody() {
+async fn a_stack_that_does_not_register_calls_nobody() {
     let world = World::start().await;
     world.partner.register(Some(FOREIGN));
     for kind in ["Create", "Update", "Delete"] {
@@ -62,7 +62,7 @@ async fn a_stack_without_credentials_waits_for_them() {
 }
 
 #[tokio::test]
-async fn what_went_wrong_is_told_in_words_and_wrong_credentials_are_tried_exactly_once() {
+async fn the_stack_is_told_the_cause_in_words_and_wrong_credentials_are_tried_exactly_once() {
     let world = World::start().await;
     world.secrets.put("partner", r#"{"client_id":"wrong","client_secret":"wrong"}"#);
     let (result, told) = world.send_request("Create", "true").await;
@@ -84,7 +84,7 @@ async fn what_went_wrong_is_told_in_words_and_wrong_credentials_are_tried_exactl
 }
 
 #[tokio::test]
-async fn a_stack_that_is_rolled_back_asks_nobody_when_ours_cannot_have_been_registered() {
+async fn a_stack_that_is_rolled_back_calls_nobody_when_ours_cannot_have_been_registered() {
     let world = World::start().await;
     world.partner.register(Some(FOREIGN));
     world.partner.next(Call::Get, Fault::Status(500));
@@ -95,7 +95,7 @@ async fn a_stack_that_is_rolled_back_asks_nobody_when_ours_cannot_have_been_regi
 }
 
 #[tokio::test]
-async fn a_stack_that_is_rolled_back_puts_back_what_was_there_also_when_it_was_not_told_that_ours_was_taken() {
+async fn a_stack_that_is_rolled_back_restores_the_earlier_url_even_if_our_set_was_never_confirmed() {
     let world = World::start().await;
     world.partner.register(Some(FOREIGN));
     let before = json!({ "status": "OK", "url": FOREIGN, "reason": 1 });
@@ -109,7 +109,7 @@ async fn a_stack_that_is_rolled_back_puts_back_what_was_there_also_when_it_was_n
 }
 
 #[tokio::test]
-async fn every_failure_is_told_within_the_size_that_cloudformation_takes() {
+async fn every_failure_is_reported_within_cloudformations_maximum_size() {
     for (call, fault, cause) in [
         (Call::AccessToken, Fault::Reason(3), "AddressBlocked"),
         (Call::Get, Fault::Html, "NotTheApi"),
@@ -127,7 +127,7 @@ async fn every_failure_is_told_within_the_size_that_cloudformation_takes() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_taken_at_once_is_sent_again() {
+async fn an_answer_that_is_refused_is_sent_again() {
     let world = World::start().await;
     world.cloudformation.refuse(2);
     let (resolved, told) = world.send_request("Create", "true").await;
@@ -135,7 +135,7 @@ async fn an_answer_that_is_not_taken_at_once_is_sent_again() {
 }
 
 #[tokio::test]
-async fn deleting_puts_back_what_was_registered_before() {
+async fn deleting_restores_the_url_registered_before() {
     for before in [FOREIGN, "http://old.example/in", "old.example/in", "https://user:pass@old.example/in#part"] {
         let world = World::start().await;
         world.partner.register(Some(before));
@@ -151,7 +151,7 @@ async fn deleting_puts_back_what_was_registered_before() {
 }
 
 #[tokio::test]
-async fn what_was_registered_before_is_what_was_there_first_and_not_what_was_repaired_since() {
+async fn the_restored_url_is_the_first_one_and_not_one_that_was_replaced_in_a_repair() {
     let mut world = World::start().await;
     world.partner.register(Some("https://first.example/in"));
     world.send_request("Create", "true").await.0.unwrap();
@@ -176,7 +176,7 @@ async fn deleting_does_not_register_the_url_of_one_partner_account_in_another() 
 }
 
 #[tokio::test]
-async fn deleting_leaves_alone_what_is_not_ours_and_what_was_the_first() {
+async fn deleting_leaves_a_foreign_url_alone_and_restores_nothing_when_ours_was_the_first() {
     let world = World::start().await;
     world.partner.register(Some("https://first.example/in"));
     world.send_request("Create", "true").await.0.unwrap();
@@ -194,7 +194,7 @@ async fn deleting_leaves_alone_what_is_not_ours_and_what_was_the_first() {
 }
 
 #[tokio::test]
-async fn a_failure_to_put_back_says_how_to_delete_the_stack_all_the_same() {
+async fn a_failed_restore_says_how_to_delete_the_stack_all_the_same() {
     let world = World::start().await;
     world.partner.register(Some(FOREIGN));
     world.send_request("Create", "true").await.0.unwrap();

@@ -43,7 +43,7 @@ pub struct World {
     pub cloudformation: CloudFormation,
     pub cloudwatch: CloudWatch,
     pub sync: WebhookSync,
-    /// When the next run begins, but for the time that the runs before have taken.
+    /// Start of the next run, not counting the duration of earlier runs.
     pub now: Timestamp,
     began: Instant,
     settings: Vec<(&'static str, &'static str)>,
@@ -208,18 +208,18 @@ impl World {
         self.run(action).await.unwrap_err().cause()
     }
 
-    /// Whether the receiver would let a caller with our token in.
+    /// Returns whether the receiver would accept a call with our token.
     pub async fn token_is_accepted(&self) -> bool {
         self.is_accepted(TOKEN, self.now).await
     }
 
-    /// Whether the receiver would let a caller with a token in at a time.
+    /// Returns whether the receiver would accept a call with a token at a time.
     pub async fn is_accepted(&self, token: &str, at: Timestamp) -> bool {
         let accepted = AcceptedTokens::new(self.dynamodb.client(), self.dynamodb.events_table());
         accepted.read().await.unwrap().iter().any(|accepted| accepted.lets_in(&TokenHash::of(token), at))
     }
 
-    /// Whether the receiver lets in whoever calls the registered URL: it is our address, with a token that is accepted.
+    /// Returns whether the receiver accepts calls of the registered URL: it is our address with an accepted token.
     pub async fn registered_url_is_let_in(&self) -> bool {
         let registered = self.partner.registered().unwrap_or_default();
         match registered.strip_prefix(&format!("{ADDRESS}/")) {
@@ -228,13 +228,13 @@ impl World {
         }
     }
 
-    /// What a metric adds up to, in all (`Drift`) or by the cause (`SyncFailed WrongCredentials`).
+    /// Returns the sum of a metric, in total (`Drift`) or by the cause (`SyncFailed WrongCredentials`).
     pub fn sum(&self, metric: &str) -> f64 {
         let (name, cause) = metric.split_once(' ').map_or((metric, None), |(name, cause)| (name, Some(cause)));
         self.cloudwatch.sum(name, cause.map(|cause| ("Cause", cause))).unwrap()
     }
 
-    /// What is known of the registration.
+    /// Returns the state of the registration.
     pub async fn registration(&self) -> Registration {
         self.stored_ledger().read().await.unwrap()
     }
@@ -267,7 +267,7 @@ impl World {
     }
 }
 
-/// What was logged in a test.
+/// The log of a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -44,7 +44,7 @@ pub async fn the_registration_is_looked_after(world: &World) {
 }
 
 /// The commands that show events, and the one that shows an API key.
-pub async fn what_was_received_is_looked_at(world: &World, recorded: &Recorded) {
+pub async fn commands_show_the_received_events(world: &World, recorded: &Recorded) {
     let (id, entity) = (recorded.id.to_string(), recorded.entity.as_str());
     assert_eq!(object(world, &["show", &id]).await["id"], id.as_str());
     assert_eq!(object(world, &["state", entity]).await["entity"], entity);

@@ -15,7 +15,7 @@ const REDRIVE: Duration = Duration::from_secs(240);
 /// A message that cannot be read is hidden for 5 s each time.
 pub const DEAD: Duration = Duration::from_secs(120);
 
-pub async fn what_comes_while_the_table_is_away_is_recorded_later(world: &World) {
+pub async fn events_received_while_the_table_is_missing_are_recorded_later(world: &World) {
     say("the events table is taken away");
     let table = world.tables().take_events_away().await;
     without_the_queue_too_it_is_refused(world).await;
@@ -71,7 +71,7 @@ async fn acknowledged(world: &World, webhook: &str, line: u8) -> (EventId, Strin
     (answer.id(), body)
 }
 
-pub async fn what_cannot_be_read_becomes_a_dead_letter(world: &World) {
+pub async fn an_unreadable_message_becomes_a_dead_letter(world: &World) {
     const POISON: &str = "this is no delivery";
     say("a message that is no delivery is in the fallback queue, which gives up after 2 receipts from now on");
     world.queues().give_up_after(2).await;

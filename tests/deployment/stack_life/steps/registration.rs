@@ -76,10 +76,10 @@ pub async fn a_rotation_refuses_no_event(world: &mut World) {
     say(&format!("the registered URL has a new token, and none of {} events was refused", answers.len()));
     let answer = provider::post(&world.emulator, &before, provider::ADDRESS, "{}").await;
     answer.acknowledged();
-    say("the old one is still taken");
+    say("the old token is still accepted");
 }
 
-pub async fn what_goes_wrong_is_told(world: &World) {
+pub async fn failures_are_reported(world: &World) {
     let (sync, ours) = (world.output("SyncFunctionName"), world.partner.registered());
     let check = json!({"action": "sync"});
     world.partner.always(Call::Get, Fault::Reason(77));
@@ -87,7 +87,7 @@ pub async fn what_goes_wrong_is_told(world: &World) {
     world.partner.behave();
     say("a failed check is a Lambda error of the type UnknownReason");
 
-    // The schedule may repair it in between: then it comes once more.
+    // The schedule may repair it in between, so this may take several attempts.
     let not_verified = async || {
         world.partner.register(Some("https://unnoticed.example/hook"));
         world.partner.next(Call::Set, Fault::SetIgnored);
@@ -99,14 +99,14 @@ pub async fn what_goes_wrong_is_told(world: &World) {
     say("a URL that was not taken is reported as not verified");
 
     let contested = async || {
-        world.partner.register(Some("https://rival.example/hook"));
+        world.partner.register(Some("https://competing.example/hook"));
         let url = format!("{}/2015-03-31/functions/{sync}/invocations", world.emulator.url());
         let answer = http::post(&url, &[], check.to_string()).await;
         answer.body.contains("\"Contested\"").then_some(())
     };
     wait_for("a URL that keeps coming back is contested", SCHEDULE, contested).await;
-    assert_eq!(world.partner.registered().as_deref(), Some("https://rival.example/hook"));
-    say("a URL that keeps coming back is left where it is, which is a Lambda error of the type Contested");
+    assert_eq!(world.partner.registered().as_deref(), Some("https://competing.example/hook"));
+    say("a URL that keeps coming back stays registered: a Lambda error of the type Contested");
     let set = json!({"action": "set", "url": world.output("WebhookUrl")});
     let report = functions::invoke(&world.emulator, sync, &set).await;
     assert_eq!(report["verified"], true, "{report}");
@@ -118,9 +118,9 @@ pub async fn what_goes_wrong_is_told(world: &World) {
 pub async fn remember_token(world: &mut World) {
     let registered = world.registered();
     let token = registered.strip_prefix(&format!("{}/", world.output("WebhookUrl")));
-    let token = token.expect("what is registered is not the webhook's address and a token").to_owned();
+    let token = token.expect("the registered URL is not the webhook's address with a token").to_owned();
     world.secrets.add(&token);
     let client = Client::new(&world.emulator.sdk_config());
     let secret = client.get_secret_value().secret_id(world.output("WebhookTokenSecretId")).send().await.unwrap();
-    assert!(secret.secret_string() == Some(&token), "what is registered does not end with the token");
+    assert!(secret.secret_string() == Some(&token), "the registered URL does not end with the token");
 }

@@ -5,82 +5,94 @@ pub mod cargo_lambda;
 mod event_source;
 mod functions;
 mod surroundings;
+mod tour;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
-    sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
-use clap::Args;
+use anyhow::{Result, anyhow};
+use clap::{Args, error::ErrorKind};
 use emulators::faults::Faults;
-use serde_json::{Value, json};
-use shared::{Entity, EventId, TokenHash};
-use store::{AcceptedTokens, Reader, State, StoredDelivery};
+use outbound::EndpointUrl;
+use shared::TokenHash;
+use store::AcceptedTokens;
 
 use self::{
     build::build_functions,
     cargo_lambda::CargoLambda,
-    event_source::EventSource,
-    functions::Functions,
+    functions::{FUNCTIONS, Functions, PORT},
     surroundings::{FIXED_PORTS, Ports, Surroundings},
+    tour::{Fail, HandOn, Tour, redrive},
 };
 use crate::{
-    from_here, inspect,
-    interrupt::interrupted,
-    local_functions::LocalFunctions,
-    output::tables,
-    project::Project,
-    samples,
-    send::{self, Poster},
+    from_here, inspect, interrupt::interrupted, local_functions::LocalFunctions, project::Project, samples,
     target::Target,
 };
 
-/// The port on which the functions are called, here and under plain `cargo lambda watch`.
-const PORT: u16 = 9000;
-
-/// The maximum time until redrive has recorded what waited in the queue.
-const REDRIVE: Duration = Duration::from_secs(30);
-
 /// Runs the whole system on this machine, until Ctrl-C.
 ///
-/// It registers the webhook with a stand-in for the provider, delivers the provider's documented events through the real receiver, and
-/// shows what is recorded.
+/// It registers the webhook with a stand-in for the provider, delivers the provider's documented events through the real receiver,
+/// shows what is recorded, and hands the events on to a sample consumer that verifies their signatures.
 #[derive(Args)]
 #[command(after_help = "\
-The functions are built again when their code changes. What they write is in target/hooks/functions.log.
+The functions are built again when their code changes. What they write is in target/hooks/functions.log. The calls of the sample
+consumer are in target/hooks/consumer.jsonl, the entries on the event bus in target/hooks/event-bus.jsonl.
 
 Examples:
-  cargo hooks dev              start, deliver three events, stay up
-  cargo hooks dev --once       start, deliver three events, check, end
-  cargo hooks dev --persist    keep the events for the next run
-  cargo hooks dev --services   only what the functions need, for `cargo lambda watch`")]
+  cargo hooks dev                   start, deliver three events, stay up
+  cargo hooks dev --once            start, deliver three events, check, end
+  cargo hooks dev --persist         keep the events for the next run
+  cargo hooks dev --fail consumer   see how refused events are retried
+  cargo hooks dev --forward http://127.0.0.1:8080/events
+                                    post the events to a server of yours
+  cargo hooks dev --services        only what the functions need, for `cargo lambda watch`")]
 pub struct Dev {
-    /// End after the first round trip. The exit code is 0 if every event was stored.
+    /// End after the first round trip. The exit code is 0 if every event was stored and handed on.
     #[arg(long)]
     once: bool,
     /// Keep the database in a file under target/, and continue with it next time.
     #[arg(long)]
     persist: bool,
-    /// Let something fail while the events are delivered, and see that they are stored all the same.
+    /// Let something fail while the events are delivered, and see that they are stored and handed on all the same.
     #[arg(long, value_enum)]
     fail: Option<Fail>,
+    /// Post the events to a server of yours instead of the sample consumer: http, and a loopback address.
+    #[arg(long, value_name = "URL")]
+    forward: Option<String>,
     /// The port on which the functions are called. Default: 9000, or a free one if that is taken.
     #[arg(long)]
     port: Option<u16>,
-    /// Start only what the functions need: DynamoDB, SQS, Secrets Manager, the partner API and CloudFormation, on ports 9001 to
-    /// 9005. `cargo lambda watch` finds them there.
-    #[arg(long, conflicts_with_all = ["once", "fail", "port"])]
+    /// Start only what the functions need: DynamoDB, SQS, Secrets Manager, the partner API, CloudFormation, EventBridge and the sample
+    /// consumer, on ports 9001 to 9007. `cargo lambda watch` finds them there.
+    #[arg(long, conflicts_with_all = ["once", "fail", "forward", "port"])]
     services: bool,
 }
 
-/// A part that can be made to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Fail {
-    /// DynamoDB takes connections and never answers.
-    Dynamodb,
+impl Dev {
+    /// Returns the URL of the server that takes the events; `None` for the sample consumer. Ends the program with a usage error, which
+    /// does not repeat the URL, when it is not one of this machine.
+    fn forward_url(&self) -> Option<EndpointUrl> {
+        let refuse = |kind, fault: &str| -> ! { clap::Error::raw(kind, format!("--forward {fault}\n")).exit() };
+        let text = self.forward.as_ref()?;
+        if self.fail == Some(Fail::Consumer) {
+            refuse(
+                ErrorKind::ArgumentConflict,
+                "replaces the sample consumer, so that --fail consumer has nothing to do",
+            )
+        }
+        match EndpointUrl::parse(text) {
+            // Over http, an endpoint has a loopback address.
+            Ok(url) if url.url().scheme() == "http" => Some(url),
+            Ok(_) => refuse(
+                ErrorKind::ValueValidation,
+                "is not on this machine; give a URL such as http://127.0.0.1:8080/events",
+            ),
+            Err(fault) => refuse(ErrorKind::ValueValidation, &fault.to_string()),
+        }
+    }
 }
 
 /// Runs it.
@@ -88,6 +100,7 @@ enum Fail {
 /// # Errors
 /// Fails if a step fails. Everything that was started is ended.
 pub async fn run(options: Dev) -> Result<ExitCode> {
+    let forward_url = options.forward_url();
     let project = Project::find()?;
     if !options.once {
         project.check_that_none_runs()?;
@@ -97,23 +110,25 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
     }
     let cargo_lambda = CargoLambda::find_or_install(&project.root().join(".tools/cargo-lambda")).await?;
     println!("Building the functions");
-    build_functions(&project).await?;
+    build_functions(&project, FUNCTIONS.map(|(name, _)| name)).await?;
 
-    let surroundings = start_surroundings(&project, &options, Ports::default()).await?;
+    let surroundings = start_surroundings(&project, &options, Ports::default(), forward_url.as_ref()).await?;
     let to_dynamodb = Faults::before(&surroundings.dynamodb.url()).await?;
     let environment = |webhook: &str| surroundings.environment(&to_dynamodb.url(), webhook);
     let mut functions = tokio::select! {
         functions = Functions::start(&project, &cargo_lambda, options.port, environment) => functions?,
         () = interrupted() => return Err(anyhow!("interrupted")),
     };
+    let hand_on = HandOn::start(&surroundings, functions.caller())?;
     let tour = Tour {
         project: &project,
         surroundings: &surroundings,
         to_dynamodb: &to_dynamodb,
         functions: functions.caller(),
+        hand_on: &hand_on,
     };
     let toured = tokio::select! {
-        toured = tour.run(options.fail) => toured,
+        toured = tour.run(options.fail, options.once || forward_url.is_none()) => toured,
         () = interrupted() => Err(anyhow!("interrupted")),
     };
     if toured.is_ok() && !options.once {
@@ -121,7 +136,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         let run = surroundings.run(functions.address(), &functions.webhook(), webhook.clone());
         let _remembered = project.remember(&run)?;
         let inspector = inspect::start(Target::of_local_run(run)?, inspect::PORT).await?;
-        let _event_source = EventSource::start(Arc::clone(&surroundings.queue), functions.caller());
+        let _redrive = redrive(&surroundings.queue, functions.caller());
         print_next_steps(inspector.url(), &webhook, &functions, &cargo_lambda);
         tokio::select! {
             () = interrupted() => println!("\nEnding"),
@@ -132,18 +147,25 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
     toured.map(|()| ExitCode::SUCCESS)
 }
 
-async fn start_surroundings(project: &Project, options: &Dev, ports: Ports) -> Result<Surroundings> {
-    if !options.persist {
-        return Surroundings::start(ports, None).await;
+async fn start_surroundings(
+    project: &Project,
+    options: &Dev,
+    ports: Ports,
+    forward_url: Option<&EndpointUrl>,
+) -> Result<Surroundings> {
+    let folder = project.scratch()?;
+    let file = options.persist.then(|| folder.join("dynamodb.db"));
+    if let Some(file) = &file {
+        println!("The events are kept in {}", from_here(file).display());
     }
-    let file = project.scratch()?.join("dynamodb.db");
-    println!("The events are kept in {}", from_here(&file).display());
-    Surroundings::start(ports, Some(&file)).await
+    let surroundings = Surroundings::start(ports, file.as_deref(), forward_url.map(EndpointUrl::expose)).await?;
+    surroundings.log_to(&folder)?;
+    Ok(surroundings)
 }
 
 /// Starts what the functions need, and stays until Ctrl-C. The functions run elsewhere.
 async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitCode> {
-    let surroundings = start_surroundings(project, options, FIXED_PORTS).await?;
+    let surroundings = start_surroundings(project, options, FIXED_PORTS, None).await?;
     // As if sync had registered the samples' token.
     let tokens = AcceptedTokens::new(surroundings.dynamodb.client(), surroundings.dynamodb.events_table());
     tokens.accept(&TokenHash::of(samples::TOKEN), SystemTime::now().into()).await?;
@@ -152,9 +174,12 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
     let address = format!("http://{functions}/v1/webhook");
     let webhook = format!("{address}/{}", samples::TOKEN);
     let _remembered = project.remember(&surroundings.run(functions, &address, webhook.clone()))?;
-    let _event_source = EventSource::start(Arc::clone(&surroundings.queue), LocalFunctions::at(functions));
+    let functions = LocalFunctions::at(functions);
+    let _hand_on = HandOn::start(&surroundings, functions)?;
+    let _redrive = redrive(&surroundings.queue, functions);
     println!(
-        "DynamoDB, SQS, Secrets Manager, the partner API and CloudFormation are up on ports 9001 to 9005 until Ctrl-C.\n\
+        "DynamoDB, SQS, Secrets Manager, the partner API, CloudFormation, EventBridge and the sample consumer are up on ports 9001 to \
+         9007 until Ctrl-C.\n\
          \nNext, in another terminal, run the functions:\n\
          \n  cargo lambda watch\n\
          \nand in a third one, call them and look at what is stored:\n\
@@ -165,90 +190,6 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
     interrupted().await;
     println!("\nEnding");
     Ok(ExitCode::SUCCESS)
-}
-
-/// The main job, once: the webhook gets registered, the provider delivers its documented events, and they are stored.
-struct Tour<'a> {
-    project: &'a Project,
-    surroundings: &'a Surroundings,
-    to_dynamodb: &'a Faults,
-    functions: LocalFunctions,
-}
-
-impl Tour<'_> {
-    async fn run(&self, fail: Option<Fail>) -> Result<()> {
-        let Surroundings { partner, dynamodb, queue, .. } = self.surroundings;
-        println!("\n1. sync registers the webhook with the provider's stand-in");
-        let report = self.functions.invoke("sync", json!({"action": "sync"})).await?;
-        let registered = report["registered"].as_str().unwrap_or("nothing");
-        println!("   outcome {}, registered {registered}, verified {}", report["outcome"], report["verified"]);
-        ensure!(report["verified"] == true, "the registered URL is not our webhook");
-
-        if fail == Some(Fail::Dynamodb) {
-            println!("\n   DynamoDB does not answer from now on");
-            self.to_dynamodb.hang();
-        }
-        println!("\n2. the provider's stand-in delivers the documented events to the registered URL");
-        let ids = self.deliver(&partner.registered().context("no webhook is registered")?).await?;
-
-        let reader = Reader::new(dynamodb.client(), dynamodb.events_table());
-        if fail == Some(Fail::Dynamodb) {
-            let (queued, stored) = (queue.queued().len(), stored_of(&reader, &ids).await?.len());
-            println!("\n   {queued} deliveries are in the fallback queue, {stored} in DynamoDB; now it answers again");
-            self.to_dynamodb.recover()?;
-            let _event_source = EventSource::start(Arc::clone(queue), self.functions);
-            let redriven = async {
-                while stored_of(&reader, &ids).await?.len() < ids.len() {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                Ok::<_, anyhow::Error>(())
-            };
-            tokio::time::timeout(REDRIVE, redriven)
-                .await
-                .context("redrive has not recorded the queued deliveries")??;
-        }
-        let stored = stored_of(&reader, &ids).await?;
-        println!("\n3. what is stored in DynamoDB\n{}", tables::deliveries(&stored));
-        println!("\n4. the state of each entity\n{}", tables::states(&states_of(&reader, &stored).await?));
-        ensure!(stored.len() == ids.len(), "{} of {} deliveries are stored", stored.len(), ids.len());
-        println!("\n{} events stored, {registered} registered", stored.len());
-        Ok(())
-    }
-
-    /// Delivers the documented events. Returns their ids: others may post meanwhile.
-    async fn deliver(&self, webhook: &str) -> Result<Vec<EventId>> {
-        let webhook = Poster::new(webhook, send::PROVIDER_TIMEOUT);
-        let mut ids = Vec::new();
-        for name in samples::DOCUMENTED {
-            let send::Answer { status, body, elapsed } = webhook.post(samples::body(self.project, name)?, &[]).await?;
-            println!("   {name:9} {} {body} ({} ms)", status.as_u16(), elapsed.as_millis());
-            let answer: Value = serde_json::from_str(&body).unwrap_or_default();
-            let id = answer["id"].as_str().filter(|_| status.is_success()).and_then(|id| id.parse().ok());
-            ids.push(id.with_context(|| format!("the delivery of {name} was not acknowledged"))?);
-        }
-        Ok(ids)
-    }
-}
-
-/// Returns the deliveries that are stored, of those with these ids.
-async fn stored_of(reader: &Reader, ids: &[EventId]) -> Result<Vec<StoredDelivery>> {
-    let mut stored = Vec::new();
-    for id in ids {
-        stored.extend(reader.delivery(id).await?);
-    }
-    Ok(stored)
-}
-
-/// Returns the states of the entities of deliveries, in the order of the entities.
-async fn states_of(reader: &Reader, deliveries: &[StoredDelivery]) -> Result<Vec<State>> {
-    let mut entities: Vec<&Entity> = deliveries.iter().map(|delivery| &delivery.entity).collect();
-    entities.sort();
-    entities.dedup();
-    let mut states = Vec::new();
-    for entity in entities {
-        states.extend(reader.state(entity).await?);
-    }
-    Ok(states)
 }
 
 fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambda: &CargoLambda) {

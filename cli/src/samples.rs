@@ -7,6 +7,9 @@ use crate::{from_here, project::Project};
 /// The token in the paths of events/receiver. The local run accepts it, so these files can be invoked as they are.
 pub const TOKEN: &str = "local-sample-token-0123456789abcdef";
 
+/// The secret with which the local run signs the events that it hands on.
+pub const FORWARD_SECRET: &str = "whsec_bG9jYWwtc2FtcGxlLWZvcndhcmQtc2VjcmV0LTAx";
+
 /// The events that the provider documents, in the order of its page.
 pub const DOCUMENTED: [&str; 3] = ["whatsapp", "builder", "online"];
 

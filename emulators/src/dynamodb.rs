@@ -21,7 +21,12 @@ use axum::{
 use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{sdk, server::Server, table_stream::StreamMapping};
+use crate::{
+    pattern::Pattern,
+    sdk,
+    server::Server,
+    table_stream::{PUBLISHER_FILTER, StreamMapping},
+};
 
 /// The name of the events table.
 const EVENTS_TABLE: &str = "events";
@@ -103,6 +108,15 @@ impl DynamoDb {
         StreamMapping::of(self.database.clone(), EVENTS_TABLE)
     }
 
+    /// Returns the records of that stream that the publisher gets, from its start.
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub fn publisher_stream(&self) -> io::Result<StreamMapping> {
+        let filter = Pattern::parse(PUBLISHER_FILTER).map_err(io::Error::other)?;
+        Ok(self.stream()?.filtered(filter))
+    }
+
     /// Returns the name of the sealed table.
     pub fn sealed_table(&self) -> &'static str {
         "sealed"
@@ -117,8 +131,7 @@ impl DynamoDb {
             .billing_mode(BillingMode::PayPerRequest)
             .set_key_schema(Some(key_schema("pk", "sk")?));
         if name == EVENTS_TABLE {
-            let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage);
-            create = create.stream_specification(stream.build().map_err(io::Error::other)?);
+            create = create.stream_specification(new_images()?);
         }
         for (index, hash, range) in indexes {
             keys.extend([hash, range]);
@@ -140,7 +153,7 @@ impl DynamoDb {
             Ok(_) => {}
             // The file of an earlier run has it already.
             Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {
-                return Ok(());
+                return self.add_missing_stream(name).await;
             }
             Err(error) => return Err(io::Error::other(DisplayErrorContext(error).to_string())),
         }
@@ -150,6 +163,23 @@ impl DynamoDb {
         update.send().await.map_err(|error| io::Error::other(DisplayErrorContext(error).to_string()))?;
         Ok(())
     }
+
+    /// Gives the events table of an earlier version its stream.
+    async fn add_missing_stream(&self, name: &str) -> io::Result<()> {
+        let described = self.client.describe_table().table_name(name).send().await;
+        let described = described.map_err(|error| io::Error::other(DisplayErrorContext(error).to_string()))?;
+        let has_stream = described.table().is_some_and(|table| table.latest_stream_arn().is_some());
+        if name != EVENTS_TABLE || has_stream {
+            return Ok(());
+        }
+        let update = self.client.update_table().table_name(name).stream_specification(new_images()?).send().await;
+        update.map(|_| ()).map_err(|error| io::Error::other(DisplayErrorContext(error).to_string()))
+    }
+}
+
+fn new_images() -> io::Result<StreamSpecification> {
+    let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewImage);
+    stream.build().map_err(io::Error::other)
 }
 
 /// Carries out one request. dynoxide has an HTTP server of its own, which lets every web page in.

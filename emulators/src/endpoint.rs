@@ -2,7 +2,8 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    io,
+    fs::File,
+    io::{self, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,6 +17,7 @@ use axum::{
     routing::post,
 };
 use futures_util::stream;
+use serde_json::json;
 use standardwebhooks::Webhook;
 use tokio::sync::Notify;
 
@@ -76,6 +78,12 @@ struct Log {
     replies: VecDeque<Reply>,
     /// The replies to every call with these event ids.
     always: HashMap<String, Reply>,
+    /// The status for the first call with each event id.
+    first: Option<u16>,
+    /// The endpoint answers 401 to a call whose signature is not good.
+    refuses_forged: bool,
+    /// A line for each call goes there.
+    log_file: Option<File>,
 }
 
 impl Endpoint {
@@ -84,10 +92,28 @@ impl Endpoint {
     /// # Errors
     /// Fails when no port is free.
     pub async fn start(secret: &str) -> io::Result<Self> {
+        Self::start_on(0, secret).await
+    }
+
+    /// Starts an endpoint on a port of the loopback interface. It verifies with this secret.
+    ///
+    /// # Errors
+    /// Fails when the port is taken.
+    pub async fn start_on(port: u16, secret: &str) -> io::Result<Self> {
         let state = Shared::default();
         state.lock().secret = secret.to_owned();
         let router = Router::new().route("/events", post(answer)).with_state(state.clone());
-        Ok(Self { server: Server::start(0, router).await?, state })
+        Ok(Self { server: Server::start(port, router).await?, state })
+    }
+
+    /// Answers 401 to a call whose signature is not good, from now on.
+    pub fn refuse_forged(&self) {
+        self.state.lock().refuses_forged = true;
+    }
+
+    /// Writes a line of JSON for each call into a file, from now on.
+    pub fn log_to(&self, file: File) {
+        self.state.lock().log_file = Some(file);
     }
 
     /// Verifies with another secret from now on.
@@ -115,6 +141,11 @@ impl Endpoint {
     /// Sets the replies to the next calls, one each.
     pub fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
         self.state.lock().replies.extend(replies);
+    }
+
+    /// Answers the first call with each event id with this status, from now on.
+    pub fn reply_first(&self, status: u16) {
+        self.state.lock().first = Some(status);
     }
 
     /// Sets the reply to every call with an event id; `None` ends all of these.
@@ -150,19 +181,24 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
     let reply = {
         let mut log = state.lock();
         let always = log.always.get(&id).cloned();
-        always.or_else(|| log.replies.pop_front()).unwrap_or(Reply::Status(200))
+        let is_first = log.received.iter().all(|call| call.id != id);
+        let first = log.first.filter(|_| is_first).map(Reply::Status);
+        always.or(first).or_else(|| log.replies.pop_front()).unwrap_or(Reply::Status(200))
     };
     if let Reply::After(pause) = reply {
         tokio::time::sleep(pause).await;
     }
-    let status = match reply {
-        Reply::Status(status) | Reply::RetryAfter(status, _) | Reply::Echo(status) | Reply::Endless(status) => status,
-        Reply::Redirect(_) => 307,
-        Reply::After(_) => 200,
-    };
-    {
+    let status = {
         let mut log = state.lock();
         let is_verified = Webhook::new(&log.secret).is_ok_and(|webhook| webhook.verify(&body, &headers).is_ok());
+        let status = match reply {
+            _ if log.refuses_forged && !is_verified => 401,
+            Reply::Status(status) | Reply::RetryAfter(status, _) | Reply::Echo(status) | Reply::Endless(status) => {
+                status
+            }
+            Reply::Redirect(_) => 307,
+            Reply::After(_) => 200,
+        };
         let call = Received {
             id,
             received_at: text("webhook-received-at"),
@@ -171,8 +207,17 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
             body: String::from_utf8_lossy(&body).into_owned(),
             status,
         };
+        if let Some(file) = &mut log.log_file {
+            let Received { id, received_at, is_verified, body, status, .. } = &call;
+            let line = json!({
+                "id": id, "received_at": received_at, "signature_good": is_verified, "status": status, "body": body,
+            });
+            // A full disk must not change the answer.
+            let _ = writeln!(file, "{line}");
+        }
         log.received.push(call);
-    }
+        status
+    };
     state.came.notify_waiters();
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match reply {

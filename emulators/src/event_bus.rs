@@ -2,7 +2,8 @@
 //! and shows them to tests.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -56,6 +57,8 @@ struct Log {
     refusals: Vec<Option<&'static str>>,
     /// A request that contains this text is refused as a whole.
     poison: Option<String>,
+    /// A line for each accepted entry goes there.
+    log_file: Option<File>,
 }
 
 impl EventBus {
@@ -81,6 +84,11 @@ impl EventBus {
     /// Returns the address, for `AWS_ENDPOINT_URL_EVENTBRIDGE`.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// Writes a line of JSON for each accepted entry into a file, from now on.
+    pub fn log_to(&self, file: File) {
+        self.state.lock().log_file = Some(file);
     }
 
     /// Returns the accepted entries, in order.
@@ -153,6 +161,11 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
         results.push(match (refusal, detail) {
             (None, Some(detail)) => {
                 let RequestEntry { event_bus_name: bus, source, detail_type, .. } = entry;
+                if let Some(file) = &mut log.log_file {
+                    let line = json!({"source": source, "detail-type": detail_type, "detail": detail});
+                    // A full disk must not change the answer.
+                    let _ = writeln!(file, "{line}");
+                }
                 log.entries.push(Entry { bus, source, detail_type, detail });
                 json!({"EventId": format!("event-{}", log.entries.len())})
             }

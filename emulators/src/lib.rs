@@ -9,6 +9,7 @@ pub mod event_bus;
 pub mod faults;
 pub mod lambda;
 pub mod partner;
+pub mod pattern;
 pub mod runtime_api;
 pub mod sdk;
 pub mod secrets;

@@ -85,7 +85,7 @@ impl Name {
     }
 }
 
-/// The rules of the fallback queue; the defaults are those of template.yaml.
+/// The rules of a queue; the defaults are those of the fallback queue in template.yaml.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// Time for which a received message is hidden.
@@ -144,6 +144,8 @@ struct Queue {
 #[derive(Debug, Default)]
 struct Store {
     queues: HashMap<Name, Queue>,
+    /// Rules of single queues, in place of those of all.
+    rules: HashMap<Name, Rules>,
     /// Time of sending in place of the system's, in milliseconds since 1970.
     now_millis: Option<i64>,
     /// Error codes for the next entries of `SendMessageBatch`, one each; `None` accepts an entry.
@@ -178,6 +180,11 @@ impl Sqs {
             .layer(DefaultBodyLimit::max(2 * LARGEST_MESSAGE))
             .with_state(queues.clone());
         Ok(Self { server: Server::start(port, router).await?, queues })
+    }
+
+    /// Gives a queue rules of its own.
+    pub fn set_rules(&self, queue: Name, rules: Rules) {
+        self.queues.lock().rules.insert(queue, rules);
     }
 
     /// Returns the address, for `AWS_ENDPOINT_URL_SQS`.
@@ -304,7 +311,7 @@ pub fn event(taken: &[Taken]) -> Value {
             "ApproximateReceiveCount": message.receives.to_string(),
             "SentTimestamp": message.sent_at_millis.to_string(),
             "SenderId": "AROAEXAMPLE:receiver",
-            "ApproximateFirstReceiveTimestamp": "1795348800001",
+            "ApproximateFirstReceiveTimestamp": message.sent_at_millis.to_string(),
         });
         if let Some(group) = &message.group {
             attributes["MessageGroupId"] = group.as_str().into();
@@ -351,10 +358,11 @@ impl Queues {
 
     fn receive(&self, queue: Name, most: usize, visibility: Option<Duration>) -> Vec<Taken> {
         let now = Instant::now();
-        let hidden_until = now + visibility.unwrap_or(self.rules.visibility);
         let mut store = self.lock();
+        let rules = store.rules.get(&queue).copied().unwrap_or(self.rules);
+        let hidden_until = now + visibility.unwrap_or(rules.visibility);
         if let Some(dead_letters) = queue.dead_letters() {
-            store.bury(queue, dead_letters, now, self.rules.most_receives);
+            store.bury(queue, dead_letters, now, rules.most_receives);
         }
         let mut taken = Vec::new();
         // FIFO groups with a hidden message: no later message of theirs is received.
@@ -528,12 +536,13 @@ async fn answer(State(queues): State<Queues>, headers: HeaderMap, body: Bytes) -
         "GetQueueAttributes" => {
             let now = Instant::now();
             let mut store = queues.lock();
+            let rules = store.rules.get(&queue).copied().unwrap_or(queues.rules);
             let (visible, hidden): (Vec<_>, Vec<_>) =
                 store.queue(queue).messages.iter().partition(|message| message.visible_at <= now);
             carried_out(&json!({"Attributes": {
                 "ApproximateNumberOfMessages": visible.len().to_string(),
                 "ApproximateNumberOfMessagesNotVisible": hidden.len().to_string(),
-                "VisibilityTimeout": queues.rules.visibility.as_secs().to_string(),
+                "VisibilityTimeout": rules.visibility.as_secs().to_string(),
             }}))
         }
         _ => refuse("UnsupportedOperation", "this stand-in has no such operation"),

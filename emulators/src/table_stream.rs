@@ -6,13 +6,19 @@ use dynoxide::Database;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::pattern::Pattern;
+
 /// Maximum number of records in a batch: `BatchSize` in template.yaml.
 const BATCH: usize = 100;
+
+/// The records that the publisher gets: `FilterCriteria` in template.yaml.
+pub const PUBLISHER_FILTER: &str = r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"sk":{"S":[{"prefix":"event#"}]},"kind":{"S":[{"anything-but":["doctor"]}]}}}}"#;
 
 /// Passes the stream's records to a function, in order, each until it is processed.
 pub struct StreamMapping {
     database: Database,
     iterator: Value,
+    filter: Option<Pattern>,
     waiting: VecDeque<Value>,
 }
 
@@ -28,7 +34,13 @@ impl StreamMapping {
         let shard = &description["StreamDescription"]["Shards"][0]["ShardId"];
         let start = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
         let iterator = answer(database.get_shard_iterator(request(start)?))?["ShardIterator"].clone();
-        Ok(Self { database, iterator, waiting: VecDeque::new() })
+        Ok(Self { database, iterator, filter: None, waiting: VecDeque::new() })
+    }
+
+    /// Passes only the records that a pattern matches.
+    #[must_use]
+    pub(crate) fn filtered(self, filter: Pattern) -> Self {
+        Self { filter: Some(filter), ..self }
     }
 
     /// Returns the event with the next records; `None` when there are none.
@@ -36,11 +48,16 @@ impl StreamMapping {
     /// # Errors
     /// Fails when the stream cannot be read.
     pub fn batch(&mut self) -> io::Result<Option<Value>> {
-        if self.waiting.len() < BATCH {
+        while self.waiting.len() < BATCH {
             let get = json!({"ShardIterator": self.iterator});
-            let read = answer(self.database.get_records(request(get)?))?;
-            self.iterator = read["NextShardIterator"].clone();
-            self.waiting.extend(read["Records"].as_array().into_iter().flatten().cloned());
+            let mut read = answer(self.database.get_records(request(get)?))?;
+            self.iterator = read["NextShardIterator"].take();
+            let Value::Array(records) = read["Records"].take() else { break };
+            if records.is_empty() {
+                break;
+            }
+            let matches = |record: &Value| self.filter.as_ref().is_none_or(|filter| filter.matches(record));
+            self.waiting.extend(records.into_iter().filter(matches));
         }
         let records: Vec<_> = self.waiting.iter().take(BATCH).collect();
         Ok((!records.is_empty()).then(|| json!({"Records": records})))
@@ -67,4 +84,50 @@ fn request<T: DeserializeOwned>(json: Value) -> io::Result<T> {
 fn answer<T: serde::Serialize, E: std::fmt::Display>(answer: Result<T, E>) -> io::Result<Value> {
     let answer = answer.map_err(|error| io::Error::other(error.to_string()))?;
     serde_json::to_value(answer).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamodb::DynamoDb;
+
+    #[test]
+    fn the_filter_is_the_template_s() {
+        let template = include_str!("../../template.yaml");
+        let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
+        assert!(without_blanks(template).contains(&without_blanks(PUBLISHER_FILTER)));
+        assert!(Pattern::parse(PUBLISHER_FILTER).is_ok());
+    }
+
+    async fn put(dynamodb: &DynamoDb, sk: &str, kind: &str) {
+        let item = json!({"pk": {"S": "a"}, "sk": {"S": sk}, "kind": {"S": kind}});
+        let put = dynamodb.client().put_item().table_name(dynamodb.events_table());
+        let text =
+            |name: &str| aws_sdk_dynamodb::types::AttributeValue::S(item[name]["S"].as_str().unwrap().to_owned());
+        put.item("pk", text("pk")).item("sk", text("sk")).item("kind", text("kind")).send().await.unwrap();
+    }
+
+    fn keys(batch: Option<&Value>) -> Vec<&str> {
+        let records = batch.and_then(|batch| batch["Records"].as_array()).into_iter().flatten();
+        records.map(|record| record["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn from_the_first_failed_record_on_the_batch_is_sent_again() {
+        let dynamodb = DynamoDb::start().await.unwrap();
+        let mut stream = dynamodb.publisher_stream().unwrap();
+        for (sk, kind) in [("event#1", "x"), ("state", "x"), ("event#2", "doctor"), ("event#3", "x"), ("event#4", "x")]
+        {
+            put(&dynamodb, sk, kind).await;
+        }
+        let first = stream.batch().unwrap();
+        assert_eq!(keys(first.as_ref()), ["event#1", "event#3", "event#4"]);
+        stream.settle(None);
+        assert_eq!(stream.batch().unwrap(), first, "the function failed");
+        let failed = &first.unwrap()["Records"][1]["dynamodb"]["SequenceNumber"];
+        stream.settle(Some(&json!({"batchItemFailures": [{"itemIdentifier": failed}]})));
+        assert_eq!(keys(stream.batch().unwrap().as_ref()), ["event#3", "event#4"]);
+        stream.settle(Some(&json!({"batchItemFailures": []})));
+        assert_eq!(stream.batch().unwrap(), None);
+    }
 }

@@ -3,7 +3,6 @@ use std::process::Stdio;
 use anyhow::{Result, bail};
 use tokio::process::Command;
 
-use super::functions::FUNCTIONS;
 use crate::project::Project;
 
 /// Removes the variables of `cargo run` from a command's environment. The build scripts of some dependencies read them, and
@@ -23,11 +22,11 @@ pub fn forget_cargo_run(command: &mut Command) {
 ///
 /// # Errors
 /// Fails if they do not build; cargo has said why.
-pub async fn build_functions(project: &Project) -> Result<()> {
+pub async fn build_functions(project: &Project, functions: impl IntoIterator<Item = &str>) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.arg("build").current_dir(project.root()).stdin(Stdio::null());
     forget_cargo_run(&mut cargo);
-    for (function, _) in FUNCTIONS {
+    for function in functions {
         cargo.args(["--bin", function]);
     }
     if !cargo.status().await?.success() {

@@ -1,38 +1,127 @@
 use std::{sync::Arc, time::Duration};
 
-use emulators::sqs::{self, Sqs};
-use tokio::task::JoinHandle;
+use anyhow::Result;
+use emulators::{
+    sqs::{self, Name, Sqs},
+    table_stream::StreamMapping,
+};
+use serde_json::Value;
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 
 use crate::local_functions::LocalFunctions;
 
-/// The pause before an empty queue is polled again.
+/// The pause before an empty queue or stream is polled again.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Hands the messages of the fallback queue to redrive until it is dropped, as Lambda's event source mapping does.
-pub struct EventSource(JoinHandle<()>);
+/// The pause after a call of a function that failed.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// Hands what waits in a queue or a stream to a function until it is dropped, as Lambda's event source mapping does.
+pub struct EventSource {
+    _pollers: JoinSet<()>,
+    settled: watch::Receiver<()>,
+}
+
+/// The messages of a queue for a function.
+pub struct QueueMapping {
+    pub queue: Name,
+    /// Maximum number of messages in a batch.
+    pub batch: usize,
+    pub function: &'static str,
+    /// Maximum number of batches at once.
+    pub concurrency: usize,
+}
 
 impl EventSource {
-    /// Starts to poll the queue.
-    pub fn start(queue: Arc<Sqs>, functions: LocalFunctions) -> Self {
-        Self(tokio::spawn(async move {
+    /// Starts to poll a queue.
+    pub fn of_queue(mapping: &QueueMapping, sqs: &Arc<Sqs>, functions: LocalFunctions) -> Self {
+        let (settles, settled) = watch::channel(());
+        let QueueMapping { queue, batch, function, concurrency } = *mapping;
+        let mut pollers = JoinSet::new();
+        for _ in 0..concurrency {
+            let (sqs, mut caller) = (Arc::clone(sqs), Caller::new(functions, function));
+            let settles = settles.clone();
+            pollers.spawn(async move {
+                loop {
+                    let taken = sqs.take_from(queue, batch);
+                    if taken.is_empty() {
+                        sleep(PAUSE).await;
+                        continue;
+                    }
+                    let answer = caller.call(sqs::event(&taken)).await;
+                    sqs.settle(&taken, answer.as_ref());
+                    settles.send_replace(());
+                }
+            });
+        }
+        Self { _pollers: pollers, settled }
+    }
+
+    /// Starts to poll the stream of the events table for the publisher.
+    pub fn of_stream(mut stream: StreamMapping, functions: LocalFunctions) -> Self {
+        let (settles, settled) = watch::channel(());
+        let mut caller = Caller::new(functions, "publisher");
+        let mut pollers = JoinSet::new();
+        pollers.spawn(async move {
             loop {
-                let taken = queue.take();
-                if taken.is_empty() {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
+                match stream.batch() {
+                    Ok(Some(batch)) => {
+                        let answer = caller.call(batch).await;
+                        stream.settle(answer.as_ref());
+                        settles.send_replace(());
+                    }
+                    Ok(None) => sleep(PAUSE).await,
+                    Err(error) => {
+                        eprintln!("the stream of the events table: {error}");
+                        return;
+                    }
                 }
-                let answer = functions.invoke("redrive", sqs::event(&taken)).await;
-                if let Err(error) = &answer {
-                    eprintln!("{error:#}");
-                }
-                queue.settle(&taken, answer.ok().as_ref());
             }
-        }))
+        });
+        Self { _pollers: pollers, settled }
+    }
+
+    /// Waits until a condition holds. It is checked now, and each time when a batch has been processed.
+    ///
+    /// # Errors
+    /// Fails when the condition cannot be checked.
+    pub async fn until(&self, mut condition: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+        let mut settled = self.settled.clone();
+        while !condition().await? {
+            settled.changed().await?;
+        }
+        Ok(())
     }
 }
 
-impl Drop for EventSource {
-    fn drop(&mut self) {
-        self.0.abort();
+/// Calls a function, and says each failure once.
+struct Caller {
+    functions: LocalFunctions,
+    function: &'static str,
+    said: Option<String>,
+}
+
+impl Caller {
+    fn new(functions: LocalFunctions, function: &'static str) -> Self {
+        Self { functions, function, said: None }
+    }
+
+    /// Returns the answer; `None` when the function failed.
+    async fn call(&mut self, event: Value) -> Option<Value> {
+        match self.functions.invoke(self.function, event).await {
+            Ok(answer) => {
+                self.said = None;
+                Some(answer)
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                if self.said.as_ref() != Some(&error) {
+                    eprintln!("{error}");
+                    self.said = Some(error);
+                }
+                sleep(PAUSE_AFTER_FAILURE).await;
+                None
+            }
+        }
     }
 }

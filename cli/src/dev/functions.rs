@@ -18,12 +18,20 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{PORT, build::forget_cargo_run, cargo_lambda::CargoLambda};
+use super::{build::forget_cargo_run, cargo_lambda::CargoLambda};
 use crate::{from_here, local_functions::LocalFunctions, project::Project};
 
+/// The port on which the functions are called, here and under plain `cargo lambda watch`.
+pub const PORT: u16 = 9000;
+
 /// The functions by the names of their binaries, with the timeouts that template.yaml gives them.
-pub const FUNCTIONS: [(&str, Duration); 3] =
-    [("receiver", Duration::from_secs(5)), ("redrive", Duration::from_secs(30)), ("sync", Duration::from_secs(120))];
+pub const FUNCTIONS: [(&str, Duration); 5] = [
+    ("receiver", Duration::from_secs(5)),
+    ("redrive", Duration::from_secs(30)),
+    ("publisher", Duration::from_secs(60)),
+    ("forwarder", Duration::from_secs(60)),
+    ("sync", Duration::from_secs(120)),
+];
 
 /// The maximum time until `cargo lambda watch` listens, and until it has built each function.
 const START: Duration = Duration::from_secs(60);

@@ -1,21 +1,33 @@
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{fs::File, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use emulators::{
     cloudformation::CloudFormation,
     dynamodb::DynamoDb,
+    endpoint::Endpoint,
+    event_bus::EventBus,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
-    sqs::{Rules, Sqs},
+    sqs::{Name, Rules, Sqs},
 };
 use rustix::process::getpid;
 use serde_json::json;
 
-use crate::{project::Run, samples};
+use crate::{
+    project::{Forward, HandingOn, Run},
+    samples,
+};
 
 /// The defaults of the template.
 const DEDUP_WINDOW_SECONDS: &str = "600";
 const RETENTION_DAYS: &str = "365";
+const FORWARD_TIMEOUT_SECONDS: &str = "10";
+
+const EVENT_BUS: &str = "local";
+const FORWARD_SECRET_ID: &str = "forward";
+
+/// The rules of the forward queue in template.yaml.
+const FORWARD_QUEUE: Rules = Rules { visibility: Duration::from_secs(360), most_receives: 1_000 };
 
 /// The provider's address, for the samples of events/receiver, and this machine.
 const ALLOWED_SOURCE_IPS: &str = "34.165.99.212/32,127.0.0.1/32";
@@ -28,26 +40,41 @@ pub struct Ports {
     secrets: u16,
     partner: u16,
     cloudformation: u16,
+    event_bus: u16,
+    consumer: u16,
 }
 
 /// The ports that `[workspace.metadata.lambda.env]` in Cargo.toml names, for functions under plain `cargo lambda watch`.
-pub const FIXED_PORTS: Ports = Ports { dynamodb: 9001, sqs: 9002, secrets: 9003, partner: 9004, cloudformation: 9005 };
+pub const FIXED_PORTS: Ports = Ports {
+    dynamodb: 9001,
+    sqs: 9002,
+    secrets: 9003,
+    partner: 9004,
+    cloudformation: 9005,
+    event_bus: 9006,
+    consumer: 9007,
+};
 
 /// Everything that the functions find around them on AWS, on this machine.
 pub struct Surroundings {
     pub dynamodb: DynamoDb,
     pub queue: Arc<Sqs>,
     pub partner: Partner,
+    pub bus: EventBus,
+    /// It takes the events that are handed on; `None` when a server of somebody's own does.
+    pub consumer: Option<Endpoint>,
+    forward_url: String,
     secrets: SecretsManager,
     _cloudformation: CloudFormation,
 }
 
 impl Surroundings {
-    /// Starts them. The tables are kept in a file, or without one in memory.
+    /// Starts them. The tables are kept in a file, or without one in memory. Events are posted to a URL, or without one to a sample
+    /// consumer.
     ///
     /// # Errors
     /// Fails if a port is taken or the file cannot be opened.
-    pub async fn start(ports: Ports, file: Option<&Path>) -> Result<Self> {
+    pub async fn start(ports: Ports, file: Option<&Path>, forward_url: Option<&str>) -> Result<Self> {
         let taken = |name: &str, port: u16| match port {
             0 => name.to_owned(),
             port => format!("{name}, on port {port}"),
@@ -56,16 +83,43 @@ impl Surroundings {
         let secrets = secrets.with_context(|| taken("the stand-in for Secrets Manager", ports.secrets))?;
         secrets.put("partner", &json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string());
         secrets.put("webhook-token", samples::TOKEN);
+        secrets.put(FORWARD_SECRET_ID, samples::FORWARD_SECRET);
         let dynamodb = DynamoDb::start_on(ports.dynamodb, file).await;
         let dynamodb = dynamodb.with_context(|| taken("the embedded DynamoDB", ports.dynamodb))?;
         let queue = Sqs::start_on(ports.sqs, Rules::default()).await;
         let queue = Arc::new(queue.with_context(|| taken("the stand-in for SQS", ports.sqs))?);
+        queue.set_rules(Name::Forward, FORWARD_QUEUE);
+        let bus = EventBus::start_on(ports.event_bus).await;
+        let bus = bus.with_context(|| taken("the stand-in for EventBridge", ports.event_bus))?;
+        let consumer = match forward_url {
+            Some(_) => None,
+            None => {
+                let consumer = Endpoint::start_on(ports.consumer, samples::FORWARD_SECRET).await;
+                let consumer = consumer.with_context(|| taken("the sample consumer", ports.consumer))?;
+                consumer.refuse_forged();
+                Some(consumer)
+            }
+        };
+        let forward_url = forward_url.map(str::to_owned).or_else(|| consumer.as_ref().map(Endpoint::url));
+        let forward_url = forward_url.unwrap_or_default();
         let partner = Partner::start_on(ports.partner).await;
         let partner = partner.with_context(|| taken("the stand-in for the partner API", ports.partner))?;
         let cloudformation = CloudFormation::start_on(ports.cloudformation).await;
         let cloudformation =
             cloudformation.with_context(|| taken("the stand-in for CloudFormation", ports.cloudformation))?;
-        Ok(Self { dynamodb, queue, partner, secrets, _cloudformation: cloudformation })
+        Ok(Self { dynamodb, queue, partner, bus, consumer, forward_url, secrets, _cloudformation: cloudformation })
+    }
+
+    /// Writes what is handed on into files of a folder: the entries on the event bus, and the calls of the sample consumer.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be created.
+    pub fn log_to(&self, folder: &Path) -> Result<()> {
+        self.bus.log_to(File::create(folder.join("event-bus.jsonl"))?);
+        if let Some(consumer) = &self.consumer {
+            consumer.log_to(File::create(folder.join("consumer.jsonl"))?);
+        }
+        Ok(())
     }
 
     /// Returns the environment of the functions, as template.yaml gives it on AWS; only the addresses differ. They reach
@@ -83,8 +137,17 @@ impl Surroundings {
             ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
             ("WEBHOOK_URL", webhook),
             ("FALLBACK_QUEUE_URL", &self.queue.queue_url()),
+            ("EVENT_BUS_NAME", EVENT_BUS),
+            ("PUBLISH_FAILURES_QUEUE_URL", &self.queue.url_of(Name::PublishFailures)),
+            ("FORWARD_QUEUE_URL", &self.queue.url_of(Name::Forward)),
+            ("FORWARD_DEAD_LETTER_QUEUE_URL", &self.queue.url_of(Name::ForwardDeadLetters)),
+            ("FORWARD_URL", &self.forward_url),
+            ("FORWARD_TIMEOUT_SECONDS", FORWARD_TIMEOUT_SECONDS),
+            ("FORWARD_API_KEYS", "false"),
+            ("FORWARD_SECRET_ID", FORWARD_SECRET_ID),
             ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb),
             ("AWS_ENDPOINT_URL_SQS", &self.queue.url()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", &self.bus.url()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.secrets.url()),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "local"),
@@ -111,7 +174,19 @@ impl Surroundings {
             sqs: self.queue.url(),
             fallback_queue: self.queue.queue_url(),
             dead_letter_queue: self.queue.dead_letter_queue_url(),
-            handing_on: None,
+            handing_on: Some(HandingOn {
+                event_bridge: self.bus.url(),
+                event_bus_name: EVENT_BUS.to_owned(),
+                publish_failures_queue_url: self.queue.url_of(Name::PublishFailures),
+                forward: Some(Forward {
+                    secrets_manager: self.secrets.url(),
+                    forward_url: self.forward_url.clone(),
+                    forward_timeout_seconds: FORWARD_TIMEOUT_SECONDS.to_owned(),
+                    forward_queue_url: self.queue.url_of(Name::Forward),
+                    forward_dead_letter_queue_url: self.queue.url_of(Name::ForwardDeadLetters),
+                    forward_secret_id: FORWARD_SECRET_ID.to_owned(),
+                }),
+            }),
         }
     }
 }
@@ -120,7 +195,7 @@ impl Surroundings {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{super::PORT, *};
+    use super::{super::functions::PORT, *};
 
     #[tokio::test]
     async fn plain_cargo_lambda_watch_gets_the_environment_of_the_surroundings() {
@@ -132,13 +207,15 @@ mod tests {
             .filter_map(|line| line.split_once(" = "))
             .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
             .collect();
-        let surroundings = Surroundings::start(Ports::default(), None).await.unwrap();
+        let surroundings = Surroundings::start(Ports::default(), None, None).await.unwrap();
         let environment =
             surroundings.environment(&surroundings.dynamodb.url(), &format!("http://127.0.0.1:{PORT}/v1/webhook"));
         let ports = [
             (surroundings.dynamodb.url(), FIXED_PORTS.dynamodb),
             (surroundings.queue.url(), FIXED_PORTS.sqs),
             (surroundings.secrets.url(), FIXED_PORTS.secrets),
+            (surroundings.bus.url(), FIXED_PORTS.event_bus),
+            (surroundings.forward_url.trim_end_matches("/events").to_owned(), FIXED_PORTS.consumer),
             (surroundings.partner.url().trim_end_matches("/api").to_owned(), FIXED_PORTS.partner),
         ];
         let fixed = |value: String| {

@@ -4,6 +4,7 @@
 mod completions;
 mod consumer;
 mod dead_letters;
+mod dev;
 mod doctor;
 mod events;
 mod export;

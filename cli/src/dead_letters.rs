@@ -1,38 +1,40 @@
-//! `hooks dlq`: what redrive could not record, in the dead-letter queue.
+//! `hooks dlq`: the dead letters of the fallback queue and of the forward queue.
 
-mod dead_letter;
+mod delivery;
+mod fallback;
+mod forward;
 mod scan;
 mod show;
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
-use serde_json::json;
-use shared::text::plain;
+use anyhow::Result;
+use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
-use self::{dead_letter::DeadLetter, scan::Scan};
 use crate::{
-    output::{List, Output, json, note, print},
-    target::{AwsError, Queues, Target, TargetArgs},
+    output::Output,
+    target::{Target, TargetArgs},
 };
 
-/// Limit for all messages.
-const ALL: usize = usize::MAX;
-
-/// Lists, shows and retries what redrive could not record: the messages in the dead-letter queue.
+/// Lists, shows and retries dead letters: deliveries that redrive could not record, or events that your endpoint did not take.
 #[derive(Args)]
 #[command(after_help = "\
-Looking at a message hides it from others for a moment, and counts as one more receive.
+With --queue fallback (default), looking at a message hides it from others for a moment, and counts as one more receive. With --queue \
+forward, only redrive touches the messages; list and show read the forwarder's records, which are kept for 14 days as the messages are.
 
 Examples:
   cargo hooks dlq list --stack partner-webhook
   cargo hooks dlq show 3f2b7c1e-0000-4000-8000-000000000000
   cargo hooks dlq redrive 3f2b7c1e-0000-4000-8000-000000000000
-  cargo hooks dlq redrive --all --stack partner-webhook")]
+  cargo hooks dlq redrive --all --stack partner-webhook
+  cargo hooks dlq list --queue forward --stack partner-webhook
+  cargo hooks dlq redrive --all --queue forward --stack partner-webhook")]
 pub struct DeadLetters {
     #[command(subcommand)]
     command: Command,
+    /// Queue whose dead letters are meant: of deliveries that are not recorded, or of events for your endpoint.
+    #[arg(long, global = true, value_enum, default_value_t = Queue::Fallback)]
+    queue: Queue,
     #[command(flatten)]
     target: TargetArgs,
     /// Output format. json is one object on each line.
@@ -40,25 +42,32 @@ pub struct DeadLetters {
     output: Output,
 }
 
+/// A queue with dead letters.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Queue {
+    Fallback,
+    Forward,
+}
+
 /// The actions.
 #[derive(Subcommand)]
 enum Command {
-    /// Lists the messages, in no particular order.
+    /// Lists the dead letters: those of the fallback queue in no particular order, those of the forward queue newest first.
     List {
-        /// Maximum number of messages to list.
+        /// Maximum number of dead letters to list.
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
     },
-    /// Shows everything about one message, its body without secrets.
-    #[command(after_help = "Exit code: 0, or 1 when there is no such message.")]
+    /// Shows everything about one dead letter, its body without secrets.
+    #[command(after_help = "Exit code: 0, or 1 when there is no such dead letter.")]
     Show {
-        /// Id of the message, as `list` shows it.
+        /// Id of the message, or with --queue forward of the event, as `list` shows it.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
-        message_id: String,
+        id: String,
     },
-    /// Moves messages to the fallback queue, from which redrive records them.
+    /// Moves dead letters back to their queue: redrive records the deliveries, or the forwarder sends the events anew.
     #[command(
-        after_help = "With --all, a message that cannot be read stays in the queue, as redrive could not read it either. Named by its id it is moved too.\nExit code: 0, or 1 when there is no message with one of the ids."
+        after_help = "With --all, a message that cannot be read stays in the dead-letter queue. Of the fallback queue it is moved too when you name its id.\nExit code: 0, or 1 when there is no dead letter with one of the ids."
     )]
     Redrive {
         #[command(flatten)]
@@ -66,14 +75,14 @@ enum Command {
     },
 }
 
-/// The messages to move.
+/// The dead letters to move.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// Ids of the messages, as `list` shows them.
+    /// Ids of the messages, or with --queue forward of the events, as `list` shows them.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    message_ids: Vec<String>,
-    /// All messages that can be read.
+    ids: Vec<String>,
+    /// All that can be read.
     #[arg(long)]
     all: bool,
 }
@@ -81,130 +90,13 @@ struct Which {
 /// Runs the command.
 ///
 /// # Errors
-/// Fails when SQS refuses or does not answer, and on Ctrl-C. In either case the messages that were looked at are made visible again.
-pub async fn run(DeadLetters { command, target, output }: DeadLetters) -> Result<ExitCode> {
-    let queues = Target::find(target).await?.queues;
-    let mut scan = Scan::begin(&queues.sqs, &queues.dead_letter).context("signals cannot be listened to")?;
-    let done = match command {
-        Command::List { limit } => list(&mut scan, limit, output).await,
-        Command::Show { message_id } => show(&mut scan, &message_id, output).await,
-        Command::Redrive { which: Which { message_ids, .. } } => {
-            redrive(&queues, &mut scan, message_ids.into_iter().collect(), output).await
-        }
-    };
-    scan.end().await;
-    done
-}
-
-async fn list(scan: &mut Scan<'_>, limit: usize, output: Output) -> Result<ExitCode> {
-    let mut dead_letters: Vec<DeadLetter> = Vec::new();
-    // One more, to know whether there are more.
-    while dead_letters.len() <= limit
-        && let Some(more) = scan.next((limit - dead_letters.len()).saturating_add(1)).await?
-    {
-        dead_letters.extend(more);
+/// Fails when AWS refuses or does not answer, and on Ctrl-C. In either case the messages that were looked at are made visible again.
+pub async fn run(DeadLetters { command, queue, target, output }: DeadLetters) -> Result<ExitCode> {
+    let target = Target::find(target).await?;
+    match (queue, command) {
+        (Queue::Fallback, command) => fallback::run(&target.queues, command, output).await,
+        (Queue::Forward, Command::List { limit }) => forward::list(&target, limit, output).await,
+        (Queue::Forward, Command::Show { id }) => forward::show(&target, &id, output).await,
+        (Queue::Forward, Command::Redrive { which }) => forward::redrive(&target, &which.ids, output).await,
     }
-    let more = dead_letters.len() > limit;
-    let hidden = if more { None } else { hidden(scan).await };
-    dead_letters.truncate(limit);
-    let more = more.then(|| format!("{} of more messages; --limit shows more.\n", dead_letters.len()));
-    let none = if hidden.is_some() { "" } else { "No messages are in the dead-letter queue.\n" }.to_owned();
-    List { items: &dead_letters, none, more }.print(output, show::json, show::table)?;
-    hidden.iter().for_each(|hidden| note(hidden));
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Returns a note for people about messages that a complete scan could not see.
-async fn hidden(scan: &Scan<'_>) -> Option<String> {
-    match scan.hidden_by_others().await {
-        Ok(0) => None,
-        Ok(number) => Some(format!(
-            "Hidden, as somebody else looks at them or has just done so: {number} more, roughly; try again in a minute."
-        )),
-        Err(error) => Some(format!("It is not known whether more are hidden, as somebody else looks at them: {error}")),
-    }
-}
-
-async fn show(scan: &mut Scan<'_>, message_id: &str, output: Output) -> Result<ExitCode> {
-    while let Some(dead_letters) = scan.next(ALL).await? {
-        if let Some(dead_letter) = dead_letters.iter().find(|dead_letter| dead_letter.message_id == message_id) {
-            print(&match output {
-                Output::Json => show::json(dead_letter)?,
-                Output::Table => show::in_full(dead_letter),
-            })?;
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
-    bail!(not_found(message_id))
-}
-
-fn not_found(message_id: &str) -> String {
-    format!(
-        "there is no message {} in the dead-letter queue; if somebody else looks at it, try again in a minute",
-        plain(message_id)
-    )
-}
-
-/// Moves the messages with these ids; without any, all that can be read.
-async fn redrive(
-    queues: &Queues,
-    scan: &mut Scan<'_>,
-    mut wanted: BTreeSet<String>,
-    output: Output,
-) -> Result<ExitCode> {
-    let all = wanted.is_empty();
-    let (mut redriven, mut left) = (0_usize, 0_usize);
-    while (all || !wanted.is_empty())
-        && let Some(dead_letters) = scan.next(ALL).await?
-    {
-        for dead_letter in dead_letters {
-            if !all && !wanted.remove(&dead_letter.message_id) {
-                continue;
-            }
-            let moves = !all || dead_letter.content.is_ok();
-            if moves {
-                move_to_fallback(queues, scan, &dead_letter).await?;
-                redriven += 1;
-            } else {
-                left += 1;
-            }
-            print(&moved(&dead_letter, moves, output)?)?;
-        }
-    }
-    if output == Output::Table {
-        let left = if left > 0 { format!(", {left} left") } else { String::new() };
-        print(&format!("{redriven} put into the fallback queue{left}.\n"))?;
-    }
-    if all {
-        hidden(scan).await.iter().for_each(|hidden| note(hidden));
-    }
-    wanted.iter().for_each(|message_id| note(&format!("error: {}", not_found(message_id))));
-    Ok(if wanted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// One by one, and not by SQS itself (`StartMessageMoveTask`), which moves all or nothing.
-///
-/// The message is deleted only when it is in the other queue. A crash in between leaves it in both, which does no harm:
-/// what is recorded a second time with the same id changes nothing.
-async fn move_to_fallback(queues: &Queues, scan: &mut Scan<'_>, dead_letter: &DeadLetter) -> Result<()> {
-    let send = queues.sqs.send_message().queue_url(&queues.fallback).message_body(dead_letter.message.expose());
-    send.send().await.map_err(|error| AwsError::of("the fallback queue", &error))?;
-    scan.delete(dead_letter).await.with_context(|| {
-        format!("the message {} is in both queues now, which does no harm", plain(&dead_letter.message_id))
-    })
-}
-
-fn moved(dead_letter: &DeadLetter, moved: bool, output: Output) -> Result<String> {
-    let event_id = dead_letter.content.as_ref().ok().map(|delivery| delivery.received.id.to_string());
-    let cause = dead_letter.content.as_ref().err().map(ToString::to_string);
-    Ok(match output {
-        Output::Json => json::line(&json!({
-            "message_id": dead_letter.message_id, "redriven": moved, "event_id": event_id, "cause": cause,
-        }))?,
-        Output::Table => {
-            let what = event_id.or(cause).unwrap_or_default();
-            let outcome = if moved { "put into the fallback queue" } else { "left" };
-            format!("{}  {outcome}: {what}\n", plain(&dead_letter.message_id))
-        }
-    })
 }

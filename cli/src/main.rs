@@ -1,6 +1,7 @@
 //! `hooks`: runs the whole system on this machine, sends events to it, shows what it or a deployed stack received, and
 //! manages the webhook's registration.
 
+mod aws_error;
 mod completions;
 mod consent;
 mod dead_letters;
@@ -10,6 +11,8 @@ mod doctor;
 mod documented;
 mod events;
 mod export;
+mod forward;
+mod handing_on;
 mod inspect;
 mod interrupt;
 mod key;
@@ -56,6 +59,7 @@ enum Command {
     Key(key::Key),
     Quarantine(quarantine::QuarantineArgs),
     Dlq(dead_letters::DeadLetters),
+    Forward(forward::Forward),
     Recover(recover::Recover),
     Inspect(inspect::Inspect),
     Webhook(webhook::Webhook),
@@ -77,6 +81,7 @@ async fn main() -> ExitCode {
         Command::Key(key) => key::run(key).await,
         Command::Quarantine(quarantine) => quarantine::run(quarantine).await,
         Command::Dlq(dead_letters) => dead_letters::run(dead_letters).await,
+        Command::Forward(forward) => forward::run(forward).await,
         Command::Recover(recover) => recover::run(recover).await,
         Command::Inspect(inspect) => inspect::run(inspect).await,
         Command::Webhook(webhook) => webhook::run(webhook).await,

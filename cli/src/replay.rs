@@ -1,7 +1,6 @@
-//! `hooks replay`: sends recorded events to a consumer again.
+//! `hooks replay`: sends recorded events to an endpoint, the event bus or the forward queue again.
 
 mod checkpoint;
-mod consumer;
 mod destination;
 
 use std::{
@@ -13,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, error::ErrorKind};
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
@@ -22,46 +21,56 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{
     EventId, Timestamp,
-    text::{quoted, short},
+    text::{plain, quoted, short},
 };
 use store::{DeliveryQuery, Reader, StoreError, StoredDelivery};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::{
-    checkpoint::{Checkpoint, CheckpointFile, Counts},
-    consumer::{Consumer, StoredEvent},
-    destination::Destination,
+    checkpoint::{Checkpoint, CheckpointFile, Refused},
+    destination::{Destination, Offered, endpoint_url},
 };
 use crate::{
     doctor,
     interrupt::interrupted,
-    output::{Output, print, progress::Progress, text},
+    output::{Output, note, print, progress::Progress, text},
     query::{FilterArgs, TimeRange, check_entity},
     target::{Target, TargetArgs},
 };
 
-/// Sends recorded events to an HTTP endpoint of yours again, one after the other, in the order received.
+/// Maximum number of refused events with `--keep-going`: then the fault is not in the events.
+const MOST_REFUSED: usize = 1_000;
+
+/// Sends recorded events again, one after the other, in the order received: to an HTTP endpoint of yours, to the event bus, or to the
+/// forwarder.
 #[derive(Args)]
 #[command(
     group(ArgGroup::new("which").required(true).args(["ids", "since"])),
     // It has to be given.
     mut_arg("since", |since| since.hide_default_value(true)),
     after_help = "\
-Each event is a POST with the body as it is recorded, in which each secret is replaced by [sealed], and with the headers webhook-id and \
-webhook-received-at. The next event follows when the endpoint has answered 2xx. Any other answer, or none within 10 s, ends the \
-replay. A quarantined delivery has no body, and is skipped.
+To a URL each event is a POST as the forwarder sends it, without the members that have secrets, and signed if this command can read the \
+signing secret. The next event follows when the endpoint has answered 2xx. An answer 429 or 5xx is tried once more after a second, or \
+after the time of Retry-After, at most a minute. Any other answer, or none within 10 s, ends the replay, unless you give --keep-going. A \
+quarantined delivery has no body, and is skipped.
+
+With `--to bus` each event is an entry on the event bus that says that it is replayed. With `--to forward` each event goes into the forward \
+queue, from which the forwarder sends it with its retries; an event that the endpoint has taken is skipped, unless you give --again.
 
 A checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks, until the replay is complete: --resume continues from there, \
 with the time range of the first run.
 
 An event that waited in the fallback queue is recorded under the time at which it was received. A replay that is past that time, also \
 with --resume, does not go back for it. `hooks doctor` shows whether the queue is empty.
-Exit code: 0 when the endpoint took every event, else 1.
+Exit code: 0 when the destination took every event, else 1.
 
 Examples:
   cargo hooks replay --since 2h --to https://example.com/events
   cargo hooks replay --since 2h --to https://example.com/events --resume
+  cargo hooks replay --since 2h --to https://example.com/events --resume --skip 019aaaaa-0000-7000-8000-000000000000
   cargo hooks replay --since 2h --to - < file-with-the-url
+  cargo hooks replay --stack partner-webhook --since 3d --to bus
+  cargo hooks replay --stack partner-webhook --since 3d --to forward
   cargo hooks replay --stack partner-webhook --since 7d --entity whatsapp#972501234567 --rate 100 --to https://example.com/events
   cargo hooks replay 019aaaaa-0000-7000-8000-000000000000 --to http://127.0.0.1:8080/events"
 )]
@@ -76,10 +85,20 @@ pub struct Replay {
     /// Send duplicates too.
     #[arg(long)]
     with_duplicates: bool,
+    /// Leave this event out. Can be given more than once.
+    #[arg(long, value_name = "ID")]
+    skip: Vec<EventId>,
     /// URL of your endpoint: https, or http to a loopback address. Neither the provider nor this webhook. With - it is one line of
-    /// standard input, as other users of this machine can read a command line.
+    /// standard input, as other users of this machine can read a command line. Or `bus` for the event bus, or `forward` for the
+    /// forward queue.
     #[arg(long, value_name = "URL")]
     to: String,
+    /// With `--to forward`: send also the events that the endpoint has taken before.
+    #[arg(long)]
+    again: bool,
+    /// Continue after an event that is refused, and list the refused events at the end. Ends after 1,000 of them.
+    #[arg(long)]
+    keep_going: bool,
     /// Maximum number of events a second.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rate: u32,
@@ -113,19 +132,23 @@ struct Identity<'a> {
     filter: &'a FilterArgs,
     range: &'a TimeRange,
     with_duplicates: bool,
+    again: bool,
     to: &'a str,
 }
 
 /// Sends the events, one after the other.
 ///
 /// # Errors
-/// Fails when the events cannot be read, the URL is not allowed, the same replay is unfinished, or the consumer does not take an event. The
-/// message says how to continue.
+/// Fails when the events cannot be read, the URL is not allowed, the same replay is unfinished, or the destination does not take an event.
+/// The message says how to continue.
 pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     replay.ids.sort();
     replay.ids.dedup();
+    if replay.again && replay.to != "forward" {
+        clap::Error::raw(ErrorKind::ArgumentConflict, "--again needs --to forward\n").exit()
+    }
     let target = Target::find(replay.target).await?;
-    let to = Destination::parse(&url(replay.to)?, &target.partner_api, &target.address)?;
+    let to = destination(&target, replay.to, replay.again).await?;
     let times = match &replay.ids[..] {
         [] => replay.range.resolve(Timestamp::from(SystemTime::now())),
         [first, .., last] => first.received_at()..last.received_at(),
@@ -138,13 +161,14 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
         filter: &replay.filter,
         range: &replay.range,
         with_duplicates: replay.with_duplicates,
-        to: to.expose(),
+        again: replay.again,
+        to: to.identity(),
     };
     let folder = checkpoint::folder(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"))?;
     let file = CheckpointFile::lock(&folder, &identity)?;
     let checkpoint = replay.start.from(file.read()?, times, &to)?;
     let with_doctors = !replay.ids.is_empty() || replay.filter.kind.as_deref() == Some(doctor::KIND);
-    let query = DeliveryQuery::new(target.reader.clone(), replay.filter.filter(), checkpoint.times.clone());
+    let query = DeliveryQuery::new(target.reader.clone(), replay.filter.filter(), checkpoint.times());
     check_entity(&query).await?;
     let deliveries = match &replay.ids[..] {
         [] => query.walk(checkpoint.last).boxed(),
@@ -152,9 +176,11 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     };
     file.write(&checkpoint)?;
     let mut run = ReplayRun {
-        consumer: Consumer::to(&to),
+        to,
         rate: replay.rate,
         with_duplicates: replay.with_duplicates,
+        skip: replay.skip,
+        keep_going: replay.keep_going,
         with_doctors,
         file,
         checkpoint,
@@ -165,24 +191,39 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     }
     print(&run.told(done.is_ok(), replay.output))?;
     let before = text::events(run.checkpoint.counts.handed_over);
-    done.map(|()| ExitCode::SUCCESS).map_err(|stop| {
-        anyhow!("{stop:#}. {before} handed over to {to} before; go on with: {}", go_on(env::args_os().skip(1)))
-    })
+    done.map_err(|stop| {
+        let go_on = go_on(env::args_os().skip(1));
+        anyhow!("{stop:#}. {before} handed over to {} before; go on with: {go_on}", run.to)
+    })?;
+    Ok(if run.checkpoint.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Returns the URL of the consumer; for `-` one line of standard input.
-fn url(to: String) -> Result<String> {
-    if to != "-" {
-        return Ok(to);
+/// Returns the destination that the argument names; for `-` it is one line of standard input.
+async fn destination(target: &Target, to: String, again: bool) -> Result<Destination<'_>> {
+    let url = match to.as_str() {
+        "bus" => return Ok(Destination::Bus(target.event_bus()?)),
+        "forward" => {
+            let nonce = format!("replay-{:016x}", getrandom::u64().context("no random number")?);
+            return Ok(Destination::Forward { forwarding: target.forwarding()?, again, nonce });
+        }
+        "-" => {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).context("standard input")?;
+            line.trim().to_owned()
+        }
+        _ => to,
+    };
+    let url = endpoint_url(&url, &target.partner_api, &target.address)?;
+    let signer = async { anyhow::Ok(target.forwarding()?.secret.signer(SystemTime::now().into()).await?) }.await;
+    if let Err(fault) = &signer {
+        note(&format!("The events are not signed: {fault:#}"));
     }
-    let mut line = String::new();
-    io::stdin().read_line(&mut line).context("standard input")?;
-    Ok(line.trim().to_owned())
+    Ok(Destination::endpoint(url, signer.ok()))
 }
 
 impl Start {
     /// Returns the checkpoint to start from, given that of an unfinished run.
-    fn from(self, left: Option<Checkpoint>, times: Range<Timestamp>, to: &Destination) -> Result<Checkpoint> {
+    fn from(self, left: Option<Checkpoint>, times: Range<Timestamp>, to: &Destination<'_>) -> Result<Checkpoint> {
         match left {
             Some(left) if self.resume => Ok(left),
             Some(left) if !self.restart => {
@@ -214,72 +255,95 @@ async fn read(reader: &Reader, ids: &[EventId], done: Option<EventId>) -> Result
 }
 
 /// A running replay.
-struct ReplayRun {
-    consumer: Consumer,
+struct ReplayRun<'a> {
+    to: Destination<'a>,
     /// Events a second.
     rate: u32,
     with_duplicates: bool,
+    /// Events to leave out.
+    skip: Vec<EventId>,
+    /// True to continue after a refused event.
+    keep_going: bool,
     /// True when events of `hooks doctor` are asked for, and sent.
     with_doctors: bool,
     file: CheckpointFile,
     checkpoint: Checkpoint,
 }
 
-impl ReplayRun {
-    /// Sends the events, up to the first that is not taken.
+impl ReplayRun<'_> {
+    /// Sends the events, up to the first that is refused unless it keeps going.
     async fn take(&mut self, mut deliveries: BoxStream<'_, Result<StoredDelivery, StoreError>>) -> Result<()> {
-        let start = self.checkpoint.times.start;
-        let micros = |at: Timestamp| u64::try_from(at.since(start).as_micros()).unwrap_or(u64::MAX);
-        let progress = Progress::to(micros(self.checkpoint.times.end));
+        let times = self.checkpoint.times();
+        let micros = |at: Timestamp| u64::try_from(at.since(times.start).as_micros()).unwrap_or(u64::MAX);
+        let progress = Progress::to(micros(times.end));
         let began = std::time::Instant::now();
         let mut ticks = interval(Duration::from_secs(1) / self.rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut interrupted = pin!(interrupted());
         let mut number = 0_u32;
         while let Some(delivery) = unless(interrupted.as_mut(), deliveries.next()).await? {
-            let delivery = delivery?;
-            let received_at = delivery.received_at;
-            let Some(event) = self.pack(delivery) else { continue };
+            let event = delivery?;
+            if !self.selects(&event) {
+                continue;
+            }
             let id = event.id;
             unless(interrupted.as_mut(), ticks.tick()).await?;
-            self.consumer.send(event).await.with_context(|| format!("event {id} was not taken"))?;
+            let mut offered = self.to.offer(&event, SystemTime::now().into()).await?;
+            if let Offered::Refused { retry_after: Some(wait), .. } = offered {
+                unless(interrupted.as_mut(), sleep(wait)).await?;
+                offered = self.to.offer(&event, SystemTime::now().into()).await?;
+            }
+            match offered {
+                Offered::Taken => self.checkpoint.counts.handed_over += 1,
+                Offered::TakenBefore => self.checkpoint.counts.taken_before += 1,
+                Offered::Refused { cause, .. } if !self.keep_going => {
+                    bail!("event {id} was not taken: {cause}. Leave it out with --skip {id}")
+                }
+                Offered::Refused { cause, .. } => self.checkpoint.refused.push(Refused { id, answer: cause }),
+            }
             self.checkpoint.last = Some(id);
-            self.checkpoint.counts.handed_over += 1;
             self.file.write(&self.checkpoint)?;
+            if self.checkpoint.refused.len() == MOST_REFUSED {
+                bail!("{MOST_REFUSED} events were refused, the last one, {id}, with: {}", self.last_answer());
+            }
             number += 1;
             let rate = f64::from(number) / began.elapsed().as_secs_f64();
             let message =
                 format!("{}, {rate:.1}/s, last {}", text::events(self.checkpoint.counts.handed_over), short(&id));
-            progress.reached(micros(received_at), message);
+            progress.reached(micros(event.received_at), message);
         }
         Ok(())
     }
 
     /// Returns the summary. For people it is empty when the replay is incomplete, as the error has it then.
     fn told(&self, complete: bool, output: Output) -> String {
-        let Checkpoint { last, counts, .. } = &self.checkpoint;
         match output {
-            Output::Json => json(counts, *last, complete),
-            Output::Table if complete => sentence(counts),
+            Output::Json => json(&self.checkpoint, complete),
+            Output::Table if complete => sentence(&self.checkpoint),
             Output::Table => String::new(),
         }
     }
 
-    /// Returns the event of a delivery; `None` when it is skipped, which is counted.
-    fn pack(&mut self, delivery: StoredDelivery) -> Option<StoredEvent> {
-        if delivery.duplicate_of.is_some() && !self.with_duplicates {
-            self.checkpoint.counts.duplicates += 1;
-            return None;
-        }
-        if delivery.kind == doctor::KIND && !self.with_doctors {
-            self.checkpoint.counts.doctor += 1;
-            return None;
-        }
-        let StoredDelivery { id, received_at, body, .. } = delivery;
-        if body.is_none() {
-            self.checkpoint.counts.undecodable += 1;
-        }
-        body.map(|body| StoredEvent { id, received_at, body })
+    fn last_answer(&self) -> &str {
+        self.checkpoint.refused.last().map_or("", |refused| refused.answer.as_str())
+    }
+
+    /// Returns whether an event is sent, and counts it when it is not.
+    fn selects(&mut self, event: &StoredDelivery) -> bool {
+        let counts = &mut self.checkpoint.counts;
+        let skipped = if self.skip.contains(&event.id) {
+            &mut counts.named
+        } else if event.duplicate_of.is_some() && !self.with_duplicates {
+            &mut counts.duplicates
+        } else if event.kind == doctor::KIND && !self.with_doctors {
+            &mut counts.doctor
+        } else if event.body.is_none() {
+            &mut counts.undecodable
+        } else {
+            return true;
+        };
+        *skipped += 1;
+        false
     }
 }
 
@@ -292,8 +356,8 @@ async fn unless<T>(interrupted: Pin<&mut impl Future<Output = ()>>, something: i
     }
 }
 
-/// Returns the summary for people.
-fn sentence(counts: &Counts) -> String {
+/// Returns the summary for people, with the refused events.
+fn sentence(Checkpoint { counts, refused, .. }: &Checkpoint) -> String {
     let duplicates = match counts.duplicates {
         1 => "1 duplicate".to_owned(),
         number => format!("{number} duplicates"),
@@ -302,26 +366,40 @@ fn sentence(counts: &Counts) -> String {
         (counts.duplicates, duplicates),
         (counts.undecodable, format!("{} undecodable", counts.undecodable)),
         (counts.doctor, format!("{} of hooks doctor", counts.doctor)),
+        (counts.named, format!("{} named by --skip", counts.named)),
+        (counts.taken_before, format!("{} taken before", counts.taken_before)),
     ];
+    let skipped: u64 = reasons.iter().map(|(number, _)| number).sum();
     let reasons: Vec<String> =
         reasons.into_iter().filter(|(number, _)| *number > 0).map(|(_, reason)| reason).collect();
-    let handed_over = text::events(counts.handed_over);
-    match counts.duplicates + counts.undecodable + counts.doctor {
-        0 => format!("{handed_over} handed over\n"),
-        skipped => format!("{handed_over} handed over, {skipped} skipped ({})\n", reasons.join(", ")),
+    let mut sentence = format!("{} handed over", text::events(counts.handed_over));
+    if skipped > 0 {
+        sentence += &format!(", {skipped} skipped ({})", reasons.join(", "));
     }
+    if !refused.is_empty() {
+        sentence += &format!(", {} refused:", refused.len());
+    }
+    let refused = refused.iter().map(|refused| format!("  {}  {}\n", refused.id, plain(&refused.answer)));
+    sentence + "\n" + &refused.collect::<String>()
 }
 
 /// Returns the summary as JSON. Its members keep their names from version to version.
-fn json(counts: &Counts, last: Option<EventId>, complete: bool) -> String {
+fn json(Checkpoint { counts, last, refused, .. }: &Checkpoint, complete: bool) -> String {
     let summary = json!({
         "handed_over": counts.handed_over,
-        "skipped": { "duplicates": counts.duplicates, "undecodable": counts.undecodable, "doctor": counts.doctor },
-        "last": last.map(|id| id.to_string()),
+        "skipped": {
+            "duplicates": counts.duplicates, "undecodable": counts.undecodable, "doctor": counts.doctor,
+            "named": counts.named, "taken_before": counts.taken_before,
+        },
+        "refused": refused,
+        "last": last,
         "complete": complete,
     });
     format!("{summary}\n")
 }
+
+/// The values of `--to` that are no URL.
+const NAMES: [&str; 3] = ["-", "bus", "forward"];
 
 /// Returns the command line that continues a replay, from the arguments of this one. The URL is left out: it may have a token.
 fn go_on(arguments: impl Iterator<Item = std::ffi::OsString>) -> String {
@@ -331,8 +409,8 @@ fn go_on(arguments: impl Iterator<Item = std::ffi::OsString>) -> String {
         let argument = argument.to_string_lossy();
         let shown = match &*argument {
             "--resume" | "--restart" => continue,
-            url if is_url && url != "-" => "URL".to_owned(),
-            to if to.starts_with("--to=") && to != "--to=-" => "--to URL".to_owned(),
+            url if is_url && !NAMES.contains(&url) => "URL".to_owned(),
+            to if to.strip_prefix("--to=").is_some_and(|url| !NAMES.contains(&url)) => "--to URL".to_owned(),
             other => quoted(other),
         };
         is_url = argument == "--to";
@@ -344,7 +422,7 @@ fn go_on(arguments: impl Iterator<Item = std::ffi::OsString>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{checkpoint::Counts, *};
 
     #[test]
     fn the_command_to_go_on_has_no_url() {
@@ -357,6 +435,7 @@ mod tests {
                 "replay --since 1d --entity whatsapp#1 --to URL --resume",
             ),
             ("replay|--since|1d|--to|-", "replay --since 1d --to - --resume"),
+            ("replay|--since|1d|--to|bus", "replay --since 1d --to bus --resume"),
             ("replay|--since|1d|--to=-", "replay --since 1d --to=- --resume"),
             (
                 "replay|--since|1d|--reference|it's; me|--to|x",
@@ -369,14 +448,24 @@ mod tests {
 
     #[test]
     fn the_outcome_is_a_sentence() {
-        let counts = |handed_over, duplicates, undecodable| Counts { handed_over, duplicates, undecodable, doctor: 0 };
+        let at = Timestamp::from_micros(1_795_339_800_000_000);
+        let counts =
+            |handed_over, duplicates, undecodable| Counts { handed_over, duplicates, undecodable, ..Counts::default() };
+        let checkpoint = |counts| Checkpoint { counts, ..Checkpoint::start(at..at) };
         for (counts, expected) in [
             (counts(0, 0, 0), "0 events handed over\n"),
             (counts(1, 1, 0), "1 event handed over, 1 skipped (1 duplicate)\n"),
             (counts(2, 0, 3), "2 events handed over, 3 skipped (3 undecodable)\n"),
             (counts(2, 2, 3), "2 events handed over, 5 skipped (2 duplicates, 3 undecodable)\n"),
+            (
+                Counts { named: 1, taken_before: 7, ..counts(2, 0, 0) },
+                "2 events handed over, 8 skipped (1 named by --skip, 7 taken before)\n",
+            ),
         ] {
-            assert_eq!(sentence(&counts), expected);
+            assert_eq!(sentence(&checkpoint(counts)), expected);
         }
+        let refused = Refused { id: EventId::new(at, [7; 8]), answer: "400: no\n".to_owned() };
+        let expected = format!("2 events handed over, 1 refused:\n  {}  400: no\\n\n", refused.id);
+        assert_eq!(sentence(&Checkpoint { refused: vec![refused], ..checkpoint(counts(2, 0, 0)) }), expected);
     }
 }

@@ -58,7 +58,7 @@ pub async fn run(SendArgs { event, url }: SendArgs) -> Result<ExitCode> {
 /// # Errors
 /// Fails if there is no answer.
 pub async fn post(url: WebhookUrl, body: Vec<u8>) -> Result<(u16, String)> {
-    let answer = Poster::new(url.expose(), PROVIDER_TIMEOUT).post(body, &[]).await.with_context(|| url.to_string())?;
+    let answer = Poster::new(url.expose(), PROVIDER_TIMEOUT).post(body).await.with_context(|| url.to_string())?;
     Ok((answer.status.as_u16(), answer.body))
 }
 
@@ -92,13 +92,13 @@ impl Poster {
         Self { agent: Agent::new_with_config(config), url: url.to_owned(), timeout }
     }
 
-    /// Posts a body as JSON, with these headers more.
+    /// Posts a body as JSON.
     ///
     /// # Errors
     /// Fails if there is no answer. The URL is not in the message.
-    pub async fn post(&self, body: Vec<u8>, headers: &[(&'static str, String)]) -> Result<Answer> {
-        let (this, headers) = (self.clone(), headers.to_vec());
-        let posted = tokio::task::spawn_blocking(move || this.post_and_wait(&body, &headers)).await?;
+    pub async fn post(&self, body: Vec<u8>) -> Result<Answer> {
+        let this = self.clone();
+        let posted = tokio::task::spawn_blocking(move || this.post_and_wait(&body)).await?;
         posted.map_err(|error| match error {
             Error::Timeout(_) => anyhow!("no answer within {} s", self.timeout.as_secs()),
             // Its own text repeats the URL, which has a token in it.
@@ -108,13 +108,9 @@ impl Poster {
         })
     }
 
-    fn post_and_wait(&self, body: &[u8], headers: &[(&str, String)]) -> Result<Answer, Error> {
+    fn post_and_wait(&self, body: &[u8]) -> Result<Answer, Error> {
         let started = Instant::now();
-        let mut request = self.agent.post(&self.url).content_type("application/json");
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        let mut response = request.send(body)?;
+        let mut response = self.agent.post(&self.url).content_type("application/json").send(body)?;
         let status = response.status();
         let mut start = Vec::new();
         // The status has said everything: an answer that breaks off is shorter.
@@ -134,7 +130,7 @@ mod tests {
     async fn an_event_goes_to_the_url_and_its_answer_comes_back() {
         let receiver = Partner::start().await.unwrap();
         let poster = Poster::new(&format!("{}/settings/setWebhook", receiver.url()), PROVIDER_TIMEOUT);
-        let answer = poster.post(b"{}".to_vec(), &[]).await.unwrap();
+        let answer = poster.post(b"{}".to_vec()).await.unwrap();
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, r#"{"reason":3,"status":"FAIL"}"#));
         assert_eq!(receiver.calls(), [emulators::partner::Call::Set]);
     }
@@ -142,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn a_post_without_an_answer_says_why_and_does_not_repeat_the_url() {
         for url in ["http://127.0.0.1:1/token", "no url, token"] {
-            let error = Poster::new(url, PROVIDER_TIMEOUT).post(Vec::new(), &[]).await.map(drop).unwrap_err();
+            let error = Poster::new(url, PROVIDER_TIMEOUT).post(Vec::new()).await.map(drop).unwrap_err();
             let message = format!("{error:#}");
             assert!(message.starts_with("no answer: ") && !message.contains("token"), "{message}");
         }

@@ -1,24 +1,26 @@
 //! The target of a command: the local run, or a deployed stack.
 
-use std::{error::Error, fmt, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
     retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_sdk_lambda::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use clap::{Args, error::ErrorKind};
+use outbound::StoredSecret;
 use serde_json::Value;
-use shared::{Causes, SourceIps, WebhookUrl, text::quoted};
+use shared::{SourceIps, WebhookUrl, text::quoted};
 use store::{ForwardRecords, Reader, RegistrationLedger, Settings};
 
 use crate::{
+    aws_error::AwsError,
+    handing_on::{EndpointSettings, EventBus, Forwarding},
     local_functions::LocalFunctions,
     project::{Project, Run},
 };
@@ -67,6 +69,10 @@ pub struct Target {
     allowed_source_ips: Option<String>,
     /// The queues with deliveries that could not be recorded.
     pub queues: Queues,
+    /// `None` for a local run without a publisher.
+    event_bus: Option<EventBus>,
+    /// `None` without an endpoint.
+    forwarding: Option<Forwarding>,
     sync: Sync,
 }
 
@@ -121,6 +127,23 @@ impl Target {
     /// Fails when its facts cannot be read.
     pub fn of_local_run(run: Run) -> Result<Self> {
         let dynamodb = emulators::dynamodb::client(&run.dynamodb);
+        let sqs = emulators::sqs::client(&run.sqs);
+        let forward = run.handing_on.as_ref().and_then(|handing_on| handing_on.forward.as_ref());
+        let forwarding = forward.map(|forward| {
+            Forwarding::new(
+                sqs.clone(),
+                [&forward.forward_queue_url, &forward.forward_dead_letter_queue_url],
+                StoredSecret::new(emulators::secrets::client(&forward.secrets_manager), &forward.forward_secret_id),
+                ForwardRecords::new(dynamodb.clone(), &run.events_table),
+                EndpointSettings::Known {
+                    url: forward.forward_url.clone(),
+                    timeout_seconds: forward.forward_timeout_seconds.clone(),
+                },
+            )
+        });
+        let event_bus = run.handing_on.as_ref().map(|handing_on| {
+            EventBus::new(emulators::event_bus::client(&handing_on.event_bridge), &handing_on.event_bus_name)
+        });
         Ok(Self {
             choice: TargetArgs::default(),
             webhook: Some(WebhookUrl::parse(&run.webhook).context("the URL of the webhook")?),
@@ -135,11 +158,9 @@ impl Target {
             dynamodb,
             settings: settings(run.events_table, run.sealed_table, &run.dedup_window_seconds, &run.retention_days)?,
             allowed_source_ips: Some(run.allowed_source_ips),
-            queues: Queues {
-                sqs: emulators::sqs::client(&run.sqs),
-                fallback: run.fallback_queue,
-                dead_letter: run.dead_letter_queue,
-            },
+            queues: Queues { sqs, fallback: run.fallback_queue, dead_letter: run.dead_letter_queue },
+            event_bus,
+            forwarding,
             sync: Sync::Local(LocalFunctions::at(run.functions)),
         })
     }
@@ -152,6 +173,21 @@ impl Target {
         let dynamodb = aws_sdk_dynamodb::Client::new(&stack.aws);
         let address = stack.output("WebhookUrl")?.to_owned();
         let events_table = stack.output("EventsTableName")?;
+        let sqs = aws_sdk_sqs::Client::new(&stack.aws);
+        // These outputs depend on a condition of the template.
+        let forwarding = stack.output("ForwardQueueUrl").ok().map(|queue| {
+            anyhow::Ok(Forwarding::new(
+                sqs.clone(),
+                [queue, stack.output("ForwardDeadLetterQueueUrl")?],
+                StoredSecret::new(aws_sdk_secretsmanager::Client::new(&stack.aws), stack.output("ForwardSecretId")?),
+                ForwardRecords::new(dynamodb.clone(), events_table),
+                EndpointSettings::OfFunction {
+                    lambda: stack.lambda(),
+                    name: stack.output("ForwarderFunctionName")?.to_owned(),
+                },
+            ))
+        });
+        let event_bus = stack.output("EventBusName").ok();
         Ok(Self {
             choice: choice.clone(),
             webhook: None,
@@ -172,10 +208,12 @@ impl Target {
             )?,
             allowed_source_ips: stack.parameter("AllowedSourceIps").ok().map(str::to_owned),
             queues: Queues {
-                sqs: aws_sdk_sqs::Client::new(&stack.aws),
+                sqs,
                 fallback: stack.output("FallbackQueueUrl")?.to_owned(),
                 dead_letter: stack.output("DeadLetterQueueUrl")?.to_owned(),
             },
+            event_bus: event_bus.map(|name| EventBus::new(aws_sdk_eventbridge::Client::new(&stack.aws), name)),
+            forwarding: forwarding.transpose()?,
             sync: Sync::Deployed { lambda: stack.lambda(), name: stack.output("SyncFunctionName")?.to_owned() },
         })
     }
@@ -187,6 +225,30 @@ impl Target {
     pub fn source_ips(&self) -> Result<Option<SourceIps>> {
         let list = self.allowed_source_ips.as_ref().map(|list| list.parse()).transpose();
         list.context("AllowedSourceIps cannot be read")
+    }
+
+    /// Returns the event bus.
+    ///
+    /// # Errors
+    /// Fails when there is none.
+    pub fn event_bus(&self) -> Result<&EventBus> {
+        self.event_bus.as_ref().with_context(|| match self.choice.stack() {
+            Some(stack) => format!("the stack {stack} has no event bus; deploy this version first"),
+            None => "this local run has no event bus; start one with `cargo hooks dev`".to_owned(),
+        })
+    }
+
+    /// Returns the forwarder's parts.
+    ///
+    /// # Errors
+    /// Fails when forwarding is off. The message says how to turn it on.
+    pub fn forwarding(&self) -> Result<&Forwarding> {
+        self.forwarding.as_ref().with_context(|| match self.choice.stack() {
+            Some(stack) => {
+                format!("forwarding is off: the stack {stack} has no ForwardUrl; docs/handing-on.md says how to set it")
+            }
+            None => "forwarding is off: this local run has no forwarder; start one with `cargo hooks dev`".to_owned(),
+        })
     }
 
     /// Calls sync. Returns its answer as it came, for [`crate::local_functions::read_answer`].
@@ -298,38 +360,6 @@ fn settings(events_table: String, sealed_table: String, window: &str, retention:
     let retention = Settings::parse_retention(retention).map_err(|fault| anyhow!("the retention: {fault}"))?;
     Ok(Settings { events_table, sealed_table, dedup_window, retention })
 }
-
-/// An error of AWS: its answer, or the reason why there is none.
-#[derive(Debug)]
-pub struct AwsError {
-    what: String,
-    /// The code of the error, if AWS answered.
-    pub code: Option<String>,
-    message: String,
-}
-
-impl AwsError {
-    /// Returns the error of a call about `what`.
-    pub fn of(what: &str, error: &(impl ProvideErrorMetadata + Error + 'static)) -> Self {
-        let (code, message) = match (error.code(), error.message()) {
-            (Some(code), Some(message)) => (Some(code.to_owned()), message.to_owned()),
-            _ => (None, Causes(error).to_string()),
-        };
-        Self { what: what.to_owned(), code, message }
-    }
-}
-
-impl fmt::Display for AwsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, code, message } = self;
-        match code {
-            Some(code) => write!(f, "{what}: {code}: {message}"),
-            None => write!(f, "{what}: {message}"),
-        }
-    }
-}
-
-impl Error for AwsError {}
 
 /// Returns the SDK's configuration, from the same sources as the AWS CLI's: the environment, and the files in `~/.aws`.
 ///

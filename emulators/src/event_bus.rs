@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use aws_sdk_eventbridge::Client;
 use axum::{
     Router,
     body::Bytes,
@@ -18,7 +19,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use crate::{sdk, server::Server};
 
 /// Maximum number of entries in a request.
 const MAX_ENTRIES: usize = 10;
@@ -110,6 +111,11 @@ impl EventBus {
     pub fn refuse_requests_with(&self, text: &str) {
         self.state.lock().poison = Some(text.to_owned());
     }
+}
+
+/// Returns a client of the stand-in at an address.
+pub fn client(url: &str) -> Client {
+    Client::new(&sdk::plain(url))
 }
 
 impl Shared {

@@ -70,7 +70,7 @@ impl SecretsManager {
 
     /// Returns a client of this stand-in.
     pub fn client(&self) -> Client {
-        Client::new(&sdk::plain(&self.url()))
+        client(&self.url())
     }
 
     /// Creates a secret, or replaces its value.
@@ -98,6 +98,11 @@ impl SecretsManager {
         let secret = secrets.get(id)?;
         secret.versions.get(secret.stages.get(stage)?).cloned()
     }
+}
+
+/// Returns a client of the stand-in at an address.
+pub fn client(url: &str) -> Client {
+    Client::new(&sdk::plain(url))
 }
 
 impl Secrets {

@@ -31,6 +31,8 @@ pub struct Message {
 }
 
 /// The partner's endpoint, which events are posted to.
+///
+/// `Display` is its URL without the parts that may be a token.
 #[derive(Clone)]
 pub struct Endpoint {
     agent: Agent,
@@ -111,6 +113,12 @@ impl Endpoint {
             Error::Io(error) => error.to_string(),
             error => self.url.mask(&error.to_string()),
         }
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.url.fmt(f)
     }
 }
 

@@ -11,6 +11,7 @@ use thiserror::Error;
 pub struct ForwardMessage {
     id: EventId,
     entity: Entity,
+    is_again: bool,
 }
 
 /// The text is not a [`ForwardMessage`].
@@ -22,12 +23,25 @@ pub struct InvalidForwardMessage;
 struct Text {
     id: String,
     entity: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    again: bool,
 }
 
 impl ForwardMessage {
+    /// Creates a message with the id and the entity of an event.
+    pub fn new(id: EventId, entity: Entity) -> Self {
+        Self { id, entity, is_again: false }
+    }
+
     /// Creates a message that names an event.
     pub fn of(event: &StoredDelivery) -> Self {
-        Self { id: event.id, entity: event.entity.clone() }
+        Self::new(event.id, event.entity.clone())
+    }
+
+    /// Returns the message of an event that is also sent if the endpoint has taken it before.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { is_again: true, ..self }
     }
 
     /// Reads a message.
@@ -37,13 +51,13 @@ impl ForwardMessage {
     pub fn parse(text: &str) -> Result<Self, InvalidForwardMessage> {
         let text: Text = serde_json::from_str(text).map_err(|_| InvalidForwardMessage)?;
         let id = text.id.parse().map_err(|_| InvalidForwardMessage)?;
-        Ok(Self { id, entity: Entity::named(text.entity) })
+        Ok(Self { id, entity: Entity::named(text.entity), is_again: text.again })
     }
 
     /// Returns the message as JSON text.
     pub fn to_json(&self) -> String {
-        let text = Text { id: self.id.to_string(), entity: self.entity.to_string() };
-        // Two texts always serialise.
+        let text = Text { id: self.id.to_string(), entity: self.entity.to_string(), again: self.is_again };
+        // Texts and flags always serialise.
         shared::json::to_string(&text).unwrap_or_default()
     }
 
@@ -55,6 +69,11 @@ impl ForwardMessage {
     /// Returns the entity whose events must stay in order.
     pub fn entity(&self) -> &Entity {
         &self.entity
+    }
+
+    /// Returns whether the event is also sent if the endpoint has taken it before.
+    pub fn is_again(&self) -> bool {
+        self.is_again
     }
 
     /// Returns the message group: a hash, because an entity may have characters that SQS does not accept, or more than its
@@ -74,13 +93,15 @@ mod tests {
     use super::*;
 
     fn message(entity: &str) -> ForwardMessage {
-        ForwardMessage { id: "01a205f0-5119-7000-8000-000000000000".parse().unwrap(), entity: Entity::named(entity) }
+        ForwardMessage::new("01a205f0-5119-7000-8000-000000000000".parse().unwrap(), Entity::named(entity))
     }
 
     #[test]
     fn a_message_is_read_as_it_was_written() {
         for entity in ["whatsapp#972501234567", "online#\"eu\"#5", "שלום#-"] {
-            assert_eq!(ForwardMessage::parse(&message(entity).to_json()), Ok(message(entity)));
+            for message in [message(entity), message(entity).again()] {
+                assert_eq!(ForwardMessage::parse(&message.to_json()), Ok(message));
+            }
         }
         let unusual = message("online#\u{ffff}\u{2028}#5");
         assert!(unusual.to_json().contains(r"\uffff\u2028"), "SQS refuses a message with the first");

@@ -3,10 +3,11 @@
 //! An accepted event has an item next to its own. A refused one has an item in a shared partition, so that one query lists
 //! all failures.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
+    error::SdkError,
     types::{AttributeValue, KeysAndAttributes},
 };
 use shared::{Entity, EventId, Timestamp};
@@ -15,10 +16,14 @@ use crate::{
     delivery::{Attributes, Item, text},
     error::StoreError,
     keys,
+    read::PAGE,
 };
 
 /// Number of events whose records are read by one request. Each has two keys, and DynamoDB allows 100.
 const READ_AT_ONCE: usize = 50;
+
+/// Time for which the record of a dead letter is kept: as long as SQS keeps the message.
+const DEAD_LETTER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The records of the forwarder in the events table.
 #[derive(Clone, Debug)]
@@ -124,11 +129,17 @@ impl ForwardRecords {
             .query()
             .table_name(&self.events_table)
             .scan_index_forward(false)
-            .limit(limit.into())
+            .limit(limit.clamp(1, PAGE).into())
             .key_condition_expression("pk = :failures")
             .expression_attribute_values(":failures", text(keys::FORWARD_FAILURES));
-        let answer = query.send().await.map_err(|error| StoreError::dynamodb(&error))?;
-        answer.items().iter().map(ForwardFailure::read).collect()
+        let mut items = query.into_paginator().items().send();
+        let mut failures = Vec::new();
+        while failures.len() < limit.into()
+            && let Some(item) = items.next().await
+        {
+            failures.push(ForwardFailure::read(&item.map_err(|error| StoreError::dynamodb(&error))?)?);
+        }
+        Ok(failures)
     }
 
     /// Records a failed attempt, in place of the previous one.
@@ -161,6 +172,23 @@ impl ForwardRecords {
             delete.send().await.map_err(|error| StoreError::dynamodb(&error))?;
         }
         Ok(())
+    }
+
+    /// Drops the record of a dead letter that goes back into the forward queue. The record of an event that is tried again stays.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer.
+    pub async fn forget_dead_letter(&self, id: &EventId) -> Result<(), StoreError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.events_table)
+            .set_key(Some(failure_key(id)))
+            .condition_expression("attribute_not_exists(next_attempt_at)");
+        match delete.send().await {
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
+            deleted => deleted.map(|_| ()).map_err(|error| StoreError::dynamodb(&error)),
+        }
     }
 
     async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
@@ -206,7 +234,11 @@ impl ForwardFailure {
         item.insert("attempts".into(), number(self.attempts));
         item.insert("first_attempt_at".into(), text(self.first_attempt_at));
         item.insert("last_attempt_at".into(), text(self.last_attempt_at));
-        item.extend(self.next_attempt_at.map(|at| ("next_attempt_at".into(), text(at))));
+        let (name, value) = match self.next_attempt_at {
+            Some(at) => ("next_attempt_at", text(at)),
+            None => ("expires_at", number(self.last_attempt_at.plus(DEAD_LETTER).as_secs())),
+        };
+        item.insert(name.into(), value);
         item.insert("answer".into(), text(&self.answer));
         item
     }

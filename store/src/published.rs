@@ -19,6 +19,11 @@ pub struct PublishedCounts {
 }
 
 impl PublishedCounts {
+    /// Returns the hour of a time in UTC, as `2026-11-25T19`.
+    pub fn hour(at: Timestamp) -> String {
+        at.to_string()[..13].to_owned()
+    }
+
     /// Creates the counts in an events table.
     pub fn new(client: Client, events_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into() }
@@ -31,7 +36,7 @@ impl PublishedCounts {
     pub async fn add(&self, received_at: impl IntoIterator<Item = Timestamp>) -> Result<(), StoreError> {
         let mut hours = BTreeMap::<String, u64>::new();
         for at in received_at {
-            *hours.entry(hour(at)).or_default() += 1;
+            *hours.entry(Self::hour(at)).or_default() += 1;
         }
         for (hour, events) in hours {
             let update = self
@@ -58,8 +63,8 @@ impl PublishedCounts {
             .table_name(&self.events_table)
             .key_condition_expression("pk = :published AND sk BETWEEN :from AND :to")
             .expression_attribute_values(":published", text(keys::PUBLISHED))
-            .expression_attribute_values(":from", text(hour(from)))
-            .expression_attribute_values(":to", text(hour(to)));
+            .expression_attribute_values(":from", text(Self::hour(from)))
+            .expression_attribute_values(":to", text(Self::hour(to)));
         let items = query.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
         let items = items.map_err(|error| StoreError::dynamodb(&error))?;
         let count = |item| {
@@ -68,9 +73,4 @@ impl PublishedCounts {
         };
         items.iter().map(count).collect()
     }
-}
-
-/// Returns the hour of a time, in UTC.
-fn hour(at: Timestamp) -> String {
-    at.to_string()[..13].to_owned()
 }

@@ -8,15 +8,16 @@ use anyhow::{Result, bail};
 use aws_sdk_sqs::{
     Client,
     operation::receive_message::ReceiveMessageOutput,
-    types::{ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName},
+    types::{ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::timeout,
 };
 
-use super::dead_letter::DeadLetter;
-use crate::{output::note, target::AwsError};
+use shared::Secret;
+
+use crate::{aws_error::AwsError, output::note};
 
 /// Time for which a received message is hidden from others, in seconds. After a crash it is visible again then.
 const HIDDEN: i32 = 30;
@@ -31,7 +32,35 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Maximum time to make everything visible again.
 const SHOWING: Duration = Duration::from_secs(10);
 
-/// A scan of the dead-letter queue. Looking at a message is receiving it, which hides it: [`Scan::end`] makes all of them
+/// A message of a dead-letter queue.
+pub struct QueueMessage {
+    /// SQS' id of the message, as long as it is in this queue.
+    pub id: String,
+    /// Number of receives from either queue, this one included.
+    pub receives: Option<u32>,
+    /// The text of the message, which may have secrets.
+    pub body: Secret,
+    /// SQS' handle of this receive, with which the message is deleted.
+    receipt_handle: String,
+}
+
+impl QueueMessage {
+    /// Reads a message as received; `None` when it has no id or handle.
+    fn read(message: Message) -> Option<Self> {
+        let receives = message
+            .attributes()
+            .and_then(|attributes| attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount)?.parse().ok());
+        let Message { message_id, receipt_handle, body, .. } = message;
+        Some(Self {
+            id: message_id?,
+            receives,
+            body: Secret::new(body.unwrap_or_default()),
+            receipt_handle: receipt_handle?,
+        })
+    }
+}
+
+/// A scan of a dead-letter queue. Looking at a message is receiving it, which hides it: [`Scan::end`] makes all of them
 /// visible again.
 pub struct Scan<'a> {
     sqs: &'a Client,
@@ -57,7 +86,7 @@ impl<'a> Scan<'a> {
     ///
     /// # Errors
     /// Fails when they cannot be received, and on Ctrl-C.
-    pub async fn next(&mut self, most: usize) -> Result<Option<Vec<DeadLetter>>> {
+    pub async fn next(&mut self, most: usize) -> Result<Option<Vec<QueueMessage>>> {
         // Messages come back when the scan takes longer than they are hidden, and then there may always be some to receive.
         for _ in 0..MOST_REPEATS {
             let received = self.receive(most).await?;
@@ -94,13 +123,13 @@ impl<'a> Scan<'a> {
         bail!("interrupted")
     }
 
-    fn unseen(&mut self, received: ReceiveMessageOutput) -> Vec<DeadLetter> {
-        let dead_letters = received.messages.unwrap_or_default().into_iter().filter_map(DeadLetter::read);
+    fn unseen(&mut self, received: ReceiveMessageOutput) -> Vec<QueueMessage> {
+        let messages = received.messages.unwrap_or_default().into_iter().filter_map(QueueMessage::read);
         let mut unseen = Vec::new();
-        for dead_letter in dead_letters.filter(|dead_letter| !self.deleted.contains(&dead_letter.message_id)) {
+        for message in messages.filter(|message| !self.deleted.contains(&message.id)) {
             // Only the last receipt can make a message visible.
-            if self.hidden.insert(dead_letter.message_id.clone(), dead_letter.receipt_handle.clone()).is_none() {
-                unseen.push(dead_letter);
+            if self.hidden.insert(message.id.clone(), message.receipt_handle.clone()).is_none() {
+                unseen.push(message);
             }
         }
         unseen
@@ -110,11 +139,11 @@ impl<'a> Scan<'a> {
     ///
     /// # Errors
     /// Fails when SQS refuses, or does not answer.
-    pub async fn delete(&mut self, dead_letter: &DeadLetter) -> Result<()> {
-        let delete = self.sqs.delete_message().queue_url(self.url).receipt_handle(&dead_letter.receipt_handle);
+    pub async fn delete(&mut self, message: &QueueMessage) -> Result<()> {
+        let delete = self.sqs.delete_message().queue_url(self.url).receipt_handle(&message.receipt_handle);
         delete.send().await.map_err(|error| AwsError::of("the dead-letter queue", &error))?;
-        self.hidden.remove(&dead_letter.message_id);
-        self.deleted.insert(dead_letter.message_id.clone());
+        self.hidden.remove(&message.id);
+        self.deleted.insert(message.id.clone());
         Ok(())
     }
 

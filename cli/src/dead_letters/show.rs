@@ -7,7 +7,7 @@ use shared::{
     human_time::{ago, to_the_second},
 };
 
-use super::dead_letter::{DeadLetter, DecodedDelivery};
+use super::delivery::{DeadLetter, DecodedDelivery};
 use crate::output::{json, tables, text::facts};
 
 /// A message as JSON. The members of its delivery have the same names as in a delivery.
@@ -36,13 +36,13 @@ pub fn table(dead_letters: &[DeadLetter]) -> String {
         let of_delivery =
             |fact: fn(&DecodedDelivery) -> String| dead_letter.content.as_ref().map(fact).unwrap_or_default();
         [
-            dead_letter.message_id.clone(),
+            dead_letter.message.id.clone(),
             of_delivery(|delivery| delivery.received.id.to_string()),
             of_delivery(|delivery| to_the_second(delivery.received.received_at)),
             of_delivery(DecodedDelivery::kind),
             of_delivery(|delivery| delivery.entity().to_string()),
-            dead_letter.receives.map(|receives| receives.to_string()).unwrap_or_default(),
-            dead_letter.message_bytes.to_string(),
+            dead_letter.message.receives.map(|receives| receives.to_string()).unwrap_or_default(),
+            dead_letter.message.body.expose().len().to_string(),
         ]
     };
     tables::table(
@@ -53,9 +53,9 @@ pub fn table(dead_letters: &[DeadLetter]) -> String {
 
 /// Returns everything about a message, for people.
 pub fn in_full(dead_letter: &DeadLetter) -> String {
-    let mut lines = vec![("message id", dead_letter.message_id.clone())];
-    lines.extend(dead_letter.receives.map(|receives| ("receives", receives.to_string())));
-    lines.push(("message", format!("{} bytes", dead_letter.message_bytes)));
+    let mut lines = vec![("message id", dead_letter.message.id.clone())];
+    lines.extend(dead_letter.message.receives.map(|receives| ("receives", receives.to_string())));
+    lines.push(("message", format!("{} bytes", dead_letter.message.body.expose().len())));
     let mut body = String::new();
     match &dead_letter.content {
         Err(cause) => lines.push(("cause", cause.to_string())),
@@ -90,9 +90,9 @@ pub fn in_full(dead_letter: &DeadLetter) -> String {
 /// Fails when it cannot be written as JSON.
 pub fn json(dead_letter: &DeadLetter) -> serde_json::Result<String> {
     let of_message = Message {
-        message_id: &dead_letter.message_id,
-        message_bytes: dead_letter.message_bytes,
-        receives: dead_letter.receives,
+        message_id: &dead_letter.message.id,
+        message_bytes: dead_letter.message.body.expose().len(),
+        receives: dead_letter.message.receives,
         ..Message::default()
     };
     let delivery = match &dead_letter.content {

@@ -231,7 +231,7 @@ async fn deliver(webhook: &str, bodies: Vec<(&str, Vec<u8>)>) -> Result<Vec<Even
     let webhook = Poster::new(webhook, send::PROVIDER_TIMEOUT);
     let mut ids = Vec::new();
     for (name, body) in bodies {
-        let send::Answer { status, body, elapsed } = webhook.post(body, &[]).await?;
+        let send::Answer { status, body, elapsed } = webhook.post(body).await?;
         println!("   {name:9} {} {body} ({} ms)", status.as_u16(), elapsed.as_millis());
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         let id = answer["id"].as_str().filter(|_| status.is_success()).and_then(|id| id.parse().ok());

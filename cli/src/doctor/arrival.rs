@@ -10,10 +10,11 @@ use tokio::time::sleep;
 
 use super::report::Finding;
 use crate::{
+    aws_error::AwsError,
     doctor,
     local_functions::read_answer,
     send,
-    target::{AwsError, Stack, invoke},
+    target::{Stack, invoke},
 };
 
 /// Maximum time until an acknowledged event can be read: it may go through the fallback queue.

@@ -6,8 +6,9 @@ use aws_sdk_lambda::types::{LastUpdateStatus, State};
 
 use super::report::Finding;
 use crate::{
+    aws_error::AwsError,
     local_functions::LocalFunctions,
-    target::{AwsError, Queues, Stack, Target},
+    target::{Queues, Stack, Target},
 };
 
 /// The functions of a local run or a stack.

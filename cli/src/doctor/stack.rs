@@ -6,7 +6,10 @@ use aws_credential_types::provider::ProvideCredentials;
 use shared::Causes;
 
 use super::report::{Finding, Report};
-use crate::target::{self, AwsError, Stack, TargetArgs};
+use crate::{
+    aws_error::AwsError,
+    target::{self, Stack, TargetArgs},
+};
 
 /// AWS' errors for expired credentials.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];

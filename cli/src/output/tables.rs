@@ -5,7 +5,7 @@ use shared::{
     human_time::{minutes, to_the_second},
     text::{plain, short},
 };
-use store::{Change, State, StoredDelivery};
+use store::{Change, ForwardFailure, State, StoredDelivery};
 
 use super::text::cause;
 
@@ -64,6 +64,21 @@ pub fn states(states: &[State]) -> String {
         ]
     };
     table(["entity", "events", "duplicates", "last seen", "reference", "update"], states.iter().map(row))
+}
+
+/// Returns a table of events that the endpoint has not taken.
+pub fn forward_failures<'a>(failures: impl IntoIterator<Item = &'a ForwardFailure>) -> String {
+    let row = |failure: &ForwardFailure| {
+        [
+            failure.entity.to_string(),
+            failure.id.to_string(),
+            to_the_second(failure.first_attempt_at),
+            failure.attempts.to_string(),
+            failure.answer.clone(),
+            failure.next_attempt_at.map_or_else(|| "none: given up".to_owned(), to_the_second),
+        ]
+    };
+    table(["entity", "event", "since", "attempts", "answer", "next attempt"], failures.into_iter().map(row))
 }
 
 /// Returns a table with the last known value of each field of a state.

@@ -15,20 +15,27 @@ use sha2::{Digest, Sha256};
 use shared::{EventId, Timestamp};
 
 /// The progress of a replay.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The time range of the events. It stays the same although "2 hours ago" moves on.
-    pub times: Range<Timestamp>,
-    /// The event that was acknowledged last.
+    /// Start of the time range of the events. It stays the same although "2 hours ago" moves on.
+    pub since: Timestamp,
+    /// End of the time range.
+    pub until: Timestamp,
+    /// The event that was dealt with last.
     pub last: Option<EventId>,
     /// The numbers of events up to it.
+    #[serde(flatten)]
     pub counts: Counts,
+    /// The events up to it that the destination refused, with `--keep-going`.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
 }
 
 /// The numbers of events by their outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
-    /// Acknowledged by the consumer.
+    /// Acknowledged by the destination.
     pub handed_over: u64,
     /// Not sent because they are duplicates.
     pub duplicates: u64,
@@ -36,37 +43,30 @@ pub struct Counts {
     pub undecodable: u64,
     /// Not sent because they are events of `hooks doctor`.
     pub doctor: u64,
+    /// Not sent because `--skip` names them.
+    pub named: u64,
+    /// Not sent because the endpoint took them before.
+    pub taken_before: u64,
 }
 
-/// A checkpoint as the file has it.
-#[derive(Serialize, Deserialize)]
-struct Written {
-    since: String,
-    until: String,
-    last: Option<String>,
-    #[serde(flatten)]
-    counts: Counts,
+/// An event that the destination refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    pub id: EventId,
+    /// The destination's answer.
+    pub answer: String,
 }
 
 impl Checkpoint {
     /// Returns the checkpoint at the start of a replay.
     pub fn start(times: Range<Timestamp>) -> Self {
-        Self { times, last: None, counts: Counts::default() }
+        let Range { start: since, end: until } = times;
+        Self { since, until, last: None, counts: Counts::default(), refused: Vec::new() }
     }
 
-    fn write(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&Written {
-            since: self.times.start.to_string(),
-            until: self.times.end.to_string(),
-            last: self.last.map(|id| id.to_string()),
-            counts: self.counts,
-        })
-    }
-
-    fn read(text: &[u8]) -> Result<Self> {
-        let Written { since, until, last, counts } = serde_json::from_slice(text)?;
-        let last = last.map(|id| id.parse()).transpose()?;
-        Ok(Self { times: since.parse()?..until.parse()?, last, counts })
+    /// Returns the time range of the events.
+    pub fn times(&self) -> Range<Timestamp> {
+        self.since..self.until
     }
 }
 
@@ -109,7 +109,7 @@ impl CheckpointFile {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.with_context(|| format!("{} cannot be read", self.file.display()))?,
         };
-        let checkpoint = Checkpoint::read(&text);
+        let checkpoint = serde_json::from_slice(&text);
         checkpoint.map(Some).with_context(|| {
             format!("{} is no checkpoint of this version; delete it to start the replay anew", self.file.display())
         })
@@ -120,7 +120,7 @@ impl CheckpointFile {
     /// # Errors
     /// Fails when it cannot be written.
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<()> {
-        let text = checkpoint.write()?;
+        let text = serde_json::to_vec(checkpoint)?;
         let new = self.file.with_extension("new");
         let write = || {
             let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
@@ -157,12 +157,25 @@ mod tests {
     #[test]
     fn a_checkpoint_is_read_as_it_was_written() {
         let at = Timestamp::from_micros;
-        let counts = Counts { handed_over: 3, duplicates: 2, undecodable: 1, doctor: 4 };
-        let last = Some(EventId::new(at(1_795_339_800_000_000), [7; 8]));
-        for checkpoint in [Checkpoint::start(at(1)..at(2)), Checkpoint { times: at(3)..at(4), last, counts }] {
-            assert_eq!(Checkpoint::read(&checkpoint.write().unwrap()).unwrap(), checkpoint);
+        let id = EventId::new(at(1_795_339_800_000_000), [7; 8]);
+        let checkpoint = Checkpoint {
+            last: Some(id),
+            counts: Counts { handed_over: 3, duplicates: 2, undecodable: 1, doctor: 4, named: 5, taken_before: 6 },
+            refused: vec![Refused { id, answer: "400".to_owned() }],
+            ..Checkpoint::start(at(3)..at(4))
+        };
+        for checkpoint in [Checkpoint::start(at(1)..at(2)), checkpoint] {
+            let written = serde_json::to_vec(&checkpoint).unwrap();
+            assert_eq!(serde_json::from_slice::<Checkpoint>(&written).unwrap(), checkpoint);
         }
-        assert!(Checkpoint::read(br#"{"since":"1970-01-01T00:00:00.000001Z"}"#).is_err());
+        assert!(serde_json::from_str::<Checkpoint>(r#"{"since":"1970-01-01T00:00:00.000001Z"}"#).is_err());
+    }
+
+    #[test]
+    fn a_checkpoint_of_an_earlier_version_is_read() {
+        let written = r#"{"since":"1970-01-01T00:00:00.000001Z","until":"1970-01-01T00:00:00.000002Z","last":null,"handed_over":1,"duplicates":0,"undecodable":0,"doctor":0}"#;
+        let checkpoint: Checkpoint = serde_json::from_str(written).unwrap();
+        assert_eq!((checkpoint.counts.handed_over, checkpoint.refused), (1, Vec::new()));
     }
 
     #[test]

@@ -1,84 +1,168 @@
-//! The URL that a replay sends to.
+//! The destinations of a replay.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
-use shared::{InvalidWebhookUrl, WebhookUrl};
+use outbound::{
+    Answer, BusEntry, Endpoint, EndpointUrl, ForwardMessage, InvalidEndpointUrl, Message, Refusal, Signer,
+    without_sealed,
+};
+use shared::{InvalidWebhookUrl, Timestamp};
+use store::StoredDelivery;
 use url::{Host, Url};
 
-/// The provider's domain. Its own hosts take no events, and block who makes mistakes there.
-const PROVIDER: &str = "99digital.co.il";
+use crate::handing_on::{EventBus, Forwarding};
 
-/// A consumer of the partner's: https, or http on this machine's loopback.
+/// Maximum time until an endpoint has answered.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Wait before an event is offered once more to a destination that says nothing about it.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Maximum wait that an endpoint can request with `Retry-After`. After a request for more the event counts as refused.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A destination of a replay.
 ///
-/// `Display` hides every part of the URL that may be a token.
-pub struct Destination {
-    text: WebhookUrl,
-    url: Url,
+/// `Display` hides every part of a URL that may be a token.
+pub enum Destination<'a> {
+    /// An endpoint of the partner's.
+    Endpoint(Box<Consumer>),
+    /// The event bus.
+    Bus(&'a EventBus),
+    /// The forward queue.
+    Forward {
+        forwarding: &'a Forwarding,
+        /// True to send also the events that the endpoint has taken before.
+        again: bool,
+        /// A text of this replay alone, so that SQS does not take its messages for repetitions of others.
+        nonce: String,
+    },
 }
 
-impl Destination {
-    /// Reads the URL of a consumer, which must be neither the provider's nor our own webhook's, whose addresses are given.
+/// An endpoint of the partner's, named by the person.
+pub struct Consumer {
+    url: EndpointUrl,
+    endpoint: Endpoint,
+    /// `None` when the events are sent without a signature.
+    signer: Option<Signer>,
+}
+
+/// The outcome of an offered event.
+#[derive(Debug)]
+pub enum Offered {
+    /// The destination has it.
+    Taken,
+    /// The endpoint took it before, so it was not sent.
+    TakenBefore,
+    /// The destination does not have it.
+    Refused {
+        /// One line, without the secret parts of a URL.
+        cause: String,
+        /// The wait after which it can be offered once more; `None` when that is of no use.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Destination<'_> {
+    /// Returns the endpoint with a URL. Without a signer the events are not signed.
+    pub fn endpoint(url: EndpointUrl, signer: Option<Signer>) -> Self {
+        Self::Endpoint(Box::new(Consumer { endpoint: Endpoint::new(url.clone(), ANSWER), url, signer }))
+    }
+
+    /// Returns a text that tells it from others. It may include a secret.
+    pub fn identity(&self) -> &str {
+        match self {
+            Self::Endpoint(consumer) => consumer.url.expose(),
+            Self::Bus(_) => "bus",
+            Self::Forward { .. } => "forward",
+        }
+    }
+
+    /// Offers an event with a body once.
     ///
     /// # Errors
-    /// Fails when it is no URL, or one of those. Only its host is in the message.
-    pub fn parse(text: &str, partner_api: &str, webhook: &str) -> Result<Self> {
-        // The same rules as for a URL to register, with the same right to be masked.
-        let text = WebhookUrl::parse(text).map_err(|fault| anyhow!("the URL of --to {}", what_is_wrong(fault)))?;
-        let url = Url::parse(text.expose())?;
-        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_owned();
-        if is_same_location(&url, &Url::parse(partner_api).context("the address of the partner API")?)
-            || host == PROVIDER
-            || host.ends_with(&format!(".{PROVIDER}"))
-        {
-            bail!(
-                "{host} is the provider's; --to is the URL of a consumer of yours, such as https://example.com/events"
-            );
+    /// Fails when it is not known whether the endpoint took the event before.
+    pub async fn offer(&self, event: &StoredDelivery, now: Timestamp) -> Result<Offered> {
+        match self {
+            Self::Endpoint(consumer) => {
+                let body = without_sealed(event.body.as_deref().unwrap_or_default());
+                let message = Message { id: event.id, received_at: event.received_at, body };
+                Ok(match consumer.endpoint.offer(&message, consumer.signer.as_ref(), now).await {
+                    Answer::Taken => Offered::Taken,
+                    Answer::Refused(refusal) => {
+                        Offered::Refused { cause: refusal.to_string(), retry_after: pause(&refusal) }
+                    }
+                })
+            }
+            Self::Bus(bus) => Ok(match bus.put(&BusEntry::new(event, true)).await {
+                Ok(()) => Offered::Taken,
+                Err(error) => {
+                    let is_temporary = error
+                        .code
+                        .as_deref()
+                        .is_some_and(|code| ["InternalFailure", "ThrottlingException"].contains(&code));
+                    Offered::Refused { cause: error.to_string(), retry_after: is_temporary.then_some(PAUSE) }
+                }
+            }),
+            Self::Forward { forwarding, again, nonce } => {
+                let mut message = ForwardMessage::of(event);
+                if *again {
+                    message = message.again();
+                } else if forwarding.records.taken(&event.entity, &event.id).await?.is_some() {
+                    return Ok(Offered::TakenBefore);
+                }
+                let deduplication_id = format!("{nonce}-{}", event.id);
+                Ok(match forwarding.send(&message, &deduplication_id).await {
+                    Ok(()) => Offered::Taken,
+                    Err(error) => Offered::Refused { cause: error.to_string(), retry_after: None },
+                })
+            }
         }
-        if is_same_location(&url, &Url::parse(webhook).context("the address of the webhook")?) {
-            bail!(
-                "{host} is where this webhook itself is: it would record the events once more, without their secrets; \
-                 --to is the URL of a consumer of yours, such as https://example.com/events"
-            );
-        }
-        Ok(Self { text, url })
-    }
-
-    /// Returns the whole URL, to send to it and to hash it.
-    pub fn expose(&self) -> &str {
-        self.url.as_str()
-    }
-
-    /// Returns the parts of the URL to remove from a text that may repeat it: path, query, its values, and every part of the path that may
-    /// be a token. The longest comes first, as one may be in another.
-    pub fn hidden(&self) -> Vec<String> {
-        let mut hidden: Vec<String> = self.text.hidden().into_iter().map(str::to_owned).collect();
-        hidden.push(self.url.path().trim_end_matches('/').to_owned());
-        hidden.extend(self.url.query_pairs().map(|(_, value)| value.into_owned()));
-        hidden.retain(|text| !text.is_empty());
-        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        hidden
     }
 }
 
-impl fmt::Display for Destination {
+impl fmt::Display for Destination<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
+        match self {
+            Self::Endpoint(consumer) => consumer.url.fmt(f),
+            Self::Bus(_) => f.write_str("the event bus"),
+            Self::Forward { .. } => f.write_str("the forward queue"),
+        }
     }
 }
 
-fn what_is_wrong(fault: InvalidWebhookUrl) -> &'static str {
-    match fault {
-        InvalidWebhookUrl::NotAUrl => "is not an absolute URL; give one such as https://example.com/events",
-        InvalidWebhookUrl::TooLong => "is longer than 512 characters",
-        InvalidWebhookUrl::NotHttps => {
-            "is not https, which is needed for all but a loopback address, such as http://127.0.0.1:8080/events"
+/// Returns the wait before an event is offered once more to an endpoint that refused it; `None` when it is not.
+fn pause(refusal: &Refusal) -> Option<Duration> {
+    let is_temporary = refusal.status().is_some_and(|status| status == 429 || status >= 500);
+    let wait = refusal.retry_after().unwrap_or(PAUSE);
+    (is_temporary && wait <= LONGEST_PAUSE).then_some(wait)
+}
+
+/// Reads the URL of an endpoint, which must be neither the provider's nor our own webhook's, whose addresses are given.
+///
+/// # Errors
+/// Fails when it is no URL, or one of those. Only its host is in the message.
+pub fn endpoint_url(text: &str, partner_api: &str, webhook: &str) -> Result<EndpointUrl> {
+    let example = "--to is the URL of a consumer of yours, such as https://example.com/events";
+    let url = match EndpointUrl::parse(text) {
+        Ok(url) => url,
+        Err(InvalidEndpointUrl::Provider(host)) => bail!("{host} is the provider's; {example}"),
+        Err(InvalidEndpointUrl::Url(InvalidWebhookUrl::NotAUrl)) => {
+            bail!("--to is neither bus nor forward, and not an absolute URL such as https://example.com/events")
         }
-        InvalidWebhookUrl::HasCredentials => {
-            "has a user name or password; what the consumer knows you by belongs into its path or query"
-        }
-        InvalidWebhookUrl::HasFragment => "has a fragment (#…), which is never sent",
+        Err(fault) => return Err(anyhow!("the URL of --to {fault}")),
+    };
+    let host = url.url().host_str().unwrap_or_default().trim_end_matches('.');
+    if is_same_location(url.url(), &Url::parse(partner_api).context("the address of the partner API")?) {
+        bail!("{host} is the provider's; {example}");
     }
+    if is_same_location(url.url(), &Url::parse(webhook).context("the address of the webhook")?) {
+        bail!(
+            "{host} is where this webhook itself is: it would record the events once more, without their secrets; {example}"
+        );
+    }
+    Ok(url)
 }
 
 /// Returns whether two URLs lead to the same server. On this machine each port is a server of its own.
@@ -118,18 +202,16 @@ mod tests {
     const WEBHOOK: &str = "https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook";
 
     fn refusal(text: &str) -> String {
-        Destination::parse(text, API, WEBHOOK).map(|to| to.to_string()).unwrap_err().to_string()
+        endpoint_url(text, API, WEBHOOK).unwrap_err().to_string()
     }
 
     #[test]
     fn a_consumer_is_taken_and_shown_without_its_token() {
-        let to = Destination::parse("https://consumer.example.com/in/s3cret?key=s3cret", API, WEBHOOK).unwrap();
+        let url = endpoint_url("https://consumer.example.com/in/s3cret?key=s3cret", API, WEBHOOK).unwrap();
+        let to = Destination::endpoint(url, None);
         let shown = to.to_string();
         assert!(shown.starts_with("https://consumer.example.com/in/***") && !shown.contains("s3cret"), "{shown}");
-        assert_eq!(to.expose(), "https://consumer.example.com/in/s3cret?key=s3cret");
-        assert_eq!(to.hidden(), ["key=s3cret", "/in/s3cret", "s3cret", "s3cret"]);
-        let bare = Destination::parse("http://127.0.0.1:8080/", API, WEBHOOK).unwrap();
-        assert_eq!(bare.hidden(), Vec::<String>::new(), "a slash alone is no secret");
+        assert_eq!(to.identity(), "https://consumer.example.com/in/s3cret?key=s3cret");
     }
 
     #[test]
@@ -142,7 +224,7 @@ mod tests {
         ] {
             assert!(refusal(text).contains(" is the provider's; "), "{text}");
         }
-        assert!(Destination::parse("https://not99digital.co.il/", API, WEBHOOK).is_ok());
+        assert!(endpoint_url("https://not99digital.co.il/", API, WEBHOOK).is_ok());
     }
 
     #[test]
@@ -155,7 +237,7 @@ mod tests {
 
     #[test]
     fn on_this_machine_it_is_the_port_that_counts() {
-        let parse = |text| Destination::parse(text, "http://127.0.0.1:4000/api", "http://127.0.0.1:9000/v1/webhook");
+        let parse = |text| endpoint_url(text, "http://127.0.0.1:4000/api", "http://127.0.0.1:9000/v1/webhook");
         for text in
             ["http://127.0.0.1:4000/", "http://localhost:4000/in", "http://[::1]:9000/in", "http://127.0.0.2:9000/"]
         {
@@ -167,7 +249,8 @@ mod tests {
     #[test]
     fn a_text_that_is_no_url_for_events_is_refused_with_a_remedy() {
         for (text, message) in [
-            ("consumer.example.com/s3cret", "is not an absolute URL; give one such as https://example.com/events"),
+            ("consumer.example.com/s3cret", "not an absolute URL such as https://example.com/events"),
+            ("buss", "--to is neither bus nor forward"),
             ("http://consumer.example.com/s3cret", "such as http://127.0.0.1:8080/events"),
             ("https://u:s3cret@consumer.example.com/", "has a user name or password; "),
             ("https://consumer.example.com/#s3cret", "has a fragment"),
@@ -175,5 +258,24 @@ mod tests {
             let refusal = refusal(text);
             assert!(refusal.contains(message) && !refusal.contains("s3cret"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_429_and_a_5xx_are_tried_once_more_after_a_wait_of_at_most_a_minute() {
+        let now = Timestamp::from_micros(1_795_339_800_000_000);
+        let pause = |status, retry_after| match Answer::of(status, retry_after, now) {
+            Answer::Taken => panic!("{status} is no refusal"),
+            Answer::Refused(refusal) => pause(&refusal).map(|wait| wait.as_secs()),
+        };
+        for status in [429, 500, 503, 599] {
+            assert_eq!(pause(status, None), Some(1), "{status}");
+        }
+        assert_eq!(pause(503, Some("0")), Some(0));
+        assert_eq!(pause(429, Some("60")), Some(60));
+        assert_eq!(pause(429, Some("61")), None);
+        for status in [302, 400, 404, 408, 410] {
+            assert_eq!(pause(status, Some("1")), None, "{status}");
+        }
+        assert_eq!(super::pause(&Refusal::no_answer("timed out")), None);
     }
 }

@@ -8,6 +8,8 @@ mod dev;
 mod doctor;
 mod events;
 mod export;
+mod forward;
+mod forward_dead_letters;
 mod inspect;
 mod key;
 mod program;

@@ -7,7 +7,8 @@ use std::{
 };
 
 use serde_json::json;
-use shared::{QueuedDelivery, TokenCheck, json::needs_escape};
+use shared::{Entity, QueuedDelivery, TokenCheck, json::needs_escape};
+use store::ForwardFailure;
 use tokio::net::TcpListener;
 
 use crate::world::{World, received};
@@ -55,6 +56,18 @@ async fn odd_world(name: &str) -> World {
         let send = emulators::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
         send.message_body(message).send().await.unwrap();
     }
+    for (minutes, next_attempt_at) in [(10, None), (11, Some(world.ago(0)))] {
+        let failure = ForwardFailure {
+            id: world.id(minutes),
+            entity: Entity::named(format!("online#{ODD}\u{9b}#5")),
+            attempts: 1,
+            first_attempt_at: world.ago(2),
+            last_attempt_at: world.ago(2),
+            next_attempt_at,
+            answer: "400: a\u{9b}31mb\u{202e}".to_owned(),
+        };
+        world.forward_records().record_failure(&failure).await.unwrap();
+    }
     world
 }
 
@@ -71,11 +84,14 @@ fn commands(world: &World) -> Vec<Vec<String>> {
         "quarantine list",
         "quarantine retry --since 1d",
         "dlq list",
+        "dlq list --queue forward",
+        "forward status",
         "webhook status",
         "doctor",
     ]
     .map(words)
     .into();
+    commands.push(words(&format!("dlq show {} --queue forward", id(10))));
     commands.extend((10..15).map(|minutes| vec!["show".to_owned(), id(minutes)]));
     commands.extend([30, 31].map(|minutes| words(&format!("quarantine show {}", id(minutes)))));
     commands.extend([state("whatsapp#972501234567"), state("builder#523"), state("none \u{9b}\u{202e}")]);

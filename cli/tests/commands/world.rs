@@ -8,11 +8,13 @@ use std::{
 
 use emulators::{
     dynamodb::DynamoDb,
-    sqs::{Rules, Sqs},
+    event_bus::EventBus,
+    secrets::SecretsManager,
+    sqs::{Name, Rules, Sqs},
 };
 use serde_json::{Value, json};
 use shared::{EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
-use store::{Content, Delivery, Recorder, Settings};
+use store::{Content, Delivery, ForwardRecords, PublishedCounts, Recorder, Settings};
 use tokio::process::Child;
 
 use crate::program::{self, Ended, hooks, project};
@@ -20,6 +22,9 @@ use crate::program::{self, Ended, hooks, project};
 pub const LINE: &str = "whatsapp#972501234567";
 /// Secrets that must never be shown.
 pub const API_KEY: &str = "123-456-789";
+
+/// The secret that the events are signed with.
+pub const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A local run, as `hooks dev` leaves it for the commands beside it, with nothing received yet.
 pub struct World {
@@ -29,6 +34,8 @@ pub struct World {
     pub project: PathBuf,
     dynamodb: DynamoDb,
     pub sqs: Sqs,
+    pub event_bus: EventBus,
+    pub secrets: SecretsManager,
 }
 
 impl World {
@@ -51,8 +58,59 @@ impl World {
             &dynamodb,
             &sqs,
         );
+        let event_bus = EventBus::start().await.unwrap();
+        let secrets = SecretsManager::start().await.unwrap();
+        secrets.put("forward", SIGNING_SECRET);
         let recorder = Recorder::new(dynamodb.client(), settings);
-        Self { recorder, now: SystemTime::now().into(), project, dynamodb, sqs }
+        let world = Self { recorder, now: SystemTime::now().into(), project, dynamodb, sqs, event_bus, secrets };
+        world.forward_to("http://127.0.0.1:1/events");
+        world
+    }
+
+    /// Has events forwarded to an endpoint.
+    pub fn forward_to(&self, endpoint: &str) {
+        self.change_run(|run| {
+            run["handing_on"] = json!({
+                "event_bridge": self.event_bus.url(),
+                "event_bus_name": "hooks",
+                "publish_failures_queue_url": self.sqs.url_of(Name::PublishFailures),
+                "forward": {
+                    "secrets_manager": self.secrets.url(),
+                    "forward_url": endpoint,
+                    "forward_timeout_seconds": "10",
+                    "forward_queue_url": self.sqs.url_of(Name::Forward),
+                    "forward_dead_letter_queue_url": self.sqs.url_of(Name::ForwardDeadLetters),
+                    "forward_secret_id": "forward",
+                },
+            });
+        });
+    }
+
+    /// Has events published and not forwarded.
+    pub fn forward_nowhere(&self) {
+        self.change_run(|run| run["handing_on"]["forward"] = Value::Null);
+    }
+
+    /// Has events neither published nor forwarded.
+    pub fn hand_nothing_on(&self) {
+        self.change_run(|run| run["handing_on"] = Value::Null);
+    }
+
+    fn change_run(&self, change: impl FnOnce(&mut Value)) {
+        let file = self.project.join("target/hooks/run.json");
+        let mut run = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        change(&mut run);
+        fs::write(file, run.to_string()).unwrap();
+    }
+
+    /// The forwarder's records.
+    pub fn forward_records(&self) -> ForwardRecords {
+        ForwardRecords::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+
+    /// The publisher's counts.
+    pub fn published(&self) -> PublishedCounts {
+        PublishedCounts::new(self.dynamodb.client(), self.dynamodb.events_table())
     }
 
     /// Its checkout.
@@ -111,9 +169,7 @@ impl World {
 
     /// Makes the commands reach the table at another URL.
     pub fn reach_dynamodb_by(&self, url: &str) {
-        let file = self.project.join("target/hooks/run.json");
-        let run = fs::read_to_string(&file).unwrap();
-        fs::write(file, run.replace(&self.dynamodb.url(), url)).unwrap();
+        self.change_run(|run| run["dynamodb"] = url.into());
     }
 
     /// Returns the address of the table.
@@ -125,6 +181,9 @@ impl World {
     pub async fn hooks(&self, arguments: &[&str]) -> Ended {
         let ended = program::run(hooks(&self.project, arguments, &[])).await;
         assert!(!format!("{ended:?}").contains(API_KEY), "{ended:?}");
+        if !arguments.starts_with(&["forward", "secret"]) {
+            assert!(!format!("{ended:?}").contains(&SIGNING_SECRET[6..]), "{ended:?}");
+        }
         ended
     }
 

@@ -106,7 +106,7 @@ impl Forwarder {
         )
         .map_err(|error| error.to_string())?;
         let now = clock();
-        if taken.is_some() {
+        if taken.is_some() && !named.is_again() {
             // The publisher sends an event again when it is not sure that it was queued.
             log::taken_before(named);
             return Ok(Outcome::NothingToSend);

@@ -484,6 +484,20 @@ async fn an_event_that_was_taken_is_not_posted_again() {
 }
 
 #[tokio::test]
+async fn an_event_that_was_taken_is_posted_again_when_a_message_asks_for_it() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await;
+    world.forward_all().await;
+    world.endpoint.reply([Reply::Status(503)]);
+    let message = ForwardMessage::new(id, Entity::named(LINE)).again();
+    let send = sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.url_of(Name::Forward));
+    let send = send.message_body(message.to_json()).message_group_id(message.group());
+    send.message_deduplication_id("again").send().await.unwrap();
+    assert_eq!(world.waits().await, [5]);
+    assert_eq!(world.endpoint.taken(), [id.to_string(), id.to_string()]);
+}
+
+#[tokio::test]
 async fn an_event_that_has_waited_for_three_days_behind_another_gets_one_attempt() {
     let world = World::start().await;
     let id = world.event(0, &update(1)).await.to_string();

@@ -58,6 +58,9 @@ async fn live(world: &mut World) {
     steps::registration::a_rotation_refuses_no_event(world).await;
     steps::commands::the_registration_is_looked_after(world).await;
     steps::registration::remember_token(world).await;
+    steps::hand_on::handing_on_is_looked_after(world, &recorded).await;
+    steps::hand_on::a_replaced_secret_signs_beside_the_new_one(world).await;
+    steps::hand_on::an_event_that_is_given_up_is_sent_anew(world).await;
     steps::commands::commands_show_the_received_events(world, &recorded).await;
     steps::commands::the_quarantine_is_tried_again(world).await;
     steps::commands::the_inspector_shows_it(world, &recorded).await;

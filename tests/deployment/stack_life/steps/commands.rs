@@ -154,7 +154,7 @@ async fn consumer() -> (String, Arc<Mutex<Vec<String>>>) {
 }
 
 /// The one object that it prints.
-async fn object(world: &World, arguments: &[&str]) -> Value {
+pub(super) async fn object(world: &World, arguments: &[&str]) -> Value {
     let mut objects = objects(world, arguments).await;
     assert_eq!(objects.len(), 1, "{arguments:?}");
     objects.remove(0)

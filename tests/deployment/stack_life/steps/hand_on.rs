@@ -3,8 +3,12 @@ use std::time::Duration;
 use emulators::endpoint::Reply;
 use serde_json::{Value, json};
 
-use super::events::Recorded;
+use super::{
+    commands::{object, objects},
+    events::Recorded,
+};
 use crate::{
+    functions,
     progress::{say, wait_for},
     world::World,
 };
@@ -42,7 +46,7 @@ pub async fn a_recorded_event_is_with_every_consumer(world: &World, recorded: &R
     let call = call.await;
     assert!(call.is_verified, "the signature is not good");
     assert!(!world.secrets.are_in(&call.body) && !call.body.contains("[sealed]"), "a secret was forwarded");
-    let entry = wait_for("the bus has the event", PATIENCE, async || world.bus_entry(&id).await).await;
+    let entry = wait_for("the bus has the event", PATIENCE, async || world.bus_entry(&id, false).await).await;
     assert_eq!(
         (&entry["source"], &entry["detail-type"], &entry["detail"]["has_api_key"]),
         (&json!("partner-webhook"), &json!("whatsapp"), &json!(true))
@@ -68,13 +72,83 @@ pub async fn a_refused_event_is_tried_again_and_those_behind_it_wait(world: &Wor
     say("a refused event was tried again after 5 s, and the next of its line waited for it");
 }
 
+/// `hooks forward status` and `test`, and `hooks replay` through the rule.
+pub async fn handing_on_is_looked_after(world: &World, recorded: &Recorded) {
+    let status = object(world, &["forward", "status"]).await;
+    let counted = status["hours"].as_array().unwrap().iter().filter_map(|hour| hour["published"].as_u64()).sum::<u64>();
+    assert!(status["forwarding"] == true && status["missing"] == 0 && counted > 0, "{status}");
+    let tested = object(world, &["forward", "test"]).await;
+    assert_eq!((&tested["taken"], &tested["signatures"]), (&json!(true), &json!(1)), "{tested}");
+    let call = world.endpoint.received().into_iter().find(|call| call.id == tested["id"]);
+    assert!(call.unwrap().is_verified, "the signature of the test event is not good");
+    let id = recorded.id.to_string();
+    let replayed = object(world, &["replay", &id, "--to", "bus"]).await;
+    assert_eq!((&replayed["handed_over"], &replayed["complete"]), (&json!(1), &json!(true)), "{replayed}");
+    let entry = wait_for("the rule has passed the event on again", PATIENCE, async || world.bus_entry(&id, true).await);
+    let entry = entry.await;
+    assert!(!world.secrets.are_in(&entry.to_string()), "a secret is on the bus");
+    let replayed = object(world, &["replay", &id, "--to", "forward"]).await;
+    assert_eq!((&replayed["handed_over"], &replayed["skipped"]["taken_before"]), (&json!(0), &json!(1)), "{replayed}");
+    say(
+        "hooks forward: the counts agree, and a test event is taken; hooks replay: an event comes through the rule again",
+    );
+}
+
+/// `hooks forward secret` and `rotate`: for a day both secrets sign.
+pub async fn a_replaced_secret_signs_beside_the_new_one(world: &mut World) {
+    let secret = async |world: &World| {
+        let secret = object(world, &["forward", "secret", "--yes"]).await["secret"].take();
+        secret.as_str().unwrap().to_owned()
+    };
+    let old = secret(world).await;
+    object(world, &["forward", "rotate", "--yes"]).await;
+    let new = secret(world).await;
+    world.secrets.add(new.clone());
+    assert!(old != new, "the secret is the one before");
+    // The forwarder would use the old one alone for up to a minute.
+    functions::have_started_anew(&world.emulator, world.output("ForwarderFunctionName")).await;
+    for (extra_info, secret) in [(1, &old), (2, &new)] {
+        world.endpoint.verify_with(secret);
+        let event = json!({"event": "builder", "builderID": 991, "builder_extra_info": extra_info});
+        let id = world.post(event.to_string()).await.id().to_string();
+        let call = wait_for("the endpoint has the event", PATIENCE, async || {
+            world.endpoint.received().into_iter().find(|call| call.id == id)
+        });
+        let call = call.await;
+        assert!(call.is_verified && call.signature.split(' ').count() == 2, "both secrets do not sign");
+    }
+    say("hooks forward rotate: calls have two signatures, one good for the old secret and one for the new");
+}
+
+/// `hooks dlq --queue forward`: an event that is given up is seen with the answer, and sent anew.
+pub async fn an_event_that_is_given_up_is_sent_anew(world: &World) {
+    world.endpoint.reply([Reply::Status(410)]);
+    let id = world.post(json!({"event": "builder", "builderID": 992}).to_string()).await.id().to_string();
+    let listed = wait_for("the event is a dead letter", PATIENCE, async || {
+        let listed = objects(world, &["dlq", "list", "--queue", "forward"]).await;
+        listed.into_iter().find(|dead| dead["event_id"] == id.as_str())
+    });
+    let dead = listed.await;
+    assert_eq!(
+        (&dead["entity"], &dead["attempts"], &dead["answer"]),
+        (&json!("builder#992"), &json!(1), &json!("410"))
+    );
+    let redriven = object(world, &["dlq", "redrive", &id, "--queue", "forward"]).await;
+    assert_eq!(redriven["redriven"], true, "{redriven}");
+    wait_for("the endpoint has taken the event", PATIENCE, async || world.endpoint.taken().contains(&id).then_some(()))
+        .await;
+    assert_eq!(objects(world, &["dlq", "list", "--queue", "forward"]).await, [json!(null); 0]);
+    say("hooks dlq --queue forward: the event that was given up is seen, and sent anew");
+}
+
 impl World {
-    /// The entry of the bus with an event's id; entries that come before it are dropped.
-    async fn bus_entry(&self, id: &str) -> Option<Value> {
+    /// The entry of the bus with an event's id, replayed or not; entries that come before it are dropped.
+    async fn bus_entry(&self, id: &str, replayed: bool) -> Option<Value> {
         let sqs = aws_sdk_sqs::Client::new(&self.emulator.sdk_config());
         let received =
             sqs.receive_message().queue_url(&self.bus_consumer).max_number_of_messages(10).send().await.unwrap();
         let entries = received.messages.unwrap_or_default().into_iter().filter_map(|message| message.body);
-        entries.filter_map(|body| serde_json::from_str::<Value>(&body).ok()).find(|entry| entry["detail"]["id"] == id)
+        let mut entries = entries.filter_map(|body| serde_json::from_str::<Value>(&body).ok());
+        entries.find(|entry| entry["detail"]["id"] == id && (entry["detail"]["replayed"] == true) == replayed)
     }
 }

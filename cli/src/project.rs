@@ -160,7 +160,7 @@ impl Project {
             read => read.with_context(|| format!("{} cannot be read", file.display()))?,
         };
         serde_json::from_slice(&text).map(Some).with_context(|| {
-            format!("{} is not of this version; delete it and start the local run anew", file.display())
+            format!("{} is not of this version; delete it and start the local run again", file.display())
         })
     }
 }

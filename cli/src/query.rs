@@ -85,7 +85,7 @@ impl FilterArgs {
     }
 }
 
-/// Refuses an entity that is not there: its name is more likely wrong than without events.
+/// Refuses an entity without events: its name is probably wrong.
 ///
 /// # Errors
 /// Fails when no event has named the entity, or its state cannot be read.

@@ -231,7 +231,7 @@ impl Start {
                 let handed_over = text::events(left.counts.handed_over);
                 bail!(
                     "this replay was started before and has not come to its end: {handed_over} handed over to {to}{last}; \
-                     --resume goes on after that, --restart begins anew"
+                     --resume continues after that, --restart starts from the beginning"
                 )
             }
             None if self.resume => {

@@ -60,7 +60,7 @@ pub enum Point {
 pub struct Held(oneshot::Receiver<oneshot::Sender<()>>);
 
 impl Held {
-    /// Waits until the request is there. The returned sender holds it until it is dropped.
+    /// Waits until the request has arrived. The returned sender holds it until it is dropped.
     pub async fn reached(self) -> Option<oneshot::Sender<()>> {
         self.0.await.ok()
     }

@@ -102,7 +102,7 @@ struct BoardState {
     spawned: Option<Instant>,
     /// The time from the start of the process until it asked for its first event.
     start_up: Option<Duration>,
-    /// Set while the next answer is to be held. It is told when the answer comes.
+    /// Set while the next answer is to be held; notified when the answer arrives.
     held_answer: Option<oneshot::Sender<()>>,
 }
 
@@ -213,7 +213,7 @@ impl Function {
         board.fail_running();
     }
 
-    /// Hands the function an event and waits for its outcome, one event at a time. A process that is not there any more is
+    /// Hands the function an event and waits for its outcome, one event at a time. A process that has ended is
     /// started again, as Lambda starts a new environment.
     pub async fn invoke(&self, payload: &str) -> (Outcome, Duration) {
         let started = Instant::now();
@@ -322,7 +322,7 @@ impl Function {
         self.process.try_lock().ok()?.as_ref().and_then(Process::id)
     }
 
-    /// Holds the next answer of the function, and with it the function. The returned receiver is told when the answer comes.
+    /// Holds the next answer of the function, and with it the function. The returned receiver is notified when the answer arrives.
     pub fn hold_answer(&self) -> oneshot::Receiver<()> {
         let (hold, held) = oneshot::channel();
         self.board.lock().held_answer = Some(hold);

@@ -16,7 +16,7 @@ const DOCUMENT: &str = include_str!("../../docs/handing-on.md");
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
-/// A language: its fence in the document, its interpreter, and a call of the sample with what comes on standard input.
+/// A language: its fence in the document, its interpreter, and a call of the sample with standard input.
 const LANGUAGES: [(&str, &str, &[&str], &str); 3] = [
     (
         "python",

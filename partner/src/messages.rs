@@ -4,12 +4,9 @@
 //! a guess.
 
 use serde_json::{Map, Value, json};
-use shared::{RegisteredUrl, Secret, Timestamp, WebhookUrl};
+use shared::{RegisteredUrl, Secret, Timestamp, WebhookUrl, json::without_byte_order_mark};
 
 use crate::{credentials::ClientCredentials, error::Unexpected};
-
-/// UTF-8's byte order mark, which some servers put before a document.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The code by which the provider gives the cause of an answer. Its meaning depends on the operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +111,7 @@ impl SetWebhookAnswer {
 pub(crate) struct Object(pub(crate) Map<String, Value>);
 
 pub(crate) fn read_object(body: &[u8]) -> Result<Object, Unexpected> {
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let body = without_byte_order_mark(body);
     let start = body.trim_ascii_start();
     if start.is_empty() {
         return Err(Unexpected::Empty);

@@ -18,6 +18,7 @@ pub mod human_time;
 mod integer;
 pub mod json;
 mod kind;
+mod masked_url;
 mod queue_url;
 mod queued;
 mod redact;

@@ -139,7 +139,7 @@ impl State {
         }
     }
 
-    /// Returns its fields that the provider does not document. Those that every kind has are none of them, also of an unknown
+    /// Returns its fields that the provider does not document. Status, reference and update code are not among them, even for an unknown
     /// kind.
     pub(crate) fn undocumented(&self) -> impl Iterator<Item = (&str, &Value)> {
         let of_every_kind =

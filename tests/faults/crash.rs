@@ -1,6 +1,5 @@
 //! SIGKILL of the receiver and of redrive at every point at which they wait: before a request is carried out, before its answer
-//! is read, and while the answer to the caller is on its way. Then the caller tries again, or the queue hands the messages out
-//! again.
+//! is read, and while its own answer is being sent. Then the caller retries, or the queue delivers the messages again.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -17,9 +16,10 @@ use emulators::{
     runtime_api::Function,
     sqs,
 };
+use fixtures::{noon, received};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use shared::{EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
+use shared::{QueuedDelivery, TokenCheck, TokenHash};
 
 /// The number of crashes at a time.
 const AT_ONCE: usize = 8;
@@ -31,7 +31,7 @@ enum Crash {
     None,
     AtDynamoDb(usize, Point),
     AtSqs(usize, Point),
-    /// While its answer is on its way.
+    /// While its answer is being sent.
     AtAnswer,
 }
 
@@ -43,7 +43,7 @@ fn crashes(at_dynamodb: usize, at_sqs: usize) -> Vec<Crash> {
     at_dynamodb.chain(at_sqs).chain([Crash::AtAnswer]).collect()
 }
 
-/// Runs `work` with a function, which is killed on the way; gives what `work` gives when nothing is killed.
+/// Runs `work` with a function that is killed meanwhile. Returns the result of `work` if nothing was killed.
 async fn with_crash<T>(
     world: &World,
     crash: Crash,
@@ -105,7 +105,7 @@ const SCENARIOS: [Scenario; 7] = [
     Scenario::Undecodable,
 ];
 
-/// Runs a scenario with a cold receiver, killed on the way, then sends the call again; gives how many requests it made.
+/// Runs a scenario with a cold receiver that is killed meanwhile, then sends the call again. Returns the numbers of requests.
 async fn crash_receiver(scenario: Scenario, crash: Crash) -> (usize, usize) {
     let world = World::start().await;
     let mut answers = Vec::new();
@@ -157,18 +157,8 @@ async fn crash_receiver(scenario: Scenario, crash: Crash) -> (usize, usize) {
 }
 
 fn deliveries() -> Vec<QueuedDelivery> {
-    let noon: Timestamp = "2026-11-22T12:00:00.000000Z".parse().unwrap();
     let queued = |second: u64, body: Value, token| {
-        let received_at = noon.plus(Duration::from_secs(second));
-        let received = Received {
-            id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
-            received_at,
-            source_ip: Some([34, 165, 99, 212].into()),
-            request_id: "request-1".to_owned(),
-            content_type: None,
-            content_encoding: None,
-            body: body.to_string().into_bytes(),
-        };
+        let received = received(noon().plus(Duration::from_secs(second)), body.to_string().as_bytes());
         QueuedDelivery { received, token }
     };
     // An event, a duplicate of it, another that is still to be authenticated, one of another line, one that is no event.
@@ -181,8 +171,8 @@ fn deliveries() -> Vec<QueuedDelivery> {
     ]
 }
 
-/// Runs redrive with a queue, killed on the way, then once more; gives how many requests it made, and whether it was killed:
-/// what it records side by side may meet or not, and so take a request more or less.
+/// Runs redrive with a queue and kills it, then runs it again. Returns the numbers of requests, and whether it was killed: its
+/// parallel writes may conflict, so the number of requests varies.
 async fn crash_redrive(dynamodb_out: bool, crash: Crash) -> ((usize, usize), bool) {
     let world = World::start().await;
     let deliveries = deliveries();

@@ -157,7 +157,7 @@ async fn run(case: Case) -> Row {
         None => "log",
     };
     if case.cold {
-        // A receiver that cannot check tokens takes forged calls as well, until redrive checks them.
+        // A receiver that cannot check tokens accepts forged calls too; redrive checks them.
         let forged = send(&receiver, &call_with_token(&update(1, 9), FORGED)).await;
         assert!(forged.took <= ANSWER_WITHIN, "{:?}", forged.took);
         assert_eq!(forged.status, Some(expected));

@@ -43,7 +43,7 @@ impl CargoLambda {
     /// which takes minutes.
     ///
     /// # Errors
-    /// Fails if it is not there and cannot be installed.
+    /// Fails if it is missing and cannot be installed.
     pub async fn find_or_install(folder: &Path) -> Result<Self> {
         if let Some(found) = Self::find(folder).await {
             return Ok(found);

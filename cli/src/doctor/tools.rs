@@ -52,7 +52,7 @@ pub async fn aws() -> Finding {
     }
 }
 
-/// The first line of what a program says of itself; `None` when it is not there, or does not work.
+/// Returns the first line of a program's version; `None` when it is missing or does not work.
 async fn version(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.ok()?;
     let said = String::from_utf8(output.stdout).ok()?;

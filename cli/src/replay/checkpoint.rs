@@ -111,7 +111,10 @@ impl CheckpointFile {
         };
         let checkpoint = serde_json::from_slice(&text);
         checkpoint.map(Some).with_context(|| {
-            format!("{} is no checkpoint of this version; delete it to start the replay anew", self.file.display())
+            format!(
+                "{} is no checkpoint of this version; delete it to start the replay from the beginning",
+                self.file.display()
+            )
         })
     }
 

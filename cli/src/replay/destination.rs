@@ -159,7 +159,7 @@ pub fn endpoint_url(text: &str, partner_api: &str, webhook: &str) -> Result<Endp
     }
     if is_same_location(url.url(), &Url::parse(webhook).context("the address of the webhook")?) {
         bail!(
-            "{host} is where this webhook itself is: it would record the events once more, without their secrets; {example}"
+            "{host} is this webhook's own address: it would record the events again, without their secrets; {example}"
         );
     }
     Ok(url)
@@ -231,7 +231,7 @@ mod tests {
     fn our_own_webhook_is_refused() {
         for text in [&format!("{WEBHOOK}/s3cret"), "https://ABC.execute-api.eu-west-1.amazonaws.com/v2/s3cret"] {
             let refusal = refusal(text);
-            assert!(refusal.contains(" is where this webhook itself is") && !refusal.contains("s3cret"), "{refusal}");
+            assert!(refusal.contains(" is this webhook's own address") && !refusal.contains("s3cret"), "{refusal}");
         }
     }
 

@@ -1,18 +1,19 @@
 use std::{fs, process::Stdio, time::Duration};
 
 use emulators::faults::{Faults, Point};
+use fixtures::{API_KEY, LINE, update};
 use serde_json::{Value, json};
 use shared::{QueuedDelivery, TokenCheck, TokenHash};
 use tokio::{process::Command, time::timeout};
 
 use crate::{
     program::{self, hooks},
-    world::{API_KEY, LINE, World, objects, received, update},
+    world::{World, objects},
 };
 
 /// Returns the message of a delivery received that many minutes ago.
 fn message(world: &World, minutes: u64, body: &[u8], token: TokenCheck) -> String {
-    QueuedDelivery { received: received(world.ago(minutes), world.id(minutes), body), token }.to_message()
+    QueuedDelivery { received: world.received(minutes, body), token }.to_message()
 }
 
 /// Puts a message into the dead-letter queue, and returns its id.

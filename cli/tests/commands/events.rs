@@ -4,6 +4,7 @@ use std::{
 };
 
 use emulators::faults::Faults;
+use fixtures::{LINE, update};
 use serde_json::{Value, json};
 use shared::{EventId, Timestamp};
 use tokio::{
@@ -15,7 +16,7 @@ use tokio::{
 use crate::{
     program::hooks,
     watched::Watched,
-    world::{LINE, World, objects, update},
+    world::{World, objects},
 };
 
 const HEADER: &str = "│ received ┆ kind ┆ entity ┆ id ┆ duplicate of ┆ reference ┆ update │";

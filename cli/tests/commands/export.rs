@@ -1,12 +1,13 @@
 use std::{process::Stdio, time::Duration};
 
+use fixtures::LINE;
 use serde_json::{Value, json};
 use shared::EventId;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use crate::{
     program::hooks,
-    world::{LINE, World, objects},
+    world::{World, objects},
 };
 
 /// Records this number of events, of two kinds in turn, and returns their ids in order.

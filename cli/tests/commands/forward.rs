@@ -4,6 +4,7 @@ use emulators::{
     endpoint::{Endpoint, Reply},
     sqs::Name,
 };
+use fixtures::LINE;
 use outbound::{ForwardMessage, SigningSecret};
 use serde_json::{Value, json};
 use shared::{Entity, Timestamp};
@@ -12,7 +13,7 @@ use store::{ForwardFailure, PublishedCounts};
 use crate::{
     key::at_terminal,
     program::Ended,
-    world::{LINE, SIGNING_SECRET, World, objects},
+    world::{SIGNING_SECRET, World, objects},
 };
 
 /// Records that the endpoint has refused an event, and puts it into the forward queue; without a next attempt, into the dead-letter queue.

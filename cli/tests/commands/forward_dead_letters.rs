@@ -1,11 +1,12 @@
 use emulators::sqs::Name;
+use fixtures::{LINE, update};
 use outbound::ForwardMessage;
 use serde_json::json;
 use shared::{Entity, EventId};
 
 use crate::{
     forward::{put, refuse},
-    world::{LINE, World, objects, update},
+    world::{World, objects},
 };
 
 /// The ids in the forward queue.

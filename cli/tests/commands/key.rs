@@ -1,5 +1,6 @@
 use std::{fs::File, io::Write, process::Stdio};
 
+use fixtures::{API_KEY, LINE, update};
 use rustix::{
     fs::{Mode, OFlags},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     program::{Ended, hooks, run},
-    world::{API_KEY, LINE, World, objects, update},
+    world::{World, objects},
 };
 
 /// Runs `hooks` at a terminal, where a person types this.

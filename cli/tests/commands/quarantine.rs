@@ -1,9 +1,10 @@
+use fixtures::{API_KEY, LINE, update};
 use serde_json::{Value, json};
 
 use crate::{
     key::at_terminal,
     program::{Ended, hooks},
-    world::{API_KEY, LINE, World, objects, update},
+    world::{World, objects},
 };
 
 /// Two that still cannot be decoded, one of them days ago, and two events of a line with the same body.

@@ -11,7 +11,7 @@ use shared::{Entity, QueuedDelivery, TokenCheck, json::needs_escape};
 use store::ForwardFailure;
 use tokio::net::TcpListener;
 
-use crate::world::{World, received};
+use crate::world::World;
 
 /// Programs that read one JSON value per line of standard input, and fail at an unreadable one.
 const READERS: [(&str, &[&str]); 3] = [
@@ -51,8 +51,8 @@ async fn odd_world(name: &str) -> World {
     world.record(30, "not JSON \u{9b}31m").await;
     world.hold(31, None, &bodies[0]).await;
     for (minutes, body) in (40..).zip([bodies[0].as_bytes(), bodies[2].as_bytes(), b"\xff\x9b".as_slice()]) {
-        let received = received(world.ago(minutes), world.id(minutes), body);
-        let message = QueuedDelivery { received, token: TokenCheck::Accepted }.to_message();
+        let message =
+            QueuedDelivery { received: world.received(minutes, body), token: TokenCheck::Accepted }.to_message();
         let send = emulators::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
         send.message_body(message).send().await.unwrap();
     }

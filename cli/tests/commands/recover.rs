@@ -1,11 +1,7 @@
-use std::{
-    fs,
-    io::{self, Write},
-    sync::{Arc, LazyLock, Mutex, PoisonError},
-    time::SystemTime,
-};
+use std::{fs, io, sync::LazyLock, time::SystemTime};
 
 use emulators::faults::Faults;
+use fixtures::{API_KEY, ENVIRONMENT, LINE, Log};
 use lambda::{Environment, Metrics};
 use receiver::{Arrival, Config, Receiver};
 use serde_json::{Value, json};
@@ -14,43 +10,19 @@ use shared::{EventId, Timestamp, TokenHash};
 use crate::{
     program::{Ended, hooks, run},
     webhook::world::{TOKEN, World},
-    world::{API_KEY, objects},
+    world::objects,
 };
 
-const LINE: &str = "whatsapp#972501234567";
-
-/// The log of this process.
-#[derive(Clone)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn of_this_process() -> Self {
-        static LOG: LazyLock<Log> = LazyLock::new(|| {
-            let log = Log(Arc::default());
-            let writer = log.clone();
-            let subscriber = lambda::log_subscriber(Some("JSON"), Some("ERROR"), move || writer.clone());
-            tracing::subscriber::set_global_default(subscriber).unwrap();
-            log
-        });
-        LOG.clone()
-    }
-
-    /// The lines about an event.
-    fn lines(&self, id: &EventId) -> Vec<String> {
-        let log = String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap();
-        log.lines().filter(|line| line.contains(&id.to_string())).map(str::to_owned).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Returns the log of this process.
+fn log() -> &'static Log {
+    static LOG: LazyLock<Log> = LazyLock::new(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = lambda::log_subscriber(Some("JSON"), Some("ERROR"), move || writer.clone());
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        log
+    });
+    &LOG
 }
 
 /// A run whose receiver reached neither DynamoDB nor SQS during a call; both are available again.
@@ -66,15 +38,7 @@ impl Outage {
         assert_eq!(world.webhook(&["sync"]).await.code, 0);
         let (dynamodb, queue) =
             (Faults::before(&world.dynamodb.url()).await.unwrap(), Faults::before(&world.sqs.url()).await.unwrap());
-        let config = Config::read(&Environment::from([
-            ("EVENTS_TABLE", world.dynamodb.events_table()),
-            ("SEALED_TABLE", world.dynamodb.sealed_table()),
-            ("FALLBACK_QUEUE_URL", "http://127.0.0.1/000000000000/fallback"),
-            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
-            ("DEDUP_WINDOW_SECONDS", "600"),
-            ("RETENTION_DAYS", "365"),
-            ("FINGERPRINT_KEY", "a key for tests only"),
-        ]));
+        let config = Config::read(&Environment::from(ENVIRONMENT));
         let metrics = Metrics::read(&Environment::from([]), io::sink()).unwrap();
         let sdk = async |url: &str, patience| {
             emulators::sdk::to(url, lambda::aws_config(&Environment::from([]), patience).await.unwrap())
@@ -90,7 +54,7 @@ impl Outage {
 
     /// Makes the receiver lose an event this many minutes after the start. Returns its id and its lines of the log.
     async fn lose(&self, minutes: u64, body: &str) -> (EventId, Vec<String>) {
-        let log = Log::of_this_process();
+        let log = log();
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/receiver/200-whatsapp.json");
         let mut event: Value = serde_json::from_str(&fs::read_to_string(sample).unwrap()).unwrap();
         event["path"] = format!("/webhook/{TOKEN}").into();
@@ -103,7 +67,8 @@ impl Outage {
         let answer = self.receiver.handle(serde_json::from_value(event).unwrap(), arrival).await;
         assert_eq!(answer.status().as_u16(), 503);
         let id = EventId::new(received_at, random);
-        (id, log.lines(&id))
+        let text = log.text();
+        (id, text.lines().filter(|line| line.contains(&id.to_string())).map(str::to_owned).collect())
     }
 
     async fn hooks(&self, arguments: &[&str]) -> Ended {

@@ -11,6 +11,7 @@ use emulators::{
     faults::{Faults, Point},
     sqs::Name,
 };
+use fixtures::{API_KEY, LINE, update};
 use outbound::ForwardMessage;
 use serde_json::{Value, json};
 use shared::{Entity, EventId};
@@ -24,7 +25,7 @@ use tokio::{
 use crate::{
     consumer::Consumer,
     program::{self, Ended, hooks},
-    world::{API_KEY, LINE, SIGNING_SECRET, World, objects, update},
+    world::{SIGNING_SECRET, World, objects},
 };
 
 /// A `hooks replay` of the world's events to a consumer.
@@ -236,7 +237,7 @@ async fn a_refused_event_ends_the_replay_and_resume_continues_with_it() {
     let anew = replay.ended(&["--since", "2h"]).await;
     let start =
         format!("error: this replay was started before and has not come to its end: 2 events handed over to {to}");
-    let end = format!(", the last one {second}; --resume goes on after that, --restart begins anew\n");
+    let end = format!(", the last one {second}; --resume continues after that, --restart starts from the beginning\n");
     assert!(anew.code == 1 && anew.stderr.starts_with(&start) && anew.stderr.ends_with(&end), "{}", anew.stderr);
     assert_eq!(consumer.waiting(), 0);
 
@@ -334,7 +335,7 @@ async fn a_resumed_replay_has_the_times_that_were_meant_at_its_start() {
 }
 
 #[tokio::test]
-async fn restart_begins_anew_and_only_one_runs_at_a_time() {
+async fn restart_starts_from_the_beginning_and_only_one_runs_at_a_time() {
     let world = World::start("replay-restart").await;
     let recorded = record_some(&world, 3).await;
     let mut consumer = Consumer::start().await;
@@ -459,7 +460,7 @@ async fn neither_the_provider_nor_the_webhook_gets_them() {
     for (url, message) in [
         ("http://127.0.0.1:9001/in", "error: 127.0.0.1 is the provider's; --to is the URL of a consumer of yours"),
         ("https://api.99digital.co.il/whatsapp", "error: api.99digital.co.il is the provider's; --to is the URL"),
-        ("http://localhost:9000/v1/webhook/t", "error: localhost is where this webhook itself is: it would record"),
+        ("http://localhost:9000/v1/webhook/t", "error: localhost is this webhook's own address: it would record"),
         ("http://example.com/s3cret", "error: the URL of --to is not https, which every address but a loopback one"),
         (
             "example.com/s3cret",

@@ -1,6 +1,7 @@
+use fixtures::LINE;
 use serde_json::{Value, json};
 
-use crate::world::{LINE, World, objects};
+use crate::world::{World, objects};
 
 #[tokio::test]
 async fn a_state_has_the_last_known_value_of_every_field() {

@@ -1,53 +1,48 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Deref,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, SystemTime},
 };
 
 use emulators::{
-    dynamodb::DynamoDb,
     event_bus::EventBus,
     secrets::SecretsManager,
     sqs::{Name, Rules, Sqs},
 };
+use fixtures::{API_KEY, RecentDeliveries, fingerprint_key};
 use serde_json::{Value, json};
-use shared::{EventId, FingerprintKey, Received, Secret, Timestamp, Undecodable};
-use store::{Content, Delivery, ForwardRecords, PublishedCounts, Recorder, Settings};
+use shared::{Received, Undecodable};
+use store::{Content, Delivery, ForwardRecords, PublishedCounts};
 use tokio::process::Child;
 
 use crate::program::{self, Ended, hooks, project};
-
-pub const LINE: &str = "whatsapp#972501234567";
-/// Secrets that must never be shown.
-pub const API_KEY: &str = "123-456-789";
 
 /// The secret that the events are signed with.
 pub const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A local run, as `hooks dev` leaves it for the commands beside it, with nothing received yet.
 pub struct World {
-    recorder: Recorder,
-    /// Start of the test.
-    now: Timestamp,
+    deliveries: RecentDeliveries,
     pub project: PathBuf,
-    dynamodb: DynamoDb,
     pub sqs: Sqs,
     pub event_bus: EventBus,
     pub secrets: SecretsManager,
 }
 
+impl Deref for World {
+    type Target = RecentDeliveries;
+
+    fn deref(&self) -> &RecentDeliveries {
+        &self.deliveries
+    }
+}
+
 impl World {
     /// Each test has a project folder of its own, by this name.
     pub async fn start(name: &str) -> Self {
-        let dynamodb = DynamoDb::start().await.unwrap();
-        let settings = Settings {
-            events_table: dynamodb.events_table().to_owned(),
-            sealed_table: dynamodb.sealed_table().to_owned(),
-            dedup_window: Duration::from_secs(600),
-            retention: None,
-        };
+        let deliveries = RecentDeliveries::start().await;
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(&format!("reading/{name}"));
         let functions = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
@@ -55,14 +50,13 @@ impl World {
             &project,
             ("http://127.0.0.1:9000/v1/webhook", "http://127.0.0.1:9001/api"),
             functions,
-            &dynamodb,
+            &deliveries.dynamodb,
             &sqs,
         );
         let event_bus = EventBus::start().await.unwrap();
         let secrets = SecretsManager::start().await.unwrap();
         secrets.put("forward", SIGNING_SECRET);
-        let recorder = Recorder::new(dynamodb.client(), settings);
-        let world = Self { recorder, now: SystemTime::now().into(), project, dynamodb, sqs, event_bus, secrets };
+        let world = Self { deliveries, project, sqs, event_bus, secrets };
         world.forward_to("http://127.0.0.1:1/events");
         world
     }
@@ -118,31 +112,12 @@ impl World {
         &self.project
     }
 
-    /// A moment some minutes before the test. The half minute keeps "2 h ago" from becoming 3 while it runs.
-    pub fn ago(&self, minutes: u64) -> Timestamp {
-        self.now.minus(Duration::from_secs(minutes * 60 + 30))
-    }
-
-    /// Returns the id of the delivery received that many minutes ago.
-    pub fn id(&self, minutes: u64) -> EventId {
-        EventId::new(self.ago(minutes), minutes.to_be_bytes())
-    }
-
-    /// Records a delivery received that many minutes ago.
-    pub async fn record(&self, minutes: u64, body: &str) {
-        self.record_at(self.ago(minutes), self.id(minutes), body).await;
-    }
-
-    pub async fn record_at(&self, received_at: Timestamp, id: EventId, body: &str) {
-        self.recorder.record(&decoded(&received(received_at, id, body.as_bytes()))).await.unwrap();
-    }
-
     /// Quarantines a delivery received that many minutes ago, as a program that cannot decode it would.
     pub async fn quarantine(&self, minutes: u64, body: &[u8]) {
-        let received = received(self.ago(minutes), self.id(minutes), body);
         let (bytes, cause) = (body.to_vec(), Undecodable::NotJson.into());
         let content = Content::Quarantined { bytes, cause, content_type: None, content_encoding: None };
-        self.recorder.record(&Delivery { content, ..decoded(&received) }).await.unwrap();
+        let decoded = Delivery::decode(&self.received(minutes, body), &fingerprint_key());
+        self.record_delivery(&Delivery { content, ..decoded }).await;
     }
 
     /// Holds a delivery received that many minutes ago from an unlisted address.
@@ -151,20 +126,9 @@ impl World {
             source_ip,
             content_type: Some("application/json".to_owned()),
             content_encoding: Some("br".to_owned()),
-            ..received(self.ago(minutes), self.id(minutes), body.as_bytes())
+            ..self.received(minutes, body.as_bytes())
         };
-        self.recorder.record(&Delivery::hold(&received, &key())).await.unwrap();
-    }
-
-    /// Records two events of a line, the first one twice, an event of a bot, a body that is no event, and an event of the line
-    /// from three days ago.
-    pub async fn fill(&self) {
-        self.record(4_320, &update(0)).await;
-        self.record(50, &update(1)).await;
-        self.record(45, &update(1)).await;
-        self.record(40, &update(2)).await;
-        self.record(30, r#"{"event":"builder","builderID":523,"builder_extra_info":3,"new":{"a":1e2}}"#).await;
-        self.record(20, &format!("not JSON {API_KEY}")).await;
+        self.record_delivery(&Delivery::hold(&received, &fingerprint_key())).await;
     }
 
     /// Makes the commands reach the table at another URL.
@@ -192,51 +156,12 @@ impl World {
         hooks(&self.project, arguments, &[]).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
-    /// Returns the printed lines with minutes in place of times and ids, which differ in every run; without frames and
-    /// repeated blanks.
+    /// Returns the printed lines with minutes in place of times and ids, without frames and repeated blanks.
     pub fn lines(&self, printed: &str) -> Vec<String> {
-        let mut printed = printed.to_owned();
-        for minutes in [4_320, 50, 45, 40, 30, 20] {
-            let (id, time) = (self.id(minutes).to_string(), self.ago(minutes).to_string());
-            printed = printed
-                .replace(&id, &format!("#{minutes}"))
-                .replace(&format!("…{}", &id[28..]), &format!("…#{minutes}"))
-                .replace(&time, &format!("-{minutes}"))
-                .replace(&format!("{}Z", &time[..19]), &format!("-{minutes}"));
-        }
         let one_blank = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let printed = self.with_minutes(printed);
         printed.lines().filter(|line| !line.starts_with(['┌', '╞', '└'])).map(one_blank).collect()
     }
-}
-
-/// A call with a body.
-pub fn received(received_at: Timestamp, id: EventId, body: &[u8]) -> Received {
-    Received {
-        id,
-        received_at,
-        source_ip: Some(IpAddr::from([34, 165, 99, 212])),
-        request_id: "request-1".to_owned(),
-        content_type: None,
-        content_encoding: None,
-        body: body.to_vec(),
-    }
-}
-
-fn decoded(received: &Received) -> Delivery {
-    Delivery::decode(received, &key())
-}
-
-fn key() -> FingerprintKey {
-    FingerprintKey::new(Secret::new("a key for tests only")).unwrap()
-}
-
-/// A line's update, with an API key.
-pub fn update(extra_info: u8) -> String {
-    json!({
-        "status": "OK", "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "client-7",
-        "whatsapp_extra_info": extra_info, "whatsapp_apiKey": API_KEY,
-    })
-    .to_string()
 }
 
 /// Each line of what was printed, read as JSON.

@@ -18,16 +18,16 @@ use emulators::{
     secrets::SecretsManager,
     sqs::{self, Name, Rules, Sqs},
 };
+use fixtures::{LINE, fingerprint_key, noon, received, settings};
 use forwarder::{Config, Forwarder};
 use lambda::{Environment, MessageBatch, Metrics};
 use outbound::ForwardMessage;
 use serde_json::{Value, json};
-use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp};
-use store::{Delivery, ForwardRecords, Reader, Recorder, Settings};
+use shared::{Entity, EventId, Timestamp};
+use store::{Delivery, ForwardRecords, Reader, Recorder};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-const LINE: &str = "whatsapp#972501234567";
 
 struct World {
     dynamodb: DynamoDb,
@@ -42,10 +42,6 @@ struct World {
     recorder: Recorder,
     /// Microseconds since 1970; only the test advances it.
     now: Arc<AtomicI64>,
-}
-
-fn noon() -> Timestamp {
-    "2026-11-22T12:00:00.000000Z".parse().unwrap()
 }
 
 impl World {
@@ -79,31 +75,15 @@ impl World {
         let cloudwatch = CloudWatch::default();
         let metrics = Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap();
         let forwarder = Forwarder::new(Config::read(&environment).unwrap(), &aws, metrics);
-        let settings = Settings {
-            events_table: "events".to_owned(),
-            sealed_table: "sealed".to_owned(),
-            dedup_window: Duration::from_secs(600),
-            retention: Some(Duration::from_secs(365 * 24 * 60 * 60)),
-        };
-        let recorder = Recorder::new(dynamodb.client(), settings);
+        let recorder = Recorder::new(dynamodb.client(), settings());
         let now = Arc::new(AtomicI64::new(noon().as_micros()));
         Self { dynamodb, to_dynamodb, sqs, to_sqs, secrets, to_secrets, endpoint, cloudwatch, forwarder, recorder, now }
     }
 
     /// Records an event received at a second, puts its message into the queue, and returns its id.
     async fn event(&self, second: u64, body: &Value) -> EventId {
-        let received_at = noon().plus(Duration::from_secs(second));
-        let received = Received {
-            id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
-            received_at,
-            source_ip: Some([34, 165, 99, 212].into()),
-            request_id: "request-1".to_owned(),
-            content_type: None,
-            content_encoding: None,
-            body: body.to_string().into_bytes(),
-        };
-        let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
-        let delivery = Delivery::decode(&received, &key);
+        let received = received(noon().plus(Duration::from_secs(second)), body.to_string().as_bytes());
+        let delivery = Delivery::decode(&received, &fingerprint_key());
         self.recorder.record(&delivery).await.unwrap();
         let stored = Reader::new(self.dynamodb.client(), "events").delivery(&delivery.id).await.unwrap().unwrap();
         let message = ForwardMessage::of(&stored);

@@ -12,11 +12,12 @@ use emulators::{
     sqs::{Name, Rules, Sqs},
     table_stream::StreamMapping,
 };
+use fixtures::{fingerprint_key, noon, received, settings};
 use lambda::{Environment, Metrics};
 use publisher::{Config, Publisher};
 use serde_json::{Value, json};
-use shared::{EventId, FingerprintKey, Received, Secret, Timestamp};
-use store::{Delivery, PublishedCounts, Recorder, Settings};
+use shared::EventId;
+use store::{Delivery, PublishedCounts, Recorder};
 
 struct World {
     dynamodb: DynamoDb,
@@ -28,19 +29,6 @@ struct World {
     cloudwatch: CloudWatch,
     publisher: Publisher,
     recorder: Recorder,
-}
-
-fn noon() -> Timestamp {
-    "2026-11-22T12:00:00.000000Z".parse().unwrap()
-}
-
-fn settings() -> Settings {
-    Settings {
-        events_table: "events".to_owned(),
-        sealed_table: "sealed".to_owned(),
-        dedup_window: Duration::from_secs(600),
-        retention: Some(Duration::from_secs(365 * 24 * 60 * 60)),
-    }
 }
 
 impl World {
@@ -69,18 +57,8 @@ impl World {
 
     /// Records a delivery received at a second, and returns its id.
     async fn record(&self, second: u64, body: &Value) -> EventId {
-        let received_at = noon().plus(Duration::from_secs(second));
-        let received = Received {
-            id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
-            received_at,
-            source_ip: Some([34, 165, 99, 212].into()),
-            request_id: "request-1".to_owned(),
-            content_type: None,
-            content_encoding: None,
-            body: body.to_string().into_bytes(),
-        };
-        let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
-        let delivery = Delivery::decode(&received, &key);
+        let received = received(noon().plus(Duration::from_secs(second)), body.to_string().as_bytes());
+        let delivery = Delivery::decode(&received, &fingerprint_key());
         self.recorder.record(&delivery).await.unwrap();
         delivery.id
     }

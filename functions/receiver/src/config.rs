@@ -26,18 +26,12 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use fixtures::ENVIRONMENT;
+
     use super::*;
 
     fn with<const N: usize>(variables: [(&str, &str); N]) -> Result<Config, String> {
-        let mut environment = Environment::from([
-            ("EVENTS_TABLE", "events"),
-            ("SEALED_TABLE", "sealed"),
-            ("FALLBACK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/fallback"),
-            ("DEDUP_WINDOW_SECONDS", "600"),
-            ("RETENTION_DAYS", "365"),
-            ("FINGERPRINT_KEY", "a key for tests only"),
-            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
-        ]);
+        let mut environment = Environment::from(ENVIRONMENT);
         environment.extend(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
         Config::read(&environment).map_err(|invalid| invalid.to_string())
     }

@@ -35,8 +35,8 @@ pub(crate) enum Standing {
 }
 
 impl KnownTokens {
-    /// Reads the tokens, which also opens the connection that the first event will use. When that fails, the start goes on:
-    /// the tokens of the first events are then [`Standing::Unchecked`].
+    /// Reads the tokens, which also opens the connection for the first event. If that fails, the start continues, and the tokens
+    /// of the first events are [`Standing::Unchecked`].
     pub(crate) async fn start(table: AcceptedTokens, now: Timestamp) -> Self {
         let mut last = LastRead { tokens: Vec::new(), at: now, succeeded: false };
         last.read(&table, now).await;

@@ -1,53 +1,29 @@
-//! The receiver's log: the lines that it has, and the secrets that it never has.
+//! The receiver's log: its lines, and the secrets that it never contains.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, LazyLock, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::LazyLock, time::Duration};
 
-use common::{TOKEN, World, noon, sample, samples, with_body};
+use common::{TOKEN, World, sample, samples, with_body};
+use fixtures::{API_KEY, FINGERPRINT_KEY, Log, noon};
 use serde_json::{Value, json};
 
-/// The log of a test.
-#[derive(Clone)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// The one log of this process: the subscriber is the same for all its threads.
-    fn of_this_process() -> Self {
-        static LOG: LazyLock<Log> = LazyLock::new(|| {
-            let log = Log(Arc::default());
-            let writer = log.clone();
-            let subscriber = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
-            tracing::subscriber::set_global_default(subscriber).unwrap();
-            log
-        });
-        LOG.clone()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Returns the one log of this process, which all tests share.
+fn log_of_this_process() -> &'static Log {
+    static LOG: LazyLock<Log> = LazyLock::new(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        log
+    });
+    &LOG
 }
 
 #[tokio::test]
 async fn no_log_line_has_a_secret_at_any_level() {
-    let log = Log::of_this_process();
+    let log = log_of_this_process();
     let world = World::start().await;
     for (_, event) in samples() {
         world.send(&event).await;
@@ -63,7 +39,7 @@ async fn no_log_line_has_a_secret_at_any_level() {
     }
 
     let text = log.text();
-    for secret in ["123-456-789", TOKEN, "another-token-0123456789abcdefghijk", "a key for tests only"] {
+    for secret in [API_KEY, TOKEN, "another-token-0123456789abcdefghijk", FINGERPRINT_KEY] {
         assert!(!text.contains(secret), "{secret} is in the log");
     }
     for said in [
@@ -83,7 +59,7 @@ async fn no_log_line_has_a_secret_at_any_level() {
 
 #[tokio::test]
 async fn a_lost_event_can_be_entered_again_from_the_log() {
-    let log = Log::of_this_process();
+    let log = log_of_this_process();
     let world = World::start().await;
     world.link.hang();
     world.sqs_link.hang();
@@ -101,7 +77,7 @@ async fn a_lost_event_can_be_entered_again_from_the_log() {
 
 #[tokio::test]
 async fn a_lost_event_of_any_size_can_be_joined_from_lines_that_cloudwatch_does_not_cut() {
-    let log = Log::of_this_process();
+    let log = log_of_this_process();
     let world = World::start().await;
     world.link.hang();
     world.sqs_link.hang();
@@ -126,7 +102,7 @@ async fn a_lost_event_of_any_size_can_be_joined_from_lines_that_cloudwatch_does_
 #[tokio::test]
 async fn every_line_about_a_call_has_its_request_id_and_about_a_delivery_its_event_id_as_well() {
     const REQUEST: &str = "the-request-of-this-test";
-    let log = Log::of_this_process();
+    let log = log_of_this_process();
     let world = World::start().await;
     let of_this_test = |name: &str| {
         let mut event: Value = serde_json::from_str(&sample(name)).unwrap();

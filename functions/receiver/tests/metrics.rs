@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use common::{TOKEN, World, noon, receiver, request, sample, samples, with_body, with_token};
+use common::{TOKEN, World, receiver, request, sample, samples, with_body, with_token};
+use fixtures::{API_KEY, FINGERPRINT_KEY, noon};
 use receiver::Arrival;
 use serde_json::{Value, json};
 
@@ -235,9 +236,7 @@ async fn nothing_of_a_request_is_in_its_metrics() {
         world.send_at(event, noon().plus(Duration::from_secs(60))).await;
     }
     let lines = world.cloudwatch.lines().unwrap().join("\n");
-    for from_outside in
-        ["123-456-789", TOKEN, "another-token", "a key for tests only", "97250", "34.165", "203.0", "voice"]
-    {
+    for from_outside in [API_KEY, TOKEN, "another-token", FINGERPRINT_KEY, "97250", "34.165", "203.0", "voice"] {
         assert!(!lines.contains(from_outside), "{from_outside} is in the metrics");
     }
 }

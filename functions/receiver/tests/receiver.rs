@@ -1,11 +1,12 @@
-//! The receiver's promises beyond single requests: the callers it lets in, the time of its answers, the deliveries it keeps.
+//! The receiver's guarantees beyond single requests: its callers, the time of its answers, the deliveries that it keeps.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use common::{LINE, World, answer, noon, receiver, request, sample, samples, with_body, with_token};
+use common::{World, answer, receiver, request, sample, samples, with_body, with_token};
+use fixtures::{LINE, noon};
 use proptest::{collection::hash_map, prelude::*};
 use receiver::Arrival;
 use serde_json::{Value, json};

@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{LINE, World, request, sample, samples};
+use common::{World, request, sample, samples};
+use fixtures::LINE;
 use serde_json::{Value, json};
 use shared::Event;
 

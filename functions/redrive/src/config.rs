@@ -18,7 +18,7 @@ impl Config {
         let source_ips = environment.read_if_set("ALLOWED_SOURCE_IPS", "34.165.99.212/32", str::parse)?;
         Ok(Self {
             recording: RecordingConfig::read(environment)?,
-            // Also when the receiver refuses unlisted addresses: it may have queued a delivery while it held them.
+            // Even if the receiver refuses unlisted addresses: it may have queued a delivery while it held them.
             source_ips,
         })
     }
@@ -26,18 +26,14 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use fixtures::ENVIRONMENT;
+
     use super::*;
 
     fn with<const N: usize>(variables: [(&str, &str); N]) -> Result<Config, String> {
-        let mut environment = Environment::from([
-            ("EVENTS_TABLE", "events"),
-            ("SEALED_TABLE", "sealed"),
-            ("FALLBACK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/fallback"),
-            ("DEDUP_WINDOW_SECONDS", "600"),
-            ("RETENTION_DAYS", "365"),
-            ("FINGERPRINT_KEY", "a key for tests only"),
-        ]);
-        environment.extend(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let mut environment = Environment::from([]);
+        let others = ENVIRONMENT.into_iter().filter(|(name, _)| *name != "ALLOWED_SOURCE_IPS");
+        environment.extend(others.chain(variables).map(|(name, value)| (name.to_owned(), value.to_owned())));
         Config::read(&environment).map_err(|invalid| invalid.to_string())
     }
 

@@ -42,7 +42,7 @@ impl Redrive {
         }
     }
 
-    /// Records the deliveries of a batch, which came in at `now`, writes its metrics, and answers which messages have to stay in
+    /// Records the deliveries of a batch received at `now`, writes its metrics, and answers with the messages that must stay in
     /// the queue.
     pub async fn handle(&self, batch: &MessageBatch, now: Timestamp) -> FailedItems {
         let read: Vec<_> = batch.messages.iter().map(|message| QueuedDelivery::from_message(&message.body)).collect();

@@ -10,14 +10,13 @@ use emulators::{
     faults::Faults,
     sqs::{self, Rules, Sqs},
 };
+use fixtures::{ENVIRONMENT, LINE, noon, received};
 use futures_util::TryStreamExt;
 use lambda::{Environment, MessageBatch, Metrics, Patience};
 use redrive::{Config, Redrive};
 use serde_json::{Value, json};
-use shared::{Entity, EventId, QueuedDelivery, Received, Timestamp, TokenCheck, TokenHash};
+use shared::{Entity, QueuedDelivery, TokenCheck, TokenHash};
 use store::{AcceptedTokens, Listing, Order, Reader, StoredDelivery};
-
-const LINE: &str = "whatsapp#972501234567";
 
 struct World {
     dynamodb: DynamoDb,
@@ -27,10 +26,6 @@ struct World {
     cloudwatch: CloudWatch,
     redrive: Redrive,
     tokens: AcceptedTokens,
-}
-
-fn noon() -> Timestamp {
-    "2026-11-22T12:00:00.000000Z".parse().unwrap()
 }
 
 async fn aws(url: &str, patience: Patience) -> SdkConfig {
@@ -44,15 +39,9 @@ impl World {
         let link = Faults::before(&dynamodb.url()).await.unwrap();
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let sqs_link = Faults::before(&sqs.url()).await.unwrap();
-        let config = Config::read(&Environment::from([
-            ("EVENTS_TABLE", "events"),
-            ("SEALED_TABLE", "sealed"),
-            ("FALLBACK_QUEUE_URL", sqs.queue_url().as_str()),
-            ("DEDUP_WINDOW_SECONDS", "600"),
-            ("RETENTION_DAYS", "365"),
-            ("FINGERPRINT_KEY", "a key for tests only"),
-            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
-        ]));
+        let mut environment = Environment::from(ENVIRONMENT);
+        environment.extend([("FALLBACK_QUEUE_URL".to_owned(), sqs.queue_url())]);
+        let config = Config::read(&environment);
         let (dynamodb_config, queue_config) =
             (aws(&link.url(), redrive::DYNAMODB).await, aws(&sqs_link.url(), redrive::QUEUE).await);
         let cloudwatch = CloudWatch::default();
@@ -61,7 +50,7 @@ impl World {
         Self { dynamodb, link, sqs, sqs_link, cloudwatch, redrive, tokens }
     }
 
-    /// One round of the event source mapping; gives how many messages were handed over.
+    /// Runs the event source mapping once. Returns the number of messages that it handed over.
     async fn round(&self) -> usize {
         let taken = self.sqs.take();
         let batch: MessageBatch = serde_json::from_value(sqs::event(&taken)).unwrap();
@@ -88,17 +77,7 @@ fn update(extra_info: u64) -> Value {
 }
 
 fn queued(second: u64, body: &[u8], token: TokenCheck) -> QueuedDelivery {
-    let received_at = noon().plus(Duration::from_secs(second));
-    let received = Received {
-        id: EventId::new(received_at, fastrand::u64(..).to_be_bytes()),
-        received_at,
-        source_ip: Some([34, 165, 99, 212].into()),
-        request_id: "request-1".to_owned(),
-        content_type: None,
-        content_encoding: None,
-        body: body.to_vec(),
-    };
-    QueuedDelivery { received, token }
+    QueuedDelivery { received: received(noon().plus(Duration::from_secs(second)), body), token }
 }
 
 /// The same delivery from another address, or from none that the gateway gave.

@@ -10,8 +10,8 @@ pub struct Limits {
     pub partner: partner::Limits,
     /// Time between accepting a new webhook token and registering the URL with it: longer than [`REREAD_INTERVAL`].
     pub settle: Duration,
-    /// Maximum time between the start of a lease and the call that it is taken for; the write in between and the difference
-    /// between two clocks fit into it.
+    /// Maximum time between the start of a lease and its call. It covers the write in between and the difference between two
+    /// clocks.
     pub lease_margin: Duration,
 }
 
@@ -52,8 +52,8 @@ pub(crate) const FUNCTION_TIMEOUT: Duration = Duration::from_secs(120);
 /// CloudFormation gives up after `ServiceTimeout`, which is this.
 pub(crate) const LATE_REQUEST: Duration = Duration::from_secs(180);
 
-/// Maximum number of partner calls of a run: access token and get, both once more because the token had expired, set, and get to
-/// read back.
+/// Maximum number of partner calls of a run: access token and get, both again after an expired token, set, and get to read
+/// back.
 const PARTNER_CALLS: u64 = 6;
 
 const _: () = {

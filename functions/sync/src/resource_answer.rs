@@ -22,7 +22,7 @@ const _: () = assert!(
     ATTEMPTS as u128 * ATTEMPT.as_millis() + (ATTEMPTS - 1) as u128 * PAUSE.as_millis() <= ANSWERING.as_millis()
 );
 
-/// The resource's physical id, which never changes: with a new one CloudFormation would delete what it takes for another resource.
+/// The resource's physical id. It never changes: after a change CloudFormation would delete the old id's resource.
 const PHYSICAL_ID: &str = "webhook-registration";
 
 /// Maximum number of characters of a reason: the whole answer may have 4096 bytes.

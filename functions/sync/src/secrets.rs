@@ -16,7 +16,7 @@ const CURRENT: &str = "AWSCURRENT";
 /// Staging label of the version that a rotation is to bring into use.
 const PENDING: &str = "AWSPENDING";
 
-/// The secrets in Secrets Manager. Every run reads them anew, so a change needs no deployment.
+/// The secrets in Secrets Manager. Every run reads them again, so a change needs no deployment.
 pub(crate) struct Secrets {
     manager: aws_sdk_secretsmanager::Client,
     partner: SecretId,

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use emulators::faults::{Fault, Faults};
+use fixtures::update;
 use shared::{EventId, Timestamp};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -10,7 +11,7 @@ use tokio::{
 
 use crate::{
     visitor::{Visitor, attributes},
-    world::{World, update},
+    world::World,
 };
 
 /// The receiving end of a stream of events.

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
+use fixtures::update;
 use serde_json::json;
 use shared::{EventId, TokenHash};
 use store::{Change, ChangeKind, Registration};
 
 use crate::{
     visitor::{Visitor, attributes, link, text},
-    world::{World, update},
+    world::World,
 };
 
 const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>'\"&amp;\u{1b}[2J\u{202e}";

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fixtures::API_KEY;
 use inspector::{Inspector, Source};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -7,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::world::{API_KEY, World};
+use crate::world::World;
 
 /// An answer.
 #[derive(Debug)]

@@ -72,8 +72,8 @@ pub async fn exists(emulator: &Emulator, function: &str) -> bool {
 }
 
 /// Changes a function without effect on its behaviour, so that it starts again for its next event.
-pub async fn have_started_anew(emulator: &Emulator, function: &str) {
-    configure(emulator, function, &json!({"Description": "started anew"})).await;
+pub async fn restart(emulator: &Emulator, function: &str) {
+    configure(emulator, function, &json!({"Description": "restarted"})).await;
 }
 
 /// Returns the log groups, each with its text.

@@ -1,4 +1,4 @@
-//! Plain HTTP, for what is called without an SDK.
+//! Plain HTTP, for services that are called without an SDK.
 
 use std::time::Duration;
 

@@ -32,7 +32,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Installs what is not there yet, or is there in another version.
+    /// Installs missing tools, and those of another version.
     pub async fn bring() -> Self {
         for (requirements, folder) in INSTALLED {
             install(&root().join(requirements), &root().join(folder)).await;

@@ -13,7 +13,7 @@ const ANOTHER: &str = "another value";
 /// A template's conditions, and the values of parameters that matter to them.
 struct Conditions<'a> {
     all: &'a Map<String, Value>,
-    /// Of each parameter that a condition looks at: every literal that it is compared with, and one that is none of them.
+    /// For each parameter in a condition: every literal that it is compared with, and another value.
     values: BTreeMap<String, BTreeSet<String>>,
 }
 

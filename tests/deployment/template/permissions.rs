@@ -106,7 +106,7 @@ impl Permissions {
         }
     }
 
-    /// `when` is the template's condition on which the statement is there.
+    /// `when` is the template's condition for the statement.
     fn read_statement(&mut self, resource: &str, statement: &Value, when: &str) {
         match statement["!If"].as_array().map(Vec::as_slice) {
             Some([Value::String(condition), then, other]) => {

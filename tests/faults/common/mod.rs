@@ -1,4 +1,4 @@
-//! The functions' binaries between peers that misbehave, and what must hold whatever happens.
+//! The functions' binaries between misbehaving peers, and the assertions that hold after every failure.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed step should end the test")]
 
 use std::{
@@ -14,6 +14,7 @@ use emulators::{
     runtime_api::{Function, Outcome, Setup},
     sqs::{self, Rules, Sqs},
 };
+use fixtures::{ENVIRONMENT, FINGERPRINT_KEY};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use shared::{Entity, Event, QueuedDelivery, Timestamp, TokenHash};
@@ -23,7 +24,6 @@ pub const TOKEN: &str = "local-sample-token-0123456789abcdef";
 pub const FORGED: &str = "a-token-that-nobody-has-accepted";
 /// An address that is not on the list.
 pub const UNLISTED: &str = "192.117.146.95";
-const FINGERPRINT_KEY: &str = "a key for tests only";
 
 /// Maximum time from a request to its answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(4);
@@ -140,18 +140,9 @@ impl World {
     }
 
     fn environment(&self) -> Vec<(String, String)> {
-        [
-            ("EVENTS_TABLE", self.dynamodb.events_table()),
-            ("SEALED_TABLE", self.dynamodb.sealed_table()),
-            ("FALLBACK_QUEUE_URL", &self.sqs.queue_url()),
-            ("DEDUP_WINDOW_SECONDS", "600"),
-            ("RETENTION_DAYS", "365"),
-            ("FINGERPRINT_KEY", FINGERPRINT_KEY),
-            ("AWS_ENDPOINT_URL_SQS", &self.to_sqs.url()),
-            ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
+        let (queue, sqs) = (self.sqs.queue_url(), self.to_sqs.url());
+        let own = [("FALLBACK_QUEUE_URL", queue.as_str()), ("AWS_ENDPOINT_URL_SQS", &sqs)];
+        ENVIRONMENT.into_iter().chain(own).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Runs the event source mapping once. Returns the number of messages that were handed over.
@@ -201,7 +192,7 @@ impl World {
         scan.into_paginator().items().send().try_collect().await.unwrap()
     }
 
-    /// The place of an event: table, queue, both, or nowhere.
+    /// Returns the place of an event: table, queue, both, or nowhere.
     pub async fn whereabouts(&self, id: &str) -> &'static str {
         match (
             self.stored_ids().await.iter().any(|stored| stored == id),
@@ -214,7 +205,7 @@ impl World {
         }
     }
 
-    /// Asserts that whatever came from an address that is not on the list is held, and everything else is not.
+    /// Asserts that deliveries from unlisted addresses are held, and no others.
     pub async fn check_held(&self) {
         for item in self.items("events").await.iter().filter(|item| item.contains_key("source_ip")) {
             let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
@@ -232,7 +223,7 @@ impl World {
         }
     }
 
-    /// Asserts everything that holds in the end, whatever happened. Of `calls` genuine calls, these answers came back.
+    /// Asserts everything that must hold in the end. `answers` are the answers to `calls` genuine calls.
     pub async fn check_all(&self, calls: usize, answers: &[Answer], functions: &[&Function]) {
         let stored = self.stored_ids().await;
         let distinct: HashSet<&String> = stored.iter().collect();
@@ -284,7 +275,7 @@ impl World {
             let ids: HashSet<_> = history.iter().map(|delivery| delivery.id).collect();
             for delivery in &history {
                 if let Some(of) = delivery.duplicate_of {
-                    assert!(ids.contains(&of), "{} is a duplicate of {of}, which is not there", delivery.id);
+                    assert!(ids.contains(&of), "{} is a duplicate of {of}, which does not exist", delivery.id);
                     let original = history.iter().find(|other| other.id == of).unwrap();
                     assert_eq!(original.fingerprint, delivery.fingerprint);
                     assert_eq!(original.duplicate_of, None);

@@ -16,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use fixtures::ENVIRONMENT;
 use futures_util::TryStreamExt;
 use lambda::{Environment, Metrics, Patience};
 use receiver::{Arrival, Config, Receiver};
@@ -139,15 +140,9 @@ impl World {
 }
 
 async fn serve(webhook: &world::World) -> SocketAddr {
-    let config = Config::read(&Environment::from([
-        ("EVENTS_TABLE", webhook.dynamodb.events_table()),
-        ("SEALED_TABLE", webhook.dynamodb.sealed_table()),
-        ("FALLBACK_QUEUE_URL", "http://127.0.0.1/000000000000/fallback"),
-        ("ALLOWED_SOURCE_IPS", "34.165.99.212/32,127.0.0.1/32"),
-        ("DEDUP_WINDOW_SECONDS", "600"),
-        ("RETENTION_DAYS", "365"),
-        ("FINGERPRINT_KEY", "a key for tests only"),
-    ]));
+    let mut environment = Environment::from(ENVIRONMENT);
+    environment.extend([("ALLOWED_SOURCE_IPS".to_owned(), "34.165.99.212/32,127.0.0.1/32".to_owned())]);
+    let config = Config::read(&environment);
     let metrics = Metrics::read(&Environment::from([]), std::io::sink()).unwrap();
     let dynamodb = aws(&webhook.dynamodb.url(), receiver::DYNAMODB).await;
     let queue = aws(&webhook.sqs.url(), receiver::QUEUE).await;

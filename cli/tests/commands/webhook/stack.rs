@@ -3,15 +3,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use shared::{EventId, FingerprintKey, QueuedDelivery, Received, Secret, Timestamp, TokenCheck};
-use store::{Delivery, Recorder, Settings};
+use fixtures::{API_KEY, LINE, fingerprint_key, received, settings, update};
+use shared::{QueuedDelivery, Received, TokenCheck};
+use store::{Delivery, Recorder};
 use tokio::{net::TcpListener, time::timeout};
 
 use super::world::{FOREIGN, OURS, World};
-use crate::{
-    program::{self, hooks, project},
-    world::{API_KEY, LINE, received, update},
-};
+use crate::program::{self, hooks, project};
 
 const CREDENTIALS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
@@ -43,16 +41,9 @@ async fn a_deployed_stack_is_found_by_its_name() {
 
 /// Records a delivery received now, and returns it.
 async fn record(world: &World, body: &[u8]) -> Received {
-    let received_at = Timestamp::from(SystemTime::now());
-    let received = received(received_at, EventId::new(received_at, [7; 8]), body);
-    let settings = Settings {
-        events_table: world.dynamodb.events_table().to_owned(),
-        sealed_table: world.dynamodb.sealed_table().to_owned(),
-        dedup_window: Duration::from_secs(600),
-        retention: None,
-    };
-    let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
-    Recorder::new(world.dynamodb.client(), settings).record(&Delivery::decode(&received, &key)).await.unwrap();
+    let received = received(SystemTime::now().into(), body);
+    let recorder = Recorder::new(world.dynamodb.client(), settings());
+    recorder.record(&Delivery::decode(&received, &fingerprint_key())).await.unwrap();
     received
 }
 

@@ -11,6 +11,7 @@ use emulators::{
     faults::Faults,
     sqs::{Rules, Sqs},
 };
+use fixtures::{ENVIRONMENT, noon};
 use futures_util::TryStreamExt;
 use lambda::{Environment, Metrics, Patience};
 use lambda_http::{Body, Response};
@@ -21,7 +22,6 @@ use store::{AcceptedTokens, Listing, Order, Reader, State, StoredDelivery};
 
 /// The token in the paths of the samples.
 pub const TOKEN: &str = "local-sample-token-0123456789abcdef";
-pub const LINE: &str = "whatsapp#972501234567";
 
 pub struct World {
     pub dynamodb: DynamoDb,
@@ -42,22 +42,10 @@ pub struct Answer {
     pub body: Value,
 }
 
-pub fn noon() -> Timestamp {
-    "2026-11-22T12:00:00.000000Z".parse().unwrap()
-}
-
 /// The settings of a receiver; `unlisted_source` is `hold` or `refuse`.
 pub fn config(unlisted_source: &str) -> Config {
-    let environment = Environment::from([
-        ("EVENTS_TABLE", "events"),
-        ("SEALED_TABLE", "sealed"),
-        ("FALLBACK_QUEUE_URL", "http://127.0.0.1/000000000000/fallback"),
-        ("ALLOWED_SOURCE_IPS", "34.165.99.212/32"),
-        ("DEDUP_WINDOW_SECONDS", "600"),
-        ("RETENTION_DAYS", "365"),
-        ("FINGERPRINT_KEY", "a key for tests only"),
-        ("UNLISTED_SOURCE", unlisted_source),
-    ]);
+    let mut environment = Environment::from(ENVIRONMENT);
+    environment.extend([("UNLISTED_SOURCE".to_owned(), unlisted_source.to_owned())]);
     Config::read(&environment).unwrap()
 }
 

@@ -75,7 +75,7 @@ fn is_contested_by(competing: Option<&CompetingUrl>, found: &RegisteredUrl) -> b
     competing.is_some_and(|competing| competing.url == found.to_string() && competing.repairs >= REPAIRS)
 }
 
-/// Counts a repair: ours was put back in the place of a URL, given masked.
+/// Counts a repair, in which ours replaced a URL, given masked.
 pub(crate) fn repaired(competing: Option<&CompetingUrl>, replaced: &str, now: Timestamp) -> CompetingUrl {
     let same = competing.filter(|competing| competing.url == replaced && !is_over(competing, now));
     let repairs = same.map_or(0, |competing| competing.repairs).saturating_add(1);

@@ -37,8 +37,8 @@ impl<'a> Run<'a> {
     /// Keeps our URL registered, according to the intent and the mode.
     pub(crate) async fn keep(&mut self, intent: Intent, ours: OurUrls) -> Result<Report, SyncError> {
         self.fail_if_deleted()?;
-        // Also when nothing will have to be set: at no time is a URL of ours registered whose token the receiver refuses. Asking
-        // what is registered meanwhile does no harm; if the token is not accepted, the answer does not count.
+        // Even if nothing has to be set: the receiver must never refuse the token of a registered URL of ours. Getting the
+        // registered URL at the same time does no harm; if the token is not accepted, the answer is ignored.
         let ask = async { Ok(self.ask().await) };
         let (token_since, asked) = tokio::try_join!(self.accept(&ours.current.token), ask)?;
         let (session, registered) = asked?;

@@ -175,7 +175,7 @@ impl LedgerBuffer {
         Ok(())
     }
 
-    /// Counts what was written, and only that: the next run may note the rest once more.
+    /// Counts only notes that were written: the next run may repeat the others.
     fn count_written(&mut self) {
         self.summary.not_ours = self.not_ours();
         self.summary.not_ours_for += self.unwritten.not_ours_for;

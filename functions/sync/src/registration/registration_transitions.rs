@@ -13,7 +13,7 @@ pub(crate) struct Entry {
     pub(crate) not_ours: Option<Range<Timestamp>>,
 }
 
-/// The provider's answer to what is registered.
+/// The registered URL, as the provider answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
     /// True if the events that go there reach us.

@@ -29,7 +29,7 @@ pub(crate) struct Run<'a> {
     credentials_version: OnceLock<String>,
 }
 
-/// The provider's answer to what is registered, compared with our URLs.
+/// The registered URL, as the provider answered, compared with our URLs.
 pub(crate) struct Observation {
     pub(crate) registered: Option<RegisteredUrl>,
     pub(crate) whereabouts: Whereabouts,
@@ -47,7 +47,7 @@ impl<'a> Run<'a> {
         let random = Randomness::new(random);
         let new_token = *random.token();
         let state = match services.ledger.read().await {
-            // While the tables cannot be read, it can still be seen what is registered.
+            // A person can look up the registered URL even while the tables cannot be read.
             Err(_) if action == "get" => Default::default(),
             state => state?,
         };
@@ -89,8 +89,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Notes what is registered. If it is ours with an older token, that token stays accepted: nobody knows for how long it will
-    /// be registered.
+    /// Notes the registered URL. If it is ours with an older token, that token stays accepted without an end: the URL may stay
+    /// registered for any time.
     pub(crate) async fn observe(
         &mut self,
         ours: &OurUrls,

@@ -1,4 +1,4 @@
-//! A stack that is deleted while another run is on its way: afterwards the URL of before is registered, or the one that somebody
+//! A stack that is deleted during another run: afterwards the earlier URL is registered, or the one that somebody
 //! else has set, and never ours.
 
 use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};

@@ -1,8 +1,4 @@
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use emulators::{
@@ -12,6 +8,7 @@ use emulators::{
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
 };
+use fixtures::Log;
 use futures_util::TryStreamExt;
 use lambda::{Environment, Metrics};
 use lambda_runtime::Diagnostic;
@@ -93,7 +90,7 @@ impl World {
         world
     }
 
-    /// Starts the function anew, as Lambda does, with other limits.
+    /// Starts the function again, as Lambda does, with other limits.
     pub fn restart(&mut self, limits: Limits) {
         self.sync = self.process(limits);
     }
@@ -104,19 +101,19 @@ impl World {
         WebhookSync::new(config, limits, self.secrets.client(), self.dynamodb.client(), metrics(&self.cloudwatch))
     }
 
-    /// Starts the function anew, with another base URL of the partner API.
+    /// Starts the function again, with another base URL of the partner API.
     pub fn restart_with_api_at(&mut self, url: &str) {
         let config = config(url, &self.settings);
         self.sync =
             WebhookSync::new(config, LIMITS, self.secrets.client(), self.dynamodb.client(), metrics(&self.cloudwatch));
     }
 
-    /// Starts the function anew, with nobody where DynamoDB should be.
+    /// Starts the function again, with a closed port as DynamoDB.
     pub fn restart_without_dynamodb(&mut self) {
         self.restart_with_dynamodb_at(NOWHERE);
     }
 
-    /// Starts the function anew, with DynamoDB at another address.
+    /// Starts the function again, with DynamoDB at another address.
     pub fn restart_with_dynamodb_at(&mut self, url: &str) {
         let there = self.dynamodb.client().config().to_builder();
         let there = there.endpoint_url(url).retry_config(RetryConfig::disabled()).build();
@@ -125,7 +122,7 @@ impl World {
         self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), there, metrics(&self.cloudwatch));
     }
 
-    /// Starts the function anew, with nobody where Secrets Manager should be.
+    /// Starts the function again, with a closed port as Secrets Manager.
     pub fn restart_without_secrets_manager(&mut self) {
         let nowhere = self.secrets.client().config().to_builder();
         let nowhere = aws_sdk_secretsmanager::Client::from_conf(nowhere.endpoint_url(NOWHERE).build());
@@ -239,7 +236,7 @@ impl World {
         self.stored_ledger().read().await.unwrap()
     }
 
-    /// Everything in the ledger, as it came.
+    /// Returns all ledger entries, oldest first.
     pub async fn changes(&self) -> Vec<Change> {
         let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
         let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: 1_000 };
@@ -257,27 +254,12 @@ impl World {
 
     /// The lines that the function has logged, each a JSON object.
     pub fn log(&self) -> Vec<String> {
-        let log = self.log.0.lock().unwrap();
-        String::from_utf8_lossy(&log).lines().map(str::to_owned).collect()
+        self.log.text().lines().map(str::to_owned).collect()
     }
 
     /// The line that the function has logged last.
     pub fn last_line(&self) -> Value {
         serde_json::from_str(self.log().last().unwrap()).unwrap()
-    }
-}
-
-/// The log of a test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(line)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

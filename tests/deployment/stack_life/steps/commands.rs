@@ -110,7 +110,7 @@ pub async fn the_doctor_finds_nothing(world: &World) {
     say("hooks doctor: all is well, and an event of its own arrives");
 }
 
-/// A dead letter is looked at without being lost, and goes back to the fallback queue when it is told to.
+/// A dead letter is shown without being lost, and returns to the fallback queue on command.
 pub async fn the_dead_letter_is_redriven(world: &World) {
     let listed = objects(world, &["dlq", "list"]).await;
     let [letter] = &listed[..] else { panic!("{} dead letters", listed.len()) };

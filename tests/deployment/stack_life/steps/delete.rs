@@ -12,7 +12,7 @@ const FUNCTIONS: [&str; 5] = [
 pub async fn tables_and_queues_outlive_the_stack(world: &World, recorded: &Recorded) {
     say("sam delete");
     for name in FUNCTIONS {
-        assert!(functions::exists(&world.emulator, world.output(name)).await, "{name} is not there");
+        assert!(functions::exists(&world.emulator, world.output(name)).await, "{name} does not exist");
     }
     stack::delete(&world.tools, &world.emulator).await;
     assert_eq!(world.partner.registered().as_deref(), Some(BEFORE), "what was registered before is not again");

@@ -24,7 +24,7 @@ pub async fn events_received_while_the_table_is_missing_are_recorded_later(world
         queued.push(acknowledged(world, &world.registered(), line).await);
     }
     // It cannot read the accepted tokens, so it cannot tell who is right: redrive does, later.
-    functions::have_started_anew(&world.emulator, world.output("ReceiverFunctionName")).await;
+    functions::restart(&world.emulator, world.output("ReceiverFunctionName")).await;
     queued.push(acknowledged(world, &world.registered(), 4).await);
     let (forged, _) = acknowledged(world, &world.with_another_token(), 5).await;
     // A message may be sent twice, when the queue's answer comes too late.

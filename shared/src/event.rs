@@ -158,6 +158,17 @@ mod tests {
     }
 
     #[test]
+    fn undocumented_fields_have_a_name_of_1_to_64_bytes_and_are_at_most_32() {
+        let named = |lengths: &[usize]| {
+            let members = lengths.iter().map(|length| ("n".repeat(*length), json!(1)));
+            let event = decode(&members.collect());
+            event.fields.undocumented().iter().map(|(name, _)| name.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&[0, 1, 64, 65, 66]), [1, 64]);
+        assert_eq!(named(&(1..=40).collect::<Vec<_>>()), (1..=32).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn of_a_repeated_field_the_last_one_counts() {
         let event = Event::decode(br#"{"event":"builder","event":"whatsapp","whatsapp":"1","whatsapp":"2"}"#).unwrap();
         assert_eq!(event.entity.as_str(), "whatsapp#2");

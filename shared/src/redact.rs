@@ -155,16 +155,13 @@ impl<'a> Document<'a> {
         for value in &self.values {
             let Some(text) = value.text() else { continue };
             let is_secret = all || value.is_credential;
-            if value.is_text() {
-                if !holds_json(&text) {
-                    for secret in url_secrets(&text).map(|secret| &text[secret]) {
-                        add(secret.to_owned().into());
-                        add(url::decoded(secret).into_owned().into());
-                    }
-                } else if nesting < MAX_NESTING {
-                    Document::scan(&text)
-                        .collect(nesting + 1, is_secret, &mut |secret| add(secret.into_owned().into()));
+            if !holds_json(&text) {
+                for secret in url_secrets(&text).map(|secret| &text[secret]) {
+                    add(secret.to_owned().into());
+                    add(url::decoded(secret).into_owned().into());
                 }
+            } else if nesting < MAX_NESTING {
+                Document::scan(&text).collect(nesting + 1, is_secret, &mut |secret| add(secret.into_owned().into()));
             }
             if is_secret {
                 add(text);
@@ -211,10 +208,6 @@ fn mark(values: &mut [Value<'_>], mut credentials: Vec<Range<usize>>) {
 }
 
 impl<'a> Value<'a> {
-    fn is_text(&self) -> bool {
-        self.token.starts_with('"')
-    }
-
     /// Returns a text or a number; `None` for values that cannot be a secret: flags, null, blank texts and the placeholder.
     fn text(&self) -> Option<Cow<'a, str>> {
         match json::unquote(self.token) {
@@ -230,18 +223,15 @@ impl<'a> Value<'a> {
         if self.is_credential || (!is_kept && secrets.has(&text)) {
             return Some(SEALED.into());
         }
-        let mut changed = None;
-        if self.is_text() {
-            if holds_json(&text) {
-                if nesting == MAX_NESTING {
-                    return Some(SEALED.into());
-                }
-                let document = Document::scan(&text);
-                let redacted = document.replaced(&document.replacements(nesting + 1, &[], secrets))?;
-                return Some(json::quoted(&redacted).into());
+        if holds_json(&text) {
+            if nesting == MAX_NESTING {
+                return Some(SEALED.into());
             }
-            changed = without_url_secrets(&text);
+            let document = Document::scan(&text);
+            let redacted = document.replaced(&document.replacements(nesting + 1, &[], secrets))?;
+            return Some(json::quoted(&redacted).into());
         }
+        let changed = without_url_secrets(&text);
         if !is_kept && secrets.are_in(changed.as_deref().unwrap_or(&text)) {
             return Some(SEALED.into());
         }

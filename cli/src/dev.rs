@@ -28,7 +28,11 @@ use self::{
     tour::{Fail, HandOn, Tour, redrive},
 };
 use crate::{
-    from_here, inspect, interrupt::interrupted, local_functions::LocalFunctions, project::Project, samples,
+    inspect,
+    interrupt::interrupted,
+    local_functions::LocalFunctions,
+    project::{Project, from_here},
+    samples,
     target::Target,
 };
 

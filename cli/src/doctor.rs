@@ -24,9 +24,6 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// The kind of the events that the doctor sends to see whether they arrive.
-pub const KIND: &str = "doctor";
-
 /// Checks every part on this machine or of a deployed stack, and suggests a fix for each failed check.
 #[derive(Args)]
 #[command(after_help = "\

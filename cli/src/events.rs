@@ -73,7 +73,7 @@ pub async fn run(events: Events) -> Result<ExitCode> {
     }
     let since = format!("since {}", to_the_second(query.times.start));
     let times = if until_now { since } else { format!("{since} and before {}", to_the_second(query.times.end)) };
-    let more = found.more.then(|| format!("The last {} {times}; --limit shows more.\n", found.deliveries.len()));
+    let more = found.more.then(|| format!("The last {} {times}", found.deliveries.len()));
     let none = format!("No such events {times}.\n");
     List { items: &found.deliveries, none, more }.print(events.output, json::delivery, tables::deliveries)?;
     Ok(ExitCode::SUCCESS)

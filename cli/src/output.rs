@@ -25,7 +25,7 @@ pub struct List<'a, T> {
     pub items: &'a [T],
     /// Printed in place of the table when there are no items; empty for nothing.
     pub none: String,
-    /// Printed below the table when there are more items; `None` when these are all.
+    /// How many of how many these are, such as "20 of more messages"; `None` when these are all.
     pub more: Option<String>,
 }
 
@@ -44,7 +44,10 @@ impl<T> List<'_, T> {
         let shown = match output {
             Output::Json => items.iter().map(json).collect::<serde_json::Result<String>>()?,
             Output::Table if items.is_empty() && more.is_none() => none,
-            Output::Table => table(items) + &more.unwrap_or_default(),
+            Output::Table => {
+                let more = more.map(|more| format!("{more}; --limit shows more.\n"));
+                table(items) + &more.unwrap_or_default()
+            }
         };
         print(&shown).map(drop)
     }

@@ -180,3 +180,9 @@ impl Drop for Remembered {
         let _ = fs::remove_file(&self.0);
     }
 }
+
+/// Returns a path relative to the current folder, if it is below that.
+pub fn from_here(path: &Path) -> PathBuf {
+    let here = env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).to_owned()
+}

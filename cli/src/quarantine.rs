@@ -141,7 +141,7 @@ async fn list(quarantine: &Quarantine, times: Range<Timestamp>, limit: usize, ou
     let since = to_the_second(times.start);
     let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: page_size(limit) };
     let (found, more) = first(quarantine.list(&listing), limit).await?;
-    let more = more.then(|| format!("The last {} since {since}; --limit shows more.\n", found.len()));
+    let more = more.then(|| format!("The last {} since {since}", found.len()));
     let none = format!("Nothing was quarantined since {since}.\n");
     List { items: &found, none, more }.print(output, json::delivery, tables::quarantined)?;
     Ok(ExitCode::SUCCESS)

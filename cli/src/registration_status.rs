@@ -3,49 +3,104 @@
 use std::{fmt::Write, ops::Range, time::Duration};
 
 use inspector::registration_facts;
-use serde_json::{Value, json};
+use serde::Serialize;
 use shared::{
-    Timestamp,
+    EventId, Timestamp,
     human_time::{minutes, to_the_second},
 };
-use store::{Registration, RegistrationStatus};
+use store::{Change, Registration, RegistrationStatus};
 
-use crate::output::{tables, text};
+use crate::output::{json, tables, text};
 
-/// Returns the status as JSON, with at most this many changes. Members keep their names in later versions.
-pub fn json(status: &RegistrationStatus, limit: usize) -> Value {
-    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    let window =
-        |window: &Range<Timestamp>| json!({ "from": window.start.to_string(), "until": window.end.to_string() });
+/// The status as JSON. Members keep their names in later versions.
+#[derive(Serialize)]
+struct Status<'a> {
+    registered: Option<&'a str>,
+    whereabouts: &'a str,
+    since: Option<Timestamp>,
+    checked_at: Option<Timestamp>,
+    ours_at: Option<Timestamp>,
+    elsewhere_since: Option<Timestamp>,
+    failing_since: Option<Timestamp>,
+    failure: Option<&'a str>,
+    contested: bool,
+    rival: Option<Rival<'a>>,
+    times: Window,
+    not_ours_seconds: u64,
+    changes_in_all: usize,
+    changes: Vec<ChangeOf<'a>>,
+}
+
+#[derive(Serialize)]
+struct Rival<'a> {
+    url: &'a str,
+    repairs: u32,
+    repaired_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Window {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+#[derive(Serialize)]
+struct ChangeOf<'a> {
+    id: EventId,
+    at: Timestamp,
+    change: &'a str,
+    action: &'a str,
+    registered: Option<&'a str>,
+    not_ours: Option<Window>,
+    cause: Option<&'a str>,
+}
+
+impl Window {
+    fn of(times: &Range<Timestamp>) -> Self {
+        Self { from: times.start, until: times.end }
+    }
+}
+
+impl<'a> ChangeOf<'a> {
+    fn of(change: &'a Change) -> Self {
+        Self {
+            id: change.id,
+            at: change.at,
+            change: change.kind.name(),
+            action: &change.action,
+            registered: change.registered.as_deref(),
+            not_ours: change.not_ours.as_ref().map(Window::of),
+            cause: change.cause.as_deref(),
+        }
+    }
+}
+
+/// Returns the status as one line of JSON, with at most this many changes.
+///
+/// # Errors
+/// Fails when it cannot be written as JSON.
+pub fn json(status: &RegistrationStatus, limit: usize) -> serde_json::Result<String> {
     let Registration { registered, checked_at, ours_at, elsewhere_since, failing_since, failure, competing, .. } =
         status.registration();
-    json!({
-        "registered": registered,
-        "whereabouts": status.whereabouts().name(),
-        "since": time(status.since()),
-        "checked_at": time(*checked_at),
-        "ours_at": time(*ours_at),
-        "elsewhere_since": time(*elsewhere_since),
-        "failing_since": time(*failing_since),
-        "failure": failure,
-        "contested": status.is_contested(),
-        "rival": competing.as_ref().map(|competing| json!({
-            "url": competing.url,
-            "repairs": competing.repairs,
-            "repaired_at": competing.repaired_at.to_string(),
-        })),
-        "times": window(status.times()),
-        "not_ours_seconds": status.not_ours().as_secs(),
-        "changes_in_all": status.in_time().count(),
-        "changes": status.in_time().take(limit).map(|change| json!({
-            "id": change.id.to_string(),
-            "at": change.at.to_string(),
-            "change": change.kind.name(),
-            "action": change.action,
-            "registered": change.registered,
-            "not_ours": change.not_ours.as_ref().map(window),
-            "cause": change.cause,
-        })).collect::<Vec<_>>(),
+    json::line(&Status {
+        registered: registered.as_deref(),
+        whereabouts: status.whereabouts().name(),
+        since: status.since(),
+        checked_at: *checked_at,
+        ours_at: *ours_at,
+        elsewhere_since: *elsewhere_since,
+        failing_since: *failing_since,
+        failure: failure.as_deref(),
+        contested: status.is_contested(),
+        rival: competing.as_ref().map(|competing| Rival {
+            url: &competing.url,
+            repairs: competing.repairs,
+            repaired_at: competing.repaired_at,
+        }),
+        times: Window::of(status.times()),
+        not_ours_seconds: status.not_ours().as_secs(),
+        changes_in_all: status.in_time().count(),
+        changes: status.in_time().take(limit).map(ChangeOf::of).collect(),
     })
 }
 
@@ -138,7 +193,7 @@ Nothing has happened since 2026-11-22T09:30:00Z.
 Since 2026-11-22T09:30:00Z it was never seen elsewhere.
 ";
         assert_eq!(table(&status, 20), expected);
-        assert_eq!(json(&status, 20)["whereabouts"], "unknown");
+        assert!(json(&status, 20).unwrap().contains(r#""whereabouts":"unknown""#));
     }
 
     #[test]

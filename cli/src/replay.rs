@@ -17,6 +17,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use outbound::DOCTOR;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
@@ -31,7 +32,6 @@ use self::{
     destination::{Destination, Offered, endpoint_url},
 };
 use crate::{
-    doctor,
     interrupt::interrupted,
     output::{Output, note, print, progress::Progress, text},
     query::{FilterArgs, TimeRange, check_entity},
@@ -167,7 +167,7 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     let folder = checkpoint::folder(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"))?;
     let file = CheckpointFile::lock(&folder, &identity)?;
     let checkpoint = replay.start.from(file.read()?, times, &to)?;
-    let with_doctors = !replay.ids.is_empty() || replay.filter.kind.as_deref() == Some(doctor::KIND);
+    let with_doctors = !replay.ids.is_empty() || replay.filter.kind.as_deref() == Some(DOCTOR);
     let query = DeliveryQuery::new(target.reader.clone(), replay.filter.filter(), checkpoint.times());
     check_entity(&query).await?;
     let deliveries = match &replay.ids[..] {
@@ -335,7 +335,7 @@ impl ReplayRun<'_> {
             &mut counts.named
         } else if event.duplicate_of.is_some() && !self.with_duplicates {
             &mut counts.duplicates
-        } else if event.kind == doctor::KIND && !self.with_doctors {
+        } else if event.kind == DOCTOR && !self.with_doctors {
             &mut counts.doctor
         } else if event.body.is_none() {
             &mut counts.undecodable

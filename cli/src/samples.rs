@@ -2,7 +2,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{from_here, project::Project};
+use crate::project::{Project, from_here};
 
 /// The token in the paths of events/receiver. The local run accepts it, so these files can be invoked as they are.
 pub const TOKEN: &str = "local-sample-token-0123456789abcdef";

@@ -47,7 +47,7 @@ pub async fn run(States { kind, update, limit, target, output }: States) -> Resu
     let reader = Target::find(target).await?.reader;
     let states = reader.states(&Kind::of(&kind), update.as_ref(), None, page_size(limit));
     let (states, more) = first(states, limit).await?;
-    let more = more.then(|| format!("{} of more states; --limit shows more.\n", states.len()));
+    let more = more.then(|| format!("{} of more states", states.len()));
     List { items: &states, none: "No such states.\n".to_owned(), more }.print(output, json::state, tables::states)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use store::{RegistrationLedger, RegistrationStatus};
 use crate::{
     consent::Consent,
     local_functions::read_answer,
-    output::{Output, json, print, text},
+    output::{Output, print, text},
     registration_status,
     target::{Target, TargetArgs},
 };
@@ -133,7 +133,7 @@ async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, outp
     let now = Timestamp::from(SystemTime::now());
     let status = RegistrationStatus::read(ledger, now.minus(since)..now, 0).await?;
     print(&match output {
-        Output::Json => json::line(&registration_status::json(&status, limit))?,
+        Output::Json => registration_status::json(&status, limit)?,
         Output::Table => registration_status::table(&status, limit),
     })?;
     Ok(ExitCode::SUCCESS)

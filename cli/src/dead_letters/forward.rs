@@ -64,7 +64,7 @@ pub async fn list(target: &Target, limit: usize, output: Output) -> Result<ExitC
     let forwarding = target.forwarding()?;
     let mut dead = dead_letters(forwarding).await?;
     let (recorded, in_queue) = (dead.len() as u64, target.queues.waiting(&forwarding.dead_letter_queue).await?);
-    let more = (dead.len() > limit).then(|| format!("{limit} of {recorded} dead letters; --limit shows more.\n"));
+    let more = (dead.len() > limit).then(|| format!("{limit} of {recorded} dead letters"));
     dead.truncate(limit);
     let none = "The endpoint has no dead letters.\n".to_owned();
     List { items: &dead, none, more }.print(

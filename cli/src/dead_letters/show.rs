@@ -1,9 +1,9 @@
-use std::time::SystemTime;
+use std::{net::IpAddr, time::SystemTime};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::{
-    Timestamp, TokenCheck,
+    Entity, EventId, Timestamp, TokenCheck,
     human_time::{ago, to_the_second},
 };
 
@@ -16,11 +16,11 @@ struct Message<'a> {
     message_id: &'a str,
     message_bytes: usize,
     receives: Option<u32>,
-    id: Option<String>,
-    received_at: Option<String>,
+    id: Option<EventId>,
+    received_at: Option<Timestamp>,
     kind: Option<String>,
-    entity: Option<String>,
-    source_ip: Option<String>,
+    entity: Option<Entity>,
+    source_ip: Option<IpAddr>,
     request_id: Option<&'a str>,
     /// `accepted`, or `pending` when redrive has to check it first.
     token: Option<&'static str>,
@@ -100,11 +100,11 @@ pub fn json(dead_letter: &DeadLetter) -> serde_json::Result<String> {
         Ok(delivery) => delivery,
     };
     json::line(&Message {
-        id: Some(delivery.received.id.to_string()),
-        received_at: Some(delivery.received.received_at.to_string()),
+        id: Some(delivery.received.id),
+        received_at: Some(delivery.received.received_at),
         kind: Some(delivery.kind()),
-        entity: Some(delivery.entity().to_string()),
-        source_ip: delivery.received.source_ip.map(|source_ip| source_ip.to_string()),
+        entity: Some(delivery.entity()),
+        source_ip: delivery.received.source_ip,
         request_id: Some(&delivery.received.request_id),
         token: Some(token(delivery)),
         body: delivery.decoded.as_ref().ok().map(|event| shared::json::embedded(&event.body)),

@@ -10,6 +10,8 @@ use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 use tokio::process::Command;
 
+use crate::project::from_here;
+
 /// The version to install if there is none.
 const VERSION: &str = "1.9.2";
 
@@ -21,7 +23,7 @@ impl fmt::Display for CargoLambda {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Path::new(&self.0) {
             on_path if on_path == Path::new("cargo-lambda") => f.write_str("cargo lambda"),
-            in_tools => write!(f, "{} lambda", crate::from_here(in_tools).display()),
+            in_tools => write!(f, "{} lambda", from_here(in_tools).display()),
         }
     }
 }
@@ -48,7 +50,7 @@ impl CargoLambda {
         if let Some(found) = Self::find(folder).await {
             return Ok(found);
         }
-        println!("cargo-lambda is not installed; installing it into {}", crate::from_here(folder).display());
+        println!("cargo-lambda is not installed; installing it into {}", from_here(folder).display());
         fs::create_dir_all(folder)?;
         let venv = folder.join("venv");
         let requirement = format!("cargo-lambda=={VERSION}");

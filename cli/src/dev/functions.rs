@@ -19,7 +19,10 @@ use tokio::{
 };
 
 use super::{build::forget_cargo_run, cargo_lambda::CargoLambda};
-use crate::{from_here, local_functions::LocalFunctions, project::Project};
+use crate::{
+    local_functions::LocalFunctions,
+    project::{Project, from_here},
+};
 
 /// The port on which the functions are called, here and under plain `cargo lambda watch`.
 pub const PORT: u16 = 9000;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use outbound::DOCTOR;
 use serde_json::{Value, json};
 use shared::{EventId, Secret, WebhookToken, WebhookUrl};
 use store::Reader;
@@ -11,7 +12,6 @@ use tokio::time::sleep;
 use super::report::Finding;
 use crate::{
     aws_error::AwsError,
-    doctor,
     local_functions::read_answer,
     send,
     target::{Stack, invoke},
@@ -146,7 +146,7 @@ async fn acknowledged(endpoint: &Endpoint) -> Result<EventId> {
     getrandom::fill(&mut random).context("no random bytes")?;
     // Each body is different, so that none is a duplicate.
     let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (status, answer) = endpoint.send(json!({ "event": doctor::KIND, "random": random }).to_string()).await?;
+    let (status, answer) = endpoint.send(json!({ "event": DOCTOR, "random": random }).to_string()).await?;
     if status != 200 {
         bail!("the receiver answered {status} {answer}");
     }

@@ -60,7 +60,7 @@ are not compared. An event that you replay is not counted.")]
     },
     /// Prints the secret that your endpoint verifies signatures with. Asks first.
     #[command(
-        after_help = "Whoever has the secret can send forged events to your endpoint. It goes to standard output, and nowhere else."
+        after_help = "Anyone who has the secret can send forged events to your endpoint. It goes to standard output, and nowhere else."
     )]
     Secret {
         #[command(flatten)]

@@ -142,8 +142,8 @@ impl Status {
             0 => shown += "Every recorded event was published.\n",
             missing => {
                 shown += &format!(
-                    "{missing} of the recorded events were not published, as far as the counts show. If `publisher-behind` does not ring, \
-                     send the events of these hours again; consumers know each event by its id:\n"
+                    "By the counts, {missing} of the recorded events were not published. While the alarm `publisher-behind` is on, wait: \
+                     the publisher is late. Otherwise send the events of these hours again. Consumers ignore the ids that they know.\n"
                 );
                 for times in gaps(&self.hours) {
                     let replay = format!("  cargo hooks replay{arguments} --since {}", to_the_second(times.start));
@@ -291,7 +291,7 @@ The endpoint has refused these events. They are tried again, and later events of
         );
         for line in [
             "Try them again with: cargo hooks dlq redrive --all --queue forward",
-            "2 of the recorded events were not published, as far as the counts show.",
+            "By the counts, 2 of the recorded events were not published. ",
             "  cargo hooks replay --since 2026-11-22T08:00:00Z --until 2026-11-22T09:00:00Z --to bus",
             "  cargo hooks replay --since 2026-11-22T08:00:00Z --until 2026-11-22T09:00:00Z --to forward",
         ] {

@@ -18,7 +18,6 @@ use self::{
     report::{Finding, Report, Verdict},
 };
 use crate::{
-    local_functions::LocalFunctions,
     output::{Output, print},
     project::{Project, Run},
     target::{Target, TargetArgs},
@@ -58,8 +57,8 @@ struct Subject {
 }
 
 /// The names of the checks of a [`Subject`], in their order.
-const SUBJECT_CHECKS: [&str; 6] =
-    ["tables", "functions", "fallback queue", "dead-letter queue", "registration", "arrival"];
+const SUBJECT_CHECKS: [&str; 7] =
+    ["tables", "functions", "fallback queue", "dead-letter queue", "handing on", "registration", "arrival"];
 
 /// Runs every check.
 ///
@@ -115,7 +114,7 @@ async fn local_run(report: &mut Report) -> Result<Option<Subject>> {
 }
 
 fn subject_of(run: Run) -> Result<Subject> {
-    let functions = Functions::Local(LocalFunctions::at(run.functions));
+    let functions = Functions::of_local_run(&run);
     let target = Target::of_local_run(run)?;
     Ok(Subject {
         functions,
@@ -155,6 +154,11 @@ async fn examine(report: &mut Report, subject: &Subject, on: &str) -> Result<()>
     let called = report.check("functions", parts::functions(functions, fix)).await?;
     report.check("fallback queue", parts::fallback_queue(&target.queues, fix)).await?;
     report.check("dead-letter queue", parts::dead_letter_queue(&target.queues, on, fix)).await?;
+    if tables == Verdict::Fail {
+        report.note("handing on", Finding::skip("it needs the tables"))?;
+    } else {
+        report.check("handing on", parts::handing_on(target, on, fix)).await?;
+    }
     if [tables, called].contains(&Verdict::Fail) {
         for what in ["registration", "arrival"] {
             report.note(what, Finding::skip("it needs the tables and the functions"))?;

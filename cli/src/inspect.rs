@@ -79,7 +79,7 @@ pub async fn start(target: Target, port: u16) -> Result<Inspector> {
     let source = Source {
         reader: target.reader.clone(),
         ledger: target.ledger.clone(),
-        forward_records: target.forward_records.clone(),
+        forward_records: target.forwarding().ok().map(|forwarding| forwarding.records.clone()),
         dedup_window: target.settings.dedup_window,
         stack: target.choice.stack().map(str::to_owned),
         arguments: target.choice.arguments(),

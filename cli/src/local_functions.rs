@@ -16,15 +16,6 @@ impl LocalFunctions {
         Self { address }
     }
 
-    /// Checks that the functions can be reached.
-    ///
-    /// # Errors
-    /// Fails when nobody listens there.
-    pub async fn is_up(&self) -> Result<()> {
-        let connected = tokio::net::TcpStream::connect(self.address).await;
-        connected.map(drop).with_context(|| format!("nobody listens on {}", self.address))
-    }
-
     /// Calls a function, as `cargo lambda invoke` does. Returns its answer as it came.
     ///
     /// # Errors

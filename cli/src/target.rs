@@ -59,8 +59,6 @@ pub struct Target {
     pub ledger: RegistrationLedger,
     /// The deliveries and states, without their secrets.
     pub reader: Reader,
-    /// The results of forwarding; `None` when it has no forwarder.
-    pub forward_records: Option<ForwardRecords>,
     /// The client for its tables.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// The names of its tables, and the settings for recording deliveries.
@@ -151,10 +149,6 @@ impl Target {
             partner_api: run.partner_api,
             ledger: RegistrationLedger::new(dynamodb.clone(), &run.events_table),
             reader: Reader::new(dynamodb.clone(), &run.events_table),
-            forward_records: run
-                .handing_on
-                .and_then(|parts| parts.forward)
-                .map(|_| ForwardRecords::new(dynamodb.clone(), &run.events_table)),
             dynamodb,
             settings: settings(run.events_table, run.sealed_table, &run.dedup_window_seconds, &run.retention_days)?,
             allowed_source_ips: Some(run.allowed_source_ips),
@@ -195,10 +189,6 @@ impl Target {
             partner_api: stack.parameter("PartnerApiBaseUrl")?.to_owned(),
             ledger: RegistrationLedger::new(dynamodb.clone(), events_table),
             reader: Reader::new(dynamodb.clone(), events_table),
-            forward_records: stack
-                .output("ForwardQueueUrl")
-                .ok()
-                .map(|_| ForwardRecords::new(dynamodb.clone(), events_table)),
             dynamodb,
             settings: settings(
                 events_table.to_owned(),

@@ -9,7 +9,7 @@ use shared::{EventId, Secret, WebhookToken, WebhookUrl};
 use store::Reader;
 use tokio::time::sleep;
 
-use super::report::Finding;
+use super::{parts::LIVE, report::Finding};
 use crate::{
     aws_error::AwsError,
     local_functions::read_answer,
@@ -62,7 +62,9 @@ impl Endpoint {
             Self::Deployed { lambda, receiver, secrets, token_secret, source_ip } => {
                 let token = token(secrets, token_secret).await?;
                 let event = as_the_gateway(&token, source_ip, &body);
-                let answer = read_answer(&invoke(lambda, receiver, &event).await?)?;
+                // As the API calls it.
+                let live = format!("{receiver}:{LIVE}");
+                let answer = read_answer(&invoke(lambda, &live, &event).await?)?;
                 let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
                 let status =
                     status.with_context(|| format!("the function {receiver} did not give an answer for a gateway"))?;

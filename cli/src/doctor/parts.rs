@@ -1,30 +1,67 @@
 //! The checks of each part by itself: tables, functions, queues.
 
-use anyhow::Result;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
 use aws_sdk_dynamodb::types::TableStatus;
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
+use serde_json::json;
+use shared::{Timestamp, human_time::ago};
 
 use super::report::Finding;
 use crate::{
     aws_error::AwsError,
-    local_functions::LocalFunctions,
+    local_functions::{LocalFunctions, read_answer},
+    project::Run,
     target::{Queues, Stack, Target},
 };
 
+/// Maximum time for the answer of a local function, which may have to be built first.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Wait of an event that is reported, as by the alarm forward-queue-age.
+const LONG_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// Maximum number of refused events that are read.
+const FAILURES: u16 = 1_000;
+
+/// The alias of the receiver that the API calls.
+pub const LIVE: &str = "live";
+
 /// The functions of a local run or a stack.
 pub enum Functions {
-    Local(LocalFunctions),
-    Deployed { lambda: aws_sdk_lambda::Client, names: [String; 3] },
+    /// Sync is not among them: the check of the registration calls it.
+    Local {
+        caller: LocalFunctions,
+        names: Vec<&'static str>,
+    },
+    Deployed {
+        lambda: aws_sdk_lambda::Client,
+        names: Vec<String>,
+    },
 }
 
 impl Functions {
+    /// Returns the functions of a local run.
+    pub fn of_local_run(run: &Run) -> Self {
+        let mut names = vec!["receiver", "redrive"];
+        if let Some(handing_on) = &run.handing_on {
+            names.push("publisher");
+            names.extend(handing_on.forward.as_ref().map(|_| "forwarder"));
+        }
+        Self::Local { caller: LocalFunctions::at(run.functions), names }
+    }
+
     /// Returns the functions of a stack.
     ///
     /// # Errors
     /// Fails when the stack has no outputs with their names.
     pub fn of_stack(stack: &Stack) -> Result<Self> {
         let output = |key| stack.output(key).map(str::to_owned);
-        let names = [output("ReceiverFunctionName")?, output("RedriveFunctionName")?, output("SyncFunctionName")?];
+        let receiver = format!("{}:{LIVE}", output("ReceiverFunctionName")?);
+        let mut names = vec![receiver, output("RedriveFunctionName")?, output("SyncFunctionName")?];
+        // A stack has them since version 0.2.0, and the forwarder only with an endpoint.
+        names.extend(["PublisherFunctionName", "ForwarderFunctionName"].into_iter().filter_map(|key| output(key).ok()));
         Ok(Self::Deployed { lambda: aws_sdk_lambda::Client::new(&stack.aws), names })
     }
 }
@@ -49,13 +86,17 @@ pub async fn tables(target: &Target, fix: &str) -> Finding {
     Finding::ok(tables.map(String::as_str).join(", "))
 }
 
-/// Checks that the functions can be called.
+/// Checks that the functions of a local run answer, and that those of a stack are ready.
 pub async fn functions(functions: &Functions, fix: &str) -> Finding {
     match functions {
-        Functions::Local(caller) => match caller.is_up().await {
-            Ok(()) => Finding::ok("they can be called"),
-            Err(error) => Finding::fail(format!("{error:#}"), fix),
-        },
+        Functions::Local { caller, names } => {
+            for name in names {
+                if let Err(error) = call_for_nothing(caller, name).await {
+                    return Finding::fail(format!("{error:#}"), fix);
+                }
+            }
+            Finding::ok(format!("{} answer", names.join(", ")))
+        }
         Functions::Deployed { lambda, names } => {
             for name in names {
                 if let Some(fault) = fault_of(lambda, name).await {
@@ -65,6 +106,18 @@ pub async fn functions(functions: &Functions, fix: &str) -> Finding {
             Finding::ok(names.join(", "))
         }
     }
+}
+
+/// Calls a local function with an event that it answers without doing anything.
+async fn call_for_nothing(caller: &LocalFunctions, name: &str) -> Result<()> {
+    // The receiver answers a call without a path by 404; the others handle an empty batch.
+    let (event, member) =
+        if name == "receiver" { (json!({}), "statusCode") } else { (json!({ "Records": [] }), "batchItemFailures") };
+    let answer = tokio::time::timeout(ANSWER, caller.call(name, &event)).await;
+    let answer =
+        answer.with_context(|| format!("the function {name} does not answer within {} s", ANSWER.as_secs()))??;
+    let answer = read_answer(&answer).with_context(|| format!("the function {name}"))?;
+    answer.get(member).map(|_| ()).with_context(|| format!("the function {name} answers {answer}"))
 }
 
 async fn fault_of(lambda: &aws_sdk_lambda::Client, name: &str) -> Option<String> {
@@ -100,6 +153,40 @@ pub async fn dead_letter_queue(queues: &Queues, on: &str, fix: &str) -> Finding 
             format!("cargo hooks dlq list{on}"),
         ),
         Err(refusal) => Finding::fail(refusal.to_string(), fix),
+    }
+}
+
+/// Checks that events reach the endpoint: none is a dead letter, and none has waited for long. `on` are the arguments that name the
+/// stack.
+pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
+    let Ok(forwarding) = target.forwarding() else {
+        return Finding::skip("there is no endpoint: events are on the event bus alone");
+    };
+    match target.queues.waiting(&forwarding.dead_letter_queue).await {
+        Ok(0) => {}
+        Ok(number) => {
+            let detail = format!("{} that your endpoint did not accept", messages(number));
+            return Finding::warn(detail, format!("cargo hooks dlq list --queue forward{on}"));
+        }
+        Err(refusal) => return Finding::fail(refusal.to_string(), fix),
+    }
+    let failures = match forwarding.records.failures(FAILURES).await {
+        Ok(failures) => failures,
+        Err(error) => return Finding::fail(error.to_string(), fix),
+    };
+    let now = Timestamp::from(SystemTime::now());
+    let waiting = failures.iter().filter(|failure| failure.next_attempt_at.is_some());
+    match waiting.min_by_key(|failure| failure.first_attempt_at) {
+        Some(oldest) if now.since(oldest.first_attempt_at) >= LONG_WAIT => Finding::warn(
+            format!(
+                "an event waits for your endpoint since {}; the last answer: {}",
+                ago(oldest.first_attempt_at, now),
+                oldest.answer
+            ),
+            format!("cargo hooks forward status{on}"),
+        ),
+        Some(_) => Finding::ok("your endpoint has refused events, which are tried again"),
+        None => Finding::ok("your endpoint has accepted every event that it was offered"),
     }
 }
 

@@ -2,6 +2,7 @@ mod world;
 
 use std::fs;
 
+use emulators::sqs::Name;
 use serde_json::{Value, json};
 use shared::Entity;
 
@@ -31,12 +32,15 @@ async fn a_local_run_that_works_is_all_ok() {
         "functions",
         "fallback queue",
         "dead-letter queue",
+        "handing on",
         "registration",
         "arrival",
     ];
-    assert_eq!(verdicts(&lines), checks.map(|check| (check, "ok")), "{ended:?}");
+    let verdict = |check| if check == "handing on" { "skip" } else { "ok" };
+    assert_eq!(verdicts(&lines), checks.map(|check| (check, verdict(check))), "{ended:?}");
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     assert_eq!(line(&lines, "cargo")["detail"], "cargo 1.0.0");
+    assert_eq!(line(&lines, "functions")["detail"], "receiver, redrive answer");
 
     let events = world.events().await;
     assert_eq!(events.len(), 1);
@@ -101,9 +105,12 @@ async fn each_part_that_does_not_work_fails() {
 
     world.of_run("sealed_table", |_| "gone".to_owned());
     let lines = failed("tables", "cargo hooks dev", "the table gone: ResourceNotFoundException").await;
-    assert_eq!(verdicts(&lines[10..]), [("registration", "skip"), ("arrival", "skip")]);
+    assert_eq!(verdicts(&lines[11..]), [("registration", "skip"), ("arrival", "skip")]);
     world.of_run("functions", |_| "127.0.0.1:1".to_owned());
-    failed("functions", "cargo hooks dev", "nobody listens on 127.0.0.1:1").await;
+    failed("functions", "cargo hooks dev", "the function receiver does not answer").await;
+    let sqs = world.webhook.sqs.url();
+    world.of_run("functions", |_| sqs.trim_start_matches("http://").to_owned());
+    failed("functions", "cargo hooks dev", "the function receiver: not JSON").await;
 }
 
 #[tokio::test]
@@ -127,18 +134,9 @@ async fn messages_in_a_queue_are_a_warning() {
 async fn a_stack_that_works_is_all_ok_and_gets_an_event_only_when_asked_to() {
     let world = World::start("doctor-stack").await;
     let (ended, lines) = world.doctor(&["--stack", "hooks"]).await;
-    let checks = [
-        "region",
-        "credentials",
-        "stack",
-        "tables",
-        "functions",
-        "fallback queue",
-        "dead-letter queue",
-        "registration",
-    ];
+    let checks = ["region", "credentials", "stack", "tables", "functions", "fallback queue", "dead-letter queue"];
     let mut expected = checks.map(|check| (check, "ok")).to_vec();
-    expected.push(("arrival", "skip"));
+    expected.extend([("handing on", "skip"), ("registration", "ok"), ("arrival", "skip")]);
     assert_eq!((ended.code, verdicts(&lines)), (0, expected), "{lines:?}");
     assert_eq!(line(&lines, "region")["detail"], "eu-west-1");
     assert_eq!(world.events().await, []);
@@ -159,6 +157,7 @@ async fn the_faults_of_a_stack_are_told_apart() {
         ("hooks-rolled-back", "stack", "fail", "ROLLBACK_COMPLETE"),
         ("hooks-undone", "stack", "warn", "UPDATE_ROLLBACK_COMPLETE: the last deployment failed and was undone"),
         ("hooks-pending", "functions", "fail", "the function redrive-pending: is Pending"),
+        ("hooks-stuck", "functions", "fail", "the function receiver-stuck:live: its last update is Failed"),
         ("hooks-failed", "functions", "fail", "the function redrive-failed: its last update is Failed"),
     ] {
         let (ended, lines) = world.doctor(&["--stack", stack]).await;
@@ -177,6 +176,33 @@ async fn the_faults_of_a_stack_are_told_apart() {
     let (ended, lines) = world.doctor_with(&["--stack", "hooks"], &nobody).await;
     assert_eq!((ended.code, verdicts(&lines)[1]), (1, ("credentials", "fail")));
     assert_eq!(line(&lines, "credentials")["mend"], "aws configure, or aws sso login");
+}
+
+#[tokio::test]
+async fn an_event_that_waits_long_for_the_endpoint_and_a_dead_letter_are_warnings() {
+    let world = World::start("doctor-forward").await;
+    let on = ["--stack", "hooks-forward"];
+    let finding = async || {
+        let (ended, lines) = world.doctor(&on).await;
+        let line = line(&lines, "handing on").clone();
+        (ended.code, line["verdict"].clone(), line["detail"].as_str().unwrap().to_owned(), line["mend"].clone())
+    };
+    let (code, verdict, detail, _) = finding().await;
+    assert_eq!((code, verdict), (0, json!("ok")), "{detail}");
+    assert_eq!(detail, "your endpoint has accepted every event that it was offered");
+
+    world.refused(30).await;
+    assert_eq!(finding().await.2, "your endpoint has refused events, which are tried again");
+    world.refused(90).await;
+    let (code, verdict, detail, mend) = finding().await;
+    assert_eq!((code, verdict, mend), (0, json!("warn"), json!("cargo hooks forward status --stack hooks-forward")));
+    assert_eq!(detail, "an event waits for your endpoint since 1 h ago; the last answer: answered 503");
+
+    world.webhook.sqs.send_in_group(Name::ForwardDeadLetters, "{}", "group", "id");
+    let (_, verdict, detail, mend) = finding().await;
+    let list = "cargo hooks dlq list --queue forward --stack hooks-forward";
+    assert_eq!((verdict, mend), (json!("warn"), json!(list)));
+    assert_eq!(detail, "about 1 message that your endpoint did not accept");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use aws_config::SdkConfig;
@@ -21,8 +21,8 @@ use futures_util::TryStreamExt;
 use lambda::{Environment, Metrics, Patience};
 use receiver::{Arrival, Config, Receiver};
 use serde_json::{Value, json};
-use shared::Timestamp;
-use store::{Listing, Order, Reader, StoredDelivery};
+use shared::{Entity, EventId, Timestamp};
+use store::{ForwardFailure, ForwardRecords, Listing, Order, Reader, StoredDelivery};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -58,6 +58,7 @@ impl World {
         fs::create_dir_all(&tools).unwrap();
         let world = Self { webhook, aws, tools };
         world.of_run("webhook", |_| format!("http://{aws}/v1/webhook/{TOKEN}"));
+        world.of_run("functions", |_| aws.to_string());
         for (tool, version) in [
             ("cargo", "cargo 1.0.0"),
             ("cargo-lambda", "cargo-lambda 1.0.0"),
@@ -125,11 +126,27 @@ impl World {
         ended
     }
 
+    /// Records that the endpoint refused an event some minutes ago.
+    pub async fn refused(&self, minutes: u64) {
+        let at = Timestamp::from(SystemTime::now()).minus(Duration::from_secs(minutes * 60));
+        let failure = ForwardFailure {
+            id: EventId::new(at, [7; 8]),
+            entity: Entity::named("whatsapp#972501234567"),
+            attempts: 2,
+            first_attempt_at: at,
+            last_attempt_at: at,
+            next_attempt_at: Some(Timestamp::from(SystemTime::now())),
+            answer: "answered 503".to_owned(),
+        };
+        let records = ForwardRecords::new(self.webhook.dynamodb.client(), self.webhook.dynamodb.events_table());
+        records.record_failure(&failure).await.unwrap();
+    }
+
     /// Every event in the table, oldest first.
     pub async fn events(&self) -> Vec<StoredDelivery> {
         let reader = Reader::new(self.webhook.dynamodb.client(), self.webhook.dynamodb.events_table());
         let now = Timestamp::from(SystemTime::now());
-        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        let day = Duration::from_secs(24 * 60 * 60);
         let times = now.minus(day)..now.plus(day);
         reader
             .by_time(&Listing { times, order: Order::OldestFirst, after: None, page_size: 100 })
@@ -194,6 +211,13 @@ async fn invoke(State(aws): State<Arc<Aws>>, InPath(name): InPath<String>, event
         });
         return answer.await.unwrap().into_response();
     }
+    match name.as_str() {
+        "redrive" => return Json(json!({ "batchItemFailures": [] })).into_response(),
+        // The API calls the alias.
+        "receiver:live" => {}
+        "receiver" if event == "{}" => {}
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    }
     let (status, body) = receive(&aws, std::str::from_utf8(&event).unwrap()).await;
     Json(json!({ "statusCode": status, "headers": {}, "body": body, "isBase64Encoded": false })).into_response()
 }
@@ -201,7 +225,7 @@ async fn invoke(State(aws): State<Arc<Aws>>, InPath(name): InPath<String>, event
 /// Some are as their names say.
 async fn configuration(InPath(name): InPath<String>) -> Json<Value> {
     let state = if name.ends_with("-pending") { "Pending" } else { "Active" };
-    let update = if name.ends_with("-failed") { "Failed" } else { "Successful" };
+    let update = if name.ends_with("-failed") || name.ends_with("-stuck:live") { "Failed" } else { "Successful" };
     Json(json!({ "FunctionName": name, "State": state, "LastUpdateStatus": update }))
 }
 
@@ -226,7 +250,7 @@ async fn describe_stacks(request: String) -> Response {
         "hooks-undone" => "UPDATE_ROLLBACK_COMPLETE",
         _ => "UPDATE_COMPLETE",
     };
-    let redrive = name.replace("hooks", "redrive");
+    let [receiver, redrive] = ["receiver", "redrive"].map(|function| name.replace("hooks", function));
     let member = |kind: &str, (key, value): (&str, &str)| {
         format!("<member><{kind}Key>{key}</{kind}Key><{kind}Value>{value}</{kind}Value></member>")
     };
@@ -234,7 +258,7 @@ async fn describe_stacks(request: String) -> Response {
         ("WebhookUrl", ADDRESS),
         ("EventsTableName", "events"),
         ("SealedTableName", "sealed"),
-        ("ReceiverFunctionName", "receiver"),
+        ("ReceiverFunctionName", &receiver),
         ("RedriveFunctionName", &redrive),
         ("SyncFunctionName", "sync"),
         ("FallbackQueueUrl", "http://127.0.0.1/fallback"),
@@ -242,6 +266,14 @@ async fn describe_stacks(request: String) -> Response {
         ("WebhookTokenSecretId", "webhook-token"),
     ]
     .map(|output| member("Output", output));
+    let forwarding = [
+        ("ForwardQueueUrl", "http://127.0.0.1/forward.fifo"),
+        ("ForwardDeadLetterQueueUrl", "http://127.0.0.1/forward-dead-letters.fifo"),
+        ("ForwardSecretId", "forward"),
+        ("ForwarderFunctionName", "forwarder"),
+    ]
+    .map(|output| member("Output", output));
+    let forwarding = if name == "hooks-forward" { forwarding.concat() } else { String::new() };
     let parameters = [
         ("DedupWindowSeconds", "600"),
         ("RetentionDays", "365"),
@@ -252,7 +284,7 @@ async fn describe_stacks(request: String) -> Response {
     let described = format!(
         "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{name}</StackName>\
          <CreationTime>2026-11-22T09:30:00Z</CreationTime><StackStatus>{status}</StackStatus>\
-         <Parameters>{}</Parameters><Outputs>{}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
+         <Parameters>{}</Parameters><Outputs>{}{forwarding}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
         parameters.concat(),
         outputs.concat(),
     );

@@ -112,7 +112,7 @@ fn collect_values(condition: &Value, values: &mut BTreeMap<String, BTreeSet<Stri
 }
 
 /// Calls `found` with the name of each resource that a value refers to, and the conditions under which it does.
-fn references(value: &Value, when: &[Value], found: &mut impl FnMut(&str, &[Value])) {
+pub fn references(value: &Value, when: &[Value], found: &mut impl FnMut(&str, &[Value])) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::reader;
+use crate::{conditions::references, reader};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -135,6 +135,44 @@ fn a_shell_can_parse_the_shell_blocks_of_the_documents() {
             assert!(parsed.status.success(), "{name}: {}{block}", String::from_utf8_lossy(&parsed.stderr));
         }
     }
+}
+
+/// What an entry on the event bus has for rules, by docs/handing-on.md.
+const OF_AN_ENTRY: [&str; 3] = ["source", "detail-type", "detail"];
+
+#[test]
+fn templates_in_the_documents_are_whole_and_their_rules_match_our_entries() {
+    let mut rules = 0;
+    for (name, document) in documents() {
+        let members: BTreeSet<_> = if name == "docs/handing-on.md" {
+            rows(&document, "The event bus").into_iter().map(|(member, _)| member).collect()
+        } else {
+            BTreeSet::new()
+        };
+        for block in document.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let template = reader::read(block);
+            let is_there = |target: &str| {
+                ["Resources", "Parameters"].iter().any(|section| template[section].get(target).is_some())
+            };
+            references(&template["Resources"], &[], &mut |target, _| {
+                assert!(is_there(target), "{name}: a template refers to {target}, which it does not have");
+            });
+            let resources = template["Resources"].as_object().expect("resources").values();
+            for rule in resources.filter(|resource| resource["Type"] == "AWS::Events::Rule") {
+                let properties = &rule["Properties"];
+                assert_eq!(properties["EventPattern"]["source"][0], "partner-webhook", "{name}");
+                assert!(names(&properties["EventPattern"]).iter().all(|part| OF_AN_ENTRY.contains(part)), "{name}");
+                let paths = properties["Targets"][0]["InputTransformer"]["InputPathsMap"].as_object();
+                let paths =
+                    paths.into_iter().flatten().filter_map(|(_, path)| path.as_str()?.strip_prefix("$.detail."));
+                for member in names(&properties["EventPattern"]["detail"]).into_iter().chain(paths) {
+                    assert!(members.contains(member), "{name}: an entry has no {member}");
+                }
+                rules += 1;
+            }
+        }
+    }
+    assert_eq!(rules, 2, "a queue, and a chat");
 }
 
 #[test]

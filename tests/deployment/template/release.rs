@@ -70,3 +70,40 @@ fn a_parameter_that_changes_the_receiver_publishes_a_version() {
         assert_eq!(judge(&crate::TEMPLATE.replacen(line, "", 1)).len(), 1, "{line}");
     }
 }
+
+/// Returns the length of the version's description with this number of the longest blocks, and with the longest of every other value.
+fn longest_description(blocks: usize, kms_key: &str) -> usize {
+    let template = reader::read(crate::TEMPLATE);
+    let parts = &template["Resources"]["ReceiverFunction"]["Properties"]["VersionDescription"]["!Join"];
+    let longest = |part: &Value| match part["!Ref"].as_str() {
+        None => vec!["255.255.255.255/32"; blocks].join(separator(part)).len(),
+        Some("KmsKeyArn") => kms_key.len(),
+        Some("DedupWindowSeconds") => "86400".len(),
+        Some("RetentionDays") => "3650".len(),
+        Some(name) => {
+            let allowed = template["Parameters"][name]["AllowedValues"].as_array().expect("a parameter with a list");
+            allowed.iter().filter_map(Value::as_str).map(str::len).max().expect("a value")
+        }
+    };
+    let values = parts[1].as_array().expect("values");
+    values.iter().map(longest).sum::<usize>() + values.len() - 1
+}
+
+/// Returns the separator of the list of blocks.
+fn separator(part: &Value) -> &str {
+    assert_eq!(part["!Join"][1]["!Ref"], "AllowedSourceIps");
+    part["!Join"][0].as_str().expect("a separator")
+}
+
+#[test]
+fn the_documented_number_of_blocks_fits_into_the_version_s_description() {
+    let key = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/12345678-1234-1234-1234-123456789012";
+    for (blocks, kms_key) in [(11, ""), (7, key)] {
+        assert!(longest_description(blocks, kms_key) <= 256, "{blocks}");
+        assert!(longest_description(blocks + 1, kms_key) > 256, "{blocks}: more fit");
+    }
+    let documented = "Maximum 11 blocks, or 7 with KmsKeyArn.";
+    let template = reader::read(crate::TEMPLATE);
+    let description = template["Parameters"]["AllowedSourceIps"]["Description"].as_str().expect("a description");
+    assert!(description.contains(documented), "{description}");
+}

@@ -5,7 +5,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { launch } from './browser.mjs';
-import { API_KEY, HOSTILE, LINE, drift, fill, post, root, start } from './local_run.mjs';
+import { API_KEY, HOSTILE, LINE, drift, fill, post, refuse, root, start } from './local_run.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const pictures = path.join(root, 'target/inspector-screenshots');
@@ -77,7 +77,33 @@ try {
   await drift();
   const entity = `entity?name=${encodeURIComponent(LINE)}`;
   const detail = `delivery?id=${duplicate.duplicate_of}`;
-  const pages = ['', detail, entity, 'states', 'registration', 'delivery?id=' + duplicate.id];
+  const pages = ['', detail, entity, 'states', 'forwarding', 'registration', 'delivery?id=' + duplicate.id];
+
+  await check('a row says whether its event was handed on, and a page what the endpoint has not accepted', async () => {
+    const page = await open('');
+    const mark = rowOf(page, duplicate.duplicate_of).locator('.mark');
+    for (let looks = 0; await mark.count() === 0 && looks < 60; looks += 1) {
+      await page.waitForTimeout(500);
+      await page.reload();
+    }
+    assert.equal(await mark.innerText(), 'handed on');
+    await page.goto(run.inspector + 'forwarding');
+    await page.getByRole('heading', { name: 'Nothing waits' }).waitFor();
+    const waits = await post(run.webhook, { status: 'OK', event: 'doctor', n: 1 });
+    const dead = await post(run.webhook, { status: 'OK', event: 'doctor', n: 2 });
+    await refuse(run.dynamodb, waits.id, LINE, new Date(Date.now() + 3_600_000));
+    await refuse(run.dynamodb, dead.id, 'builder#702');
+    await page.reload();
+    const rows = page.locator('.failures tbody tr');
+    assert.equal(await rows.count(), 2);
+    await rows.nth(0).getByText('dead letter').waitFor();
+    assert.match(await rows.nth(1).innerText(), /answered 503: upstream is being restarted/);
+    await picture(page, 'forwarding');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await picture(page, 'dark-forwarding');
+    await rows.nth(1).getByRole('link', { name: LINE }).click();
+    await page.getByRole('heading', { name: LINE }).waitFor();
+  });
 
   await check('what comes appears without a reload, with its mark, and the chart counts it', async () => {
     const page = await open('');
@@ -290,7 +316,7 @@ try {
     await page.goto(run.inspector + detail);
     await page.getByText('On one line').click();
     assert.equal(await page.locator('#raw').isVisible(), true);
-    for (const at of [entity, 'states', 'registration']) {
+    for (const at of [entity, 'states', 'forwarding', 'registration']) {
       await page.goto(run.inspector + at);
       assert.ok((await page.locator('main').innerText()).length > 100, at);
     }
@@ -345,7 +371,7 @@ try {
 
   await check('a phone has it all, and nothing sticks out', async () => {
     const options = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true };
-    for (const [at, name] of [['', 'list'], [detail, 'detail'], [entity, 'timeline'], ['states', 'states'], ['registration', 'ledger']]) {
+    for (const [at, name] of [['', 'list'], [detail, 'detail'], [entity, 'timeline'], ['states', 'states'], ['forwarding', 'forwarding'], ['registration', 'ledger']]) {
       const page = await open(at, options);
       const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(widths[0] <= widths[1], `${name}: ${widths}`);

@@ -24,10 +24,11 @@ export async function start() {
     });
     ended.then(() => reject(new Error(`hooks dev has ended:\n${printed.join('')}`)));
   });
-  const { webhook } = JSON.parse(await readFile(path.join(root, 'target/hooks/run.json'), 'utf8'));
+  const { webhook, dynamodb } = JSON.parse(await readFile(path.join(root, 'target/hooks/run.json'), 'utf8'));
   return {
     inspector,
     webhook,
+    dynamodb,
     async stop() {
       dev.kill('SIGTERM');
       await ended;
@@ -41,6 +42,26 @@ export async function post(webhook, body) {
   const answer = await fetch(webhook, { method: 'POST', headers: { 'content-type': 'application/json' }, body: text });
   if (answer.status !== 200) throw new Error(`answered ${answer.status}: ${await answer.text()}`);
   return answer.json();
+}
+
+// Leaves the forwarder's record that the endpoint has refused an event. Without a next attempt it is a dead letter.
+export async function refuse(dynamodb, id, entity, next) {
+  const text = (S) => ({ S });
+  const at = new Date().toISOString().replace('Z', '000Z');
+  const item = {
+    pk: text('forward-failures'), sk: text(`event#${id}`), entity: text(entity), attempts: { N: '3' },
+    first_attempt_at: text(at), last_attempt_at: text(at), answer: text('answered 503: upstream is being restarted, try again later'),
+    ...(next ? { next_attempt_at: text(next.toISOString().replace('Z', '000Z')) } : {}),
+  };
+  const answer = await fetch(dynamodb, {
+    method: 'POST',
+    headers: {
+      'x-amz-target': 'DynamoDB_20120810.PutItem', 'content-type': 'application/x-amz-json-1.0', 'x-amz-date': '20261122T120000Z',
+      authorization: 'AWS4-HMAC-SHA256 Credential=local/20261122/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
+    },
+    body: JSON.stringify({ TableName: 'events', Item: item }),
+  });
+  if (answer.status !== 200) throw new Error(`the record is not written: ${await answer.text()}`);
 }
 
 // Runs a command of `hooks` to its end.

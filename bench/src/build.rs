@@ -48,7 +48,11 @@ impl Checkout {
     /// Fails when our own functions cannot be built.
     pub fn build(&self) -> Result<()> {
         let ours = self.root.join("target/lambda");
-        self.cargo_lambda(&self.root, &ours, &["--bin", "receiver", "--bin", "redrive", "--bin", "sync"])?;
+        self.cargo_lambda(
+            &self.root,
+            &ours,
+            &["--bin", "receiver", "--bin", "redrive", "--bin", "publisher", "--bin", "forwarder", "--bin", "sync"],
+        )?;
         for peer in ["floor", "common-rust"] {
             let folder = self.root.join("bench/peers").join(peer);
             // The peers that are missing are reported when the functions are looked up.
@@ -75,10 +79,13 @@ impl Checkout {
         let functions = [
             BuiltFunction::single("receiver", Role::Receiver, &ours),
             BuiltFunction::single("redrive", Role::Redrive, &ours),
+            BuiltFunction::single("publisher", Role::Publisher, &ours),
+            BuiltFunction::single("forwarder", Role::Forwarder, &ours),
             BuiltFunction::single("floor", Role::Rust, &peers),
             BuiltFunction::single("common-rust", Role::Rust, &peers),
         ];
-        for binary in [&functions[0].binary, &functions[1].binary, &sync] {
+        let binaries = functions.iter().filter(|function| function.is_ours()).map(|function| &function.binary);
+        for binary in binaries.chain([&sync]) {
             if !binary.is_file() {
                 bail!("{} is not there; leave out --no-build", binary.display());
             }

@@ -41,22 +41,23 @@ pub struct Counts {
 /// # Errors
 /// Fails when the function does not answer as it should.
 pub async fn count(world: &World, function: &BuiltFunction, core: usize) -> Result<Counts> {
-    world.to_dynamodb.set_mode(Mode::Forward);
+    world.set_mode(Mode::Forward);
     world.to_dynamodb.take();
     let input = function.input();
     // A line of its own for each function.
     let line = 900_000 + function.name.bytes().map(usize::from).sum::<usize>();
     let (mut process, _) = Process::start(world.setup(function), core).await?;
     let start = world.to_dynamodb.take().len();
-    process.handle(&input.event(&update(line, 1))?).await?;
-    world.to_dynamodb.set_mode(Mode::Count);
+    process.handle(&input.event(world, &update(line, 1)).await?).await?;
+    world.set_mode(Mode::Count);
     let mut costs = Vec::new();
     for body in [update(line, 2), update(line, 2), update_with_key(line, 3)] {
+        let event = input.event(world, &body).await?;
         world.to_dynamodb.take();
-        process.handle(&input.event(&body)?).await?;
+        process.handle(&event).await?;
         costs.push(cost(&world.to_dynamodb.take()));
     }
-    world.to_dynamodb.set_mode(Mode::Forward);
+    world.set_mode(Mode::Forward);
     let [new, duplicate, with_key] = costs.try_into().ok().context("not three costs")?;
     Ok(Counts { start, new, duplicate, with_key })
 }

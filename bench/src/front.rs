@@ -82,6 +82,16 @@ fn operation<'a>(headers: &'a HeaderMap, path: &'a str) -> &'a str {
     target.and_then(|target| target.split_once('.')).map_or(path, |(_, operation)| operation)
 }
 
+/// Returns what an answer is learned for: the operation, and for a single item also its kind, such as `event#`.
+fn question(operation: &str, body: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let key = |name: &str| body["Key"][name]["S"].as_str().unwrap_or_default();
+    let kind = key("sk").split_inclusive('#').next().unwrap_or_default();
+    // The failed events have the sort key of an event, in a partition of their own.
+    let partition = key("pk").split('#').next().unwrap_or_default();
+    format!("{operation} {partition} {kind}")
+}
+
 fn is_write(operation: &str) -> bool {
     ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"].contains(&operation)
 }
@@ -185,9 +195,10 @@ impl Board {
         let body = body.collect().await?.to_bytes();
         let path = head.uri.path().to_owned();
         let operation = operation(&head.headers, &path).to_owned();
+        let asked = question(&operation, &body);
         let mode = self.lock().mode;
         let answer = match mode {
-            Mode::Replay => self.lock().learned.get(&operation).cloned(),
+            Mode::Replay => self.lock().learned.get(&asked).cloned(),
             Mode::Count if is_write(&operation) => {
                 let asked = ask_for_capacity(&body)?;
                 Some(self.forward(&head.method, &path, &head.headers, asked, upstream).await?)
@@ -201,7 +212,7 @@ impl Board {
         let (is_write, status) = (is_write(&operation), answer.0);
         let mut state = self.lock();
         if mode == Mode::Forward && answer.0 == StatusCode::OK {
-            state.learned.insert(operation, answer.clone());
+            state.learned.insert(asked, answer.clone());
         }
         state.exchanges.push(Exchange { is_write, status, units });
         Ok(answer)

@@ -24,6 +24,10 @@ pub enum Role {
     Receiver,
     /// Our redrive.
     Redrive,
+    /// Our publisher.
+    Publisher,
+    /// Our forwarder.
+    Forwarder,
     /// A peer in Rust.
     Rust,
     /// A peer in Python, with this interpreter.
@@ -41,11 +45,16 @@ impl BuiltFunction {
 
     /// Tells whether it is one of ours. Those are never left out.
     pub fn is_ours(&self) -> bool {
-        matches!(self.role, Role::Receiver | Role::Redrive)
+        matches!(self.role, Role::Receiver | Role::Redrive | Role::Publisher | Role::Forwarder)
     }
 
     /// The form of its events.
     pub fn input(&self) -> Input {
-        if self.role == Role::Redrive { Input::Message } else { Input::Call }
+        match self.role {
+            Role::Redrive => Input::Message,
+            Role::Publisher => Input::StreamRecord,
+            Role::Forwarder => Input::ForwardMessage,
+            Role::Receiver | Role::Rust | Role::Python(_) | Role::Node(..) => Input::Call,
+        }
     }
 }

@@ -17,9 +17,13 @@ struct Limit {
     zip: u64,
 }
 
-const LIMITS: [Limit; 2] = [
+const LIMITS: [Limit; 4] = [
     Limit { function: "receiver", start: 1, new: (1, 9.0), duplicate: (2, 12.0), with_key: (1, 11.0), zip: 2_500_000 },
     Limit { function: "redrive", start: 0, new: (1, 9.0), duplicate: (2, 12.0), with_key: (1, 11.0), zip: 2_400_000 },
+    // A duplicate is not published.
+    Limit { function: "publisher", start: 0, new: (1, 1.0), duplicate: (0, 0.0), with_key: (1, 1.0), zip: 2_500_000 },
+    // An event that was forwarded before is not sent again.
+    Limit { function: "forwarder", start: 0, new: (4, 1.0), duplicate: (3, 0.0), with_key: (4, 1.0), zip: 2_600_000 },
 ];
 
 /// Maximum size of sync's zip file, in bytes.

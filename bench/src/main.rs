@@ -1,6 +1,7 @@
 //! Measures the built functions beside peers, with stand-ins for their surroundings. See README.md.
 
 mod build;
+mod chain;
 mod counts;
 mod front;
 mod function;
@@ -39,6 +40,9 @@ struct Options {
     /// Count requests, write units and bytes, measure no time, and fail when a limit is exceeded
     #[arg(long)]
     counts: bool,
+    /// Number of events in the burst through receiver, publisher and forwarder
+    #[arg(long, default_value_t = 2_000)]
+    burst: usize,
     /// Use the binaries of the last build
     #[arg(long)]
     no_build: bool,
@@ -46,8 +50,8 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if options.rounds == 0 || options.warm == 0 {
-        bail!("--rounds and --warm are at least 1");
+    if [options.rounds, options.warm, options.burst].contains(&0) {
+        bail!("--rounds, --warm and --burst are at least 1");
     }
     let checkout = Checkout::of_this_program();
     if !options.no_build {
@@ -96,6 +100,7 @@ async fn measure(options: &Options, built: &Built, core: usize, folder: PathBuf)
         left_out,
         functions,
         sync_size,
+        chain: None,
     };
     if options.counts {
         print!("{}", report.counts());
@@ -107,6 +112,7 @@ async fn measure(options: &Options, built: &Built, core: usize, folder: PathBuf)
     for (function, samples) in report.functions.iter_mut().zip(samples) {
         function.samples = Some(samples);
     }
+    report.chain = Some(chain::run(&world, &runnable, core, options.burst, options.warm).await?);
     let text = report.text();
     print!("{text}");
     let write = |name: &str, text: &str| {

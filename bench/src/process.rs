@@ -62,13 +62,22 @@ impl Process {
     /// # Errors
     /// Fails when it does not answer as it should.
     pub async fn answer_time(&mut self, event: &str) -> Result<Duration> {
-        let (outcome, wall) = self.function.invoke(event).await;
-        match outcome {
-            Outcome::Answer(answer) if is_success(&answer) => {}
-            other => bail!("the function did not do what it should: {other:?}\n{}", self.function.log().join("\n")),
-        }
+        let (_, wall) = self.call(event).await?;
         tokio::time::timeout(PATIENCE, self.function.idle()).await.context("it asks for no further event")?;
         Ok(wall)
+    }
+
+    /// Hands it an event. Returns the answer, and the time until it.
+    ///
+    /// # Errors
+    /// Fails when it does not answer as it should.
+    pub async fn call(&self, event: &str) -> Result<(Value, Duration)> {
+        match self.function.invoke(event).await {
+            (Outcome::Answer(answer), wall) if is_success(&answer) => Ok((answer, wall)),
+            (other, _) => {
+                bail!("the function did not do what it should: {other:?}\n{}", self.function.log().join("\n"))
+            }
+        }
     }
 
     /// Waits until the process is idle. Returns its CPU time since its start.

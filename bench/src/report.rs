@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
+    chain::Chain,
     counts::{Cost, Counts},
     rounds::{Sample, Samples},
     size::Size,
@@ -33,6 +34,8 @@ pub struct Report {
     pub functions: Vec<Measured>,
     /// The size of sync.
     pub sync_size: Size,
+    /// Events through the receiver, the publisher and the forwarder.
+    pub chain: Option<Chain>,
 }
 
 /// The results of a function.
@@ -90,6 +93,14 @@ impl Report {
             format!("## Warm events\n\n{}", self.warm()),
             format!("## Requests, write units and sizes\n\n{}", self.counts()),
         ];
+        parts.extend(self.chain.as_ref().map(|chain| {
+            let Chain { burst, rate, single, lag, lag_p99 } = chain;
+            format!(
+                "## From the webhook to the endpoint\n\n{burst} events at once: {rate:.0} events a second. {single} single events, from the \
+                 answer until they were handed on: p50 {:.1} ms, p99 {lag_p99:.1} ms.\n",
+                lag.median
+            )
+        }));
         parts.extend((!self.left_out.is_empty()).then(|| self.left_out.join("\n") + "\n"));
         parts.join("\n")
     }

@@ -75,7 +75,7 @@ pub async fn run(
     rounds: usize,
     warm: usize,
 ) -> Result<Vec<Samples>> {
-    world.to_dynamodb.set_mode(Mode::Replay);
+    world.set_mode(Mode::Replay);
     let mut samples = vec![Samples::default(); functions.len()];
     let mut order: Vec<usize> = (0..functions.len()).collect();
     for round in 0..rounds {
@@ -85,13 +85,16 @@ pub async fn run(
             samples[n].0.push(sample.with_context(|| format!("{} in round {}", functions[n].name, round + 1))?);
         }
     }
-    world.to_dynamodb.set_mode(Mode::Forward);
+    world.set_mode(Mode::Forward);
     Ok(samples)
 }
 
 async fn sample(world: &World, function: &BuiltFunction, core: usize, warm: usize) -> Result<Sample> {
     let input = function.input();
-    let events = (0..=warm).map(|n| input.event(&update(n, n % 2))).collect::<Result<Vec<_>>>()?;
+    let mut events = Vec::with_capacity(warm + 1);
+    for n in 0..=warm {
+        events.push(input.event(world, &update(n, n % 2)).await?);
+    }
     let [first, events @ ..] = events.as_slice() else { return Err(anyhow::anyhow!("there is no event")) };
     let (mut process, started) = Process::start(world.setup(function), core).await?;
     let first = process.handle(first).await?;

@@ -1,28 +1,35 @@
-//! The surroundings of the functions: DynamoDB and SQS behind TLS.
+//! The surroundings of the functions: DynamoDB, SQS, EventBridge and Secrets Manager behind TLS, and an endpoint.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use aws_sdk_dynamodb::{
     error::DisplayErrorContext,
     types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
 };
 use emulators::{
     dynamodb::DynamoDb,
+    endpoint::Endpoint,
+    event_bus::EventBus,
     runtime_api::Setup,
-    sqs::{Rules, Sqs},
+    secrets::SecretsManager,
+    sqs::{Name, Rules, Sqs},
+    table_stream::StreamMapping,
 };
-use shared::{Timestamp, TokenHash};
-use store::AcceptedTokens;
+use serde_json::{Value, json};
+use shared::{EventId, FingerprintKey, Secret, Timestamp, TokenHash};
+use store::{AcceptedTokens, Delivery, Reader, Recorder, Settings, StoredDelivery};
 
 use crate::{
-    front::Front,
+    chain::new_events,
+    front::{Front, Mode},
     function::{BuiltFunction, Role},
-    input::TOKEN,
+    input::{TOKEN, received},
     tls::Authority,
 };
 
@@ -37,6 +44,8 @@ const AMAZON_TRUST_SERVICES: &str = include_str!("../../lambda/src/amazon_trust_
 
 /// The table of the peers' events, and that of Powertools.
 const PEERS: [(&str, &[&str]); 2] = [("peers", &["pk", "sk"]), ("idempotency", &["id"])];
+const SIGNING_SECRET_ID: &str = "forward";
+const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const FINGERPRINT_KEY: &str = "a key for measurements only";
 
 /// The surroundings of the functions.
@@ -45,8 +54,16 @@ pub struct World {
     pub dynamodb: DynamoDb,
     /// The way to it.
     pub to_dynamodb: Front,
-    sqs: Sqs,
+    /// The queues.
+    pub sqs: Sqs,
     to_sqs: Front,
+    to_bus: Front,
+    _bus: EventBus,
+    to_secrets: Front,
+    _secrets: SecretsManager,
+    endpoint: Endpoint,
+    recorder: Recorder,
+    stream: Mutex<StreamMapping>,
     folder: PathBuf,
 }
 
@@ -69,7 +86,23 @@ impl World {
         let long_ago: Timestamp = "2026-01-01T00:00:00.000000Z".parse().context("a time is no time")?;
         tokens.accept(&TokenHash::of(TOKEN), long_ago).await?;
         let sqs = Sqs::start(Rules::default()).await?;
+        let bus = EventBus::start().await?;
+        let secrets = SecretsManager::start().await?;
+        secrets.put(SIGNING_SECRET_ID, SIGNING_SECRET);
+        let settings = Settings {
+            events_table: dynamodb.events_table().to_owned(),
+            sealed_table: dynamodb.sealed_table().to_owned(),
+            dedup_window: Duration::from_secs(600),
+            retention: None,
+        };
         Ok(Self {
+            to_bus: Front::start(&bus.url(), authority.acceptor()).await?,
+            _bus: bus,
+            to_secrets: Front::start(&secrets.url(), authority.acceptor()).await?,
+            _secrets: secrets,
+            endpoint: Endpoint::start(SIGNING_SECRET).await?,
+            recorder: Recorder::new(dynamodb.client(), settings),
+            stream: Mutex::new(dynamodb.stream()?),
             to_dynamodb: Front::start(&dynamodb.url(), authority.acceptor()).await?,
             to_sqs: Front::start(&sqs.url(), authority.acceptor()).await?,
             dynamodb,
@@ -78,11 +111,97 @@ impl World {
         })
     }
 
+    /// Sets what happens to requests to AWS from now on.
+    pub fn set_mode(&self, mode: Mode) {
+        [&self.to_dynamodb, &self.to_sqs, &self.to_bus, &self.to_secrets].iter().for_each(|front| front.set_mode(mode));
+    }
+
+    /// Records a delivery that is received now, as the receiver does.
+    ///
+    /// # Errors
+    /// Fails when it cannot be recorded.
+    pub async fn record(&self, body: &Value) -> Result<StoredDelivery> {
+        let delivery = Delivery::decode(&received(body), &FingerprintKey::new(Secret::new(FINGERPRINT_KEY))?);
+        self.recorder.record(&delivery).await?;
+        self.delivery(&delivery.id).await
+    }
+
+    /// Reads a recorded delivery.
+    ///
+    /// # Errors
+    /// Fails when it is not there.
+    pub async fn delivery(&self, id: &EventId) -> Result<StoredDelivery> {
+        let reader = Reader::new(self.dynamodb.client(), self.dynamodb.events_table());
+        reader.delivery(id).await?.context("the delivery is not there")
+    }
+
+    /// Returns the stream's record of a delivery that was recorded last. Earlier records are dropped.
+    ///
+    /// # Errors
+    /// Fails when there is none.
+    pub fn stream_record(&self, id: &EventId) -> Result<Value> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(batch) = stream.batch()? {
+            stream.settle(Some(&Value::Null));
+            let is_its = |record: &&Value| record["dynamodb"]["Keys"]["sk"]["S"] == format!("event#{id}");
+            let records = batch["Records"].as_array().into_iter().flatten();
+            if let Some(record) = records.rev().find(is_its) {
+                return Ok(record.clone());
+            }
+        }
+        bail!("the stream has no record of {id}")
+    }
+
+    /// Returns the next new events of the stream, as the publisher gets them. They are not returned again.
+    ///
+    /// # Errors
+    /// Fails when the stream cannot be read.
+    pub fn stream_batch(&self) -> Result<Option<Value>> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(batch) = stream.batch()? {
+            stream.settle(Some(&Value::Null));
+            if let Some(events) = new_events(&batch) {
+                return Ok(Some(events));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Drops the records that the stream has, and the messages of the forward queue.
+    ///
+    /// # Errors
+    /// Fails when the stream cannot be read.
+    pub fn skip(&self) -> Result<()> {
+        while self.stream_batch()?.is_some() {}
+        loop {
+            let taken = self.sqs.take_from(Name::Forward, 10);
+            if taken.is_empty() {
+                return Ok(());
+            }
+            self.sqs.settle(&taken, Some(&json!({ "batchItemFailures": [] })));
+        }
+    }
+
     /// Returns how to run a function.
     pub fn setup(&self, function: &BuiltFunction) -> Setup {
         let own = match &function.role {
             Role::Receiver => self.of_ours(&[("ALLOWED_SOURCE_IPS", "34.165.99.212/32")]),
             Role::Redrive => self.of_ours(&[]),
+            Role::Publisher => self.of_ours(&[
+                ("EVENT_BUS_NAME", "bench"),
+                ("PUBLISH_FAILURES_QUEUE_URL", &self.sqs.url_of(Name::PublishFailures)),
+                ("FORWARD_QUEUE_URL", &self.sqs.url_of(Name::Forward)),
+                ("AWS_ENDPOINT_URL_EVENTBRIDGE", self.to_bus.url()),
+            ]),
+            Role::Forwarder => self.of_ours(&[
+                ("FORWARD_URL", &self.endpoint.url()),
+                ("FORWARD_TIMEOUT_SECONDS", "10"),
+                ("FORWARD_API_KEYS", "false"),
+                ("FORWARD_QUEUE_URL", &self.sqs.url_of(Name::Forward)),
+                ("FORWARD_DEAD_LETTER_QUEUE_URL", &self.sqs.url_of(Name::ForwardDeadLetters)),
+                ("FORWARD_SECRET_ID", SIGNING_SECRET_ID),
+                ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.to_secrets.url()),
+            ]),
             Role::Rust => self.of_a_peer(&[("SSL_CERT_FILE", &self.file("roots.pem"))]),
             Role::Python(python) => self.of_a_peer(&[
                 ("AWS_CA_BUNDLE", &self.file("roots.pem")),

@@ -1,60 +1,102 @@
-//! Tests the records of the forwarder.
+//! Tests the records of forwarding.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
 
-use common::{LINE, World, noon, secs};
-use shared::{Entity, EventId, Timestamp};
-use store::{ForwardFailure, ForwardRecords};
+use common::{LINE, World, noon, secs, units::consumed};
+use shared::{Entity, EventId};
+use store::{ForwardFailure, ForwardRecord, ForwardRecords, ForwardTaken};
 
-async fn start() -> (World, ForwardRecords) {
-    let world = World::start().await;
-    let records = ForwardRecords::new(world.dynamodb.client(), world.dynamodb.events_table());
-    (world, records)
+fn id(number: u64) -> EventId {
+    EventId::new(noon().plus(secs(number)), number.to_be_bytes())
 }
 
-fn failure(second: u64, next_attempt_at: Option<Timestamp>) -> ForwardFailure {
+fn failure(number: u64) -> ForwardFailure {
     ForwardFailure {
-        id: EventId::new(noon().plus(secs(second)), [7; 8]),
+        id: id(number),
         entity: Entity::named(LINE),
-        attempts: 1,
+        attempts: 2,
         first_attempt_at: noon(),
-        last_attempt_at: noon(),
-        next_attempt_at,
-        answer: "503".to_owned(),
+        last_attempt_at: noon().plus(secs(5)),
+        next_attempt_at: Some(noon().plus(secs(305))),
+        answer: "answered 503".to_owned(),
     }
+}
+
+#[tokio::test]
+async fn the_records_of_many_events_are_read_50_at_a_time() {
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    let line = Entity::named(LINE);
+    let taken = ForwardTaken { taken_at: noon().plus(secs(9)), attempts: 3 };
+    for number in 0..60 {
+        records.record_taken(&line, &id(number), taken, None, false).await.unwrap();
+    }
+    for number in 50..80 {
+        records.record_failure(&failure(number)).await.unwrap();
+    }
+    world.requests.take();
+    let numbers: Vec<EventId> = (0..120).map(id).collect();
+    let read = records.of(numbers.iter().map(|id| (&line, *id))).await.unwrap();
+    let mut requests = world.requests.take_bodies();
+    assert_eq!((read.len(), requests.len()), (80, 3));
+    for number in 0..120 {
+        let expected = match number {
+            // The record of a failure may be left after the endpoint took the event.
+            0..60 => Some(ForwardRecord::Taken(taken)),
+            60..80 => Some(ForwardRecord::Failed(failure(number))),
+            _ => None,
+        };
+        assert_eq!(read.get(&id(number)), expected.as_ref(), "{number}");
+    }
+    let (units, _) = consumed(&world.dynamodb, "BatchGetItem", requests.remove(0)).await;
+    assert_eq!(units.values().sum::<f64>(), 50.0, "half a unit for each of 100 keys");
+}
+
+#[tokio::test]
+async fn nothing_is_read_for_no_events() {
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    assert!(records.of([]).await.unwrap().is_empty());
+    assert_eq!(world.requests.take(), 0);
+}
+
+fn dead_letter(number: u64) -> ForwardFailure {
+    ForwardFailure { next_attempt_at: None, ..failure(number) }
 }
 
 #[tokio::test]
 async fn the_record_of_a_dead_letter_expires_with_its_message_and_no_other_does() {
-    let (world, records) = start().await;
-    records.record_failure(&failure(1, None)).await.unwrap();
-    records.record_failure(&failure(2, Some(noon()))).await.unwrap();
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    records.record_failure(&dead_letter(1)).await.unwrap();
+    records.record_failure(&failure(2)).await.unwrap();
     let items = world.items("events").await;
-    let expires_at: Vec<_> = items.iter().filter_map(|item| item.get("expires_at")).collect();
-    let in_14_days = noon().plus(secs(14 * 24 * 60 * 60)).as_secs().to_string();
-    assert_eq!(expires_at.iter().map(|at| at.as_n().unwrap()).collect::<Vec<_>>(), [&in_14_days]);
+    let expires_at: Vec<_> = items.iter().filter_map(|item| item.get("expires_at")?.as_n().ok()).collect();
+    let in_14_days = noon().plus(secs(5 + 14 * 24 * 60 * 60)).as_secs().to_string();
+    assert_eq!(expires_at, [&in_14_days]);
 }
 
 #[tokio::test]
 async fn only_the_record_of_a_dead_letter_is_forgotten() {
-    let (_world, records) = start().await;
-    let (dead, waiting) = (failure(1, None), failure(2, Some(noon())));
-    for failure in [&dead, &waiting] {
-        records.record_failure(failure).await.unwrap();
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    for failure in [dead_letter(1), failure(2)] {
+        records.record_failure(&failure).await.unwrap();
         records.forget_dead_letter(&failure.id).await.unwrap();
     }
-    records.forget_dead_letter(&failure(3, None).id).await.unwrap();
-    assert_eq!(records.failures(10).await.unwrap(), [waiting]);
+    records.forget_dead_letter(&id(3)).await.unwrap();
+    assert_eq!(records.failures(10).await.unwrap(), [failure(2)]);
 }
 
 #[tokio::test]
 async fn more_failures_than_a_page_has_are_read_up_to_the_limit() {
-    let (_world, records) = start().await;
-    for second in 0..250 {
-        records.record_failure(&failure(second, None)).await.unwrap();
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    for number in 0..250 {
+        records.record_failure(&failure(number)).await.unwrap();
     }
-    let newest_first: Vec<_> = (0..250).rev().map(|second| failure(second, None)).collect();
+    let newest_first: Vec<_> = (0..250).rev().map(failure).collect();
     assert_eq!(records.failures(1_000).await.unwrap(), newest_first);
     assert_eq!(records.failures(220).await.unwrap(), newest_first[..220]);
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 use std::{
+    fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -23,7 +25,7 @@ use forwarder::{Config, Forwarder};
 use lambda::{Environment, MessageBatch, Metrics};
 use outbound::ForwardMessage;
 use serde_json::{Value, json};
-use shared::{Entity, EventId, Timestamp};
+use shared::{Entity, EventId, Received, Timestamp};
 use store::{Delivery, ForwardRecords, Reader, Recorder};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -83,14 +85,18 @@ impl World {
     /// Records an event received at a second, puts its message into the queue, and returns its id.
     async fn event(&self, second: u64, body: &Value) -> EventId {
         let received = received(noon().plus(Duration::from_secs(second)), body.to_string().as_bytes());
-        let delivery = Delivery::decode(&received, &fingerprint_key());
-        self.recorder.record(&delivery).await.unwrap();
-        let stored = Reader::new(self.dynamodb.client(), "events").delivery(&delivery.id).await.unwrap().unwrap();
+        self.record(&received).await;
+        let stored = Reader::new(self.dynamodb.client(), "events").delivery(&received.id).await.unwrap().unwrap();
         let message = ForwardMessage::of(&stored);
         let send = sqs::client(&self.sqs.url()).send_message().queue_url(self.sqs.url_of(Name::Forward));
         let send = send.message_body(message.to_json()).message_group_id(message.group());
         send.message_deduplication_id(message.id().to_string()).send().await.unwrap();
-        delivery.id
+        received.id
+    }
+
+    async fn record(&self, received: &Received) {
+        let delivery = Delivery::decode(received, &fingerprint_key());
+        self.recorder.record(&delivery).await.unwrap();
     }
 
     fn now(&self) -> Timestamp {
@@ -501,4 +507,25 @@ async fn the_pauses_after_faults_of_our_own_side_double() {
     }
     assert_eq!(pauses, [30, 60, 120, 240, 480, 900, 900]);
     assert!(world.endpoint.received().is_empty());
+}
+
+#[tokio::test]
+async fn of_every_sample_batch_as_many_events_are_posted_as_its_name_says() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
+    let files: Vec<_> = fs::read_dir(samples.join("forwarder")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() >= 3, "only {} samples", files.len());
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let batch: MessageBatch = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let world = World::start().await;
+        // The event of the redrive sample with the same name.
+        let id = "01a20320-a5e8-7000-8001-000000000001".parse().unwrap();
+        let body = fs::read(samples.join("bodies/whatsapp.json")).unwrap();
+        world.record(&Received { id, ..received(noon().plus(Duration::from_secs(1)), &body) }).await;
+        let answer = serde_json::to_value(world.forwarder.handle(&batch, &|| world.now()).await).unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": []}), "{name}");
+        assert_eq!(world.endpoint.taken().len().to_string(), name[..1], "{name}");
+        let dead_letters = world.sqs.bodies(Name::ForwardDeadLetters).len();
+        assert_eq!(dead_letters, usize::from(name.starts_with('0')), "{name}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Tests the publisher with the stream of an embedded DynamoDB and stand-ins for EventBridge and SQS.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use aws_config::SdkConfig;
 use emulators::{
@@ -289,4 +289,22 @@ async fn requests_have_at_most_ten_entries_and_256_kb() {
     // The stand-in refuses larger requests.
     assert_eq!(world.published().len(), 12);
     assert!(world.bus.entries().iter().all(|entry| entry.detail.get("body_omitted").is_none()));
+}
+
+#[tokio::test]
+async fn of_every_sample_batch_as_many_entries_are_on_the_bus_as_its_name_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/publisher");
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() >= 5, "only {} samples", files.len());
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let batch = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let world = World::start(true).await;
+        let answer = serde_json::to_value(world.publisher.handle(batch, noon()).await).unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": []}), "{name}");
+        assert_eq!(world.published().len().to_string(), name[..1], "{name}");
+        assert_eq!(world.published(), world.queued(), "{name}");
+        let aside = world.sqs.bodies(Name::PublishFailures).len();
+        assert_eq!(aside, usize::from(name.contains("unpublishable")), "{name}");
+    }
 }

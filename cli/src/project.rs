@@ -1,6 +1,6 @@
 use std::{
     env,
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{ErrorKind, Write},
     net::SocketAddr,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 /// A checkout of the project.
@@ -112,7 +111,7 @@ impl Project {
     /// Fails when a local run is up.
     pub fn check_that_none_runs(&self) -> Result<()> {
         match self.remembered()? {
-            Some(run) if run.is_up() => bail!(
+            Some((run, true)) => bail!(
                 "another local run is up (process {}, {}); end it first, or leave it up and use `cargo hooks dev --once`",
                 run.pid,
                 run.address
@@ -122,21 +121,24 @@ impl Project {
     }
 
     /// Remembers a local run for the commands beside it, until it is forgotten. The token is in it: only this user can read
-    /// the file.
+    /// the file. The file is locked as long as this process lives, so that a killed run is recognised.
     ///
     /// # Errors
-    /// Fails when the file cannot be written.
+    /// Fails when the file cannot be written, or is that of a local run that is up.
     pub fn remember(&self, run: &Run) -> Result<Remembered> {
         let path = self.scratch()?.join("run.json");
         let text = serde_json::to_vec(run)?;
         let write = || {
-            let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+            let mut file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(&path)?;
+            file.try_lock()?;
             // A file of an earlier version has other permissions.
             file.set_permissions(fs::Permissions::from_mode(0o600))?;
-            file.write_all(&text)
+            file.set_len(0)?;
+            file.write_all(&text)?;
+            Ok::<_, std::io::Error>(file)
         };
-        write().with_context(|| format!("{} cannot be written", path.display()))?;
-        Ok(Remembered(path))
+        let file = write().with_context(|| format!("{} cannot be written", path.display()))?;
+        Ok(Remembered { path, _locked: file })
     }
 
     /// Returns the local run that is up.
@@ -146,38 +148,41 @@ impl Project {
     pub fn running(&self, otherwise: &str) -> Result<Run> {
         let start = format!("start one with `cargo hooks dev` in another terminal, or give {otherwise}");
         match self.remembered()? {
-            Some(run) if run.is_up() => Ok(run),
-            Some(run) => bail!("the local run that was up (process {}) was killed; {start}", run.pid),
+            Some((run, true)) => Ok(run),
+            Some((run, false)) => bail!("the local run that was up (process {}) was killed; {start}", run.pid),
             None => bail!("no local run is up; {start}"),
         }
     }
 
-    /// Returns the last local run that has not ended by itself.
-    fn remembered(&self) -> Result<Option<Run>> {
-        let file = self.scratch()?.join("run.json");
-        let text = match fs::read(&file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            read => read.with_context(|| format!("{} cannot be read", file.display()))?,
+    /// Returns the last local run that has not ended by itself, and whether it is up: it holds the lock of its file.
+    fn remembered(&self) -> Result<Option<(Run, bool)>> {
+        let path = self.scratch()?.join("run.json");
+        let read = || {
+            let file = File::open(&path)?;
+            let is_up = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+            Ok::<_, std::io::Error>((fs::read(&path)?, is_up))
         };
-        serde_json::from_slice(&text).map(Some).with_context(|| {
-            format!("{} is not of this version; delete it and start the local run again", file.display())
-        })
-    }
-}
-
-impl Run {
-    fn is_up(&self) -> bool {
-        Pid::from_raw(self.pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+        let (text, is_up) = match read() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            read => read.with_context(|| format!("{} cannot be read", path.display()))?,
+        };
+        let run = serde_json::from_slice(&text).with_context(|| {
+            format!("{} is not of this version; delete it and start the local run again", path.display())
+        })?;
+        Ok(Some((run, is_up)))
     }
 }
 
 /// Forgets the local run when it is dropped.
-pub struct Remembered(PathBuf);
+pub struct Remembered {
+    path: PathBuf,
+    _locked: File,
+}
 
 impl Drop for Remembered {
     fn drop(&mut self) {
         // If it is gone already, so much the better.
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.path);
     }
 }
 

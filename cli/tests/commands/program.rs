@@ -1,5 +1,6 @@
 use std::{
-    fs,
+    fs::{self, File},
+    mem,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{self, Output, Stdio},
@@ -52,7 +53,12 @@ pub fn remember(
         "fallback_queue": sqs.queue_url(),
         "dead_letter_queue": sqs.dead_letter_queue_url(),
     });
-    fs::write(project.join("target/hooks/run.json"), run.to_string()).unwrap();
+    let file = project.join("target/hooks/run.json");
+    fs::write(&file, run.to_string()).unwrap();
+    let file = File::open(file).unwrap();
+    file.try_lock().unwrap();
+    // The lock says that the run is up. It stays until the test's process ends.
+    mem::forget(file);
 }
 
 /// The program in a folder, with these arguments, and with these variables alone.

@@ -124,12 +124,10 @@ async fn without_a_local_run_and_without_a_stack_there_is_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn a_local_run_that_was_killed_is_not_up() {
+async fn a_local_run_that_was_killed_is_not_up_although_its_process_id_is_in_use_again() {
     let world = World::start("killed").await;
-    let mut short = tokio::process::Command::new("true").spawn().unwrap();
-    let pid = short.id().unwrap();
-    short.wait().await.unwrap();
-    world.belongs_to(pid);
+    world.is_killed();
+    let pid = std::process::id();
     let ended = world.webhook(&["status"]).await;
     let message = format!(
         "error: the local run that was up (process {pid}) was killed; start one with `cargo hooks dev` in another terminal, or give --stack\n"

@@ -9,6 +9,7 @@ mod tour;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     process::ExitCode,
     time::SystemTime,
 };
@@ -57,7 +58,7 @@ pub struct Dev {
     /// End after the first round trip. The exit code is 0 if every event was stored and handed on.
     #[arg(long)]
     once: bool,
-    /// Keep the database in a file under target/, and continue with it next time.
+    /// Keep the database in a file under target/, and continue with it next time, without delivering the documented events again.
     #[arg(long)]
     persist: bool,
     /// Let something fail while the events are delivered, and see that they are stored and handed on all the same.
@@ -116,6 +117,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
     println!("Building the functions");
     build_functions(&project, FUNCTIONS.map(|(name, _)| name)).await?;
 
+    let is_continued = options.persist && database(&project)?.exists();
     let surroundings = start_surroundings(&project, &options, Ports::default(), forward_url.as_ref()).await?;
     let to_dynamodb = Faults::before(&surroundings.dynamodb.url()).await?;
     let environment = |webhook: &str| surroundings.environment(&to_dynamodb.url(), webhook);
@@ -130,6 +132,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         to_dynamodb: &to_dynamodb,
         functions: functions.caller(),
         hand_on: &hand_on,
+        is_continued,
     };
     let toured = tokio::select! {
         toured = tour.run(options.fail, options.once || forward_url.is_none()) => toured,
@@ -157,14 +160,18 @@ async fn start_surroundings(
     ports: Ports,
     forward_url: Option<&EndpointUrl>,
 ) -> Result<Surroundings> {
-    let folder = project.scratch()?;
-    let file = options.persist.then(|| folder.join("dynamodb.db"));
+    let file = options.persist.then(|| database(project)).transpose()?;
     if let Some(file) = &file {
         println!("The events are kept in {}", from_here(file).display());
     }
     let surroundings = Surroundings::start(ports, file.as_deref(), forward_url.map(EndpointUrl::expose)).await?;
-    surroundings.log_to(&folder)?;
+    surroundings.log_to(&project.scratch()?)?;
     Ok(surroundings)
+}
+
+/// Returns the file in which `--persist` keeps the database.
+fn database(project: &Project) -> Result<PathBuf> {
+    Ok(project.scratch()?.join("dynamodb.db"))
 }
 
 /// Starts what the functions need, and stays until Ctrl-C. The functions run elsewhere.
@@ -208,6 +215,7 @@ fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo
          \n  cargo hooks state whatsapp#972501234567\
          \n  cargo hooks webhook status\
          \n  cargo hooks webhook rotate\
+         \n  cargo hooks forward status\
          \n  tail -f {log}\n",
         port = functions.address().port(),
         log = from_here(functions.log()).display(),

@@ -72,6 +72,8 @@ pub struct Tour<'a> {
     pub to_dynamodb: &'a Faults,
     pub functions: LocalFunctions,
     pub hand_on: &'a HandOn,
+    /// The database has the events of an earlier run.
+    pub is_continued: bool,
 }
 
 impl Tour<'_> {
@@ -87,6 +89,10 @@ impl Tour<'_> {
         println!("   outcome {}, registered {registered}, verified {}", report["outcome"], report["verified"]);
         ensure!(report["verified"] == true, "the registered URL is not our webhook");
 
+        if self.is_continued && fail.is_none() {
+            println!("\nThe events of an earlier run are there, so none is delivered; {registered} registered");
+            return Ok(());
+        }
         let mut bodies: Vec<(&str, Vec<u8>)> = Vec::new();
         for name in samples::DOCUMENTED {
             bodies.push((name, samples::body(self.project, name)?));

@@ -123,6 +123,11 @@ mod tests {
     }
 
     #[test]
+    fn seconds_are_rounded_down() {
+        assert_eq!(Timestamp::from_micros(1_795_339_800_999_999).as_secs(), 1_795_339_800);
+    }
+
+    #[test]
     fn the_time_since_a_later_moment_is_none() {
         let (a, b) = (Timestamp::from_micros(5), Timestamp::from_micros(7));
         assert_eq!((b.since(a), a.since(b)), (Duration::from_micros(2), Duration::ZERO));

@@ -197,6 +197,11 @@ mod tests {
     const HARMLESS: &str = " ~\u{a0}\u{61b}\u{61d}\u{200d}\u{2010}\u{2027}\u{202f}\u{2065}\u{206a}\u{10ffff}שלום";
 
     #[test]
+    fn line_breaks_tabs_quotes_and_backslashes_have_the_short_escapes() {
+        assert_eq!(quoted("\n\r\t\"\\"), r#""\n\r\t\"\\""#);
+    }
+
+    #[test]
     fn characters_that_a_reader_obeys_are_escaped_in_every_output_and_others_stay() {
         let text = format!("{DANGEROUS}{HARMLESS}");
         // serde_json itself escapes C0 controls; the raw value holds the others unescaped.

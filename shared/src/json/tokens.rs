@@ -188,6 +188,13 @@ mod tests {
     }
 
     #[test]
+    fn one_byte_order_mark_is_taken_off() {
+        assert_eq!(without_byte_order_mark(b"\xef\xbb\xbf{}"), b"{}");
+        assert_eq!(without_byte_order_mark(b"\xef\xbb\xbf\xef\xbb\xbf{}"), b"\xef\xbb\xbf{}");
+        assert_eq!(without_byte_order_mark(b"{}"), b"{}");
+    }
+
+    #[test]
     fn keys_strings_and_literals_are_told_apart() {
         assert_eq!(
             shown(r#" { "a" : [ "b", -1.5e3 , {"c\"":null}] , "d":"e:" } "#),

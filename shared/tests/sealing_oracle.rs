@@ -205,18 +205,38 @@ fn expected(body: &Value, secrets: &[String]) -> Value {
     redacted
 }
 
+/// Reads a whole number that may have an exponent, such as `12E3` or `1200E-2`.
+fn whole(text: &str) -> Option<String> {
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (number, exponent) = (digits.parse::<i128>().ok()?, exponent.parse::<i32>().ok()?);
+    if number == 0 {
+        return Some("0".to_owned());
+    }
+    let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
+    let value = if exponent < 0 { (number % power == 0).then(|| number / power) } else { number.checked_mul(power) };
+    value.map(|value| value.to_string()).filter(|digits| digits.trim_start_matches('-').len() <= 38)
+}
+
 /// Returns entity, reference and update code of a redacted body.
 fn facts(redacted: &Value) -> (String, Option<String>, Option<String>) {
     let text = |name: &str| match &redacted[name] {
+        Value::String(text) if text.len() > 1_024 => None,
         Value::String(text) => (!["", SEALED].contains(&text.as_str())).then(|| text.clone()),
         Value::Number(number) if number.is_i64() => Some(number.to_string()),
         _ => None,
     };
-    let integer = |name: &str| text(name)?.trim().parse::<i64>().ok().map(|number| number.to_string());
-    let without_blanks = |name: &str| text(name).map(|text| text.replace(' ', "")).filter(|text| !text.is_empty());
+    let integer = |name: &str| whole(text(name)?.trim());
+    let without_blanks = |name: &str| {
+        let text = text(name).map(|text| text.replace(' ', ""));
+        text.filter(|text| !text.is_empty() && text.len() <= 256)
+    };
+    let line = |text: String| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => text,
+        false => whole(&text).unwrap_or(text),
+    };
     let kind = redacted["event"].as_str().unwrap_or("unnamed");
     let entity = match kind {
-        "whatsapp" => without_blanks("whatsapp"),
+        "whatsapp" => without_blanks("whatsapp").map(line),
         "builder" => integer("builderID"),
         "online" => integer("accountID")
             .map(|account| format!("{}#{account}", without_blanks("server").as_deref().unwrap_or("-"))),
@@ -277,7 +297,7 @@ fn secret_text() -> impl Strategy<Value = String> {
         "",
         "  ",
     ];
-    prop_oneof![4 => select(few).prop_map(str::to_owned), 1 => "[A-Za-z0-9-]{4,14}"]
+    prop_oneof![4 => select(few).prop_map(str::to_owned), 1 => "[A-Za-z0-9-]{4,14}", 1 => "-?[0-9]{1,3}[eE]-?[0-3]"]
 }
 
 fn credential_name() -> impl Strategy<Value = String> {

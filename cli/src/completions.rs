@@ -1,4 +1,4 @@
-//! `hooks completions`: what a shell needs to complete command lines.
+//! `hooks completions`: completion scripts for shells.
 
 use std::process::ExitCode;
 

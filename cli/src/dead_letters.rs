@@ -65,7 +65,7 @@ enum Command {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
-    /// Moves dead letters back to their queue: redrive records the deliveries, or the forwarder sends the events anew.
+    /// Moves dead letters back to their queue: redrive records the deliveries, or the forwarder sends the events again.
     #[command(
         after_help = "With --all, a message that cannot be read stays in the dead-letter queue. Of the fallback queue it is moved too when you name its id.\nExit code: 0, or 1 when there is no dead letter with one of the ids."
     )]

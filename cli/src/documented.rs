@@ -61,7 +61,7 @@ fn examples(command: &Command) -> Vec<String> {
     own.chain(command.get_subcommands().flat_map(examples)).collect()
 }
 
-/// Why the program does not accept a command line.
+/// Returns the reason why the program does not accept a command line.
 fn fault(line: &str, may_leave_out: bool) -> Option<String> {
     let words = words(line);
     let error = Hooks::try_parse_from([String::from("hooks")].into_iter().chain(words.iter().cloned())).err()?;

@@ -41,11 +41,11 @@ pub struct Inspect {
 /// Serves the page until Ctrl-C.
 ///
 /// # Errors
-/// Fails when what it is about cannot be found, or no port is free.
+/// Fails when the target cannot be found, or no port is free.
 pub async fn run(Inspect { target, port }: Inspect) -> Result<ExitCode> {
     let inspector = start(Target::find(target).await?, port).await?;
     print(&format!(
-        "{}\n\nOpen it in a browser on this machine. Whoever has the address can read along. It ends with Ctrl-C.\n",
+        "{}\n\nOpen it in a browser on this machine. Anyone with the address can read along. It ends with Ctrl-C.\n",
         inspector.url()
     ))?;
     interrupted().await;

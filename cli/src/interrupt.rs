@@ -1,6 +1,6 @@
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Ctrl-C, or being asked to end.
+/// Waits for Ctrl-C, or for a request to terminate.
 pub async fn interrupted() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {

@@ -16,7 +16,7 @@ use crate::{
 /// Prints the API key of a line: the last one that an event carried. Asks first.
 #[derive(Args)]
 #[command(after_help = "\
-Whoever has the key can send messages as the client. It goes to standard output, and nowhere else.
+Anyone with the key can send messages as the client. It goes to standard output, and nowhere else.
 Exit code: 0, or 1 when no event carried a key, or the answer is not yes.
 
 Examples:

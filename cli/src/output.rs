@@ -25,7 +25,7 @@ pub struct List<'a, T> {
     pub items: &'a [T],
     /// Printed in place of the table when there are no items; empty for nothing.
     pub none: String,
-    /// How many of how many these are, such as "20 of more messages"; `None` when these are all.
+    /// The number shown and the total, such as "20 of more messages"; `None` when these are all.
     pub more: Option<String>,
 }
 
@@ -53,7 +53,7 @@ impl<T> List<'_, T> {
     }
 }
 
-/// Writes to standard output. Returns `false` when the reader has closed it, as `head` does when it has enough: nobody reads on.
+/// Writes to standard output. Returns `false` when the reader has closed it, as `head` does when it has enough.
 ///
 /// # Errors
 /// Fails when it cannot be written to for another reason.

@@ -71,7 +71,7 @@ pub fn time_range(since: Moment, until: Option<Moment>, now: Timestamp) -> Range
 }
 
 impl Selection {
-    /// The query for what was received within a time.
+    /// Returns the query for the deliveries received within a time range.
     pub fn query(self, reader: Reader, times: Range<Timestamp>) -> DeliveryQuery {
         DeliveryQuery::new(reader, DeliveryFilter { duplicates: self.duplicates, ..self.filter.filter() }, times)
     }

@@ -315,7 +315,7 @@ impl ReplayRun<'_> {
         Ok(())
     }
 
-    /// Returns the summary. For people it is empty when the replay is incomplete, as the error has it then.
+    /// Returns the summary. For people it is empty when the replay is incomplete, because the error contains it.
     fn told(&self, complete: bool, output: Output) -> String {
         match output {
             Output::Json => json(&self.checkpoint, complete),

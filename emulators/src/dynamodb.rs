@@ -111,7 +111,7 @@ impl DynamoDb {
     /// Returns the records of that stream that the publisher gets, from its start.
     ///
     /// # Errors
-    /// When the stream cannot be read.
+    /// Fails when the stream cannot be read.
     pub fn publisher_stream(&self) -> io::Result<StreamMapping> {
         let filter = Pattern::parse(PUBLISHER_FILTER).map_err(io::Error::other)?;
         Ok(self.stream()?.filtered(filter))

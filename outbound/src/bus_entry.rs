@@ -66,7 +66,7 @@ impl BusEntry {
         };
         Self {
             detail_type: event.kind.clone(),
-            // Texts, numbers and flags always serialise.
+            // Texts, numbers and flags always serialize.
             detail: serde_json::to_string(&detail).unwrap_or_default(),
             omits_body: body.is_none(),
         }

@@ -57,7 +57,7 @@ impl ForwardMessage {
     /// Returns the message as JSON text.
     pub fn to_json(&self) -> String {
         let text = Text { id: self.id.to_string(), entity: self.entity.to_string(), again: self.is_again };
-        // Texts and flags always serialise.
+        // Texts and flags always serialize.
         shared::json::to_string(&text).unwrap_or_default()
     }
 

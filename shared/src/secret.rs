@@ -3,12 +3,12 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// The placeholder of a secret wherever it is printed or serialised.
+/// The placeholder of a secret wherever it is printed or serialized.
 const HIDDEN: &str = "[secret]";
 
 /// A text that must stay hidden: an API key, an access token, a client secret, a webhook token.
 ///
-/// `Debug`, `Display` and serialisation show a fixed placeholder, so a secret inside a logged struct stays hidden.
+/// `Debug`, `Display` and serialization show a fixed placeholder, so a secret inside a logged struct stays hidden.
 /// [`Secret::expose`] is the only access to the text, and easy to search for. The memory is cleared on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);

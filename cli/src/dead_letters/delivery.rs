@@ -3,7 +3,7 @@ use store::Quarantine;
 
 use super::scan::QueueMessage;
 
-/// A message of the fallback queue's dead-letter queue, with nothing secret in what is shown of it.
+/// A message of the fallback queue's dead-letter queue, shown without its secrets.
 pub struct DeadLetter {
     /// The message itself.
     pub message: QueueMessage,

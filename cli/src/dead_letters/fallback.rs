@@ -123,7 +123,7 @@ async fn redrive(
 /// One by one, and not by SQS itself (`StartMessageMoveTask`), which moves all or nothing.
 ///
 /// The message is deleted only when it is in the other queue. A crash in between leaves it in both, which does no harm:
-/// what is recorded a second time with the same id changes nothing.
+/// recording the same id twice changes nothing.
 async fn move_to_fallback(queues: &Queues, scan: &mut Scan<'_>, dead_letter: &DeadLetter) -> Result<()> {
     let send = queues.sqs.send_message().queue_url(&queues.fallback).message_body(dead_letter.message.body.expose());
     send.send().await.map_err(|error| AwsError::of("the fallback queue", &error))?;

@@ -21,7 +21,7 @@ pub fn forget_cargo_run(command: &mut Command) {
 /// Builds the functions before the first event comes. The provider waits 5 seconds for an answer.
 ///
 /// # Errors
-/// Fails if they do not build; cargo has said why.
+/// Fails if they do not build; cargo has printed the reason.
 pub async fn build_functions(project: &Project, functions: impl IntoIterator<Item = &str>) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.arg("build").current_dir(project.root()).stdin(Stdio::null());

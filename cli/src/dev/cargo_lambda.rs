@@ -19,7 +19,7 @@ const VERSION: &str = "1.9.2";
 pub struct CargoLambda(OsString);
 
 impl fmt::Display for CargoLambda {
-    /// Writes the command line for a person in the checkout. Cargo finds a program on the PATH by itself, and not one in `.tools`.
+    /// Writes the command line for a person in the checkout. Cargo finds a program on the PATH, but not one in `.tools`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Path::new(&self.0) {
             on_path if on_path == Path::new("cargo-lambda") => f.write_str("cargo lambda"),

@@ -94,7 +94,7 @@ impl EventSource {
     }
 }
 
-/// Calls a function, and says each failure once.
+/// Calls a function, and reports each failure once.
 struct Caller {
     functions: LocalFunctions,
     function: &'static str,

@@ -44,7 +44,7 @@ const END: Duration = Duration::from_secs(5);
 /// The word before the path of a built function, on the output of `cargo lambda watch`.
 const BUILT: &str = "hooks-dev-built";
 
-/// The functions as they run on this machine: behind a stand-in for API Gateway, built anew by `cargo lambda watch` when the
+/// The functions as they run on this machine: behind a stand-in for API Gateway, rebuilt by `cargo lambda watch` when the
 /// code changes.
 ///
 /// `cargo lambda watch` could run them as well. But its port lets every web page call them, it cannot hand them bytes that
@@ -223,7 +223,7 @@ impl Watch {
 }
 
 impl Drop for Watch {
-    /// For the ways out on which [`Functions::stop`] was not called. After it, there is no such group any more.
+    /// Ends the process group if [`Functions::stop`] was not called.
     fn drop(&mut self) {
         let _ = kill_process_group(self.group, Signal::KILL);
     }
@@ -252,7 +252,7 @@ impl Deployer {
         let Some((name, timeout)) = FUNCTIONS.iter().find(is_it) else { return Ok(None) };
         let built = fs::metadata(&binary)?.modified()?;
         let before = self.deployed.insert(name, built);
-        // Any change in the checkout has cargo look; most change nothing of the function.
+        // Cargo rebuilds after any change in the checkout; most changes do not affect the function.
         if before == Some(built) {
             return Ok(None);
         }

@@ -159,7 +159,7 @@ impl Tour<'_> {
             };
             self.hand_on.forwarder.until(is_done).await
         };
-        // What is missing at the end of the time is in the table, and an error below.
+        // Events that are not handed on in time are shown in the table and reported below.
         if let Ok(done) = tokio::time::timeout(HAND_ON, done).await {
             done?;
         }

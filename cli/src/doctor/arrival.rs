@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(200);
 pub enum Endpoint {
     /// The URL that the local run has registered.
     Local { webhook: WebhookUrl },
-    /// The function itself, as the gateway may let in nobody but the provider.
+    /// The function itself, because the gateway may accept only the provider.
     Deployed {
         lambda: aws_sdk_lambda::Client,
         receiver: String,

@@ -37,7 +37,7 @@ pub enum Token {
     Unknown,
 }
 
-/// Why a log does not have the body of an event.
+/// The reason why a log lacks the body of an event.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum NoBody {
     /// Bodies that are not events are not logged.

@@ -16,7 +16,7 @@ use crate::handing_on::{EventBus, Forwarding};
 /// Maximum time until an endpoint has answered.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Wait before an event is offered once more to a destination that says nothing about it.
+/// Wait before an event is sent again to a destination that requests no other wait.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Maximum wait that an endpoint can request with `Retry-After`. After a request for more the event counts as refused.

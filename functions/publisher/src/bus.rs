@@ -41,7 +41,7 @@ impl Bus {
                 }
             }
         };
-        // What the deadline cuts off keeps its first result.
+        // Items that the deadline cuts off keep their first result.
         let _ = timeout_at(deadline, all).await;
         results
     }

@@ -42,7 +42,7 @@ impl ForwardQueue {
                 }
             }
         };
-        // What the deadline cuts off keeps its first result.
+        // Items that the deadline cuts off keep their first result.
         let _ = timeout_at(deadline, all).await;
         results
     }

@@ -33,7 +33,7 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
-    /// Returns the result of an event that the deadline of the batch came before.
+    /// Returns the result of an event that was not sent before the batch's deadline.
     pub(crate) fn too_late() -> Self {
         Self::Failed("no time left".to_owned())
     }

@@ -137,7 +137,7 @@ fn a_shell_can_parse_the_shell_blocks_of_the_documents() {
     }
 }
 
-/// What an entry on the event bus has for rules, by docs/handing-on.md.
+/// The members of an entry on the event bus that a rule can match, as in docs/handing-on.md.
 const OF_AN_ENTRY: [&str; 3] = ["source", "detail-type", "detail"];
 
 #[test]

@@ -68,7 +68,7 @@ async fn a_url_that_the_provider_does_not_accept_is_no_contest() {
 #[tokio::test]
 async fn a_person_ends_the_contest_also_during_a_scheduled_run() {
     let world = fight().await;
-    // Two runs at once: the scheduled one has read the state before the person's is through, and writes after it.
+    // Two runs at once: the scheduled one has read the state before the person's has finished, and writes after it.
     let (scheduled, set) =
         tokio::join!(world.run("sync"), world.send(json!({ "action": "set", "url": "https://third.example/in" })));
     assert!(set.unwrap().verified);

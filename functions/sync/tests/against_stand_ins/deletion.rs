@@ -35,7 +35,7 @@ enum End {
     IsKilled,
 }
 
-/// A stack whose other run is about to begin; the URL of before is [`FOREIGN`].
+/// A stack whose other run is about to begin; the earlier URL is [`FOREIGN`].
 async fn stack_with(other: Other) -> (World, Value) {
     let mut world = World::start().await;
     world.partner.register(Some(FOREIGN));
@@ -105,7 +105,7 @@ async fn deleted_at_each_point(other: Other, end: End) -> usize {
         } else {
             delete(&world).await.unwrap();
             if !done {
-                // It ends well when it had nothing left to set.
+                // The run succeeds if it had nothing left to set.
                 let _ = run.await;
             }
         }

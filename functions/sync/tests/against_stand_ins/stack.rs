@@ -73,7 +73,7 @@ async fn the_stack_is_told_the_cause_in_words_and_wrong_credentials_are_tried_ex
     assert!(reason.contains("RegisterOnDeploy=false"), "{reason}");
     assert_eq!(world.partner.calls(), [Call::AccessToken]);
 
-    // CloudFormation then deletes what it could not create.
+    // CloudFormation then deletes the resource that it could not create.
     let (resolved, told) = world.send_request("Delete", "true").await;
     assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("left_alone", &json!("SUCCESS")));
     assert_eq!(

@@ -25,7 +25,7 @@ pub const FOREIGN: &str = "https://other.example/in/Foreign-Token-9876543210";
 const NOWHERE: &str = "http://127.0.0.1:1";
 pub const FIXED_ACCESS_TOKEN: &str = "Fixed-Access-Token-5555";
 
-/// Short where a test has to sit it out, else long enough for a slow machine.
+/// Short where a test waits for them, otherwise long enough for a slow machine.
 pub const LIMITS: Limits = Limits {
     partner: partner::Limits { connect: Duration::from_secs(5), call: Duration::from_secs(10) },
     settle: Duration::ZERO,
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// Sends a request of CloudFormation to the function: what it answers, and what it has told CloudFormation.
+    /// Sends a request of CloudFormation to the function. Returns its answer, and its message to CloudFormation.
     pub async fn send_request(&self, kind: &str, register: &str) -> (Result<Resolved, SyncError>, Value) {
         let result = self.invoke(self.request(kind, register)).await.map(|answer| match answer {
             Answer::Resolved(resolved) => resolved,

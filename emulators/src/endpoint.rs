@@ -19,7 +19,6 @@ use axum::{
 use futures_util::stream;
 use serde_json::json;
 use standardwebhooks::Webhook;
-use tokio::sync::Notify;
 
 use crate::server::Server;
 
@@ -67,7 +66,6 @@ pub enum Reply {
 #[derive(Clone, Debug, Default)]
 struct Shared {
     log: Arc<Mutex<Log>>,
-    came: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -156,17 +154,6 @@ impl Endpoint {
             None => always.clear(),
         }
     }
-
-    /// Waits until this many calls have been answered 2xx.
-    pub async fn has_taken(&self, number: usize) {
-        loop {
-            let came = self.state.came.notified();
-            if self.taken().len() >= number {
-                return;
-            }
-            came.await;
-        }
-    }
 }
 
 impl Shared {
@@ -218,7 +205,6 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
         log.received.push(call);
         status
     };
-    state.came.notify_waiters();
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match reply {
         Reply::RetryAfter(_, value) => (status, [(header::RETRY_AFTER, value)]).into_response(),

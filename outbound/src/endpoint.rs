@@ -5,7 +5,11 @@ use std::{io::Read, time::Duration};
 use shared::{EventId, Timestamp};
 use ureq::{Agent, Body, Error, http::Response};
 
-use crate::{Answer, EndpointUrl, Refusal, Signer};
+use crate::{
+    answer::{Answer, Refusal},
+    endpoint_url::EndpointUrl,
+    signing::Signer,
+};
 
 /// Maximum time for TCP and TLS of a new connection.
 const CONNECT: Duration = Duration::from_secs(5);

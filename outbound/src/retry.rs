@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::Timestamp;
 
-use crate::Refusal;
+use crate::answer::Refusal;
 
 /// Waits after the first, second … failed attempt; the last one repeats.
 const WAITS: [Duration; 7] =
@@ -59,7 +59,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Answer;
+    use crate::answer::Answer;
 
     fn start() -> Timestamp {
         Timestamp::from_micros(1_795_339_800_000_000)

@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::{
 use shared::{Causes, Secret, Timestamp};
 use thiserror::Error;
 
-use crate::{InvalidSigningSecret, Signer, SigningSecret};
+use crate::signing::{InvalidSigningSecret, Signer, SigningSecret};
 
 /// Time for which messages are also signed with the secret that was replaced.
 pub const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);

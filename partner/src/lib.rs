@@ -20,6 +20,6 @@ pub use base_url::{ApiBaseUrl, InvalidApiBaseUrl};
 pub use credentials::{AccessToken, ClientCredentials, Credentials};
 pub use error::{PartnerError, Unexpected, Unreached};
 pub use http::Limits;
-pub use lists::{Builder, Line, List, OnboardingLink, OnlineAccount, OtherFields, RegisteredNumber, Store};
-pub use operation::Operation;
+pub use lists::{Builder, Line, OnboardingLink, OnlineAccount, OtherFields, RegisteredNumber, Store};
+pub use operation::{List, Operation};
 pub use session::{PartnerApi, Session};

@@ -12,48 +12,10 @@ use shared::{Secret, Timestamp};
 use crate::{
     error::Unexpected,
     messages::{Reason, read_object},
+    operation::List,
 };
 
-/// One of the provider's lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum List {
-    /// WhatsApp lines whose client has finished onboarding (provider's page: Get WhatsApp numbers).
-    Lines,
-    /// Onboarding links of WhatsApp lines, finished or not (provider's page: Get Onboarding list).
-    OnboardingLinks,
-    /// Numbers that wait for an onboarding link (provider's page: Get Registered numbers).
-    RegisteredNumbers,
-    /// WhatsApp stores (provider's page: Get Stores list).
-    Stores,
-    /// Accounts of the inbox product (provider's page: Get accounts list, of Online).
-    OnlineAccounts,
-    /// Bots (provider's page: Get Builders list).
-    Builders,
-}
-
 impl List {
-    /// All lists.
-    pub const ALL: [Self; 6] = [
-        Self::Lines,
-        Self::OnboardingLinks,
-        Self::RegisteredNumbers,
-        Self::Stores,
-        Self::OnlineAccounts,
-        Self::Builders,
-    ];
-
-    /// Returns the list's name in reports and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lines => "lines",
-            Self::OnboardingLinks => "onboarding_links",
-            Self::RegisteredNumbers => "registered_numbers",
-            Self::Stores => "stores",
-            Self::OnlineAccounts => "online_accounts",
-            Self::Builders => "builders",
-        }
-    }
-
     /// Returns the member of the answer that has the number of elements. The provider documents none for the other lists.
     fn total(self) -> Option<&'static str> {
         match self {

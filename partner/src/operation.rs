@@ -1,7 +1,5 @@
 use std::fmt;
 
-use crate::lists::List;
-
 /// An operation of the partner API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -13,6 +11,47 @@ pub enum Operation {
     SetWebhook,
     /// `GET`, of one of the lists.
     List(List),
+}
+
+/// One of the provider's lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum List {
+    /// WhatsApp lines whose client has finished onboarding (provider's page: Get WhatsApp numbers).
+    Lines,
+    /// Onboarding links of WhatsApp lines, finished or not (provider's page: Get Onboarding list).
+    OnboardingLinks,
+    /// Numbers that wait for an onboarding link (provider's page: Get Registered numbers).
+    RegisteredNumbers,
+    /// WhatsApp stores (provider's page: Get Stores list).
+    Stores,
+    /// Accounts of the inbox product (provider's page: Get accounts list, of Online).
+    OnlineAccounts,
+    /// Bots (provider's page: Get Builders list).
+    Builders,
+}
+
+impl List {
+    /// All lists.
+    pub const ALL: [Self; 6] = [
+        Self::Lines,
+        Self::OnboardingLinks,
+        Self::RegisteredNumbers,
+        Self::Stores,
+        Self::OnlineAccounts,
+        Self::Builders,
+    ];
+
+    /// Returns the list's name in reports and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::OnboardingLinks => "onboarding_links",
+            Self::RegisteredNumbers => "registered_numbers",
+            Self::Stores => "stores",
+            Self::OnlineAccounts => "online_accounts",
+            Self::Builders => "builders",
+        }
+    }
 }
 
 impl Operation {

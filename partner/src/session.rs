@@ -6,9 +6,9 @@ use crate::{
     credentials::{AccessToken, ClientCredentials, Credentials, Grant},
     error::{PartnerError, Unexpected},
     http::{Answer, HttpClient, Limits},
-    lists::{Builder, Element, Line, List, ListAnswer, OnboardingLink, OnlineAccount, RegisteredNumber, Store},
+    lists::{Builder, Element, Line, ListAnswer, OnboardingLink, OnlineAccount, RegisteredNumber, Store},
     messages::{self, AccessTokenAnswer, GetWebhookAnswer, Reason, SetWebhookAnswer},
-    operation::Operation,
+    operation::{List, Operation},
 };
 
 /// The partner API. Keeps the access token from one session to the next, in memory alone.

@@ -24,6 +24,8 @@ struct Page {
     rows: Vec<Row>,
     /// True when older failures are not listed.
     is_cut: bool,
+    status: String,
+    redrive: String,
 }
 
 struct Row {
@@ -54,6 +56,8 @@ pub async fn page(State(shown): App) -> Result<Response, Problem> {
         dead_letters: failures.len() - waiting,
         rows: failures.into_iter().map(|failure| Row::of(failure, now)).collect(),
         is_cut,
+        status: format!("cargo hooks forward status{}", shown.source.arguments),
+        redrive: format!("cargo hooks dlq redrive --all --queue forward{}", shown.source.arguments),
     }))
 }
 

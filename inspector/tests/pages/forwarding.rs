@@ -88,6 +88,9 @@ async fn the_events_that_wait_and_the_dead_letters_are_on_a_page() {
         let expected = format!("{entity} answered 503: <b>later\\u{{202e}} 3 {last} {next}");
         assert!(row.contains(&expected), "{expected}\n{row}");
     }
+    for command in ["cargo hooks forward status Copy", "cargo hooks dlq redrive --all --queue forward Copy"] {
+        assert!(shown.contains(command), "{command}\n{shown}");
+    }
     let links = attributes(&page, "href");
     assert!(links.contains(&format!("delivery?id={}", world.id(40))), "{links:?}");
     assert!(!shown.contains("Only the newest"), "{shown}");
@@ -116,7 +119,8 @@ async fn a_long_list_says_that_it_is_cut() {
 async fn nothing_waits_while_the_endpoint_accepts_everything() {
     let world = World::start().await;
     let visitor = Visitor::of(&world).await;
-    assert!(text(&visitor.page("forwarding").await).contains("Nothing waits"));
+    let shown = text(&visitor.page("forwarding").await);
+    assert!(shown.contains("Nothing waits") && !shown.contains("dlq redrive"), "{shown}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod forward;
 mod handing_on;
 mod inspect;
 mod interrupt;
+mod inventory;
 mod key;
 mod local_functions;
 mod output;
@@ -63,6 +64,7 @@ enum Command {
     Recover(recover::Recover),
     Inspect(inspect::Inspect),
     Webhook(webhook::Webhook),
+    Inventory(inventory::Inventory),
     Completions(completions::Completions),
 }
 
@@ -85,6 +87,7 @@ async fn main() -> ExitCode {
         Command::Recover(recover) => recover::run(recover).await,
         Command::Inspect(inspect) => inspect::run(inspect).await,
         Command::Webhook(webhook) => webhook::run(webhook).await,
+        Command::Inventory(inventory) => inventory::run(inventory).await,
         Command::Completions(completions) => completions::run(Hooks::command(), &completions),
     };
     match done {

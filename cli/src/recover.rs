@@ -9,7 +9,7 @@ use clap::Args;
 use shared::{
     Entity, Event, EventId, Integer, SourceIps, Timestamp, TokenHash, human_time::to_the_second, text::plain,
 };
-use store::{AcceptedToken, AcceptedTokens, Content, Delivery, Reader, Recorded, Recorder};
+use store::{AcceptedToken, AcceptedTokens, Content, Delivery, Origin, Reader, Recorded, Recorder};
 
 use self::lost::{LostEvent, Token};
 use crate::{
@@ -203,7 +203,8 @@ impl LostDelivery {
         let (entity, update) = (Some(event.entity.clone()), event.fields.extra_info().cloned());
         let secrets_missing = body.contains(r#""[sealed]""#);
         let content = Content::Event(event);
-        let delivery = Delivery { id, received_at, source_ip, request_id, fingerprint, content };
+        let origin = Origin::Delivered;
+        let delivery = Delivery { id, received_at, source_ip, request_id, fingerprint, origin, content };
         Ok(Self { entity, update, secrets_missing, ..lost(Outcome::Planned(Box::new(delivery))) })
     }
 

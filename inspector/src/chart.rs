@@ -170,6 +170,7 @@ mod tests {
             source_ip: String::new(),
             request_id: String::new(),
             fingerprint: String::new(),
+            origin: store::Origin::Delivered,
             duplicate_of: is_duplicate.then_some(id),
             reference: None,
             extra_info: None,

@@ -125,6 +125,7 @@ mod tests {
             source_ip: String::new(),
             request_id: String::new(),
             fingerprint: String::new(),
+            origin: store::Origin::Delivered,
             duplicate_of: duplicate_of.map(id),
             reference: None,
             extra_info: None,

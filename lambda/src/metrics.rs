@@ -85,6 +85,7 @@ impl Dimension for Kind {
             Self::Online => "online",
             Self::Partners => "partners",
             Self::Package => "package",
+            Self::Store => "store",
             Self::Other(_) | Self::Unnamed => "other",
         }
     }

@@ -58,7 +58,7 @@ impl BusEntry {
             reference: event.reference.as_deref(),
             extra_info: event.extra_info.as_ref().map(number),
             received_at: event.received_at.to_string(),
-            origin: "delivered",
+            origin: event.origin.name(),
             replayed,
             has_api_key: event.has_api_key,
             body,
@@ -106,6 +106,7 @@ fn number(integer: &Integer) -> serde_json::Value {
 mod tests {
     use serde_json::{Value, json};
     use shared::{Entity, Timestamp};
+    use store::Origin;
 
     use super::*;
 
@@ -118,6 +119,7 @@ mod tests {
             source_ip: "34.165.99.212".to_owned(),
             request_id: "r".to_owned(),
             fingerprint: "f".to_owned(),
+            origin: Origin::Delivered,
             duplicate_of: None,
             reference: Some("1234567".to_owned()),
             extra_info: Integer::parse("2"),
@@ -158,6 +160,12 @@ mod tests {
                 .into_iter()
                 .collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn an_event_rebuilt_from_the_providers_lists_says_so() {
+        let event = StoredDelivery { origin: Origin::Reconciled, ..event("{}") };
+        assert_eq!(detail(&BusEntry::new(&event, false))["origin"], "reconciled");
     }
 
     #[test]

@@ -12,7 +12,7 @@ const MAX_PART: usize = 256;
 const UNNAMED: &str = "-";
 
 /// The key of an event's entity, under which its history and its state are recorded:
-/// `whatsapp#972501234567`, `builder#523`, `online#<server>#523`, and `<kind>#-` when the event names none.
+/// `whatsapp#972501234567`, `store#972501234567`, `builder#523`, `online#<server>#523`, and `<kind>#-` when the event names none.
 ///
 /// Entities of two kinds never have the same key: a `#` in the name of a kind is written as `%23`, and a `%` as `%25`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ impl Entity {
     /// Returns the entity that an event of a kind names with its fields.
     pub fn of(kind: &Kind, fields: &Fields) -> Self {
         let named = match kind {
-            Kind::Whatsapp => part(fields.text("whatsapp")),
+            Kind::Whatsapp | Kind::Store => part(fields.text("whatsapp")),
             Kind::Builder => fields.integer("builderID").map(ToString::to_string),
             Kind::Online => fields.integer("accountID").map(|account| {
                 let server = part(fields.text("server")).unwrap_or_else(|| UNNAMED.to_owned());
@@ -37,10 +37,19 @@ impl Entity {
     /// Returns the names of the top-level members that determine the kind and the entity of an event.
     pub(crate) fn naming_fields(kind: &Kind) -> &'static [&'static str] {
         match kind {
-            Kind::Whatsapp => &["event", "whatsapp"],
+            Kind::Whatsapp | Kind::Store => &["event", "whatsapp"],
             Kind::Builder => &["event", "builderID"],
             Kind::Online => &["event", "accountID", "server"],
             Kind::Partners | Kind::Package | Kind::Other(_) | Kind::Unnamed => &["event"],
+        }
+    }
+
+    /// Returns the name of the top-level member with the entity's own credential: a store's token (provider's page: Get Stores list),
+    /// else a line's API key (provider's page: Partner Webhook).
+    pub(crate) fn key_field(kind: &Kind) -> &'static str {
+        match kind {
+            Kind::Store => "token",
+            _ => "whatsapp_apiKey",
         }
     }
 

@@ -39,7 +39,7 @@ pub struct Sealed {
     /// The whole body as received.
     pub body: Secret,
     /// The line's key for the WhatsApp V2 API (provider's page: Partner Webhook, `whatsapp_apiKey`): anybody who has it can
-    /// send messages as the client. A key of more than 1,024 bytes is only in the body.
+    /// send messages as the client. Of a store it is the store's token. A key of more than 1,024 bytes is only in the body.
     pub api_key: Option<Secret>,
 }
 
@@ -64,7 +64,8 @@ impl Event {
 
         let document = Document::scan(text);
         let kind = document.last("event").and_then(json::unquote).map_or(Kind::Unnamed, |name| Kind::of(&name));
-        let Redacted { body, api_key, members } = document.redact(Entity::naming_fields(&kind));
+        let Redacted { body, api_key, members } =
+            document.redact(Entity::naming_fields(&kind), Entity::key_field(&kind));
         let fields = Fields::read(&kind, members);
         let entity = Entity::of(&kind, &fields);
         let api_key = api_key.filter(|key| key.expose().len() <= MAX_TEXT);
@@ -207,6 +208,16 @@ mod tests {
             assert_eq!(event.sealed.unwrap().body.expose(), body);
             assert!(json::is_json(&event.body), "{}", event.body);
         }
+    }
+
+    #[test]
+    fn a_store_is_an_entity_of_its_own_whose_token_is_its_key() {
+        let body = json!({"event":"store","whatsapp":"972501234567","token":"abc123xyz","store_reference":"r"});
+        let event = decode(&body);
+        assert_eq!((event.entity.as_str(), event.fields.reference()), ("store#972501234567", Some("r")));
+        assert!(!event.body.contains("abc123xyz"));
+        assert_eq!(event.sealed.unwrap().api_key.unwrap().expose(), "abc123xyz");
+        assert_eq!(decode(&json!({"event":"whatsapp","token":"abc123xyz"})).sealed.unwrap().api_key, None);
     }
 
     #[test]

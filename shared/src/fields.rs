@@ -60,6 +60,7 @@ fn documented(kind: &Kind) -> Vec<(String, Type)> {
             ("inboxID", Type::Integer),
             ("server", Type::Server),
         ],
+        Kind::Store => &[("whatsapp", Type::LineNumber), ("site_url", Type::Text)],
         Kind::Partners | Kind::Package | Kind::Other(_) | Kind::Unnamed => &[],
     };
     let mut fields = vec![

@@ -14,6 +14,8 @@ pub enum Kind {
     Online,
     /// Thresholds set in the partner portal; the provider has not specified the fields yet.
     Partners,
+    /// A WhatsApp store. The provider sends no events about stores; its list has them.
+    Store,
     /// A purchased package; the provider has not specified the fields yet.
     Package,
     /// A name that is not on the provider's page, unchanged.
@@ -35,6 +37,7 @@ impl Kind {
             "online" => Self::Online,
             "partners" => Self::Partners,
             "package" => Self::Package,
+            "store" => Self::Store,
             "unnamed" | "" => Self::Unnamed,
             _ if name.len() > LONGEST || name.chars().any(char::is_control) => Self::Unnamed,
             _ => Self::Other(name.to_owned()),
@@ -49,6 +52,7 @@ impl Kind {
             Self::Online => "online",
             Self::Partners => "partners",
             Self::Package => "package",
+            Self::Store => "store",
             Self::Other(name) => name,
             Self::Unnamed => "unnamed",
         }
@@ -79,7 +83,7 @@ mod tests {
 
     #[test]
     fn names_are_kept_and_texts_that_are_no_names_are_unnamed() {
-        let documented = [Kind::Whatsapp, Kind::Builder, Kind::Online, Kind::Partners, Kind::Package];
+        let documented = [Kind::Whatsapp, Kind::Builder, Kind::Online, Kind::Partners, Kind::Package, Kind::Store];
         for kind in documented {
             assert_eq!(Kind::of(kind.as_str()), kind);
         }

@@ -19,9 +19,6 @@ pub(crate) const PLACEHOLDER: &str = "[sealed]";
 /// The placeholder as JSON.
 const SEALED: &str = r#""[sealed]""#;
 
-/// The member that the provider documents for a line's API key (provider's page: Partner Webhook).
-const API_KEY: &str = "whatsapp_apiKey";
-
 /// Maximum nesting of JSON texts inside each other that is read. A deeper text is sealed as a whole.
 const MAX_NESTING: usize = 4;
 
@@ -29,7 +26,7 @@ const MAX_NESTING: usize = 4;
 pub(crate) struct Redacted<'a> {
     /// The body without its secrets; `None` when it had none.
     pub(crate) body: Option<String>,
-    /// The line's API key, if the body has one.
+    /// The key of the line or store, if the body has one.
     pub(crate) api_key: Option<Secret>,
     /// The top-level members with a scalar value, without secrets: name and JSON text of the value.
     pub(crate) members: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -134,14 +131,15 @@ impl<'a> Document<'a> {
     /// Seals the credentials, and the values that repeat them.
     ///
     /// `naming` has the names of the top-level members that identify the event's entity. The last value of each is kept
-    /// even if it repeats a secret, because the event's key is made of it.
-    pub(crate) fn redact(self, naming: &[&str]) -> Redacted<'a> {
+    /// even if it repeats a secret, because the event's key is made of it. `key` is the name of the member with the entity's own
+    /// key.
+    pub(crate) fn redact(self, naming: &[&str], key: &str) -> Redacted<'a> {
         let mut secrets = Secrets::default();
         self.collect(0, false, &mut |secret| secrets.add(secret));
         let kept: Vec<usize> = naming.iter().filter_map(|name| self.place_of_last(name)).collect();
         let replacements = self.replacements(0, &kept, &secrets);
         let body = self.replaced(&replacements);
-        let api_key = self.place_of_last(API_KEY).and_then(|place| self.values[place].text()).map(Secret::new);
+        let api_key = self.place_of_last(key).and_then(|place| self.values[place].text()).map(Secret::new);
         let members = self.members.into_iter().map(|(name, place)| {
             let replacement = replacements.binary_search_by_key(&place, |(place, _)| *place);
             let value = replacement.map_or(self.values[place].token.into(), |at| replacements[at].1.clone());

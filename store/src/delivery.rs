@@ -29,8 +29,34 @@ pub struct Delivery {
     pub request_id: String,
     /// The fingerprint of the body as received, or of its content when it was compressed.
     pub fingerprint: Fingerprint,
+    /// The way in which it came to be recorded.
+    pub origin: Origin,
     /// The event, or the quarantined body.
     pub content: Content,
+}
+
+/// The way in which an event came to be recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The provider delivered it.
+    #[default]
+    Delivered,
+    /// It was rebuilt from the provider's lists, which have its entity. It has no update code, and its time is that of the list.
+    Reconciled,
+}
+
+impl Origin {
+    /// Returns the name in the table and outside.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Reconciled => "reconciled",
+        }
+    }
+
+    fn read(name: &str) -> Option<Self> {
+        [Self::Delivered, Self::Reconciled].into_iter().find(|origin| origin.name() == name)
+    }
 }
 
 /// The content of a delivery.
@@ -104,7 +130,8 @@ impl Delivery {
     fn of(received: &Received, fingerprint: Fingerprint, content: Content) -> Self {
         let Received { id, received_at, source_ip, request_id, .. } = received;
         let request_id = request_id.clone();
-        Self { id: *id, received_at: *received_at, source_ip: *source_ip, request_id, fingerprint, content }
+        let origin = Origin::Delivered;
+        Self { id: *id, received_at: *received_at, source_ip: *source_ip, request_id, fingerprint, origin, content }
     }
 
     /// Returns the kind of its event; [`Kind::Unnamed`] when it is quarantined.
@@ -134,6 +161,9 @@ impl Delivery {
         item.insert(keys::TIME_SHARD.into(), text(keys::time_shard(self.received_at, &self.id)));
         item.extend(duplicate_of.map(|of| ("duplicate_of".into(), text(of))));
         item.extend(self.expires_at(retention));
+        if self.origin != Origin::Delivered {
+            item.insert(keys::ORIGIN.into(), text(self.origin.name()));
+        }
         match &self.content {
             Content::Event(event) => {
                 item.insert("kind".into(), text(&event.kind));
@@ -227,6 +257,8 @@ pub struct StoredDelivery {
     pub request_id: String,
     /// HMAC-SHA-256 of the body as received, in hexadecimal.
     pub fingerprint: String,
+    /// The way in which it came to be recorded.
+    pub origin: Origin,
     /// The earlier delivery that this one repeats.
     pub duplicate_of: Option<EventId>,
     /// The partner's own reference in this delivery.
@@ -272,6 +304,7 @@ impl StoredDelivery {
             source_ip: reader.text("source_ip")?.to_owned(),
             request_id: reader.text("request_id")?.to_owned(),
             fingerprint: reader.text("fingerprint")?.to_owned(),
+            origin: reader.optional(keys::ORIGIN, Origin::read)?.unwrap_or_default(),
             duplicate_of: reader.optional("duplicate_of", |of| of.parse().ok())?,
             reference: reader.optional(keys::REFERENCE, |reference| Some(reference.to_owned()))?,
             extra_info: item.get(&extra_info).map(read_extra_info).transpose()?,

@@ -16,6 +16,8 @@ pub(crate) const REGISTRATION: &str = "registration";
 pub(crate) const PUBLISHED: &str = "published";
 /// Partition key of the events that the partner's endpoint has not accepted.
 pub(crate) const FORWARD_FAILURES: &str = "forward-failures";
+/// Partition key of what the provider's lists have shown.
+pub(crate) const INVENTORY: &str = "inventory";
 /// Sort key of the URL that was registered before ours.
 pub(crate) const URL_BEFORE_OURS: &str = "url-before-ours";
 /// Sort key of an entity's state, and of the registration's state.
@@ -33,6 +35,8 @@ pub(crate) const STATE_SHARD: &str = "state_shard";
 pub(crate) const EXTRA_INFO: &str = "extra_info";
 /// Attribute of an event that contained an API key; the key itself is in the sealed table.
 pub(crate) const HAS_API_KEY: &str = "has_api_key";
+/// Attribute of an event that was not delivered, and of the state of an entity without a delivered event.
+pub(crate) const ORIGIN: &str = "origin";
 /// Value of [`EXTRA_INFO`] in a state that has none: an index key cannot be missing.
 pub(crate) const NO_EXTRA_INFO: &str = "-";
 
@@ -51,7 +55,7 @@ const TOKEN: &str = "sha256#";
 
 /// Returns whether a partition holds something other than deliveries and states, such as accepted tokens or the registration.
 pub(crate) fn is_reserved(partition: &str) -> bool {
-    [TOKENS, REGISTRATION, PUBLISHED, FORWARD_FAILURES].contains(&partition)
+    [TOKENS, REGISTRATION, PUBLISHED, FORWARD_FAILURES, INVENTORY].contains(&partition)
 }
 
 /// Returns the sort key of a delivery.

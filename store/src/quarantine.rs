@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt, stream};
 use shared::{Entity, Event, EventId, Timestamp, Undecodable, gunzip};
 
 use crate::{
-    delivery::{Content, Delivery, QuarantineCause, StoredDelivery, quarantined_key},
+    delivery::{Content, Delivery, Origin, QuarantineCause, StoredDelivery, quarantined_key},
     error::StoreError,
     keys,
     read::{Listing, Order, deliveries, events_of_partition},
@@ -129,6 +129,7 @@ impl Quarantine {
             source_ip,
             fingerprint: stored.fingerprint.parse().map_err(|_| corrupt())?,
             request_id: stored.request_id,
+            origin: Origin::Delivered,
             content: Content::Event(event),
         };
         let recorded = self.recorder.release(&delivery).await?;

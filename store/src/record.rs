@@ -85,10 +85,19 @@ impl Recorder {
     /// Fails when DynamoDB refuses, cannot be reached or does not answer in the client's time. The write may have been
     /// carried out all the same; repeating it is safe.
     pub async fn record(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
-        match self.write(delivery, None).await? {
+        match self.write(delivery, None, false).await? {
             Written::Now(recorded) => Ok(recorded),
             Written::Before(item) => already_recorded(delivery, &item),
         }
+    }
+
+    /// Records the first event of an entity, unless the entity has a state already. Repeating it with the same id changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// Fails as [`Recorder::record`] does, and with [`StoreError::Conflict`] when the entity has a state.
+    pub async fn record_first(&self, delivery: &Delivery) -> Result<(), StoreError> {
+        self.write(delivery, None, true).await.map(drop)
     }
 
     /// Records a delivery that was quarantined and decodes now. One transaction writes the event and deletes the
@@ -102,7 +111,7 @@ impl Recorder {
     /// event exists, or another write has it.
     pub(crate) async fn release(&self, delivery: &Delivery) -> Result<Recorded, StoreError> {
         let settings = &self.settings;
-        match self.write(delivery, Some(&deletes(settings, &delivery.id, true).map_err(malformed)?)).await? {
+        match self.write(delivery, Some(&deletes(settings, &delivery.id, true).map_err(malformed)?), false).await? {
             Written::Now(recorded) => Ok(recorded),
             Written::Before(item) => {
                 let stands = self.stands(delivery).map_err(malformed)?;
@@ -133,6 +142,7 @@ impl Recorder {
         &self,
         delivery: &Delivery,
         replaced: Option<&[TransactWriteItem; 2]>,
+        must_be_first: bool,
     ) -> Result<Written, StoreError> {
         let mut pause = FIRST_PAUSE;
         let mut scope = Scope::All;
@@ -149,6 +159,7 @@ impl Recorder {
                 Attempt::Written => return Ok(Written::Now(recorded)),
                 Attempt::AlreadyThere(item) => return Ok(Written::Before(item)),
                 Attempt::NothingToReplace => return Err(StoreError::Conflict),
+                Attempt::StateDiffers(_) if must_be_first => return Err(StoreError::Conflict),
                 Attempt::StateDiffers(item) => {
                     let state = State::read(&item)?;
                     let judgement = self.judge(&state, delivery);

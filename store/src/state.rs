@@ -17,7 +17,7 @@ const UNDOCUMENTED: &str = "other.";
 /// their names come from outside, and could equal those of other attributes.
 pub(crate) fn attribute_name(kind: &str, field: &str, documented: bool) -> String {
     match Kind::of(kind) {
-        Kind::Whatsapp | Kind::Builder | Kind::Online | Kind::Partners | Kind::Package if documented => {
+        Kind::Whatsapp | Kind::Builder | Kind::Online | Kind::Partners | Kind::Package | Kind::Store if documented => {
             field.to_owned()
         }
         _ => format!("{UNDOCUMENTED}{field}"),
@@ -53,6 +53,8 @@ pub struct State {
     pub first_seen: Timestamp,
     /// Time of receipt of the last delivery, duplicates included.
     pub last_seen: Timestamp,
+    /// True while none of its events was delivered: it was rebuilt from the provider's lists.
+    pub is_reconciled: bool,
     /// The event that the next delivery is compared with.
     pub last_event_id: EventId,
     /// The newest of all other events.
@@ -68,12 +70,13 @@ pub struct State {
 }
 
 /// Attributes of a state that are not fields of the provider.
-const OWN: [&str; 15] = [
+const OWN: [&str; 16] = [
     keys::PK,
     keys::SK,
     keys::STATE_SHARD,
     keys::EXTRA_INFO,
     keys::REFERENCE,
+    keys::ORIGIN,
     "kind",
     "version",
     "duplicates",
@@ -119,6 +122,7 @@ impl State {
             duplicates: reader.number("duplicates")?,
             first_seen: reader.parsed("first_seen")?,
             last_seen: reader.parsed("last_seen")?,
+            is_reconciled: item.contains_key(keys::ORIGIN),
             last_event_id: reader.parsed("last_event_id")?,
             previous_event_id: match previous {
                 NO_EVENT => None,

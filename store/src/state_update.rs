@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 use shared::{Event, Value};
 
 use crate::{
-    delivery::{Delivery, text, value},
+    delivery::{Delivery, Origin, text, value},
     keys,
     state::{Judgement, NO_EVENT, SET_BY, State, attribute_name},
 };
@@ -154,7 +154,8 @@ pub(crate) fn newest(
     update.value(":zero", number(0));
     update.value(":one", number(1));
     match state {
-        None if scope == Scope::Room => {
+        // An event from the provider's lists makes room for nothing, and expects no state.
+        None if scope == Scope::Room || delivery.origin == Origin::Reconciled => {
             update.value(":none", text(NO_EVENT));
             update.conditions.push("attribute_not_exists(pk)".to_owned());
             update.set.push("previous_event_id = :none".to_owned());
@@ -177,6 +178,7 @@ pub(crate) fn newest(
             make_room(&mut update, scope, state);
         }
     }
+    set_origin(&mut update, delivery, state.is_none());
     update.add.push("version :one".to_owned());
     update.set.extend(
         [
@@ -257,6 +259,7 @@ pub(crate) fn late(
     update.value(":id", text(delivery.id));
     update.value(":one", number(1));
     update.add.push("version :one".to_owned());
+    set_origin(&mut update, delivery, false);
     update.conditions.push("last_delivery_id > :id".to_owned());
     let is_newer = |attribute: &str| {
         scope != Scope::Counts && state.set_by.get(attribute).is_none_or(|setter| *setter < delivery.id)
@@ -313,6 +316,19 @@ fn set_index_keys(update: &mut Expression, event: &Event, is_set: impl Fn(&str) 
         update.value(":extra_info", text(extra_info));
         update.set.push("extra_info = :extra_info".to_owned());
     }
+}
+
+/// Marks a state that begins with an event from the provider's lists, until an event is delivered.
+fn set_origin(update: &mut Expression, delivery: &Delivery, begins: bool) {
+    match delivery.origin {
+        Origin::Delivered => update.remove.push("#origin".to_owned()),
+        Origin::Reconciled if begins => {
+            update.value(":origin", text(delivery.origin.name()));
+            update.set.push("#origin = :origin".to_owned());
+        }
+        Origin::Reconciled => return,
+    }
+    update.names.insert("#origin".to_owned(), keys::ORIGIN.to_owned());
 }
 
 fn previous_event_id(state: &State) -> String {

@@ -137,6 +137,7 @@ impl Surroundings {
             ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
             ("WEBHOOK_URL", webhook),
             ("FALLBACK_QUEUE_URL", &self.queue.queue_url()),
+            ("DEAD_LETTER_QUEUE_URL", &self.queue.dead_letter_queue_url()),
             ("EVENT_BUS_NAME", EVENT_BUS),
             ("PUBLISH_FAILURES_QUEUE_URL", &self.queue.url_of(Name::PublishFailures)),
             ("FORWARD_QUEUE_URL", &self.queue.url_of(Name::Forward)),

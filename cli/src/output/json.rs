@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use shared::{Entity, EventId, Integer, Timestamp};
-use store::{SealedKey, State, StoredDelivery};
+use store::{Origin, SealedKey, State, StoredDelivery};
 
 /// A delivery, with the names of its attributes in the table.
 #[derive(Serialize)]
@@ -22,6 +22,9 @@ struct Delivery<'a> {
     fingerprint: &'a str,
     /// The body itself, not a text with it.
     body: Option<Box<RawValue>>,
+    /// Missing for an event that was delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'static str>,
     cause: Option<&'a str>,
     body_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +45,9 @@ struct StateOf<'a> {
     last_event_id: EventId,
     reference: Option<&'a str>,
     extra_info: Option<&'a Integer>,
+    /// Missing as soon as an event was delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'static str>,
     fields: BTreeMap<&'a str, FieldValue<'a>>,
 }
 
@@ -71,6 +77,7 @@ pub fn delivery(delivery: &StoredDelivery) -> serde_json::Result<String> {
         request_id: &delivery.request_id,
         fingerprint: &delivery.fingerprint,
         body: delivery.body.as_deref().map(shared::json::embedded),
+        origin: (delivery.origin != Origin::Delivered).then(|| delivery.origin.name()),
         cause: delivery.cause.as_deref(),
         body_bytes: delivery.body_bytes,
         content_type: delivery.content_type.as_deref(),
@@ -101,6 +108,7 @@ pub fn state(state: &State) -> serde_json::Result<String> {
         last_event_id: state.last_event_id,
         reference: state.reference(),
         extra_info: state.extra_info(),
+        origin: state.is_reconciled.then(|| Origin::Reconciled.name()),
         fields: fields.collect(),
     })
 }

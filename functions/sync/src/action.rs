@@ -4,7 +4,45 @@ use thiserror::Error;
 
 use crate::resource_request::BadResourceRequest;
 
-/// The action that an event asks for.
+/// The pass that an event asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// An action of the registration.
+    Registration(Action),
+    /// A pass of the inventory.
+    Inventory(InventoryMode),
+}
+
+impl Request {
+    /// Reads an event. Without `action` it asks for [`Action::Sync`].
+    ///
+    /// # Errors
+    /// The event asks for nothing, or is ambiguous.
+    pub fn read(event: &Value) -> Result<Self, BadRequest> {
+        if event.get("action").and_then(Value::as_str) != Some("inventory") {
+            return Action::read(event).map(Self::Registration);
+        }
+        if event.get("url").is_some() {
+            return Err(BadRequest::UrlNotWanted);
+        }
+        match event.get("mode").map(Value::as_str) {
+            None => Ok(Self::Inventory(InventoryMode::Apply)),
+            Some(Some("plan")) => Ok(Self::Inventory(InventoryMode::Plan)),
+            Some(_) => Err(BadRequest::UnknownMode),
+        }
+    }
+}
+
+/// What a pass does with its findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InventoryMode {
+    /// Records and marks.
+    Apply,
+    /// Reports what [`InventoryMode::Apply`] would do.
+    Plan,
+}
+
+/// The action of the registration that an event asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Report what is registered.
@@ -26,11 +64,14 @@ pub enum BadRequest {
     #[error(r#"the event is not a JSON object; send one such as {{"action":"sync"}}"#)]
     NotAnObject,
     /// `action` is not a string.
-    #[error(r#""action" is not a string; use "get", "plan", "sync", "set" or "rotate""#)]
+    #[error(r#""action" is not a string; use "get", "plan", "sync", "set", "rotate" or "inventory""#)]
     ActionNotText,
     /// `action` is not the name of an action.
-    #[error(r#""action" is not the name of an action; use "get", "plan", "sync", "set" or "rotate""#)]
+    #[error(r#""action" is not the name of an action; use "get", "plan", "sync", "set", "rotate" or "inventory""#)]
     UnknownAction,
+    /// `mode` of the inventory is not `plan`.
+    #[error(r#""mode" is not "plan"; leave it out to record and mark what is found"#)]
+    UnknownMode,
     /// `set` without `url`.
     #[error(
         r#""url" is missing; "set" needs the URL to register: {{"action":"set","url":"https://example.com/hooks/…"}}"#
@@ -109,6 +150,21 @@ mod tests {
         let set = Action::read(&json!({ "action": "set", "url": url })).unwrap();
         assert_eq!(set, Action::Set(WebhookUrl::parse(url).unwrap()));
         assert_eq!(set.name(), "set");
+    }
+
+    #[test]
+    fn an_inventory_is_applied_or_planned() {
+        let inventory = |mode| Ok(Request::Inventory(mode));
+        assert_eq!(Request::read(&json!({"action": "inventory"})), inventory(InventoryMode::Apply));
+        assert_eq!(Request::read(&json!({"action": "inventory", "mode": "plan"})), inventory(InventoryMode::Plan));
+        for mode in [json!("apply"), json!(null), json!(1), json!("")] {
+            let event = json!({"action": "inventory", "mode": mode});
+            assert_eq!(Request::read(&event), Err(BadRequest::UnknownMode), "{event}");
+        }
+        let with_url = json!({"action": "inventory", "url": "https://example.com/t"});
+        assert_eq!(Request::read(&with_url), Err(BadRequest::UrlNotWanted));
+        assert_eq!(Request::read(&json!({"action": "plan"})), Ok(Request::Registration(Action::Plan)));
+        assert_eq!(Request::read(&json!([])), Err(BadRequest::NotAnObject));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 use std::{convert::Infallible, ops::RangeInclusive, time::Duration};
 
-use lambda::{Environment, InvalidVariable};
+use lambda::{Environment, InvalidVariable, RecordingConfig};
 use partner::ApiBaseUrl;
-use shared::WebhookUrl;
+use shared::{QueueUrl, WebhookUrl};
 use thiserror::Error;
 
 use crate::secret_fault::SecretId;
@@ -19,6 +19,19 @@ pub struct Config {
     pub(crate) mode: SyncMode,
     pub(crate) token_max_age: Option<Duration>,
     pub(crate) token_overlap: Duration,
+    /// `None` without `FINGERPRINT_KEY`: then only the registration is kept.
+    pub(crate) inventory: Option<InventoryConfig>,
+}
+
+/// The configuration of the inventory.
+#[derive(Clone, Debug)]
+pub(crate) struct InventoryConfig {
+    pub(crate) recording: RecordingConfig,
+    pub(crate) dead_letter_queue: Option<QueueUrl>,
+    /// How long an entity may be listed without an event before it counts as missed.
+    pub(crate) missed_after: Duration,
+    /// How long an onboarding link may be unfinished before it is reported.
+    pub(crate) stuck_after: Duration,
 }
 
 /// Reaction of a scheduled run to another registered URL than ours.
@@ -32,11 +45,17 @@ pub enum SyncMode {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Default of TOKEN_MAX_AGE_DAYS: the age at which a token is replaced.
 const TOKEN_MAX_AGE: Duration = DAY.saturating_mul(90);
 /// Default of TOKEN_OVERLAP_HOURS: how long a replaced token stays accepted.
 const TOKEN_OVERLAP: Duration = DAY;
+
+/// Default of MISSED_AFTER_MINUTES.
+const MISSED_AFTER: Duration = MINUTE.saturating_mul(30);
+/// Default of STUCK_AFTER_DAYS.
+const STUCK_AFTER: Duration = DAY.saturating_mul(14);
 
 #[derive(Debug, Error)]
 enum InvalidAddress {
@@ -76,6 +95,29 @@ impl Config {
             token_overlap: environment
                 .read_if_set("TOKEN_OVERLAP_HOURS", "24", |hours| whole(hours, 1..=336))?
                 .map_or(TOKEN_OVERLAP, |hours| HOUR * hours),
+            inventory: match environment.read_if_set("FINGERPRINT_KEY", "a generated text", text)? {
+                None => None,
+                Some(_) => Some(InventoryConfig::read(environment)?),
+            },
+        })
+    }
+}
+
+impl InventoryConfig {
+    fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
+        Ok(Self {
+            recording: RecordingConfig::read(environment)?,
+            dead_letter_queue: environment.read_if_set(
+                "DEAD_LETTER_QUEUE_URL",
+                "https://sqs.eu-west-1.amazonaws.com/123456789012/my-stack-dead-letters",
+                str::parse,
+            )?,
+            missed_after: environment
+                .read_if_set("MISSED_AFTER_MINUTES", "30", |minutes| whole(minutes, 0..=10_080))?
+                .map_or(MISSED_AFTER, |minutes| MINUTE * minutes),
+            stuck_after: environment
+                .read_if_set("STUCK_AFTER_DAYS", "14", |days| whole(days, 1..=365))?
+                .map_or(STUCK_AFTER, |days| DAY * days),
         })
     }
 }
@@ -156,6 +198,34 @@ mod tests {
         assert_eq!(read_with("TOKEN_MAX_AGE_DAYS", "0").unwrap().token_max_age, None);
         assert_eq!(read_with("TOKEN_MAX_AGE_DAYS", "7").unwrap().token_max_age, Some(DAY * 7));
         assert_eq!(read_with("TOKEN_OVERLAP_HOURS", "336").unwrap().token_overlap, DAY * 14);
+    }
+
+    #[test]
+    fn the_inventory_is_configured_with_the_fingerprint_key_and_has_defaults() {
+        assert!(Config::read(&Environment::from(GOOD)).unwrap().inventory.is_none());
+        let mut environment = Environment::from(GOOD);
+        let recording = [
+            ("FINGERPRINT_KEY", "a key for tests only"),
+            ("FALLBACK_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/fallback"),
+            ("DEDUP_WINDOW_SECONDS", "600"),
+            ("RETENTION_DAYS", "365"),
+        ];
+        environment.extend(recording.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let inventory = Config::read(&environment).unwrap().inventory.unwrap();
+        assert_eq!((inventory.missed_after, inventory.stuck_after), (MINUTE * 30, DAY * 14));
+        for (name, value, fault) in [
+            ("MISSED_AFTER_MINUTES", "-1", "is not a whole number from 0 to 10080"),
+            ("STUCK_AFTER_DAYS", "0", "is not a whole number from 1 to 365"),
+            ("DEAD_LETTER_QUEUE_URL", "dead", "DEAD_LETTER_QUEUE_URL"),
+            ("FALLBACK_QUEUE_URL", "", "FALLBACK_QUEUE_URL"),
+        ] {
+            let mut environment = environment.clone();
+            environment.extend([(name.to_owned(), value.to_owned())]);
+            let message = Config::read(&environment).unwrap_err().to_string();
+            assert!(message.contains(fault), "{message}");
+        }
+        environment.extend([("MISSED_AFTER_MINUTES".to_owned(), "0".to_owned())]);
+        assert_eq!(Config::read(&environment).unwrap().inventory.unwrap().missed_after, Duration::ZERO);
     }
 
     #[test]

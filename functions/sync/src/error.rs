@@ -66,6 +66,12 @@ pub enum SyncError {
         /// Time of the refusal.
         at: Timestamp,
     },
+    /// The environment does not configure the inventory.
+    #[error(
+        "the inventory is not configured: set FINGERPRINT_KEY, FALLBACK_QUEUE_URL, DEDUP_WINDOW_SECONDS and RETENTION_DAYS as \
+         the receiver has them"
+    )]
+    InventoryNotConfigured,
     /// The time of the function was over.
     #[error("the run was stopped shortly before the function's timeout; the next run continues from there")]
     OutOfTime,
@@ -128,6 +134,7 @@ impl SyncError {
             Self::NotVerified => "NotVerified",
             Self::StackDeleted { .. } => "StackDeleted",
             Self::CredentialsUnchanged { .. } => "WrongCredentials",
+            Self::InventoryNotConfigured => "InventoryNotConfigured",
             Self::OutOfTime => "OutOfTime",
             Self::Panicked => "Panicked",
             Self::Partner(error) => match error {

@@ -1,14 +1,15 @@
 use lambda::Metrics;
 
 use crate::{
-    action::{Action, BadRequest},
+    action::{Action, BadRequest, InventoryMode, Request},
+    answer::{self, Answer},
     config::Config,
     error::SyncError,
+    inventory::{self, InventoryServices},
     invocation::{Clock, Invocation},
     limits::Limits,
     metrics,
     registration::{self, Summary},
-    report::{self, Answer},
     resource_answer,
     resource_request::ResourceEvent,
     services::Services,
@@ -17,19 +18,23 @@ use crate::{
 /// The function `sync`, from one invocation to the next.
 pub struct WebhookSync {
     services: Services,
+    /// `None` when the environment does not configure the inventory.
+    inventory: Option<InventoryServices>,
     metrics: Metrics,
 }
 
 impl WebhookSync {
     /// Returns the function; nothing is called yet.
     pub fn new(
-        config: Config,
+        mut config: Config,
         limits: Limits,
         secrets: aws_sdk_secretsmanager::Client,
         dynamodb: aws_sdk_dynamodb::Client,
+        sqs: aws_sdk_sqs::Client,
         metrics: Metrics,
     ) -> Self {
-        Self { services: Services::new(config, limits, secrets, dynamodb), metrics }
+        let inventory = config.inventory.take().map(|config| InventoryServices::new(config, &dynamodb, sqs));
+        Self { services: Services::new(config, limits, secrets, dynamodb), inventory, metrics }
     }
 
     /// Carries out an event, logs the outcome as one line, and writes one document of metrics, whatever the outcome.
@@ -41,7 +46,7 @@ impl WebhookSync {
         let mut summary = Summary::default();
         // Boxed, because the futures in it are nested deeper than the compiler follows in one piece.
         let result = Box::pin(self.carry_out(&invocation, clock, &mut summary)).await;
-        report::log(&result);
+        answer::log(&result);
         metrics::write(self.metrics.document(invocation.now), &summary, &result, clock.elapsed());
         result
     }
@@ -53,9 +58,18 @@ impl WebhookSync {
         summary: &mut Summary,
     ) -> Result<Answer, SyncError> {
         if !ResourceEvent::is_one(&invocation.event) {
-            let action = Action::read(&invocation.event)?;
-            summary.is_check = action == Action::Sync;
-            return registration::act(&self.services, action, invocation, clock, summary).await.map(Answer::Report);
+            return match Request::read(&invocation.event)? {
+                Request::Registration(action) => {
+                    summary.is_check = action == Action::Sync;
+                    registration::act(&self.services, action, invocation, clock, summary).await.map(Answer::Report)
+                }
+                Request::Inventory(mode) => {
+                    summary.is_inventory = mode == InventoryMode::Apply;
+                    inventory::act(&self.services, self.inventory.as_ref(), mode, invocation, clock)
+                        .await
+                        .map(Answer::Inventory)
+                }
+            };
         }
         let event = ResourceEvent::read(&invocation.event).map_err(BadRequest::ResourceRequest)?;
         let result = registration::answer_stack(&self.services, &event, invocation, clock, summary).await;

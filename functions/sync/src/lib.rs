@@ -1,5 +1,5 @@
-//! Keeps the registered webhook URL ours: gets the URL registered with the provider, compares it with ours, sets ours where it
-//! differs, reads it back, and records all of it.
+//! Everything that talks to the provider, in two passes. `registration` keeps the registered webhook URL ours. `inventory` compares
+//! the provider's lists with the states, and rebuilds events that were missed.
 //!
 //! The schedule retries, the code does not: a failed step ends the run, and the next run starts over. The one exception is an
 //! expired access token, which is replaced once.
@@ -7,10 +7,12 @@
 //! No secret, no body of the provider's and no URL with its token is in any report, error, log line or `Debug` output.
 
 mod action;
+mod answer;
 mod config;
 mod error;
 mod guard;
 mod handler;
+mod inventory;
 mod invocation;
 mod limits;
 mod metrics;
@@ -23,12 +25,14 @@ mod secret_fault;
 mod secrets;
 mod services;
 
-pub use action::{Action, BadRequest};
+pub use action::{Action, BadRequest, InventoryMode, Request};
+pub use answer::Answer;
 pub use config::{Config, SyncMode};
 pub use error::SyncError;
 pub use handler::WebhookSync;
+pub use inventory::{Changed, Gap, Gone, InventoryOutcome, InventoryReport, ListReport, Missed, Stuck};
 pub use invocation::{Invocation, RANDOM};
 pub use limits::{AWS, Limits};
-pub use report::{Answer, Outcome, Report, Resolved};
+pub use report::{Outcome, Report, Resolved};
 pub use resource_request::BadResourceRequest;
 pub use secret_fault::{SecretFault, SecretId};

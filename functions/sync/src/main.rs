@@ -1,4 +1,4 @@
-//! The Lambda function `sync`: keeps the registered webhook URL ours.
+//! The Lambda function `sync`: keeps the registered webhook URL ours, and compares the provider's lists with the states.
 
 use std::{
     io::stdout,
@@ -22,7 +22,8 @@ async fn run(environment: &Environment) -> Result<(), Error> {
     let aws = lambda::aws_config(environment, sync::AWS).await?;
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
-    let sync = &WebhookSync::new(config, Limits::DEPLOYED, secrets, dynamodb, metrics);
+    let sqs = aws_sdk_sqs::Client::new(&aws);
+    let sync = &WebhookSync::new(config, Limits::DEPLOYED, secrets, dynamodb, sqs, metrics);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let mut random = [0; RANDOM];
         getrandom::fill(&mut random).map_err(|error| Diagnostic::from(error.to_string()))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lambda::{Count, CountBy, Dimension, Document, Millis};
 use store::ChangeKind;
 
-use crate::{error::SyncError, registration::Summary, report::Answer};
+use crate::{answer::Answer, error::SyncError, registration::Summary};
 
 /// A check of the registration: one for every scheduled run, also for one that failed.
 const RUNS: Count = Count::named("SyncRuns");
@@ -25,6 +25,19 @@ const MINUTES_NOT_OURS: Count = Count::named("MinutesNotOurs");
 const FAILED: CountBy<Cause> = CountBy::named("SyncFailed");
 /// Duration of an invocation.
 const DURATION: Millis = Millis::named("SyncDuration");
+
+/// A pass of the inventory that records what it finds, also one that failed.
+const INVENTORY_RUNS: Count = Count::named("InventoryRuns");
+/// Such a pass ended with an error, or not all lists were complete.
+const INVENTORY_FAILED: Count = Count::named("InventoryFailed");
+/// Entities that got a state because the first list of their kind had them.
+const IMPORTED: Count = Count::named("Imported");
+/// Events that were missed and rebuilt.
+const EVENTS_MISSED: Count = Count::named("EventsMissed");
+/// Entities that were newly marked as gone.
+const GONE: Count = Count::named("Gone");
+/// Clients that do not finish onboarding, and numbers that are about to lapse. Counted in every pass.
+const STUCK: Count = Count::named("Stuck");
 
 /// The name of the cause of a [`SyncError`].
 struct Cause(&'static str);
@@ -54,10 +67,30 @@ pub(crate) fn write(mut document: Document<'_>, summary: &Summary, result: &Resu
     if !summary.not_ours_for.is_zero() {
         document.count(MINUTES_NOT_OURS, (summary.not_ours_for.as_secs() / 60).max(1));
     }
+    if summary.is_inventory {
+        count_inventory(&mut document, result);
+    }
     if let Err(error) = result {
         document.count(CONTESTED, u64::from(matches!(error, SyncError::Contested { .. })));
         document.count_by(FAILED, &Cause(error.cause()), 1);
     }
     document.millis(DURATION, took);
     document.write();
+}
+
+fn count_inventory(document: &mut Document<'_>, result: &Result<Answer, SyncError>) {
+    document.count(INVENTORY_RUNS, 1);
+    let Ok(Answer::Inventory(report)) = result else {
+        document.count(INVENTORY_FAILED, 1);
+        return;
+    };
+    document.count(INVENTORY_FAILED, u64::from(report.lists.values().any(|list| !list.complete)));
+    for (metric, count) in [
+        (IMPORTED, report.imported),
+        (EVENTS_MISSED, report.missed.len()),
+        (GONE, report.newly_gone),
+        (STUCK, report.stuck.len()),
+    ] {
+        document.count(metric, u64::try_from(count).unwrap_or(u64::MAX));
+    }
 }

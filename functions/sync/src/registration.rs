@@ -13,6 +13,7 @@ mod run;
 mod set;
 
 pub(crate) use ledger_buffer::Summary;
+pub(crate) use run::Run;
 
 use crate::{
     action::Action,
@@ -20,7 +21,7 @@ use crate::{
     guard::guarded,
     invocation::{Clock, Invocation},
     our_urls::OurUrls,
-    registration::{decide::Intent, run::Run},
+    registration::decide::Intent,
     report::{Report, Resolved},
     resource_request::{ResourceEvent, ResourceRequest},
     services::Services,

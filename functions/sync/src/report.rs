@@ -3,18 +3,6 @@ use std::ops::Range;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use shared::{RegisteredUrl, Timestamp, WebhookUrl};
 
-use crate::error::SyncError;
-
-/// The function's answer.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Answer {
-    /// To a person, or the schedule.
-    Report(Report),
-    /// To CloudFormation. It was sent already; this copy is for the log.
-    Resolved(Resolved),
-}
-
 /// The answer to a successful run, with the tokens in its URLs masked.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -97,20 +85,8 @@ impl Report {
     }
 }
 
-/// Logs how an invocation ended, as one line.
-pub(crate) fn log(result: &Result<Answer, SyncError>) {
-    match result {
-        Ok(Answer::Report(report)) => log_report(report),
-        Ok(Answer::Resolved(Resolved { outcome, registered })) => {
-            tracing::info!(outcome, registered, "the stack's request was carried out");
-        }
-        Err(error) => {
-            tracing::error!(cause = error.cause(), %error, "the registered webhook could not be checked");
-        }
-    }
-}
-
-fn log_report(report: &Report) {
+/// Logs how an action of the registration ended, as one line.
+pub(crate) fn log(report: &Report) {
     let Report { action, outcome, desired, registered, verified, not_ours } = report;
     let not_taken = *outcome == Outcome::Updated && !verified;
     let outcome = outcome.name();

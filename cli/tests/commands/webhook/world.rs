@@ -141,7 +141,8 @@ async fn serve_sync(partner: &Partner, secrets: &SecretsManager, dynamodb: &Dyna
         ("SEALED_TABLE", dynamodb.sealed_table()),
     ]));
     let metrics = Metrics::read(&Environment::from([]), io::sink()).unwrap();
-    let sync = WebhookSync::new(config.unwrap(), LIMITS, secrets.client(), dynamodb.client(), metrics);
+    let sqs = emulators::sqs::client("http://127.0.0.1:1");
+    let sync = WebhookSync::new(config.unwrap(), LIMITS, secrets.client(), dynamodb.client(), sqs, metrics);
     let (calls, mut called) = mpsc::channel::<Call>(1);
     // On a thread of its own, as in Lambda: what it waits for cannot move to another.
     thread::spawn(move || {

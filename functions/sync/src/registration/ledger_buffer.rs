@@ -58,6 +58,8 @@ struct Unwritten {
 pub(crate) struct Summary {
     /// True for a check of the schedule, or of a person in its place.
     pub(crate) is_check: bool,
+    /// True for a pass of the inventory that records what it finds.
+    pub(crate) is_inventory: bool,
     /// The kinds of the entries added to the ledger.
     pub(crate) changes: Vec<ChangeKind>,
     /// Time during which the webhook was not ours, as far as no earlier run has counted it.

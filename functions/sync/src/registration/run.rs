@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
     }
 
     /// Records how the run ended, as far as the tables can be written, and adds what it has recorded to the summary. A run that
-    /// only looks records nothing but that credentials were refused.
+    /// does not check the registration, or only looks, records nothing but that credentials were refused.
     pub(crate) async fn close<T>(mut self, result: &Result<T, SyncError>, summary: &mut Summary) {
         if let Err(error) = result {
             if let (SyncError::Partner(PartnerError::WrongCredentials { .. }), Some(version)) =
@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
             {
                 self.ledger.credentials_refused(version.clone());
             }
-            if !matches!(self.action, "get" | "plan") && error.is_failed_check() {
+            if !matches!(self.action, "get" | "plan" | "inventory") && error.is_failed_check() {
                 self.ledger.failed(error.cause());
             }
             if !matches!(error, SyncError::StoreFailed(_))

@@ -7,6 +7,7 @@ mod access_token;
 mod contest;
 mod credentials;
 mod deletion;
+mod inventory;
 mod ledger;
 mod metrics;
 mod observe;

@@ -7,6 +7,7 @@ use emulators::{
     dynamodb::DynamoDb,
     partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     secrets::SecretsManager,
+    sqs::{self, Rules, Sqs},
 };
 use fixtures::Log;
 use futures_util::TryStreamExt;
@@ -22,6 +23,7 @@ pub const ADDRESS: &str = "https://hooks.example.com/v1/webhook";
 pub const OURS: &str = "https://hooks.example.com/v1/webhook/Webhook-Token-0123456789";
 pub const OURS_MASKED: &str = "https://hooks.example.com/v1/webhook/***2b72";
 pub const FOREIGN: &str = "https://other.example/in/Foreign-Token-9876543210";
+const FINGERPRINT_KEY: &str = "Fingerprint-Key-of-the-Tests";
 const NOWHERE: &str = "http://127.0.0.1:1";
 pub const FIXED_ACCESS_TOKEN: &str = "Fixed-Access-Token-5555";
 
@@ -37,6 +39,7 @@ pub struct World {
     pub partner: Partner,
     pub secrets: SecretsManager,
     pub dynamodb: DynamoDb,
+    pub sqs: Sqs,
     pub cloudformation: CloudFormation,
     pub cloudwatch: CloudWatch,
     pub sync: WebhookSync,
@@ -61,9 +64,11 @@ impl World {
         let writer = log.clone();
         let lines = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
         let logging = tracing::subscriber::set_default(lines);
-        let config = config(&partner.url(), &[]);
+        let sqs = Sqs::start(Rules::default()).await.unwrap();
         let cloudwatch = CloudWatch::default();
-        let sync = WebhookSync::new(config, LIMITS, secrets.client(), dynamodb.client(), metrics(&cloudwatch));
+        let config = config(&partner.url(), &sqs, &[]);
+        let (queues, metrics) = (sqs::client(&sqs.url()), metrics(&cloudwatch));
+        let sync = WebhookSync::new(config, LIMITS, secrets.client(), dynamodb.client(), queues, metrics);
         let now = SystemTime::now().into();
         let settings = Vec::new();
         let began = Instant::now();
@@ -71,6 +76,7 @@ impl World {
             partner,
             secrets,
             dynamodb,
+            sqs,
             cloudformation,
             cloudwatch,
             sync,
@@ -97,15 +103,24 @@ impl World {
 
     /// Returns another process of the function.
     pub fn process(&self, limits: Limits) -> WebhookSync {
-        let config = config(&self.partner.url(), &self.settings);
-        WebhookSync::new(config, limits, self.secrets.client(), self.dynamodb.client(), metrics(&self.cloudwatch))
+        self.process_with(&self.partner.url(), limits, self.secrets.client(), self.dynamodb.client())
+    }
+
+    fn process_with(
+        &self,
+        partner_api: &str,
+        limits: Limits,
+        secrets: aws_sdk_secretsmanager::Client,
+        dynamodb: aws_sdk_dynamodb::Client,
+    ) -> WebhookSync {
+        let config = config(partner_api, &self.sqs, &self.settings);
+        let sqs = sqs::client(&self.sqs.url());
+        WebhookSync::new(config, limits, secrets, dynamodb, sqs, metrics(&self.cloudwatch))
     }
 
     /// Starts the function again, with another base URL of the partner API.
     pub fn restart_with_api_at(&mut self, url: &str) {
-        let config = config(url, &self.settings);
-        self.sync =
-            WebhookSync::new(config, LIMITS, self.secrets.client(), self.dynamodb.client(), metrics(&self.cloudwatch));
+        self.sync = self.process_with(url, LIMITS, self.secrets.client(), self.dynamodb.client());
     }
 
     /// Starts the function again, with a closed port as DynamoDB.
@@ -118,16 +133,14 @@ impl World {
         let there = self.dynamodb.client().config().to_builder();
         let there = there.endpoint_url(url).retry_config(RetryConfig::disabled()).build();
         let there = aws_sdk_dynamodb::Client::from_conf(there);
-        let config = config(&self.partner.url(), &self.settings);
-        self.sync = WebhookSync::new(config, LIMITS, self.secrets.client(), there, metrics(&self.cloudwatch));
+        self.sync = self.process_with(&self.partner.url(), LIMITS, self.secrets.client(), there);
     }
 
     /// Starts the function again, with a closed port as Secrets Manager.
     pub fn restart_without_secrets_manager(&mut self) {
         let nowhere = self.secrets.client().config().to_builder();
         let nowhere = aws_sdk_secretsmanager::Client::from_conf(nowhere.endpoint_url(NOWHERE).build());
-        let config = config(&self.partner.url(), &self.settings);
-        self.sync = WebhookSync::new(config, LIMITS, nowhere, self.dynamodb.client(), metrics(&self.cloudwatch));
+        self.sync = self.process_with(&self.partner.url(), LIMITS, nowhere, self.dynamodb.client());
     }
 
     /// Lets time pass.
@@ -139,7 +152,7 @@ impl World {
     pub async fn send(&self, event: Value) -> Result<Report, SyncError> {
         match self.invoke(event).await? {
             Answer::Report(report) => Ok(report),
-            Answer::Resolved(resolved) => panic!("{resolved:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -147,7 +160,7 @@ impl World {
     pub async fn send_request(&self, kind: &str, register: &str) -> (Result<Resolved, SyncError>, Value) {
         let result = self.invoke(self.request(kind, register)).await.map(|answer| match answer {
             Answer::Resolved(resolved) => resolved,
-            Answer::Report(report) => panic!("{report:?}"),
+            other => panic!("{other:?}"),
         });
         let [told] = self.cloudformation.take_answers().try_into().unwrap();
         (result, told)
@@ -186,8 +199,17 @@ impl World {
         let mut secrets = self.partner.access_tokens();
         secrets.extend(self.secrets.values("webhook-token"));
         secrets.extend(
-            [TOKEN, CLIENT_ID, CLIENT_SECRET, FIXED_ACCESS_TOKEN, "Foreign-Token", "X-Amz-Signature"]
-                .map(str::to_owned),
+            [
+                TOKEN,
+                CLIENT_ID,
+                CLIENT_SECRET,
+                FIXED_ACCESS_TOKEN,
+                FINGERPRINT_KEY,
+                "Foreign-Token",
+                "X-Amz-Signature",
+                "Line-Key",
+            ]
+            .map(str::to_owned),
         );
         for secret in secrets.iter().filter(|secret| secret.len() > 5) {
             assert!(!shown.contains(secret), "{secret} is in\n{shown}");
@@ -272,7 +294,7 @@ fn metrics(cloudwatch: &CloudWatch) -> Metrics {
     Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap()
 }
 
-fn config(partner_api: &str, settings: &[(&str, &str)]) -> Config {
+fn config(partner_api: &str, sqs: &Sqs, settings: &[(&str, &str)]) -> Config {
     let mut environment = Environment::from([
         ("PARTNER_API_BASE_URL", partner_api),
         ("PARTNER_SECRET_ID", "partner"),
@@ -280,6 +302,11 @@ fn config(partner_api: &str, settings: &[(&str, &str)]) -> Config {
         ("WEBHOOK_URL", ADDRESS),
         ("EVENTS_TABLE", "events"),
         ("SEALED_TABLE", "sealed"),
+        ("FINGERPRINT_KEY", FINGERPRINT_KEY),
+        ("FALLBACK_QUEUE_URL", &sqs.queue_url()),
+        ("DEAD_LETTER_QUEUE_URL", &sqs.dead_letter_queue_url()),
+        ("DEDUP_WINDOW_SECONDS", "600"),
+        ("RETENTION_DAYS", "365"),
     ]);
     environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     Config::read(&environment).unwrap()

@@ -1,0 +1,33 @@
+use serde::Serialize;
+
+use crate::{
+    error::SyncError,
+    inventory::{self, InventoryReport},
+    report::{self, Report, Resolved},
+};
+
+/// The function's answer.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a person, or the schedule.
+    Report(Report),
+    /// To a person, or the schedule of the inventory.
+    Inventory(InventoryReport),
+    /// To CloudFormation. It was sent already; this copy is for the log.
+    Resolved(Resolved),
+}
+
+/// Logs how an invocation ended, as one line.
+pub(crate) fn log(result: &Result<Answer, SyncError>) {
+    match result {
+        Ok(Answer::Report(report)) => report::log(report),
+        Ok(Answer::Inventory(report)) => inventory::log(report),
+        Ok(Answer::Resolved(Resolved { outcome, registered })) => {
+            tracing::info!(outcome, registered, "the stack's request was carried out");
+        }
+        Err(error) => {
+            tracing::error!(cause = error.cause(), %error, "the run failed");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The inventory: what the provider's lists say and what the tables know are brought together.
+//!
+//! `pass` is the way from the lists to the report. `compare`, `rebuild` and `stuck` are pure.
+
+mod compare;
+mod lists;
+mod pass;
+mod rebuild;
+mod report;
+mod services;
+mod stuck;
+
+pub use lists::ListReport;
+pub(crate) use report::log;
+pub use report::{Changed, Gap, Gone, InventoryOutcome, InventoryReport, Missed};
+pub(crate) use services::InventoryServices;
+pub use stuck::Stuck;
+
+use crate::{
+    action::InventoryMode,
+    error::SyncError,
+    guard::guarded,
+    inventory::pass::InventoryPass,
+    invocation::{Clock, Invocation},
+    registration::{Run, Summary},
+    services::Services,
+};
+
+/// Carries out a pass within the time of the invocation.
+pub(crate) async fn act(
+    services: &Services,
+    inventory: Option<&InventoryServices>,
+    mode: InventoryMode,
+    invocation: &Invocation,
+    clock: Clock,
+) -> Result<InventoryReport, SyncError> {
+    let inventory = inventory.ok_or(SyncError::InventoryNotConfigured)?;
+    // Of the registration's run it uses the session with the provider, which refused credentials close to all passes.
+    let mut run = Run::open(services, "inventory", clock, invocation.random).await?;
+    let time = invocation.for_the_run();
+    let pass = InventoryPass { services: inventory, mode, clock, time };
+    let result = guarded(time.saturating_sub(clock.elapsed()), pass.run(&mut run)).await;
+    run.close(&result, &mut Summary::default()).await;
+    result
+}

@@ -1,0 +1,388 @@
+//! A pass: the lists, then everything that the comparison needs, then what it decides.
+//!
+//! The lists are read before the states and the queues, so an event that arrived before its entity was listed is seen. What the
+//! lists have shown is written before an event is rebuilt, and the rebuilt event's id is made of that: a pass that was killed
+//! is finished by the next one, with the same ids.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use shared::{Entity, Event, EventId, Kind, Timestamp, gunzip};
+use store::{Listing, Order, PAGE, StoreError, Tracked};
+
+use crate::{
+    action::InventoryMode,
+    error::SyncError,
+    inventory::{
+        compare::{self, Comparison, Due, Facts, Known, Reason},
+        lists::{KindList, Lists},
+        rebuild::{Rebuilt, key_fingerprint},
+        report::{Changed, Gap, Gone, InventoryOutcome, InventoryReport, Missed},
+        services::InventoryServices,
+        stuck,
+    },
+    invocation::Clock,
+    registration::Run,
+};
+
+/// Maximum number of events that are rebuilt, and of keys that are read, at a time.
+const AT_ONCE: usize = 8;
+/// Number of rebuilt events after which they are noted.
+const CHUNK: usize = 200;
+/// Time before the end of the run at which no more events are rebuilt.
+const MARGIN: Duration = Duration::from_secs(10);
+/// Maximum age of the quarantined deliveries that are searched for an event.
+const SEARCHED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Maximum number of quarantined deliveries that are searched. With more of them nothing counts as missed.
+const MAX_SEARCHED: usize = 500;
+/// Maximum number of ledger entries that are searched for a gap.
+const MAX_CHANGES: usize = 1_000;
+
+/// One pass.
+pub(crate) struct InventoryPass<'a> {
+    pub(crate) services: &'a InventoryServices,
+    pub(crate) mode: InventoryMode,
+    pub(crate) clock: Clock,
+    /// Time that the run may take.
+    pub(crate) time: Duration,
+}
+
+/// The part of a pass that concerns one kind.
+struct KindPass<'a> {
+    list: &'a KindList,
+    comparison: Comparison,
+    tracked: BTreeMap<Entity, Tracked>,
+    /// Entities with a listed key other than the sealed one.
+    keys: Vec<Key>,
+    states: usize,
+}
+
+/// A listed key that has to be sealed, or is sealed already.
+struct Key {
+    entity: Entity,
+    fingerprint: String,
+    sealed: Sealed,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Sealed {
+    /// The same key is sealed.
+    Same,
+    /// Another one is sealed.
+    Other,
+    /// None is sealed.
+    Missing,
+}
+
+impl InventoryPass<'_> {
+    pub(crate) async fn run(&self, run: &mut Run<'_>) -> Result<InventoryReport, SyncError> {
+        let mut session = run.open_session().await?;
+        let lists = Lists::get(&mut session, self.clock, &self.services.fingerprint_key).await?;
+        let (deliveries_wait, read) = tokio::join!(self.services.waiting_deliveries(), self.services.inventory.read());
+        let (times, tracked) = read?;
+        let mut kinds = Vec::new();
+        for list in &lists.kinds {
+            let of_kind =
+                |entity: &Entity| entity.as_str().split_once('#').is_some_and(|(kind, _)| kind == list.kind.as_str());
+            let tracked = tracked.iter().filter(|(entity, _)| of_kind(entity));
+            let tracked = tracked.map(|(entity, tracked)| (entity.clone(), tracked.clone())).collect();
+            kinds.push(
+                self.compare(list, times.get(list.kind.as_str()).copied(), tracked, deliveries_wait.is_some()).await?,
+            );
+        }
+        let mut held_back = deliveries_wait;
+        held_back = self.hold_back_quarantined(&mut kinds).await?.or(held_back);
+        let mut report = InventoryReport {
+            action: "inventory",
+            outcome: InventoryOutcome::UpToDate,
+            known: kinds.iter().map(|kind| kind.states).sum(),
+            imported: 0,
+            missed: Vec::new(),
+            waiting: Vec::new(),
+            held_back: None,
+            gone: Vec::new(),
+            stuck: stuck::find(&lists.links, &lists.numbers, self.services.stuck_after, self.clock.now()),
+            changed: Vec::new(),
+            left: 0,
+            newly_gone: 0,
+            lists: BTreeMap::new(),
+        };
+        let gaps = self.gaps(run, &kinds).await?;
+        for kind in &mut kinds {
+            self.apply(kind, &gaps, &mut report).await?;
+        }
+        let is_over = |kind: &KindPass<'_>, entity: &Entity| {
+            let listed_at = kind.tracked.get(entity).and_then(|tracked| tracked.listed_at);
+            listed_at.is_some_and(|at| kind.list.at.since(at) >= self.services.missed_after)
+        };
+        let is_held = kinds.iter().any(|kind| kind.comparison.waiting.iter().any(|entity| is_over(kind, entity)));
+        report.held_back = held_back.filter(|_| is_held);
+        report.outcome = outcome(&lists, &report, self.mode);
+        report.lists = lists.report;
+        Ok(report)
+    }
+
+    async fn compare<'a>(
+        &self,
+        list: &'a KindList,
+        earlier: Option<Timestamp>,
+        tracked: BTreeMap<Entity, Tracked>,
+        deliveries_wait: bool,
+    ) -> Result<KindPass<'a>, SyncError> {
+        let states = self.states(&list.kind).await?;
+        let listed = list.entities.by_name.iter().map(|(entity, rebuilt)| (entity.clone(), rebuilt.listed.clone()));
+        let mut comparison = compare::compare(&Facts {
+            at: list.at,
+            listed: &listed.collect(),
+            has_unusable: list.entities.unusable > 0,
+            earlier,
+            states: &states,
+            tracked: &tracked,
+            has_events: list.has_events,
+            grace: self.services.missed_after,
+            deliveries_wait,
+        });
+        if !list.can_rebuild {
+            let due = std::mem::take(&mut comparison.due);
+            comparison.waiting.extend(due.into_iter().map(|due| due.tracked.entity));
+        }
+        let mut tracked = tracked;
+        tracked.extend(comparison.tracked.iter().map(|new| (new.entity.clone(), new.clone())));
+        let keys = self.keys(list, &comparison.keys).await?;
+        Ok(KindPass { list, comparison, tracked, keys, states: states.len() })
+    }
+
+    async fn states(&self, kind: &Kind) -> Result<BTreeMap<Entity, Known>, StoreError> {
+        let states = self.services.reader.states(kind, None, None, PAGE);
+        let states = states.try_filter(|state| std::future::ready(!state.entity.is_unnamed()));
+        let known = states.map_ok(|state| {
+            let known = Known { last_seen: state.last_seen, is_reconciled: state.is_reconciled };
+            (state.entity, known)
+        });
+        known.try_collect().await
+    }
+
+    /// Compares listed keys with the sealed ones. A key that came with an event after the list was asked for is newer.
+    async fn keys(&self, list: &KindList, entities: &[Entity]) -> Result<Vec<Key>, StoreError> {
+        let read = stream::iter(entities).map(async |entity| {
+            let listed = list.entities.by_name.get(entity).and_then(|rebuilt| rebuilt.listed.key.clone());
+            let Some(fingerprint) = listed else { return Ok(None) };
+            let sealed = match self.services.sealed.api_key(entity).await? {
+                None => Sealed::Missing,
+                Some(key) if key_fingerprint(&key.api_key, &self.services.fingerprint_key) == fingerprint => {
+                    Sealed::Same
+                }
+                Some(key) if key.received_at >= list.at => return Ok(None),
+                Some(_) => Sealed::Other,
+            };
+            Ok(Some(Key { entity: entity.clone(), fingerprint, sealed }))
+        });
+        let keys: Vec<Option<Key>> = read.buffered(AT_ONCE).try_collect().await?;
+        Ok(keys.into_iter().flatten().collect())
+    }
+
+    /// Lets those entities wait whose event may be in quarantine. Returns why any does.
+    async fn hold_back_quarantined(&self, kinds: &mut [KindPass<'_>]) -> Result<Option<String>, StoreError> {
+        let missed = kinds.iter().flat_map(|kind| missed(&kind.comparison));
+        let Some(since) = missed.clone().filter_map(|due| due.tracked.not_listed_at).min() else { return Ok(None) };
+        let names: BTreeSet<&Entity> = missed.map(|due| &due.tracked.entity).collect();
+        let now = self.clock.now();
+        let times = since.max(now.minus(SEARCHED))..now;
+        let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: PAGE };
+        let quarantined = self.services.quarantine.list(&listing);
+        let (quarantined, more) = store::first(quarantined, MAX_SEARCHED).await?;
+        let mut found = BTreeSet::new();
+        if more {
+            found.extend(names.into_iter().cloned());
+        } else {
+            for delivery in quarantined {
+                if let Some(bytes) = self.services.sealed.quarantined(&delivery.id).await? {
+                    found.extend(
+                        names.iter().filter(|entity| may_be_about(&bytes, entity)).map(|entity| (*entity).clone()),
+                    );
+                }
+            }
+        }
+        for kind in kinds {
+            let held = |due: &Due| due.reason == Reason::Missed && found.contains(&due.tracked.entity);
+            let (held, due) = std::mem::take(&mut kind.comparison.due).into_iter().partition(held);
+            kind.comparison.due = due;
+            kind.comparison.waiting.extend(held.into_iter().map(|due: Due| due.tracked.entity));
+        }
+        Ok((!found.is_empty()).then(|| "their events may be in quarantine".to_owned()))
+    }
+
+    /// Returns the periods in which the webhook was not ours, as far as a missed event may be in one.
+    async fn gaps(&self, run: &Run<'_>, kinds: &[KindPass<'_>]) -> Result<Vec<Range<Timestamp>>, StoreError> {
+        let since =
+            kinds.iter().flat_map(|kind| missed(&kind.comparison)).filter_map(|due| due.tracked.not_listed_at).min();
+        let Some(since) = since else { return Ok(Vec::new()) };
+        let now = self.clock.now();
+        let listing = Listing { times: since..now, order: Order::NewestFirst, after: None, page_size: PAGE };
+        let (changes, _) = store::first(run.services.ledger.changes(&listing), MAX_CHANGES).await?;
+        let mut gaps: Vec<Range<Timestamp>> = changes.into_iter().filter_map(|change| change.not_ours).collect();
+        gaps.extend(run.ledger.state().elsewhere_since.map(|since| since..now));
+        Ok(gaps)
+    }
+
+    /// Carries out what the comparison has decided about a kind, or in a plan reports it.
+    async fn apply(
+        &self,
+        kind: &mut KindPass<'_>,
+        gaps: &[Range<Timestamp>],
+        report: &mut InventoryReport,
+    ) -> Result<(), SyncError> {
+        let inventory = &self.services.inventory;
+        if self.mode == InventoryMode::Apply {
+            inventory.write(&kind.comparison.tracked).await?;
+            inventory.listed(&kind.list.kind, kind.list.at).await?;
+        }
+        report.waiting.append(&mut kind.comparison.waiting.clone());
+        report.newly_gone += kind.comparison.gone.len();
+        let is_gone = |tracked: &&Tracked| tracked.gone_at.is_some();
+        report.gone.extend(kind.tracked.values().filter(is_gone).map(|tracked| Gone {
+            entity: tracked.entity.clone(),
+            since: tracked.gone_at.map(|at| at.to_string()).unwrap_or_default(),
+        }));
+        report.changed.extend(
+            kind.comparison
+                .changes
+                .iter()
+                .map(|(entity, change)| Changed { entity: entity.clone(), change: change.name() }),
+        );
+        self.seal_keys(kind, report).await?;
+        self.rebuild(kind, gaps, report).await
+    }
+
+    /// Seals the listed keys that are not sealed yet.
+    async fn seal_keys(&self, kind: &mut KindPass<'_>, report: &mut InventoryReport) -> Result<(), SyncError> {
+        let is_plan = self.mode == InventoryMode::Plan;
+        for keys in kind.keys.chunks(CHUNK) {
+            let mut noted = Vec::new();
+            let (list, tracked) = (kind.list, &kind.tracked);
+            let sealed = stream::iter(keys).map(async |key| {
+                let (Some(rebuilt), Some(tracked)) = (list.entities.by_name.get(&key.entity), tracked.get(&key.entity))
+                else {
+                    return Ok(None);
+                };
+                if key.sealed != Sealed::Same && !is_plan {
+                    self.services.recorder.record(&self.delivery(rebuilt, tracked, list.at)).await?;
+                }
+                Ok::<_, StoreError>(Some(Tracked { key: Some(key.fingerprint.clone()), ..tracked.clone() }))
+            });
+            let sealed: Vec<Option<Tracked>> = sealed.buffered(AT_ONCE).try_collect().await?;
+            noted.extend(sealed.into_iter().flatten());
+            if !is_plan {
+                self.services.inventory.write(&noted).await?;
+            }
+            let changed = keys.iter().filter(|key| key.sealed == Sealed::Other);
+            report.changed.extend(changed.map(|key| Changed { entity: key.entity.clone(), change: "key" }));
+            kind.tracked.extend(noted.into_iter().map(|tracked| (tracked.entity.clone(), tracked)));
+        }
+        Ok(())
+    }
+
+    /// Rebuilds the events that are due, as far as the time suffices.
+    async fn rebuild(
+        &self,
+        kind: &KindPass<'_>,
+        gaps: &[Range<Timestamp>],
+        report: &mut InventoryReport,
+    ) -> Result<(), SyncError> {
+        let due = &kind.comparison.due;
+        for (n, chunk) in due.chunks(CHUNK).enumerate() {
+            if self.mode == InventoryMode::Apply && self.clock.elapsed() + MARGIN >= self.time {
+                report.left += due.len() - n * CHUNK;
+                return Ok(());
+            }
+            let rebuilt = stream::iter(chunk).map(async |due| self.rebuild_one(kind, due).await);
+            let rebuilt: Vec<Option<(Due, EventId)>> = rebuilt.buffered(AT_ONCE).try_collect().await?;
+            let now = self.clock.now();
+            let mut noted = Vec::new();
+            for (Due { tracked, reason }, id) in rebuilt.into_iter().flatten() {
+                let listed = kind.list.entities.by_name.get(&tracked.entity);
+                match reason {
+                    Reason::Import => report.imported += 1,
+                    Reason::Missed => report.missed.push(missed_event(&tracked, id, listed, gaps)),
+                }
+                let key = listed.and_then(|rebuilt| rebuilt.listed.key.clone());
+                noted.push(Tracked { rebuilt_at: Some(now), key, ..tracked });
+            }
+            if self.mode == InventoryMode::Apply {
+                report.known += noted.len();
+                self.services.inventory.write(&noted).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rebuilds an event, or in a plan looks whether it would. Returns `None` when an event has come in the meantime.
+    async fn rebuild_one(&self, kind: &KindPass<'_>, due: &Due) -> Result<Option<(Due, EventId)>, StoreError> {
+        let entity = &due.tracked.entity;
+        let Some(rebuilt) = kind.list.entities.by_name.get(entity) else { return Ok(None) };
+        let delivery = self.delivery(rebuilt, &due.tracked, due.tracked.listed_at.unwrap_or(kind.list.at));
+        let is_first = match self.mode {
+            InventoryMode::Plan if due.reason == Reason::Import => true,
+            InventoryMode::Plan => self.services.reader.state(entity).await?.is_none_or(|state| state.is_reconciled),
+            InventoryMode::Apply => match self.services.recorder.record_first(&delivery).await {
+                Ok(()) => true,
+                Err(StoreError::Conflict) => false,
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(is_first.then(|| (due.clone(), delivery.id)))
+    }
+
+    fn delivery(&self, rebuilt: &Rebuilt, tracked: &Tracked, at: Timestamp) -> store::Delivery {
+        rebuilt.delivery(tracked, at, &self.services.fingerprint_key)
+    }
+}
+
+/// Returns the entities whose event is due because it was missed.
+fn missed(comparison: &Comparison) -> impl Iterator<Item = &Due> + Clone {
+    comparison.due.iter().filter(|due| due.reason == Reason::Missed)
+}
+
+fn missed_event(tracked: &Tracked, id: EventId, listed: Option<&Rebuilt>, gaps: &[Range<Timestamp>]) -> Missed {
+    let (from, until) = (tracked.not_listed_at, tracked.listed_at);
+    let explains = |gap: &&Range<Timestamp>| {
+        from.is_none_or(|from| gap.end >= from) && until.is_none_or(|until| gap.start <= until)
+    };
+    Missed {
+        entity: tracked.entity.clone(),
+        reference: listed.and_then(|rebuilt| rebuilt.reference.clone()),
+        event_id: id.to_string(),
+        listed_at: until.map(|at| at.to_string()).unwrap_or_default(),
+        not_listed_at: from.map(|at| at.to_string()),
+        gap: gaps.iter().find(explains).map(Gap::from),
+    }
+}
+
+/// Returns whether a quarantined body is about an entity, or may be because it cannot be decoded.
+fn may_be_about(body: &[u8], entity: &Entity) -> bool {
+    let decoded = gunzip(body).and_then(|body| Event::decode(&body));
+    match decoded {
+        Ok(event) => event.entity == *entity,
+        Err(_) => {
+            let name = entity.as_str().rsplit('#').next().unwrap_or_default();
+            String::from_utf8_lossy(body).contains(name)
+        }
+    }
+}
+
+fn outcome(lists: &Lists, report: &InventoryReport, mode: InventoryMode) -> InventoryOutcome {
+    let has_changed = report.imported + report.missed.len() + report.newly_gone + report.changed.len() > 0;
+    if !lists.are_complete() || report.left > 0 {
+        InventoryOutcome::Incomplete
+    } else if !has_changed {
+        InventoryOutcome::UpToDate
+    } else if mode == InventoryMode::Plan {
+        InventoryOutcome::WouldUpdate
+    } else {
+        InventoryOutcome::Updated
+    }
+}

@@ -1,0 +1,401 @@
+use std::time::Duration;
+
+use emulators::partner::{Call, Fault};
+use futures_util::TryStreamExt;
+use serde_json::{Value, json};
+use shared::{Entity, EventId, FingerprintKey, Kind, Received, Secret, Timestamp};
+use store::{Delivery, Listing, Order, Origin, PAGE, Reader, Recorder, SealedReader, Settings, State, StoredDelivery};
+use sync::{Answer, InventoryOutcome, InventoryReport, SyncError};
+
+use crate::world::{FOREIGN, World};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+fn line(n: usize) -> Value {
+    json!({
+        "create_time": 1_735_811_185 + n, "whatsapp": format!("97250{n:07}"), "apiKey": format!("Line-Key-{n:06}"),
+        "display_name": format!("Client {n}"), "business_name": "Acme", "isOnline": 1, "coexistence": 0, "new_field": [n],
+    })
+}
+
+fn link(n: usize) -> Value {
+    json!({
+        "create_time": 1_735_811_185 + n, "whatsapp": format!("97250{n:07}"), "coexistence": 0,
+        "reference": format!("client-{n}"), "status": 1,
+    })
+}
+
+fn entity(n: usize) -> Entity {
+    Entity::named(format!("whatsapp#97250{n:07}"))
+}
+
+impl World {
+    async fn inventory(&self) -> Result<InventoryReport, SyncError> {
+        self.inventory_by(json!({ "action": "inventory" })).await
+    }
+
+    async fn planned_inventory(&self) -> Result<InventoryReport, SyncError> {
+        self.inventory_by(json!({ "action": "inventory", "mode": "plan" })).await
+    }
+
+    async fn inventory_by(&self, event: Value) -> Result<InventoryReport, SyncError> {
+        match self.invoke(event).await? {
+            Answer::Inventory(report) => Ok(report),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Lists lines with their finished links.
+    fn list_lines(&self, lines: impl IntoIterator<Item = usize> + Clone) {
+        self.partner.list(Call::Lines, lines.clone().into_iter().map(line));
+        self.partner.list(Call::OnboardingLinks, lines.into_iter().map(link));
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+
+    async fn state(&self, entity: &Entity) -> Option<State> {
+        self.reader().state(entity).await.unwrap()
+    }
+
+    async fn history(&self, entity: &Entity) -> Vec<StoredDelivery> {
+        let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
+        let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: PAGE };
+        self.reader().history(entity, &listing).try_collect().await.unwrap()
+    }
+
+    async fn api_key(&self, entity: &Entity) -> Option<String> {
+        let sealed = SealedReader::new(self.dynamodb.client(), self.dynamodb.sealed_table());
+        sealed.api_key(entity).await.unwrap().map(|key| key.api_key.expose().to_owned())
+    }
+
+    /// Records an event, as the receiver does.
+    async fn deliver(&self, body: &Value) {
+        self.record(&self.received(body.to_string().into_bytes()), false).await;
+    }
+
+    fn received(&self, body: Vec<u8>) -> Received {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).unwrap();
+        Received {
+            id: EventId::new(self.now, random),
+            received_at: self.now,
+            source_ip: None,
+            request_id: "request-1".to_owned(),
+            content_type: None,
+            content_encoding: None,
+            body,
+        }
+    }
+
+    async fn record(&self, received: &Received, held: bool) {
+        let key = FingerprintKey::new(Secret::new("a key for tests only")).unwrap();
+        let settings = Settings {
+            events_table: self.dynamodb.events_table().to_owned(),
+            sealed_table: self.dynamodb.sealed_table().to_owned(),
+            dedup_window: Duration::from_secs(600),
+            retention: None,
+        };
+        let recorder = Recorder::new(self.dynamodb.client(), settings);
+        let delivery = if held { Delivery::hold(received, &key) } else { Delivery::decode(received, &key) };
+        recorder.record(&delivery).await.unwrap();
+    }
+
+    /// Returns everything in the tables but what the lists have shown.
+    async fn recorded(&self) -> Vec<String> {
+        let mut items = Vec::new();
+        for table in [self.dynamodb.events_table(), self.dynamodb.sealed_table()] {
+            let scan = self.dynamodb.client().scan().table_name(table).into_paginator().items().send();
+            let found: Vec<_> = scan.try_collect().await.unwrap();
+            items.extend(found.into_iter().map(|item| {
+                let item: std::collections::BTreeMap<_, _> = item.into_iter().collect();
+                format!("{item:?}")
+            }));
+        }
+        items.sort();
+        items
+    }
+}
+
+fn event(n: usize, code: i64) -> Value {
+    json!({
+        "status": "OK", "event": "whatsapp", "whatsapp": format!("97250{n:07}"),
+        "whatsapp_reference": format!("client-{n}"), "whatsapp_extra_info": code,
+        "whatsapp_apiKey": format!("Line-Key-{n:06}"),
+    })
+}
+
+fn missed(report: &InventoryReport) -> Vec<&str> {
+    report.missed.iter().map(|missed| missed.entity.as_str()).collect()
+}
+
+fn gone(report: &InventoryReport) -> Vec<&str> {
+    report.gone.iter().map(|gone| gone.entity.as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_first_pass_imports_everything_that_is_listed_with_reference_and_sealed_key() {
+    let world = World::start().await;
+    world.list_lines(0..3);
+    world.partner.list(Call::Stores, [json!({"whatsapp":"972501234567","token":"Line-Key-of-a-store","reference":"shop","status":1,"created_at":"1699999999"})]);
+    world.partner.list(Call::OnlineAccounts, [json!({"create_time":1735811185,"account_name":"A","account_id":"523","server":"online","account_status":"active","reference":"5234"})]);
+    world.partner.list(
+        Call::Builders,
+        [json!({"create_time":1735811185,"client":"C","builderID":"523","url":"https://builder.example/"})],
+    );
+    let report = world.inventory().await.unwrap();
+    assert_eq!((report.outcome, report.imported, report.known), (InventoryOutcome::Updated, 6, 6));
+    assert!(report.missed.is_empty() && report.changed.is_empty() && report.gone.is_empty());
+    assert!(report.lists.values().all(|list| list.complete) && report.lists.len() == 6);
+    let state = world.state(&entity(1)).await.unwrap();
+    assert!(state.is_reconciled);
+    assert_eq!((state.reference(), state.extra_info()), (Some("client-1"), None));
+    assert_eq!(state.fields["other.display_name"].to_string(), "Client 1");
+    assert_eq!(world.api_key(&entity(1)).await.as_deref(), Some("Line-Key-000001"));
+    let [event] = world.history(&entity(1)).await.try_into().unwrap();
+    assert_eq!((event.origin, event.has_api_key), (Origin::Reconciled, true));
+    assert!(event.body.unwrap().contains("new_field"), "unknown fields are kept");
+    for (entity, reference) in
+        [("store#972501234567", Some("shop")), ("online#online#523", Some("5234")), ("builder#523", None)]
+    {
+        assert_eq!(world.state(&Entity::named(entity)).await.unwrap().reference(), reference, "{entity}");
+    }
+    assert_eq!(world.api_key(&Entity::named("store#972501234567")).await.as_deref(), Some("Line-Key-of-a-store"));
+    let before = world.recorded().await;
+    let again = world.inventory().await.unwrap();
+    assert_eq!((again.outcome, again.imported, again.known), (InventoryOutcome::UpToDate, 0, 6));
+    assert_eq!(world.history(&entity(1)).await.len(), 1);
+    assert_eq!(world.recorded().await.len(), before.len());
+    assert_eq!((world.sum("Imported"), world.sum("InventoryRuns"), world.sum("InventoryFailed")), (6.0, 2.0, 0.0));
+}
+
+#[tokio::test]
+async fn a_line_whose_event_was_missed_is_rebuilt_after_the_grace_period_and_the_gap_is_named() {
+    let mut world = World::start().await;
+    world.run("sync").await.unwrap();
+    world.list_lines(0..1);
+    world.inventory().await.unwrap();
+    world.wait(HOUR);
+    world.partner.register(Some(FOREIGN));
+    world.list_lines(0..2);
+    world.wait(MINUTE);
+    world.run("sync").await.unwrap();
+    let waiting = world.inventory().await.unwrap();
+    assert_eq!((waiting.waiting, waiting.missed.len()), (vec![entity(1)], 0));
+    assert!(world.state(&entity(1)).await.is_none());
+    world.wait(30 * MINUTE);
+    let planned = world.planned_inventory().await.unwrap();
+    assert_eq!((missed(&planned), planned.outcome), (vec![entity(1).as_str()], InventoryOutcome::WouldUpdate));
+    assert!(world.state(&entity(1)).await.is_none());
+    let report = world.inventory().await.unwrap();
+    assert_eq!((missed(&report), report.imported), (vec![entity(1).as_str()], 0));
+    assert_eq!(report.missed, planned.missed, "a plan is what the next pass does");
+    let [found] = report.missed.try_into().unwrap();
+    assert_eq!(found.reference.as_deref(), Some("client-1"));
+    assert!(found.gap.is_some(), "{found:?}");
+    let [event] = world.history(&entity(1)).await.try_into().unwrap();
+    assert_eq!((event.id.to_string(), event.origin), (found.event_id, Origin::Reconciled));
+    assert_eq!(world.api_key(&entity(1)).await.as_deref(), Some("Line-Key-000001"));
+    assert_eq!(world.inventory().await.unwrap().outcome, InventoryOutcome::UpToDate);
+    assert_eq!(world.sum("EventsMissed"), 1.0);
+}
+
+#[tokio::test]
+async fn an_event_that_came_is_never_called_missed_and_wins_over_the_list() {
+    let mut world = World::start_with(&[("MISSED_AFTER_MINUTES", "0")]).await;
+    world.inventory().await.unwrap();
+    world.wait(MINUTE);
+    world.list_lines(0..2);
+    world.deliver(&event(0, 2)).await;
+    let report = world.inventory().await.unwrap();
+    assert_eq!(missed(&report), [entity(1).as_str()]);
+    world.wait(MINUTE);
+    // Delayed: it was received before the list was read.
+    world.deliver(&event(1, 1)).await;
+    let state = world.state(&entity(1)).await.unwrap();
+    assert!(!state.is_reconciled);
+    assert_eq!(state.extra_info().unwrap().as_str(), "1");
+    assert_eq!(missed(&world.inventory().await.unwrap()), <[&str; 0]>::default());
+    assert_eq!(world.history(&entity(0)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn while_its_event_may_wait_in_a_queue_or_in_quarantine_nothing_is_called_missed() {
+    let mut world = World::start_with(&[("MISSED_AFTER_MINUTES", "0")]).await;
+    world.inventory().await.unwrap();
+    world.wait(MINUTE);
+    world.list_lines(0..2);
+    let client = emulators::sqs::client(&world.sqs.url());
+    for queue in [world.sqs.queue_url(), world.sqs.dead_letter_queue_url()] {
+        client.send_message().queue_url(&queue).message_body("{}").send().await.unwrap();
+        let held = world.inventory().await.unwrap();
+        assert_eq!((held.missed.len(), held.waiting.len()), (0, 2));
+        assert!(held.held_back.unwrap().starts_with("1 deliveries wait"));
+        let taken = client.receive_message().queue_url(&queue).send().await.unwrap();
+        let handle = taken.messages()[0].receipt_handle().unwrap();
+        assert_eq!(world.inventory().await.unwrap().missed.len(), 0, "a message in work waits too");
+        client.delete_message().queue_url(&queue).receipt_handle(handle).send().await.unwrap();
+    }
+    // One is held for its source, and what cannot be decoded names the other.
+    world.record(&world.received(event(0, 2).to_string().into_bytes()), true).await;
+    world.record(&world.received(format!("oops 97250{:07}", 1).into_bytes()), false).await;
+    world.wait(MINUTE);
+    let held = world.inventory().await.unwrap();
+    assert_eq!((held.missed.len(), held.waiting.len()), (0, 2));
+    assert_eq!(held.held_back.as_deref(), Some("their events may be in quarantine"));
+    world.list_lines(0..3);
+    assert_eq!(missed(&world.inventory().await.unwrap()), [entity(2).as_str()]);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_whole_finds_nothing_and_is_named() {
+    let faults = [
+        Fault::Empty,
+        Fault::CutOff,
+        Fault::MissingComma,
+        Fault::Html,
+        Fault::Status(503),
+        Fault::Reason(13),
+        Fault::Answer(200, json!({"status": "OK", "reason": 1, "totalWhatsApp": 0}).to_string()),
+        Fault::Answer(200, json!({"status": "OK", "reason": 1, "list": {}, "totalWhatsApp": 0}).to_string()),
+        Fault::Disconnect,
+    ];
+    let world = World::start_with(&[("MISSED_AFTER_MINUTES", "0")]).await;
+    world.list_lines(0..2);
+    world.partner.list(Call::Builders, [json!({"builderID":"523"})]);
+    world.inventory().await.unwrap();
+    world.list_lines(0..3);
+    for fault in faults {
+        for list in [Call::Lines, Call::OnboardingLinks] {
+            world.partner.next(list, fault.clone());
+            let report = world.inventory().await.unwrap();
+            assert_eq!(report.outcome, InventoryOutcome::Incomplete, "{fault:?}");
+            let incomplete: Vec<&str> =
+                report.lists.iter().filter(|(_, list)| !list.complete).map(|(name, _)| *name).collect();
+            let name = if list == Call::Lines { "lines" } else { "onboarding_links" };
+            assert_eq!(incomplete, [name], "{fault:?}");
+            assert!((missed(&report).is_empty() && report.gone.is_empty()), "{fault:?}");
+        }
+    }
+    assert_eq!(world.sum("InventoryFailed"), 18.0);
+    world.partner.next(Call::Lines, Fault::WrongTotal);
+    let report = world.inventory().await.unwrap();
+    let cause = report.lists["lines"].cause.as_deref().unwrap();
+    assert!(cause.contains("a list of 2 elements whose total is 3"), "{cause}");
+    assert!(missed(&report).is_empty() && report.gone.is_empty());
+    assert_eq!(missed(&world.inventory().await.unwrap()), [entity(2).as_str()]);
+}
+
+#[tokio::test]
+async fn what_two_whole_lists_lack_is_marked_as_gone_and_unmarked_when_it_is_back() {
+    let world = World::start().await;
+    world.list_lines(0..2);
+    world.inventory().await.unwrap();
+    world.list_lines(0..1);
+    assert_eq!(gone(&world.inventory().await.unwrap()), <[&str; 0]>::default());
+    world.partner.next(Call::Lines, Fault::CutOff);
+    assert_eq!(gone(&world.inventory().await.unwrap()), <[&str; 0]>::default());
+    let report = world.inventory().await.unwrap();
+    assert_eq!((gone(&report), report.outcome), (vec![entity(1).as_str()], InventoryOutcome::Updated));
+    assert!(world.state(&entity(1)).await.is_some(), "marked, not deleted");
+    let still = world.inventory().await.unwrap();
+    assert_eq!((gone(&still), still.outcome), (vec![entity(1).as_str()], InventoryOutcome::UpToDate));
+    world.list_lines(0..2);
+    let back = world.inventory().await.unwrap();
+    assert_eq!((gone(&back).len(), back.changed[0].change), (0, "back"));
+    assert_eq!(world.sum("Gone"), 1.0);
+    assert_eq!(world.history(&entity(1)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_changed_is_sealed_again_and_one_that_came_with_an_event_is_not() {
+    let mut world = World::start().await;
+    world.deliver(&event(0, 2)).await;
+    world.list_lines(0..2);
+    let first = world.inventory().await.unwrap();
+    assert_eq!((first.imported, first.changed.len()), (1, 0), "the key of the event is the listed one");
+    world.wait(MINUTE);
+    let mut changed = [line(0), line(1)];
+    changed[0]["apiKey"] = json!("Line-Key-new");
+    world.partner.list(Call::Lines, changed);
+    let planned = world.planned_inventory().await.unwrap();
+    assert_eq!(world.api_key(&entity(0)).await.as_deref(), Some("Line-Key-000000"));
+    let report = world.inventory().await.unwrap();
+    assert_eq!(report.changed, planned.changed);
+    assert_eq!((report.changed.len(), report.changed[0].change), (1, "key"));
+    assert_eq!(world.api_key(&entity(0)).await.as_deref(), Some("Line-Key-new"));
+    assert_eq!(world.history(&entity(0)).await.last().unwrap().origin, Origin::Reconciled);
+    assert_eq!(world.inventory().await.unwrap().outcome, InventoryOutcome::UpToDate);
+    // A newer key has come with an event; the list is late.
+    world.wait(HOUR);
+    let mut newest = event(0, 3);
+    newest["whatsapp_apiKey"] = json!("Line-Key-newest");
+    world.deliver(&newest).await;
+    let mut late = [line(0), line(1)];
+    late[0]["apiKey"] = json!("Line-Key-newest");
+    world.partner.list(Call::Lines, late);
+    assert_eq!(world.inventory().await.unwrap().outcome, InventoryOutcome::UpToDate);
+    assert_eq!(world.api_key(&entity(0)).await.as_deref(), Some("Line-Key-newest"));
+    assert_eq!(world.history(&entity(0)).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_temporary_number_makes_no_line_and_a_client_who_does_not_finish_is_reported() {
+    let world = World::start_with(&[("MISSED_AFTER_MINUTES", "0")]).await;
+    world.inventory().await.unwrap();
+    world.partner.list(
+        Call::OnboardingLinks,
+        [json!({
+            "create_time": 1_735_811_185, "whatsapp": "972571234567", "coexistence": 1, "reference": "client-9",
+            "business_name": "Acme", "status": 0,
+        })],
+    );
+    world
+        .partner
+        .list(Call::Lines, [json!({"whatsapp": "972571234567", "create_time": 1_735_811_185, "apiKey": "Line-Key-1"})]);
+    let report = world.inventory().await.unwrap();
+    let stuck = serde_json::to_value(&report.stuck).unwrap();
+    assert_eq!(stuck[0]["reference"], "client-9");
+    assert!(!stuck.to_string().contains("97257"));
+    let [found] = report.missed.try_into().unwrap();
+    assert_eq!(found.reference, None, "the number of an unfinished link is matched with no line");
+    assert_eq!(world.sum("Stuck"), 1.0);
+}
+
+#[tokio::test]
+async fn refused_credentials_end_the_pass_and_are_not_tried_again() {
+    let world = World::start().await;
+    world.partner.next(Call::RegisteredNumbers, Fault::Reason(2));
+    assert_eq!(world.inventory().await.unwrap_err().cause(), "WrongCredentials");
+    world.partner.take_calls();
+    assert_eq!(world.inventory().await.unwrap_err().cause(), "WrongCredentials");
+    assert_eq!(world.partner.take_calls(), []);
+    assert_eq!(world.sum("InventoryFailed"), 2.0);
+    assert_eq!(world.ledger().await, [], "the registration did not fail");
+}
+
+#[tokio::test]
+async fn a_plan_writes_nothing() {
+    let world = World::start().await;
+    world.list_lines(0..3);
+    let before = world.recorded().await;
+    let report = world.planned_inventory().await.unwrap();
+    assert_eq!((report.outcome, report.imported), (InventoryOutcome::WouldUpdate, 3));
+    assert_eq!(world.recorded().await, before);
+    assert_eq!(world.sum("InventoryRuns"), 0.0);
+}
+
+#[tokio::test]
+async fn hundreds_of_lines_are_imported_in_one_pass_and_ten_thousand_are_compared() {
+    let world = World::start().await;
+    world.list_lines(0..500);
+    assert_eq!(world.inventory().await.unwrap().imported, 500);
+    let states: Vec<State> = world.reader().states(&Kind::Whatsapp, None, None, PAGE).try_collect().await.unwrap();
+    assert_eq!(states.len(), 500);
+    world.list_lines(0..10_000);
+    let planned = world.planned_inventory().await.unwrap();
+    assert_eq!((planned.lists["lines"].elements, planned.known, planned.waiting.len()), (Some(10_000), 500, 9_500));
+    world.list_lines(0..500);
+    assert_eq!(world.inventory().await.unwrap().outcome, InventoryOutcome::UpToDate);
+}

@@ -1,0 +1,198 @@
+//! The inventory: one item per entity with the facts that the provider's lists have shown, and one with the times of the lists.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, PutRequest, WriteRequest},
+};
+use shared::{Entity, Kind, Timestamp};
+
+use crate::{
+    delivery::{Attributes, Item, text},
+    error::StoreError,
+    keys,
+};
+
+/// Sort key of the item with the times of the lists. No entity has it, because it has no `#`.
+const LISTS: &str = "lists";
+/// Maximum number of items of one request.
+const BATCH: usize = 25;
+/// Maximum number of requests for the items of one batch, when DynamoDB leaves some unwritten.
+const ATTEMPTS: u32 = 8;
+
+/// The facts that the provider's lists have shown of an entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// The entity.
+    pub entity: Entity,
+    /// Time of the first list with it; `None` when no list had it yet. A list without it, while it had no event, starts over.
+    pub listed_at: Option<Timestamp>,
+    /// Time of the last list without it before that; `None` when the first list of its kind had it, so that it was there before
+    /// this stack looked.
+    pub not_listed_at: Option<Timestamp>,
+    /// Time of its creation, as the list says.
+    pub created_at: Option<Timestamp>,
+    /// True while the provider lists it as suspended.
+    pub is_suspended: bool,
+    /// Time at which its first event was rebuilt from the list.
+    pub rebuilt_at: Option<Timestamp>,
+    /// Fingerprint of its key, when that is known to be sealed.
+    pub key: Option<String>,
+    /// Time of the first list without it, in an unbroken series of at least one.
+    pub absent_since: Option<Timestamp>,
+    /// Time at which it was marked as gone.
+    pub gone_at: Option<Timestamp>,
+}
+
+impl Tracked {
+    /// Returns an entity that no list has shown.
+    pub fn new(entity: Entity) -> Self {
+        Self {
+            entity,
+            listed_at: None,
+            not_listed_at: None,
+            created_at: None,
+            is_suspended: false,
+            rebuilt_at: None,
+            key: None,
+            absent_since: None,
+            gone_at: None,
+        }
+    }
+
+    fn item(&self) -> Item {
+        let mut item = Item::from([
+            (keys::PK.to_owned(), text(keys::INVENTORY)),
+            (keys::SK.to_owned(), text(&self.entity)),
+            ("suspended".to_owned(), AttributeValue::Bool(self.is_suspended)),
+        ]);
+        let times = [
+            ("listed_at", self.listed_at),
+            ("not_listed_at", self.not_listed_at),
+            ("created_at", self.created_at),
+            ("rebuilt_at", self.rebuilt_at),
+            ("absent_since", self.absent_since),
+            ("gone_at", self.gone_at),
+        ];
+        item.extend(times.into_iter().filter_map(|(name, at)| Some((name.to_owned(), text(at?)))));
+        item.extend(self.key.as_ref().map(|key| ("key_fingerprint".to_owned(), text(key))));
+        item
+    }
+
+    fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let attributes = Attributes(item);
+        let time = |name: &str| attributes.optional(name, |at| at.parse().ok());
+        Ok(Self {
+            entity: Entity::named(attributes.text(keys::SK)?),
+            listed_at: time("listed_at")?,
+            not_listed_at: time("not_listed_at")?,
+            created_at: time("created_at")?,
+            is_suspended: item.get("suspended").and_then(|flag| flag.as_bool().ok()).copied().unwrap_or_default(),
+            rebuilt_at: time("rebuilt_at")?,
+            key: attributes.optional("key_fingerprint", |key| Some(key.to_owned()))?,
+            absent_since: time("absent_since")?,
+            gone_at: time("gone_at")?,
+        })
+    }
+}
+
+/// Time of the last complete list of each kind; a kind without one was never listed.
+pub type ListTimes = BTreeMap<String, Timestamp>;
+
+/// The items of the inventory in an events table.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    client: Client,
+    events_table: String,
+}
+
+impl Inventory {
+    /// Creates the inventory in an events table.
+    pub fn new(client: Client, events_table: impl Into<String>) -> Self {
+        Self { client, events_table: events_table.into() }
+    }
+
+    /// Returns the times of the lists, and all entities.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
+    pub async fn read(&self) -> Result<(ListTimes, BTreeMap<Entity, Tracked>), StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.events_table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :inventory")
+            .expression_attribute_values(":inventory", text(keys::INVENTORY));
+        let mut items = query.into_paginator().items().send();
+        let (mut times, mut entities) = (ListTimes::new(), BTreeMap::new());
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| StoreError::dynamodb(&error))?;
+            if Attributes(&item).text(keys::SK)? == LISTS {
+                let attributes = Attributes(&item);
+                for kind in item.keys().filter(|name| ![keys::PK, keys::SK].contains(&name.as_str())) {
+                    times.insert(kind.clone(), attributes.parsed(kind)?);
+                }
+            } else {
+                let tracked = Tracked::from_item(&item)?;
+                entities.insert(tracked.entity.clone(), tracked);
+            }
+        }
+        Ok((times, entities))
+    }
+
+    /// Writes entities, replacing what was written of them.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB refuses or does not answer; some may have been written.
+    pub async fn write(&self, entities: &[Tracked]) -> Result<(), StoreError> {
+        for entities in entities.chunks(BATCH) {
+            let put = |tracked: &Tracked| {
+                let put = PutRequest::builder().set_item(Some(tracked.item())).build()?;
+                Ok(WriteRequest::builder().put_request(put).build())
+            };
+            let puts: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = entities.iter().map(put).collect();
+            let mut left = puts.map_err(|error| StoreError::DynamoDb(error.to_string()))?;
+            for _ in 0..ATTEMPTS {
+                let write = self.client.batch_write_item().request_items(&self.events_table, left);
+                let answer = write.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+                left = answer.unprocessed_items.unwrap_or_default().remove(&self.events_table).unwrap_or_default();
+                if left.is_empty() {
+                    break;
+                }
+            }
+            if !left.is_empty() {
+                return Err(StoreError::DynamoDb("items of a batch stay unprocessed".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a complete list of a kind.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB refuses or does not answer.
+    pub async fn listed(&self, kind: &Kind, at: Timestamp) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.events_table)
+            .key(keys::PK, text(keys::INVENTORY))
+            .key(keys::SK, text(LISTS))
+            .update_expression("SET #kind = :at")
+            .condition_expression("attribute_not_exists(#kind) OR #kind < :at")
+            .expression_attribute_names("#kind", kind.as_str())
+            .expression_attribute_values(":at", text(at));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            // A later run was faster.
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(StoreError::dynamodb(&error)),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the provider's lists have shown, and events that were rebuilt from them.
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
+
+mod common;
+
+use common::{LINE, World, delivery, noon, secs, update};
+use serde_json::json;
+use shared::{Entity, Kind, Timestamp};
+use store::{Delivery, Inventory, Origin, StoreError, Tracked};
+
+fn rebuilt(at: Timestamp) -> Delivery {
+    let body = json!({"status": "OK", "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "from-the-list", "whatsapp_apiKey": "listed-key"});
+    Delivery { origin: Origin::Reconciled, ..delivery(at, &body) }
+}
+
+#[tokio::test]
+async fn a_rebuilt_event_is_recorded_once_and_marks_the_state_it_begins() {
+    let world = World::start().await;
+    let rebuilt = rebuilt(noon());
+    for _ in 0..3 {
+        world.recorder.record_first(&rebuilt).await.unwrap();
+    }
+    let state = world.state(LINE).await;
+    assert_eq!((state.is_reconciled, state.version, state.extra_info()), (true, 1, None));
+    let [event] = world.history(LINE).await.try_into().unwrap();
+    assert_eq!((event.origin, event.has_api_key), (Origin::Reconciled, true));
+    let key = world.sealed.api_key(&Entity::named(LINE)).await.unwrap().unwrap();
+    assert_eq!(key.api_key.expose(), "listed-key");
+}
+
+#[tokio::test]
+async fn a_rebuilt_event_is_not_recorded_when_an_event_has_come() {
+    let world = World::start().await;
+    world.recorder.record(&delivery(noon(), &update(1))).await.unwrap();
+    for at in [noon().plus(secs(60)), noon().minus(secs(60))] {
+        let refused = world.recorder.record_first(&rebuilt(at)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+    }
+    assert_eq!(world.history(LINE).await.len(), 1);
+    assert!(!world.state(LINE).await.is_reconciled);
+    assert!(world.sealed.api_key(&Entity::named(LINE)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_delivered_event_ends_the_mark_and_the_later_one_wins() {
+    for (at, reference) in [(noon().plus(secs(60)), "client-7"), (noon().minus(secs(60)), "from-the-list")] {
+        let world = World::start().await;
+        world.recorder.record_first(&rebuilt(noon())).await.unwrap();
+        world.recorder.record(&delivery(at, &update(4))).await.unwrap();
+        let state = world.state(LINE).await;
+        assert_eq!((state.is_reconciled, state.reference()), (false, Some(reference)));
+        assert_eq!(state.extra_info().unwrap().as_str(), "4");
+    }
+}
+
+#[tokio::test]
+async fn a_later_rebuilt_event_leaves_the_state_of_a_delivered_one_unmarked() {
+    let world = World::start().await;
+    world.recorder.record(&delivery(noon(), &update(1))).await.unwrap();
+    world.recorder.record(&rebuilt(noon().plus(secs(60)))).await.unwrap();
+    let state = world.state(LINE).await;
+    assert_eq!((state.is_reconciled, state.reference(), state.version), (false, Some("from-the-list"), 2));
+}
+
+#[tokio::test]
+async fn what_the_lists_have_shown_is_read_back_also_of_many_entities() {
+    let world = World::start().await;
+    let inventory = Inventory::new(world.dynamodb.client(), world.dynamodb.events_table());
+    assert_eq!(inventory.read().await.unwrap(), (Default::default(), Default::default()));
+    let full = Tracked {
+        listed_at: Some(noon()),
+        not_listed_at: Some(noon().minus(secs(60))),
+        created_at: Some(noon().minus(secs(90))),
+        is_suspended: true,
+        rebuilt_at: Some(noon().plus(secs(1))),
+        key: Some("fingerprint".to_owned()),
+        absent_since: Some(noon().plus(secs(2))),
+        gone_at: Some(noon().plus(secs(3))),
+        ..Tracked::new(Entity::named("online#a#1"))
+    };
+    let mut all = vec![full];
+    all.extend((0..60).map(|n| Tracked::new(Entity::named(format!("builder#{n}")))));
+    inventory.write(&all).await.unwrap();
+    inventory.listed(&Kind::Builder, noon()).await.unwrap();
+    inventory.listed(&Kind::Builder, noon().minus(secs(1))).await.unwrap();
+    inventory.listed(&Kind::Store, noon().plus(secs(1))).await.unwrap();
+    let (times, entities) = inventory.read().await.unwrap();
+    assert_eq!((times["builder"], times["store"], times.len()), (noon(), noon().plus(secs(1)), 2), "none goes back");
+    assert_eq!(entities.len(), 61);
+    assert!(all.iter().all(|tracked| entities[&tracked.entity] == *tracked));
+    assert_eq!(world.reader.state(&Entity::named("inventory")).await.unwrap(), None, "it is no entity");
+}

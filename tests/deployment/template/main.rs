@@ -9,7 +9,7 @@ mod permissions;
 mod reader;
 mod registration;
 mod release;
-mod stream_filter;
+mod stream;
 
 use std::collections::BTreeMap;
 

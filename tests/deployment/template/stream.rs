@@ -1,14 +1,25 @@
-//! The filter of the events table's stream: which changes call the publisher.
+//! The mapping of the events table's stream to the publisher: which changes call it, and for how long a batch is retried.
 
 use emulators::pattern::Pattern;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::reader;
 
+fn mapping() -> Value {
+    let template = reader::read(include_str!("../../../template.yaml"));
+    template["Resources"]["PublisherFunction"]["Properties"]["Events"]["Stream"]["Properties"].clone()
+}
+
+#[test]
+fn a_batch_is_retried_for_23_hours_however_quickly_it_fails() {
+    let stream = mapping();
+    let of = |name: &str| stream[name].as_i64().expect("a number");
+    assert_eq!((of("MaximumRecordAgeInSeconds"), of("MaximumRetryAttempts")), (23 * 60 * 60, -1));
+}
+
 #[test]
 fn every_new_event_calls_the_publisher_whatever_its_kind_is_named() {
-    let template = reader::read(include_str!("../../../template.yaml"));
-    let stream = &template["Resources"]["PublisherFunction"]["Properties"]["Events"]["Stream"]["Properties"];
+    let stream = mapping();
     let [filter] = &stream["FilterCriteria"]["Filters"].as_array().expect("filters")[..] else { panic!("one filter") };
     let pattern = Pattern::parse(filter["Pattern"].as_str().expect("a text")).expect("a pattern");
     let change = |change: &str, sort_key: &str, kind: Option<&str>| {

@@ -265,6 +265,23 @@ impl Sqs {
         self.queues.lock().queue(queue).messages.iter_mut().for_each(|message| message.visible_at = now);
     }
 
+    /// Lets time pass for a queue: hidden messages show earlier, and deduplication ids are forgotten earlier.
+    pub fn pass(&self, queue: Name, time: Duration) {
+        let now = Instant::now();
+        let mut store = self.queues.lock();
+        let Queue { messages, remembered } = store.queue(queue);
+        for message in messages {
+            message.visible_at = message.visible_at.checked_sub(time).map_or(now, |at| at.max(now));
+        }
+        remembered.retain(|_, at| match at.checked_sub(time) {
+            Some(earlier) => {
+                *at = earlier;
+                true
+            }
+            None => false,
+        });
+    }
+
     /// Receives up to 10 messages of the fallback queue, as an event source mapping does.
     pub fn take(&self) -> Vec<Taken> {
         self.take_from(Name::Fallback, LARGEST_BATCH)

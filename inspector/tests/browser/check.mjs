@@ -375,6 +375,15 @@ try {
       const page = await open(at, options);
       const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(widths[0] <= widths[1], `${name}: ${widths}`);
+      const broken = await page.locator('.top nav a').evaluateAll((links) => links.filter((link) => {
+        const text = document.createRange();
+        text.selectNodeContents(link);
+        return text.getClientRects().length > 1;
+      }).map((link) => link.textContent));
+      assert.deepEqual(broken, [], `${name}: a name in two lines`);
+      const cut = await page.locator('.failures td.entity').evaluateAll((cells) => cells
+        .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent));
+      assert.deepEqual(cut, []);
       await picture(page, `phone-${name}`, { fullPage: true });
       await page.emulateMedia({ colorScheme: 'dark' });
       await picture(page, `phone-dark-${name}`, { fullPage: true });

@@ -213,9 +213,20 @@ mod tests {
 
     #[test]
     fn the_members_of_a_pair_are_told_by_their_last_word() {
-        for name in
-            ["name", "Name", "key", "fieldName", "property_name", "field", "header", "parameter", "param", "property"]
-        {
+        for name in [
+            "name",
+            "Name",
+            "key",
+            "fieldName",
+            "FIELDName",
+            "userKEY",
+            "property_name",
+            "field",
+            "header",
+            "parameter",
+            "param",
+            "property",
+        ] {
             assert_eq!(Role::of(name), Role::PairName, "{name}");
         }
         for name in ["value", "VALUE", "field_value", "val"] {

@@ -48,8 +48,8 @@ enum Command {
     /// Shows the events that wait for the endpoint, and compares recorded with published events.
     #[command(after_help = "\
 Times are UTC. An event waits because the endpoint has refused it; later events of its line, bot or inbox wait behind it. Published \
-events are counted by the hour of their receipt. A count can be off by a few after a fault of the publisher; events of the last minute \
-are not compared. An event that you replay is not counted.")]
+events are counted by the hour of their receipt. A count can be off by a few after a fault of the publisher. An event of the last minute \
+does not count as missing, and an event that you replay does not count as published.")]
     Status {
         /// Length of the time for which recorded and published events are compared, such as 36h or 7d.
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = human_time::duration)]

@@ -1,6 +1,10 @@
 //! The answer of `hooks forward status`.
 
-use std::{collections::BTreeMap, ops::Range, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    time::Duration,
+};
 
 use anyhow::Result;
 use futures_util::TryStreamExt;
@@ -52,7 +56,7 @@ struct Hour {
     recorded: u64,
     /// Number of published events.
     published: u64,
-    /// Number of events that are recorded and not published.
+    /// Number of events that are recorded and not published, without those of the last minute.
     missing: u64,
 }
 
@@ -75,7 +79,7 @@ impl Status {
         // The counts are read first: an event that is published in between is recorded already.
         let counts = PublishedCounts::new(target.dynamodb.clone(), &target.settings.events_table);
         let published = counts.read(times.start, times.end).await?;
-        let recorded = recorded(target, times.start..times.end.minus(UNDER_WAY)).await?;
+        let recorded = Recorded::read(target, times).await?;
         Ok(Self { forwarding, hours: compare(&recorded, &published) })
     }
 
@@ -175,26 +179,46 @@ fn more(limit: usize, number: usize) -> String {
     if limit < number { format!("{limit} of {number}; --limit shows more.\n") } else { String::new() }
 }
 
-/// Counts the recorded events that are handed on, by the hour of receipt.
-async fn recorded(target: &Target, times: Range<Timestamp>) -> Result<BTreeMap<String, u64>> {
-    let query = DeliveryQuery::new(target.reader.clone(), DeliveryFilter::default(), times);
-    let mut events = std::pin::pin!(query.walk(None));
-    let mut recorded = BTreeMap::<String, u64>::new();
-    while let Some(event) = events.try_next().await? {
-        if outbound::is_handed_on(&event) {
-            *recorded.entry(PublishedCounts::hour(event.received_at)).or_default() += 1;
+/// The numbers of recorded events that are handed on, by the hour of receipt.
+#[derive(Default)]
+struct Recorded {
+    all: BTreeMap<String, u64>,
+    /// Those that should be published by now.
+    due: BTreeMap<String, u64>,
+}
+
+impl Recorded {
+    /// Counts the events received within a time that ends now.
+    async fn read(target: &Target, times: Range<Timestamp>) -> Result<Self> {
+        let due = times.end.minus(UNDER_WAY);
+        let query = DeliveryQuery::new(target.reader.clone(), DeliveryFilter::default(), times);
+        let mut events = std::pin::pin!(query.walk(None));
+        let mut recorded = Self::default();
+        while let Some(event) = events.try_next().await? {
+            if outbound::is_handed_on(&event) {
+                let hour = PublishedCounts::hour(event.received_at);
+                if event.received_at < due {
+                    *recorded.due.entry(hour.clone()).or_default() += 1;
+                }
+                *recorded.all.entry(hour).or_default() += 1;
+            }
         }
+        Ok(recorded)
     }
-    Ok(recorded)
 }
 
 /// Compares the counts of each hour.
-fn compare(recorded: &BTreeMap<String, u64>, published: &BTreeMap<String, u64>) -> Vec<Hour> {
-    let hours: std::collections::BTreeSet<&String> = recorded.keys().chain(published.keys()).collect();
+fn compare(recorded: &Recorded, published: &BTreeMap<String, u64>) -> Vec<Hour> {
+    let hours: BTreeSet<&String> = recorded.all.keys().chain(published.keys()).collect();
     let of = |counts: &BTreeMap<String, u64>, hour: &str| counts.get(hour).copied().unwrap_or_default();
     let compared = hours.into_iter().map(|hour| {
-        let (recorded, published) = (of(recorded, hour), of(published, hour));
-        Hour { hour: hour.clone(), recorded, published, missing: recorded.saturating_sub(published) }
+        let (due, published) = (of(&recorded.due, hour), of(published, hour));
+        Hour {
+            hour: hour.clone(),
+            recorded: of(&recorded.all, hour),
+            published,
+            missing: due.saturating_sub(published),
+        }
     });
     compared.collect()
 }
@@ -223,17 +247,18 @@ mod tests {
         Timestamp::from_micros(1_795_339_800_000_000).plus(Duration::from_secs(minute * 60))
     }
 
-    fn hours(counts: &[(&str, u64, u64)]) -> Vec<Hour> {
-        let of = |index: fn(&(&str, u64, u64)) -> u64| {
-            let counts = counts.iter().map(|count| (count.0.to_owned(), index(count)));
+    /// Compares numbers of recorded, due and published events.
+    fn hours(counts: &[(&str, u64, u64, u64)]) -> Vec<Hour> {
+        let of = |number: fn(&(&str, u64, u64, u64)) -> u64| {
+            let counts = counts.iter().map(|count| (count.0.to_owned(), number(count)));
             counts.filter(|(_, number)| *number > 0).collect::<BTreeMap<_, _>>()
         };
-        compare(&of(|count| count.1), &of(|count| count.2))
+        compare(&Recorded { all: of(|count| count.1), due: of(|count| count.2) }, &of(|count| count.3))
     }
 
     #[test]
     fn an_hour_misses_the_events_that_were_recorded_and_not_published() {
-        let hours = hours(&[("2026-11-22T07", 3, 3), ("2026-11-22T08", 5, 0), ("2026-11-22T09", 0, 2)]);
+        let hours = hours(&[("2026-11-22T07", 3, 3, 3), ("2026-11-22T08", 5, 5, 0), ("2026-11-22T09", 4, 2, 2)]);
         let missing: Vec<_> = hours.iter().map(|hour| (hour.hour.as_str(), hour.missing)).collect();
         assert_eq!(missing, [("2026-11-22T07", 0), ("2026-11-22T08", 5), ("2026-11-22T09", 0)]);
     }
@@ -241,10 +266,10 @@ mod tests {
     #[test]
     fn hours_in_a_row_are_replayed_at_once() {
         let hours = hours(&[
-            ("2026-11-22T05", 1, 0),
-            ("2026-11-22T06", 1, 1),
-            ("2026-11-22T08", 2, 1),
-            ("2026-11-22T09", 1, 0),
+            ("2026-11-22T05", 1, 1, 0),
+            ("2026-11-22T06", 1, 1, 1),
+            ("2026-11-22T08", 2, 2, 1),
+            ("2026-11-22T09", 1, 1, 0),
         ]);
         let gaps: Vec<_> = gaps(&hours).iter().map(|gap| [to_the_second(gap.start), to_the_second(gap.end)]).collect();
         assert_eq!(
@@ -270,7 +295,7 @@ mod tests {
                 dead_letters: 1,
                 failures: vec![failure(2, Some(at(35))), failure(5, None)],
             }),
-            hours: hours(&[("2026-11-22T08", 5, 3), ("2026-11-22T09", 2, 2)]),
+            hours: hours(&[("2026-11-22T08", 5, 5, 3), ("2026-11-22T09", 2, 2, 2)]),
         };
         let expected = "\
 in the forward queue  3 events

@@ -7,7 +7,7 @@ use emulators::{
 use fixtures::LINE;
 use outbound::{ForwardMessage, SigningSecret};
 use serde_json::{Value, json};
-use shared::{Entity, Timestamp};
+use shared::{Entity, EventId, Timestamp};
 use store::{ForwardFailure, PublishedCounts};
 
 use crate::{
@@ -75,7 +75,8 @@ async fn events_that_were_not_published_are_shown_with_the_commands_that_send_th
     let world = World::start("forward-missing").await;
     // Of an hour that is over, and one in which duplicates, undecodable bodies and the doctor's events do not count.
     world.record(130, r#"{"event":"builder","builderID":523,"builder_extra_info":1}"#).await;
-    world.record(131, r#"{"event":"doctor","random":"1"}"#).await;
+    let doctor = EventId::new(world.ago(130), [9; 8]);
+    world.record_at(world.ago(130), doctor, r#"{"event":"doctor","random":"1"}"#).await;
     world.fill().await;
     world.published().add([50, 40, 30].map(|minutes| world.ago(minutes))).await.unwrap();
     let hour = PublishedCounts::hour(world.ago(130));

@@ -48,6 +48,9 @@ async fn live(world: &mut World) {
     let recorded = steps::events::every_sample_is_recorded(world).await;
     steps::hand_on::a_recorded_event_is_with_every_consumer(world, &recorded).await;
     steps::hand_on::a_refused_event_is_tried_again_and_those_behind_it_wait(world).await;
+    steps::hand_on::handing_on_is_looked_after(world, &recorded).await;
+    steps::hand_on::a_replaced_secret_signs_beside_the_new_one(world).await;
+    steps::hand_on::an_event_that_is_given_up_is_sent_anew(world).await;
     steps::events::a_repetition_is_a_duplicate(world, &recorded).await;
     steps::events::bytes_that_are_no_text_are_quarantined(world).await;
     steps::refusals::others_are_refused(world).await;
@@ -58,9 +61,6 @@ async fn live(world: &mut World) {
     steps::registration::a_rotation_refuses_no_event(world).await;
     steps::commands::the_registration_is_looked_after(world).await;
     steps::registration::remember_token(world).await;
-    steps::hand_on::handing_on_is_looked_after(world, &recorded).await;
-    steps::hand_on::a_replaced_secret_signs_beside_the_new_one(world).await;
-    steps::hand_on::an_event_that_is_given_up_is_sent_anew(world).await;
     steps::commands::commands_show_the_received_events(world, &recorded).await;
     steps::commands::the_quarantine_is_tried_again(world).await;
     steps::commands::the_inspector_shows_it(world, &recorded).await;

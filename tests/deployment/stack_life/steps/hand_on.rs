@@ -106,7 +106,7 @@ pub async fn a_replaced_secret_signs_beside_the_new_one(world: &mut World) {
     world.secrets.add(new.clone());
     assert!(old != new, "the secret is the one before");
     // The forwarder would use the old one alone for up to a minute.
-    functions::have_started_anew(&world.emulator, world.output("ForwarderFunctionName")).await;
+    functions::restart(&world.emulator, world.output("ForwarderFunctionName")).await;
     for (extra_info, secret) in [(1, &old), (2, &new)] {
         world.endpoint.verify_with(secret);
         let event = json!({"event": "builder", "builderID": 991, "builder_extra_info": extra_info});

@@ -9,7 +9,7 @@ use std::{
 use axum::{Router, extract::State, http::HeaderMap, routing::post};
 use serde_json::{Value, json};
 use shared::{EventId, Fingerprint, Timestamp, Undecodable};
-use store::{Content, Delivery};
+use store::{Content, Delivery, Origin};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
@@ -82,6 +82,7 @@ pub async fn the_quarantine_is_tried_again(world: &World) {
     let delivery = Delivery {
         id: EventId::new(received_at, [7; 8]),
         received_at,
+        origin: Origin::Delivered,
         source_ip: Some([34, 165, 99, 212].into()),
         request_id: "request-1".to_owned(),
         fingerprint: "a1".repeat(32).parse::<Fingerprint>().unwrap(),

@@ -137,7 +137,10 @@ fn collect(value: &Value, in_credential: bool, nesting: usize, secrets: &mut Vec
 fn secrets_of(body: &Value) -> Vec<String> {
     let mut secrets = Vec::new();
     collect(body, false, 0, &mut secrets);
-    let is_count = |text: &String| text.len() < 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_count = |text: &String| {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        digits.len() < 4 && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
     secrets.iter().map(|text| text.trim().to_owned()).filter(|text| !is_count(text)).collect()
 }
 

@@ -34,7 +34,8 @@ impl<'a> Secrets<'a> {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         };
-        let is_count = text.len() < MIN_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = text.strip_prefix('-').unwrap_or(&text);
+        let is_count = digits.len() < MIN_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
         if !is_count {
             self.whole.insert(text);
         }
@@ -136,11 +137,11 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_as_a_whole_and_from_8_characters_on_inside() {
-        let secrets = secrets(&[" 1234567 ", "abcdefgh", "abcdefghi", "abcdefgZ-longer", "éééé", "12", "k"]);
+        let secrets = secrets(&[" 1234567 ", "abcdefgh", "abcdefghi", "abcdefgZ-longer", "éééé", "12", "-12", "k"]);
         for value in ["1234567", "\t1234567", "éééé", "k", "abcdefghi"] {
             assert!(secrets.has(value), "{value}");
         }
-        for value in ["12345678", "12", "x", ""] {
+        for value in ["12345678", "12", "-12", "x", ""] {
             assert!(!secrets.has(value), "{value}");
         }
         for value in ["abcdefgh", "xabcdefghi", "abcdefgabcdefgZ-longer.", "abcdefgabcdefgh"] {

@@ -60,6 +60,19 @@ pub struct ForwardTaken {
     pub attempts: u32,
 }
 
+/// An event and what is known of forwarding it.
+#[derive(Debug, Default)]
+pub struct ForwardLookup {
+    /// The event; `None` when it is no longer in the table.
+    pub event: Option<StoredDelivery>,
+    /// The endpoint's acceptance, if it accepted the event.
+    pub taken: Option<ForwardTaken>,
+    /// The failed attempts, if there were any.
+    pub failure: Option<ForwardFailure>,
+    /// The body as received, if it was asked for, is sealed and has not expired.
+    pub original: Option<String>,
+}
+
 /// The record of an event that was offered to the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForwardRecord {
@@ -93,6 +106,39 @@ impl ForwardRecords {
         item.as_ref().map(ForwardTaken::read).transpose()
     }
 
+    /// Reads an event and what is known of forwarding it, in one request; with a sealed table also the original body.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
+    pub async fn look_up(
+        &self,
+        entity: &Entity,
+        id: &EventId,
+        sealed_table: Option<&str>,
+    ) -> Result<ForwardLookup, StoreError> {
+        let event_key = HashMap::from([(keys::PK.into(), text(entity)), (keys::SK.into(), text(keys::event(id)))]);
+        let of_events = vec![event_key.clone(), taken_key(entity, id), failure_key(id)];
+        let mut requests = HashMap::from([(self.events_table.clone(), of_events)]);
+        if let Some(sealed_table) = sealed_table {
+            requests.insert(sealed_table.to_owned(), vec![event_key]);
+        }
+        let mut found = ForwardLookup::default();
+        for (table, item) in self.get_all(requests, true).await? {
+            let attributes = Attributes(&item);
+            let (partition, sort_key) = (attributes.text(keys::PK)?, attributes.text(keys::SK)?);
+            if table != self.events_table {
+                found.original = Some(sealed::body(item)?);
+            } else if partition == keys::FORWARD_FAILURES {
+                found.failure = Some(ForwardFailure::read(&item)?);
+            } else if keys::read_forwarded(sort_key).is_some() {
+                found.taken = Some(ForwardTaken::read(&item)?);
+            } else {
+                found.event = Some(StoredDelivery::from_item(&item)?);
+            }
+        }
+        Ok(found)
+    }
+
     /// Reads the records of several events, with one request for 50 of them. Events without a record are not in the map. A record of
     /// the last second may be missing.
     ///
@@ -106,7 +152,7 @@ impl ForwardRecords {
         let keys: Vec<Item> = events.into_iter().flat_map(keys).collect();
         let mut records = HashMap::new();
         for keys in keys.chunks(2 * READ_AT_ONCE) {
-            for item in self.get_all(keys.to_vec()).await? {
+            for (_, item) in self.get_all(HashMap::from([(self.events_table.clone(), keys.to_vec())]), false).await? {
                 let sort_key = Attributes(&item).text(keys::SK)?;
                 if let Some(id) = keys::read_forwarded(sort_key) {
                     records.insert(id, ForwardRecord::Taken(ForwardTaken::read(&item)?));
@@ -196,18 +242,28 @@ impl ForwardRecords {
         Ok(get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item)
     }
 
-    /// Reads the items with these keys. DynamoDB may leave some for another request.
-    async fn get_all(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+    /// Reads the items with these keys, each with the name of its table. DynamoDB may leave some for another request.
+    async fn get_all(
+        &self,
+        keys: HashMap<String, Vec<Item>>,
+        is_consistent: bool,
+    ) -> Result<Vec<(String, Item)>, StoreError> {
         let (mut items, mut rest) = (Vec::new(), keys);
         while !rest.is_empty() {
-            let asked = rest.len();
-            let keys = KeysAndAttributes::builder().set_keys(Some(rest)).build();
-            let keys = keys.map_err(|error| StoreError::DynamoDb(error.to_string()))?;
-            let get = self.client.batch_get_item().request_items(&self.events_table, keys);
+            let count = |keys: &HashMap<String, Vec<Item>>| keys.values().map(Vec::len).sum::<usize>();
+            let asked = count(&rest);
+            let requests = rest.into_iter().map(|(table, keys)| {
+                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(is_consistent).build();
+                keys.map(|keys| (table, keys)).map_err(|error| StoreError::DynamoDb(error.to_string()))
+            });
+            let get = self.client.batch_get_item().set_request_items(Some(requests.collect::<Result<_, _>>()?));
             let answer = get.send().await.map_err(|error| StoreError::dynamodb(&error))?;
-            items.extend(answer.responses.unwrap_or_default().into_values().flatten());
-            rest = answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys).collect();
-            if rest.len() == asked {
+            for (table, of_table) in answer.responses.unwrap_or_default() {
+                items.extend(of_table.into_iter().map(|item| (table.clone(), item)));
+            }
+            let left = answer.unprocessed_keys.unwrap_or_default().into_iter();
+            rest = left.map(|(table, left)| (table, left.keys)).filter(|(_, keys)| !keys.is_empty()).collect();
+            if count(&rest) == asked {
                 return Err(StoreError::DynamoDb("it has no capacity left to read".to_owned()));
             }
         }

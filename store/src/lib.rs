@@ -22,7 +22,7 @@ mod tokens;
 pub use delivery::{Content, Delivery, Origin, QuarantineCause, StoredDelivery};
 pub use error::StoreError;
 pub use follow::Follow;
-pub use forwarded::{ForwardFailure, ForwardRecord, ForwardRecords, ForwardTaken};
+pub use forwarded::{ForwardFailure, ForwardLookup, ForwardRecord, ForwardRecords, ForwardTaken};
 pub use inventory::{Inventory, ListTimes, Tracked};
 pub use published::PublishedCounts;
 pub use quarantine::{Quarantine, Retried};

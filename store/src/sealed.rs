@@ -59,29 +59,6 @@ impl SealedReader {
         item.as_ref().map(SealedKey::read).transpose()
     }
 
-    /// Returns the body of an event as received; `None` when nothing of it was sealed, or it has expired.
-    ///
-    /// # Errors
-    /// Fails when DynamoDB does not answer, or the item cannot be read.
-    pub async fn body(&self, entity: &Entity, id: &EventId) -> Result<Option<String>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.sealed_table)
-            .key(keys::PK, text(entity))
-            .key(keys::SK, text(keys::event(id)))
-            .consistent_read(true);
-        let Some(mut item) = get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item else {
-            return Ok(None);
-        };
-        match item.remove("body") {
-            Some(AttributeValue::B(bytes)) => {
-                String::from_utf8(bytes.into_inner()).map(Some).map_err(|_| Attributes(&item).corrupt("body"))
-            }
-            _ => Err(Attributes(&item).corrupt("body")),
-        }
-    }
-
     /// Returns the bytes of a quarantined delivery as received; `None` when they do not exist, or no longer.
     ///
     /// # Errors
@@ -100,6 +77,16 @@ impl SealedReader {
             Some(AttributeValue::B(bytes)) => Ok(Some(bytes.into_inner())),
             _ => Err(Attributes(&item).corrupt("body")),
         }
+    }
+}
+
+/// Returns the body of an event's sealed item.
+pub(crate) fn body(mut item: Item) -> Result<String, StoreError> {
+    match item.remove("body") {
+        Some(AttributeValue::B(bytes)) => {
+            String::from_utf8(bytes.into_inner()).map_err(|_| Attributes(&item).corrupt("body"))
+        }
+        _ => Err(Attributes(&item).corrupt("body")),
     }
 }
 

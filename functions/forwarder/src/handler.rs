@@ -1,14 +1,15 @@
 use std::{collections::HashSet, time::Duration};
 
 use aws_config::SdkConfig;
-use lambda::{FailedItems, Message, MessageBatch, Metrics};
+use lambda::{FailedItems, Message, MessageBatch, Metrics, within};
 use outbound::{Answer, Endpoint, ForwardMessage, Next, Progress, Refusal};
 use shared::Timestamp;
-use store::{ForwardFailure, ForwardRecords, ForwardTaken};
+use store::{ForwardFailure, ForwardLookup, ForwardRecords, ForwardTaken};
 
 use crate::{
+    budget,
     config::Config,
-    event::{Events, Ready},
+    event::Ready,
     log,
     metrics::{self, Outcome},
     queue::Queues,
@@ -30,8 +31,9 @@ const CLOCKS: Duration = Duration::from_secs(5);
 
 /// The forwarder, ready for messages.
 pub struct Forwarder {
-    events: Events,
     records: ForwardRecords,
+    /// `None` when events are sent without their API keys.
+    sealed_table: Option<String>,
     secrets: Secrets,
     endpoint: Endpoint,
     queues: Queues,
@@ -41,11 +43,10 @@ pub struct Forwarder {
 impl Forwarder {
     /// Creates a forwarder. `aws` has the retries of [`crate::AWS`].
     pub fn new(config: Config, aws: &SdkConfig, metrics: Metrics) -> Self {
-        let dynamodb = aws_sdk_dynamodb::Client::new(aws);
         Self {
             queues: Queues::new(aws, &config),
-            records: ForwardRecords::new(dynamodb.clone(), &config.events_table),
-            events: Events::new(dynamodb, &config.events_table, config.sealed_table),
+            records: ForwardRecords::new(aws_sdk_dynamodb::Client::new(aws), config.events_table),
+            sealed_table: config.sealed_table,
             secrets: Secrets::new(aws, config.secret_id),
             endpoint: Endpoint::new(config.endpoint, config.timeout),
             metrics,
@@ -99,12 +100,9 @@ impl Forwarder {
         named: &ForwardMessage,
         clock: &impl Fn() -> Timestamp,
     ) -> Result<Outcome, String> {
-        let (taken, failure, event) = tokio::try_join!(
-            self.records.taken(named.entity(), named.id()),
-            self.records.failure(named.id()),
-            self.events.read(named),
-        )
-        .map_err(|error| error.to_string())?;
+        let read = self.records.look_up(named.entity(), named.id(), self.sealed_table.as_deref());
+        // Reading what DynamoDB left out takes further requests.
+        let ForwardLookup { event, taken, failure, original } = within(budget::CALL, "DynamoDB", read).await?;
         let now = clock();
         if taken.is_some() && !named.is_again() {
             // The publisher sends an event again when it is not sure that it was queued.
@@ -119,7 +117,7 @@ impl Forwarder {
             log::given_up_before(named);
             return Ok(Outcome::NothingToSend);
         }
-        let Some(event) = event else {
+        let Some(event) = event.and_then(|event| Ready::new(event, original)) else {
             log::gone(named);
             return Ok(self.gone(message, failure, now).await);
         };

@@ -1,6 +1,6 @@
 //! The forwarder: posts the events of the forward queue to the partner's endpoint, signed.
 //!
-//! The steps, one file each: [`handler`](Forwarder::handle) → `event` (read from the tables) → the attempt (the
+//! The steps, one file each: [`handler`](Forwarder::handle) → `event` (its body for the endpoint) → the attempt (the
 //! `outbound` crate) → `queue` (the wait before the next attempt, or a dead letter).
 //!
 //! The queue is FIFO with the entity as message group: while a message waits for its next attempt, later messages of its

@@ -9,9 +9,10 @@ use std::{
 use anyhow::{Context, Result};
 use emulators::sqs::{self, Name};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
+    event::event,
     function::{BuiltFunction, Role},
     input::{Input, update},
     process::Process,
@@ -81,7 +82,7 @@ async fn send(world: &World, processes: &[Process; 3], number: usize, apart: Dur
         for n in 0..number {
             // Unlike every event before.
             let body = update(n % LINES, fastrand::u32(..) as usize);
-            let (answer, _) = receiver.call(&Input::Call.event(world, &body).await?).await?;
+            let (answer, _) = receiver.call(&event(world, Input::Call, &body).await?).await?;
             let answer: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default())?;
             let id = answer["id"].as_str().context("an answer has an id")?.to_owned();
             answered.borrow_mut().insert(id, Instant::now());
@@ -121,15 +122,4 @@ async fn send(world: &World, processes: &[Process; 3], number: usize, apart: Dur
         handed_on.get(id).map(|at| milliseconds(at.saturating_duration_since(*answered))).context("an event is missing")
     };
     answered.iter().map(lag).collect()
-}
-
-/// Returns the records that Lambda's filter passes to the publisher; `None` without any.
-pub fn new_events(batch: &Value) -> Option<Value> {
-    let is_event = |record: &&Value| {
-        record["eventName"] == "INSERT"
-            && record["dynamodb"]["Keys"]["sk"]["S"].as_str().is_some_and(|sk| sk.starts_with("event#"))
-            && record["dynamodb"]["NewImage"].get("kind").is_some()
-    };
-    let records: Vec<&Value> = batch["Records"].as_array().into_iter().flatten().filter(is_event).collect();
-    (!records.is_empty()).then(|| json!({ "Records": records }))
 }

@@ -5,6 +5,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use crate::{
+    event::event,
     front::{Exchange, Mode},
     function::BuiltFunction,
     input::{update, update_with_key},
@@ -48,11 +49,11 @@ pub async fn count(world: &World, function: &BuiltFunction, core: usize) -> Resu
     let line = 900_000 + function.name.bytes().map(usize::from).sum::<usize>();
     let (mut process, _) = Process::start(world.setup(function), core).await?;
     let start = world.to_dynamodb.take().len();
-    process.handle(&input.event(world, &update(line, 1)).await?).await?;
+    process.handle(&event(world, input, &update(line, 1)).await?).await?;
     world.set_mode(Mode::Count);
     let mut costs = Vec::new();
     for body in [update(line, 2), update(line, 2), update_with_key(line, 3)] {
-        let event = input.event(world, &body).await?;
+        let event = event(world, input, &body).await?;
         world.to_dynamodb.take();
         process.handle(&event).await?;
         costs.push(cost(&world.to_dynamodb.take()));

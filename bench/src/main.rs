@@ -3,6 +3,7 @@
 mod build;
 mod chain;
 mod counts;
+mod event;
 mod front;
 mod function;
 mod input;

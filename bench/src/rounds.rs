@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::{
+    event::event,
     front::Mode,
     function::BuiltFunction,
     input::update,
@@ -94,7 +95,7 @@ async fn sample(world: &World, function: &BuiltFunction, core: usize, warm: usiz
     let mut events = Vec::with_capacity(warm + 1);
     for n in 0..=warm {
         // Unlike the events of the rounds before: the publisher skips duplicates.
-        events.push(input.event(world, &update(n, fastrand::usize(..1_000_000))).await?);
+        events.push(event(world, input, &update(n, fastrand::usize(..1_000_000))).await?);
     }
     let [first, events @ ..] = events.as_slice() else { return Err(anyhow::anyhow!("there is no event")) };
     let (mut process, started) = Process::start(world.setup(function), core).await?;

@@ -26,7 +26,6 @@ use shared::{EventId, FingerprintKey, Secret, Timestamp, TokenHash};
 use store::{AcceptedTokens, Delivery, Reader, Recorder, Settings, StoredDelivery};
 
 use crate::{
-    chain::new_events,
     front::{Front, Mode},
     function::{BuiltFunction, Role},
     input::{TOKEN, received},
@@ -102,7 +101,7 @@ impl World {
             _secrets: secrets,
             endpoint: Endpoint::start(SIGNING_SECRET).await?,
             recorder: Recorder::new(dynamodb.client(), settings),
-            stream: Mutex::new(dynamodb.stream()?),
+            stream: Mutex::new(dynamodb.publisher_stream()?),
             to_dynamodb: Front::start(&dynamodb.url(), authority.acceptor()).await?,
             to_sqs: Front::start(&sqs.url(), authority.acceptor()).await?,
             dynamodb,
@@ -158,13 +157,9 @@ impl World {
     /// Fails when the stream cannot be read.
     pub fn stream_batch(&self) -> Result<Option<Value>> {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(batch) = stream.batch()? {
-            stream.settle(Some(&Value::Null));
-            if let Some(events) = new_events(&batch) {
-                return Ok(Some(events));
-            }
-        }
-        Ok(None)
+        let batch = stream.batch()?;
+        stream.settle(Some(&Value::Null));
+        Ok(batch)
     }
 
     /// Drops the records that the stream has, and the messages of the forward queue.

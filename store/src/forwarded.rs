@@ -10,13 +10,14 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     types::{AttributeValue, KeysAndAttributes},
 };
-use shared::{Entity, EventId, Timestamp};
+use shared::{Entity, EventId, Secret, Timestamp};
 
 use crate::{
-    delivery::{Attributes, Item, text},
+    delivery::{Attributes, Item, StoredDelivery, text},
     error::StoreError,
     keys,
     read::PAGE,
+    sealed,
 };
 
 /// Number of events whose records are read by one request. Each has two keys, and DynamoDB allows 100.
@@ -70,7 +71,7 @@ pub struct ForwardLookup {
     /// The failed attempts, if there were any.
     pub failure: Option<ForwardFailure>,
     /// The body as received, if it was asked for, is sealed and has not expired.
-    pub original: Option<String>,
+    pub original: Option<Secret>,
 }
 
 /// The record of an event that was offered to the endpoint.

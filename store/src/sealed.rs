@@ -81,13 +81,12 @@ impl SealedReader {
 }
 
 /// Returns the body of an event's sealed item.
-pub(crate) fn body(mut item: Item) -> Result<String, StoreError> {
-    match item.remove("body") {
-        Some(AttributeValue::B(bytes)) => {
-            String::from_utf8(bytes.into_inner()).map_err(|_| Attributes(&item).corrupt("body"))
-        }
-        _ => Err(Attributes(&item).corrupt("body")),
-    }
+pub(crate) fn body(mut item: Item) -> Result<Secret, StoreError> {
+    let text = match item.remove("body") {
+        Some(AttributeValue::B(bytes)) => String::from_utf8(bytes.into_inner()).ok(),
+        _ => None,
+    };
+    text.map(Secret::new).ok_or_else(|| Attributes(&item).corrupt("body"))
 }
 
 impl SealedKey {

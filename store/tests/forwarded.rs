@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{LINE, World, noon, secs, units::consumed};
+use common::{LINE, World, delivery, noon, secs, units::consumed, update};
+use serde_json::json;
 use shared::{Entity, EventId};
 use store::{ForwardFailure, ForwardRecord, ForwardRecords, ForwardTaken};
 
@@ -51,6 +52,34 @@ async fn the_records_of_many_events_are_read_50_at_a_time() {
     }
     let (units, _) = consumed(&world.dynamodb, "BatchGetItem", requests.remove(0)).await;
     assert_eq!(units.values().sum::<f64>(), 50.0, "half a unit for each of 100 keys");
+}
+
+#[tokio::test]
+async fn an_event_its_records_and_its_original_are_read_with_one_request() {
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    let mut body = update(1);
+    body["whatsapp_apiKey"] = json!("the-line's-key");
+    let event = delivery(noon(), &body);
+    world.recorder.record(&event).await.unwrap();
+    let line = Entity::named(LINE);
+    let failure = ForwardFailure { id: event.id, ..failure(0) };
+    records.record_failure(&failure).await.unwrap();
+    world.requests.take();
+
+    let found = records.look_up(&line, &event.id, Some(world.dynamodb.sealed_table())).await.unwrap();
+    assert_eq!(world.requests.take(), 1);
+    assert_eq!(found.event.as_ref().map(|event| event.id), Some(event.id));
+    assert_eq!((found.taken, found.failure.as_ref()), (None, Some(&failure)));
+    assert_eq!(found.original.as_ref().unwrap().expose(), body.to_string());
+    assert!(!format!("{found:?}").contains("the-line's-key"), "{found:?}");
+
+    let taken = ForwardTaken { taken_at: noon().plus(secs(9)), attempts: 3 };
+    records.record_taken(&line, &event.id, taken, None, true).await.unwrap();
+    let found = records.look_up(&line, &event.id, None).await.unwrap();
+    assert_eq!((found.taken, found.failure, found.original), (Some(taken), None, None));
+    let none = records.look_up(&line, &id(5), Some(world.dynamodb.sealed_table())).await.unwrap();
+    assert!(none.event.is_none() && none.taken.is_none() && none.failure.is_none() && none.original.is_none());
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use outbound::{Message, without_sealed};
-use shared::Timestamp;
+use shared::{Secret, Timestamp};
 use store::StoredDelivery;
 
 /// An event, ready to be posted.
@@ -13,10 +13,10 @@ pub(crate) struct Ready {
 
 impl Ready {
     /// Prepares an event with its original body, or without the sealed members; `None` when it has no body.
-    pub(crate) fn new(event: StoredDelivery, original: Option<String>) -> Option<Self> {
+    pub(crate) fn new(event: StoredDelivery, original: Option<Secret>) -> Option<Self> {
         let stored = event.body?;
         let has_secrets = original.is_some();
-        let body = original.unwrap_or_else(|| without_sealed(&stored));
+        let body = original.map_or_else(|| without_sealed(&stored), |original| original.expose().to_owned());
         let message = Message { id: event.id, received_at: event.received_at, body };
         Some(Self { message, kind: event.kind, has_secrets, expires_at: event.expires_at })
     }

@@ -41,7 +41,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) has_events: bool,
     /// Time for which an entity may be listed without an event before the event counts as missed.
     pub(crate) grace: Duration,
-    /// True while received deliveries wait to be recorded: the event may be among them.
+    /// True while received deliveries wait to be recorded: an event of any entity may be among them.
     pub(crate) deliveries_wait: bool,
 }
 
@@ -178,8 +178,8 @@ impl Comparison {
             Some(since) if now.gone_at.is_none() && last_seen.is_some_and(|seen| seen >= since) => {
                 now.absent_since = Some(facts.at);
             }
-            // Without a state it is no client that anybody here knows.
-            Some(_) if now.gone_at.is_none() && last_seen.is_some() => {
+            // Without a state it is no client that anybody here knows. A waiting event may be fresher than the list.
+            Some(_) if now.gone_at.is_none() && last_seen.is_some() && !facts.deliveries_wait => {
                 now.gone_at = Some(facts.at);
                 self.gone.push(entity.clone());
             }
@@ -385,6 +385,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_called_gone_while_deliveries_wait() {
+        let mut world = World::new();
+        world.event(1);
+        world.wait(MINUTE);
+        world.pass();
+        world.queued.insert(line(1));
+        assert_eq!(world.pass().gone, []);
+        world.queued.clear();
+        assert_eq!(world.pass().gone, [line(1)]);
+    }
+
+    #[test]
     fn an_event_between_two_lists_that_lack_its_entity_counts_more_than_the_first() {
         let mut world = World::new();
         world.event(1);
@@ -480,6 +492,7 @@ mod tests {
             let mut received = BTreeSet::new();
             let mut missed = BTreeSet::new();
             let mut gone = BTreeSet::new();
+            // Entities that are not listed, with the number of lists without them since their last event or listing.
             let mut absent = BTreeMap::<Entity, usize>::new();
             for step in steps {
                 match step {
@@ -489,9 +502,11 @@ mod tests {
                             continue;
                         }
                         world.list(n);
-                        absent.remove(&entity);
                         match way {
-                            Way::Recorded => world.event(n),
+                            Way::Recorded => {
+                                world.event(n);
+                                absent.remove(&entity);
+                            }
                             Way::Queued => _ = world.queued.insert(entity.clone()),
                             Way::MeetsThePass => _ = arriving.insert(entity.clone()),
                             Way::Lost
@@ -506,7 +521,7 @@ mod tests {
                     }
                     Step::Delete(n) => {
                         if world.listed.remove(&line(n)).is_some() {
-                            absent.insert(line(n), 0);
+                            absent.entry(line(n)).or_default();
                             lost.remove(&line(n));
                         }
                     }
@@ -539,9 +554,8 @@ mod tests {
                             *passes += usize::from(at.since(listed_at) >= GRACE && !waits);
                             prop_assert!(*passes < 2, "{entity} is missed, and not found");
                         }
-                        for lists in absent.values_mut() {
-                            *lists += 1;
-                        }
+                        absent.retain(|entity, _| !world.listed.contains_key(entity));
+                        absent.values_mut().for_each(|lists| *lists += 1);
                         for (entity, change) in &comparison.changes {
                             if *change == Change::Back {
                                 prop_assert!(world.listed.contains_key(entity));

@@ -58,7 +58,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 // On one thread, whose dice the seed determines.
 #[tokio::test]
-async fn of_many_events_with_random_faults_every_one_is_taken_and_each_entitys_order_is_kept() {
+async fn of_many_events_with_random_faults_every_one_is_taken_and_the_order_of_each_entity_is_kept() {
     let events = usize::try_from(number("EVENTS", 500)).unwrap();
     let seed = number("SEED", fastrand::u64(..));
     println!("SEED={seed} EVENTS={events}");

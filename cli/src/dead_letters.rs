@@ -32,7 +32,7 @@ Examples:
 pub struct DeadLetters {
     #[command(subcommand)]
     command: Command,
-    /// Queue whose dead letters are meant: of deliveries that are not recorded, or of events for your endpoint.
+    /// Queue to look in: fallback for deliveries that could not be recorded, forward for events that your endpoint did not take.
     #[arg(long, global = true, value_enum, default_value_t = Queue::Fallback)]
     queue: Queue,
     #[command(flatten)]
@@ -58,10 +58,10 @@ enum Command {
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
     },
-    /// Shows everything about one dead letter, its body without secrets.
+    /// Shows everything about one dead letter, with its body but without secrets.
     #[command(after_help = "Exit code: 0, or 1 when there is no such dead letter.")]
     Show {
-        /// Id of the message, or with --queue forward of the event, as `list` shows it.
+        /// Id of the message (with --queue forward, of the event), as shown by `list`.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
@@ -79,10 +79,10 @@ enum Command {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// Ids of the messages, or with --queue forward of the events, as `list` shows them.
+    /// Ids of the messages (with --queue forward, of the events), as shown by `list`.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     ids: Vec<String>,
-    /// All that can be read.
+    /// Move all that can be read.
     #[arg(long)]
     all: bool,
 }

@@ -58,16 +58,16 @@ pub struct Dev {
     /// End after the first round trip. The exit code is 0 if every event was stored and handed on.
     #[arg(long)]
     once: bool,
-    /// Keep the database in a file under target/, and continue with it next time, without delivering the documented events again.
+    /// Keep the database in a file under target/ for the next run, which does not deliver the documented events again.
     #[arg(long)]
     persist: bool,
-    /// Let something fail while the events are delivered, and see that they are stored and handed on all the same.
+    /// Make something fail while the events are delivered, to show that they are stored and handed on all the same.
     #[arg(long, value_enum)]
     fail: Option<Fail>,
-    /// Post the events to a server of yours instead of the sample consumer: http, and a loopback address.
+    /// URL of a server of yours to post the events to, instead of the sample consumer: http on a loopback address.
     #[arg(long, value_name = "URL")]
     forward: Option<String>,
-    /// The port on which the functions are called. Default: 9000, or a free one if that is taken.
+    /// Port on which the functions are called. Default: 9000, or a free one if that is taken.
     #[arg(long)]
     port: Option<u16>,
     /// Start only what the functions need: DynamoDB, SQS, Secrets Manager, the partner API, CloudFormation, EventBridge and the sample

@@ -38,7 +38,7 @@ Examples:
 pub struct Events {
     #[command(flatten)]
     selection: Selection,
-    /// Maximum number of events to list; with --follow, of those that are recorded already.
+    /// Maximum number of events to list. With --follow, this counts only events that are already recorded.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
     /// Keep running until Ctrl-C, and print each new event on one line, in the order received.

@@ -24,7 +24,7 @@ use crate::{
 /// Number of bytes in a new signing secret.
 const SECRET_BYTES: usize = 32;
 
-/// Shows how events are handed on, and manages the secret that signs them.
+/// Shows how events are handed on, and manages the secret that they are signed with.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -51,7 +51,7 @@ Times are UTC. An event waits because the endpoint has refused it; later events 
 events are counted by the hour of their receipt. A count can be off by a few after a fault of the publisher. An event of the last minute \
 does not count as missing, and an event that you replay does not count as published.")]
     Status {
-        /// Length of the time for which recorded and published events are compared, such as 36h or 7d.
+        /// Length of the period to compare recorded and published events in, such as 36h or 7d.
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = human_time::duration)]
         since: Duration,
         /// Maximum number of waiting events, and of dead letters, to list.
@@ -66,7 +66,7 @@ does not count as missing, and an event that you replay does not count as publis
         #[command(flatten)]
         consent: Consent,
     },
-    /// Replaces the secret. Asks first. For 24 hours events are signed with both, the new one and the replaced one.
+    /// Replaces the secret. Asks first. For 24 hours, events are signed with both the new and the replaced secret.
     #[command(
         after_help = "Give your endpoint the new secret within the 24 hours: `hooks forward secret` prints it. The forwarder uses it within a minute."
     )]

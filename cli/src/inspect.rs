@@ -19,9 +19,9 @@ use crate::{
 /// The port of the page, unless another is asked for.
 pub const PORT: u16 = 9010;
 
-/// Shows what the local run or a deployed stack receives on a page in the browser.
+/// Opens a page in the browser that shows what the local run or a deployed stack receives.
 ///
-/// The page has new deliveries as they come, the state and history of every entity, and the registration with its ledger.
+/// The page shows new deliveries as they come, the state and history of every entity, and the registration with its ledger.
 #[derive(Args)]
 #[command(after_help = "\
 The page listens on 127.0.0.1 only, and shows nothing without the token in its address. Secrets were removed before the events were \

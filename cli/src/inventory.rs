@@ -26,7 +26,7 @@ Examples:
 Exit code: 0 when all lists are complete, 1 when one is not or the pass failed. With --plan also 3, when a pass would record or
 mark something.")]
 pub struct Inventory {
-    /// Shows what a pass would do, and changes nothing.
+    /// Show what a pass would do, and change nothing.
     #[arg(long)]
     plan: bool,
     #[command(flatten)]

@@ -30,7 +30,7 @@ pub struct Key {
     consent: Consent,
     #[command(flatten)]
     target: TargetArgs,
-    /// Output format: the key alone, or as json one object on one line with the event that carried it.
+    /// Output format: the key alone, or with json one object on one line that also names the event that carried the key.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

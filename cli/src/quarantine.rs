@@ -63,9 +63,9 @@ enum Command {
         after_help = "Exit code: 0, or 1 when no quarantined delivery has this id."
     )]
     Show {
-        /// Id of the delivery, as the receiver answered it.
+        /// Id of the delivery, as in the receiver's answer.
         id: EventId,
-        /// Write only the bytes as received, whatever --output says. Asks first, as they may contain secrets.
+        /// Write only the bytes as received, regardless of --output. Asks first, because they may contain secrets.
         #[arg(long)]
         raw: bool,
         #[command(flatten)]
@@ -73,8 +73,8 @@ enum Command {
     },
     /// Tries to record quarantined deliveries as events.
     ///
-    /// A delivery that could not be decoded is decoded again, for instance after an upgrade. A delivery that is held because its source
-    /// address was not listed is recorded once the address is in the stack's AllowedSourceIps.
+    /// A delivery that could not be decoded is decoded again, for instance after an upgrade. A delivery that is held for its unlisted source
+    /// address is recorded once the address is in the stack's AllowedSourceIps.
     #[command(after_help = "\
 An event is recorded with its old id and time, and changes the state as if it had been delayed on its way. The others stay in \
 quarantine. Trying again does no harm.

@@ -19,7 +19,7 @@ pub struct Selection {
     filter: FilterArgs,
     #[command(flatten)]
     pub range: TimeRange,
-    /// Only duplicates. Default: they are listed among the others.
+    /// Only duplicates. Default: duplicates are listed among the others.
     #[arg(long)]
     duplicates: bool,
 }
@@ -46,7 +46,7 @@ pub struct FilterArgs {
     /// Only deliveries with this reference of yours.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub reference: Option<String>,
-    /// Only this kind, such as whatsapp or quarantine. Reads every delivery in the time range to find them.
+    /// Only this kind, such as whatsapp or quarantine. Reads every delivery in the time range to find matches.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub kind: Option<String>,
 }

@@ -21,9 +21,9 @@ use crate::{
 /// Records events that were lost, from the receiver's log.
 ///
 /// An event is lost when neither DynamoDB nor SQS answers: the receiver answers 503, and logs the event without its secrets. This command
-/// lists the lost events of a log, and after you have said yes records each under its old id and time, with the body as logged. An
-/// event that is recorded already is left as it is, so running it again does no harm. If the receiver could not check an event's token,
-/// this command does.
+/// lists the lost events of a log and, after you confirm, records each under its original id and time, with the body as logged. An event
+/// that is already recorded is left unchanged, so it is safe to run this again. If the receiver could not check an event's token, this
+/// command does.
 #[derive(Args)]
 #[command(after_help = "\
 The secrets of an event are not in the log. Take a line's API key from the provider's list getWhatsApp. A body that was not JSON is not \
@@ -37,7 +37,7 @@ Examples:
   cargo hooks recover lost.json --stack partner-webhook
   cargo hooks recover < log-lines.txt --yes                the local run")]
 pub struct Recover {
-    /// File with the log: its lines, or the JSON of `aws logs filter-log-events` or `get-query-results`. Default: standard input.
+    /// File with the log: plain lines, or the JSON of `aws logs filter-log-events` or `get-query-results`. Default: standard input.
     file: Option<PathBuf>,
     /// Only list the events.
     #[arg(long, conflicts_with = "yes")]

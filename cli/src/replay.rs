@@ -41,7 +41,7 @@ use crate::{
 /// Maximum number of refused events with `--keep-going`: then the fault is not in the events.
 const MOST_REFUSED: usize = 1_000;
 
-/// Sends recorded events again, one after the other, in the order received: to an HTTP endpoint of yours, to the event bus, or to the
+/// Sends recorded events again, one after another, in the order received: to an HTTP endpoint of yours, to the event bus, or to the
 /// forwarder.
 #[derive(Args)]
 #[command(
@@ -75,7 +75,7 @@ Examples:
   cargo hooks replay 019aaaaa-0000-7000-8000-000000000000 --to http://127.0.0.1:8080/events"
 )]
 pub struct Replay {
-    /// Ids of the events. They are sent in the order received, however they are listed.
+    /// Ids of the events. They are sent in the order received, not in the order given.
     #[arg(value_name = "ID", conflicts_with_all = ["until", "FilterArgs"])]
     ids: Vec<EventId>,
     #[command(flatten)]
@@ -88,18 +88,18 @@ pub struct Replay {
     /// Leave this event out. Can be given more than once.
     #[arg(long, value_name = "ID")]
     skip: Vec<EventId>,
-    /// URL of your endpoint: https, or http to a loopback address. Neither the provider nor this webhook. With - it is one line of
-    /// standard input, as other users of this machine can read a command line. Or `bus` for the event bus, or `forward` for the
-    /// forward queue.
+    /// URL of your endpoint: https, or http on a loopback address, but neither the provider nor this webhook. With - the URL is read as
+    /// one line from standard input, because other users of this machine can read a command line. Or `bus` for the event bus, or
+    /// `forward` for the forward queue.
     #[arg(long, value_name = "URL")]
     to: String,
-    /// With `--to forward`: send also the events that the endpoint has taken before.
+    /// With `--to forward`: also send the events that the endpoint has already taken.
     #[arg(long)]
     again: bool,
-    /// Continue after an event that is refused, and list the refused events at the end. Ends after 1,000 of them.
+    /// Continue after a refused event, and list the refused events at the end. Ends after 1,000 of them.
     #[arg(long)]
     keep_going: bool,
-    /// Maximum number of events a second.
+    /// Maximum number of events per second.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rate: u32,
     #[command(flatten)]
@@ -115,10 +115,10 @@ pub struct Replay {
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
 struct Start {
-    /// Continue an unfinished replay after the last event that was acknowledged.
+    /// Continue an unfinished replay after the last event that was taken.
     #[arg(long)]
     resume: bool,
-    /// Forget an unfinished replay, and begin again.
+    /// Discard an unfinished replay, and start over.
     #[arg(long)]
     restart: bool,
 }

@@ -12,7 +12,7 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Shows everything about one event: when and from where it came, what it duplicates, and its body.
+/// Shows everything about one event: when it was received and from where, what it duplicates, and its body.
 #[derive(Args)]
 #[command(after_help = "\
 Exit code: 0, or 1 when there is no such event.
@@ -21,7 +21,7 @@ Examples:
   cargo hooks show 019aaaaa-0000-7000-8000-000000000000
   cargo hooks show 019aaaaa-0000-7000-8000-000000000000 --output json | jq .body")]
 pub struct Show {
-    /// Id of the event, as the receiver answered it.
+    /// Id of the event, as in the receiver's answer.
     id: EventId,
     #[command(flatten)]
     target: TargetArgs,

@@ -51,12 +51,12 @@ enum Command {
     Plan,
     /// Registers our URL if another one is registered, as the schedule does.
     Sync,
-    /// Registers a URL, whichever is registered now.
+    /// Registers a URL, regardless of which one is registered now.
     #[command(
         after_help = "Without a URL it registers ours, even when sync has stopped repairing because a competing URL keeps coming back.\nAfter you set another URL, the schedule registers ours again, unless SyncMode is observe."
     )]
     Set {
-        /// URL to register. Asks first, as events will go there and no longer come here. Default: this webhook's URL, with its token.
+        /// URL to register. Asks first, because events will go there and no longer come here. Default: this webhook's URL, with its token.
         url: Option<String>,
         #[command(flatten)]
         consent: Consent,
@@ -82,7 +82,7 @@ enum Command {
 struct On {
     #[command(flatten)]
     target: TargetArgs,
-    /// Output format. json is the function's own answer on one line; `status` has an object of its own.
+    /// Output format. json is the function's own answer on one line; for `status` it is a separate object.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

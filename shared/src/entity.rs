@@ -63,6 +63,11 @@ impl Entity {
         &self.0
     }
 
+    /// Returns whether the event named every part of the key: one without its server or its number does not.
+    pub fn is_whole(&self) -> bool {
+        self.0.split('#').skip(1).all(|part| part != UNNAMED)
+    }
+
     /// Returns whether this is the collective entity of the events of a kind that name none. They may be about different clients.
     pub fn is_unnamed(&self) -> bool {
         self.0.split_once('#').is_some_and(|(_, name)| name == UNNAMED)

@@ -89,6 +89,19 @@ fn only_an_entity_that_is_named_is_one() {
 }
 
 #[test]
+fn an_inbox_without_its_server_is_not_named_in_whole() {
+    for (body, is_whole) in [
+        (r#"{"event":"online","server":"eu1","accountID":523}"#, true),
+        (r#"{"event":"online","accountID":523}"#, false),
+        (r#"{"event":"builder","builderID":523}"#, true),
+        (r#"{"event":"a-b#-"}"#, false),
+        (r#"{"event":"builder"}"#, false),
+    ] {
+        assert_eq!(decode(body).entity.is_whole(), is_whole, "{body}");
+    }
+}
+
+#[test]
 fn two_kinds_never_share_a_key() {
     for (kind, expected) in [
         ("whatsapp#972501234567", "whatsapp%23972501234567#-"),

@@ -221,17 +221,18 @@ impl ForwardRecords {
         Ok(())
     }
 
-    /// Drops the record of a dead letter that goes back into the forward queue. The record of an event that is tried again stays.
+    /// Drops the record of a dead letter that goes back into the forward queue. A record that has changed since stays.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer.
-    pub async fn forget_dead_letter(&self, id: &EventId) -> Result<(), StoreError> {
+    pub async fn forget_dead_letter(&self, dead_letter: &ForwardFailure) -> Result<(), StoreError> {
         let delete = self
             .client
             .delete_item()
             .table_name(&self.events_table)
-            .set_key(Some(failure_key(id)))
-            .condition_expression("attribute_not_exists(next_attempt_at)");
+            .set_key(Some(failure_key(&dead_letter.id)))
+            .condition_expression("attribute_not_exists(next_attempt_at) AND last_attempt_at = :last")
+            .expression_attribute_values(":last", text(dead_letter.last_attempt_at));
         match delete.send().await {
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
             deleted => deleted.map(|_| ()).map_err(|error| StoreError::dynamodb(&error)),
@@ -291,11 +292,9 @@ impl ForwardFailure {
         item.insert("attempts".into(), number(self.attempts));
         item.insert("first_attempt_at".into(), text(self.first_attempt_at));
         item.insert("last_attempt_at".into(), text(self.last_attempt_at));
-        let (name, value) = match self.next_attempt_at {
-            Some(at) => ("next_attempt_at", text(at)),
-            None => ("expires_at", number(self.last_attempt_at.plus(DEAD_LETTER).as_secs())),
-        };
-        item.insert(name.into(), value);
+        item.extend(self.next_attempt_at.map(|at| ("next_attempt_at".into(), text(at))));
+        // No message outlives this, in either queue.
+        item.insert("expires_at".into(), number(self.last_attempt_at.plus(DEAD_LETTER).as_secs()));
         item.insert("answer".into(), text(&self.answer));
         item
     }

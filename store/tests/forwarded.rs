@@ -95,7 +95,7 @@ fn dead_letter(number: u64) -> ForwardFailure {
 }
 
 #[tokio::test]
-async fn the_record_of_a_dead_letter_expires_with_its_message_and_no_other_does() {
+async fn the_record_of_a_failure_expires_14_days_after_the_last_attempt() {
     let world = World::start().await;
     let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
     records.record_failure(&dead_letter(1)).await.unwrap();
@@ -103,19 +103,22 @@ async fn the_record_of_a_dead_letter_expires_with_its_message_and_no_other_does(
     let items = world.items("events").await;
     let expires_at: Vec<_> = items.iter().filter_map(|item| item.get("expires_at")?.as_n().ok()).collect();
     let in_14_days = noon().plus(secs(5 + 14 * 24 * 60 * 60)).as_secs().to_string();
-    assert_eq!(expires_at, [&in_14_days]);
+    assert_eq!(expires_at, [&in_14_days, &in_14_days]);
 }
 
 #[tokio::test]
-async fn only_the_record_of_a_dead_letter_is_forgotten() {
+async fn only_the_record_of_a_dead_letter_that_has_not_changed_is_forgotten() {
     let world = World::start().await;
     let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
     for failure in [dead_letter(1), failure(2)] {
         records.record_failure(&failure).await.unwrap();
-        records.forget_dead_letter(&failure.id).await.unwrap();
+        records.forget_dead_letter(&failure).await.unwrap();
     }
-    records.forget_dead_letter(&id(3)).await.unwrap();
-    assert_eq!(records.failures(10).await.unwrap(), [failure(2)]);
+    records.forget_dead_letter(&dead_letter(3)).await.unwrap();
+    let given_up_again = ForwardFailure { last_attempt_at: noon().plus(secs(90)), ..dead_letter(4) };
+    records.record_failure(&given_up_again).await.unwrap();
+    records.forget_dead_letter(&dead_letter(4)).await.unwrap();
+    assert_eq!(records.failures(10).await.unwrap(), [given_up_again, failure(2)]);
 }
 
 #[tokio::test]

@@ -185,16 +185,18 @@ impl Redrive<'_> {
                 continue;
             }
             let deduplication_id = format!("{id}-{}", last_attempt_at.as_micros());
-            self.forwarding.send(&ForwardMessage::new(id, entity.clone()), &deduplication_id).await?;
+            // A person asks for this event, so it is sent even if the endpoint took it before.
+            self.forwarding.send(&ForwardMessage::new(id, entity.clone()).again(), &deduplication_id).await?;
             self.moved(id, &entity).await?;
         }
         Ok(())
     }
 
     async fn moved(&mut self, id: EventId, entity: &Entity) -> Result<()> {
-        self.forwarding.records.forget_dead_letter(&id).await?;
         self.wanted.remove(&id);
-        self.recorded.remove(&id);
+        if let Some(dead_letter) = self.recorded.remove(&id) {
+            self.forwarding.records.forget_dead_letter(&dead_letter).await?;
+        }
         self.redriven += 1;
         print(&match self.output {
             Output::Json => json::line(&json!({ "event_id": id, "entity": entity, "redriven": true }))?,

@@ -470,6 +470,23 @@ async fn an_event_that_was_taken_is_not_posted_again() {
 }
 
 #[tokio::test]
+async fn a_failure_that_was_left_when_its_event_was_taken_is_dropped_by_a_repeated_message() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await;
+    world.endpoint.reply([Reply::Status(503)]);
+    assert!(world.round().await);
+    let left = world.records().failures(10).await.unwrap();
+    world.wait(Duration::from_secs(5));
+    world.forward_all().await;
+    world.records().record_failure(&left[0]).await.unwrap();
+    world.sqs.send_in_group(Name::Forward, &format!(r#"{{"id":"{id}","entity":"{LINE}"}}"#), "a", "again");
+    world.forward_all().await;
+    assert_eq!(world.records().failures(10).await.unwrap(), []);
+    let taken = world.records().taken(&Entity::named(LINE), &id).await.unwrap().unwrap();
+    assert_eq!((taken.attempts, world.endpoint.received().len()), (2, 2));
+}
+
+#[tokio::test]
 async fn an_event_that_was_taken_is_posted_again_when_a_message_asks_for_it() {
     let world = World::start().await;
     let id = world.event(0, &update(1)).await;

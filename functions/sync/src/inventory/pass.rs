@@ -21,7 +21,7 @@ use crate::{
         compare::{self, Comparison, Due, Facts, Known, Reason},
         lists::{KindList, Lists},
         rebuild::{Rebuilt, key_fingerprint},
-        report::{Changed, Gap, Gone, InventoryOutcome, InventoryReport, Missed},
+        report::{Changed, Gap, Gone, InventoryOutcome, InventoryReport, Missed, log_missed},
         services::InventoryServices,
         stuck,
     },
@@ -158,7 +158,7 @@ impl InventoryPass<'_> {
 
     async fn states(&self, kind: &Kind) -> Result<BTreeMap<Entity, Known>, StoreError> {
         let states = self.services.reader.states(kind, None, None, PAGE);
-        let states = states.try_filter(|state| std::future::ready(!state.entity.is_unnamed()));
+        let states = states.try_filter(|state| std::future::ready(state.entity.is_whole()));
         let known = states.map_ok(|state| {
             let known = Known { last_seen: state.last_seen, is_reconciled: state.is_reconciled };
             (state.entity, known)
@@ -300,41 +300,51 @@ impl InventoryPass<'_> {
                 return Ok(());
             }
             let rebuilt = stream::iter(chunk).map(async |due| self.rebuild_one(kind, due).await);
-            let rebuilt: Vec<Option<(Due, EventId)>> = rebuilt.buffered(AT_ONCE).try_collect().await?;
+            let rebuilt: Vec<Option<(Due, Option<EventId>)>> = rebuilt.buffered(AT_ONCE).try_collect().await?;
             let now = self.clock.now();
-            let mut noted = Vec::new();
+            let (mut noted, logged) = (Vec::new(), report.missed.len());
             for (Due { tracked, reason }, id) in rebuilt.into_iter().flatten() {
+                let Some(id) = id else {
+                    // Recorded in the meantime, perhaps by another pass that could not note it.
+                    noted.push(Tracked { rebuilt_at: Some(now), ..tracked });
+                    continue;
+                };
                 let listed = kind.list.entities.by_name.get(&tracked.entity);
                 match reason {
                     Reason::Import => report.imported += 1,
                     Reason::Missed => report.missed.push(missed_event(&tracked, id, listed, gaps)),
                 }
+                report.known += usize::from(self.mode == InventoryMode::Apply);
                 let key = listed.and_then(|rebuilt| rebuilt.listed.key.clone());
                 noted.push(Tracked { rebuilt_at: Some(now), key, ..tracked });
             }
             if self.mode == InventoryMode::Apply {
-                report.known += noted.len();
+                report.missed[logged..].iter().for_each(log_missed);
                 self.services.inventory.write(&noted).await?;
             }
         }
         Ok(())
     }
 
-    /// Rebuilds an event, or in a plan looks whether it would. Returns `None` when an event has come in the meantime.
-    async fn rebuild_one(&self, kind: &KindPass<'_>, due: &Due) -> Result<Option<(Due, EventId)>, StoreError> {
+    /// Rebuilds an event, or in a plan looks whether it would. The id is `None` when an event was recorded in the meantime, and the
+    /// result when there is nothing to note.
+    async fn rebuild_one(&self, kind: &KindPass<'_>, due: &Due) -> Result<Option<(Due, Option<EventId>)>, StoreError> {
         let entity = &due.tracked.entity;
         let Some(rebuilt) = kind.list.entities.by_name.get(entity) else { return Ok(None) };
         let delivery = self.delivery(rebuilt, &due.tracked, due.tracked.listed_at.unwrap_or(kind.list.at));
-        let is_first = match self.mode {
-            InventoryMode::Plan if due.reason == Reason::Import => true,
-            InventoryMode::Plan => self.services.reader.state(entity).await?.is_none_or(|state| state.is_reconciled),
+        let id = match self.mode {
+            InventoryMode::Plan if due.reason == Reason::Import => Some(delivery.id),
+            InventoryMode::Plan => match self.services.reader.state(entity).await? {
+                Some(state) if !state.is_reconciled => return Ok(None),
+                _ => Some(delivery.id),
+            },
             InventoryMode::Apply => match self.services.recorder.record_first(&delivery).await {
-                Ok(()) => true,
-                Err(StoreError::Conflict) => false,
+                Ok(()) => Some(delivery.id),
+                Err(StoreError::Conflict) => None,
                 Err(error) => return Err(error),
             },
         };
-        Ok(is_first.then(|| (due.clone(), delivery.id)))
+        Ok(Some((due.clone(), id)))
     }
 
     fn delivery(&self, rebuilt: &Rebuilt, tracked: &Tracked, at: Timestamp) -> store::Delivery {

@@ -202,13 +202,12 @@ impl Fields {
         let body = Value::Object(body).to_string();
         // The entity is named by the same rules as that of a delivered event.
         let entity = Event::decode(body.as_bytes()).ok()?.entity;
-        let is_named = !entity.is_unnamed() && !entity.as_str().contains("#-#");
         let listed = Listed {
             created_at: self.created_at,
             is_suspended: self.is_suspended,
             key: self.key.map(|of| key_fingerprint(&of, key)),
         };
-        is_named.then_some((entity, Rebuilt { listed, reference: self.reference, body: Secret::new(body) }))
+        entity.is_whole().then_some((entity, Rebuilt { listed, reference: self.reference, body: Secret::new(body) }))
     }
 }
 

@@ -118,12 +118,15 @@ pub struct Changed {
     pub change: &'static str,
 }
 
-/// Logs how a pass ended, as one line, and each finding that needs a person.
+/// Logs a missed event. A pass does so before it notes that the event was rebuilt: if it is killed after that, no later pass
+/// finds the event.
+pub(crate) fn log_missed(Missed { entity, event_id, gap, .. }: &Missed) {
+    let (from, until) = gap.as_ref().map(|gap| (&gap.from, &gap.until)).unzip();
+    tracing::warn!(%entity, event_id, not_ours_from = from, not_ours_until = until, "an event was missed");
+}
+
+/// Logs how a pass ended, as one line, and each list that is not complete.
 pub(crate) fn log(report: &InventoryReport) {
-    for Missed { entity, event_id, gap, .. } in &report.missed {
-        let (from, until) = gap.as_ref().map(|gap| (&gap.from, &gap.until)).unzip();
-        tracing::warn!(%entity, event_id, not_ours_from = from, not_ours_until = until, "an event was missed");
-    }
     for (list, of) in report.lists.iter().filter(|(_, of)| !of.complete) {
         tracing::error!(list, cause = of.cause, "a list of the provider is not complete");
     }

@@ -78,6 +78,8 @@ async fn an_event_its_records_and_its_original_are_read_with_one_request() {
     records.record_taken(&line, &event.id, taken, None, true).await.unwrap();
     let found = records.look_up(&line, &event.id, None).await.unwrap();
     assert_eq!((found.taken, found.failure, found.original), (Some(taken), None, None));
+    assert_eq!(records.taken(&line, &event.id).await.unwrap(), Some(taken));
+    assert_eq!(records.failure(&event.id).await.unwrap(), None);
     let none = records.look_up(&line, &id(5), Some(world.dynamodb.sealed_table())).await.unwrap();
     assert!(none.event.is_none() && none.taken.is_none() && none.failure.is_none() && none.original.is_none());
 }

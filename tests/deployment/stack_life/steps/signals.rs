@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use crate::{cloudwatch, progress::say, stack, tools::root, world::World};
 
 /// Metrics of faults that this stack does not have.
-const FAULTS: [&str; 1] = ["ForwardFaults"];
+const FAULTS: [&str; 3] = ["EventsMissed", "ForwardFaults", "InventoryFailed"];
 
 pub async fn every_metric_that_is_watched_has_been_written(world: &World) {
     let emitted = cloudwatch::emitted(&world.emulator).await;

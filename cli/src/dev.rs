@@ -43,7 +43,7 @@ use crate::{
 /// shows what is recorded, and hands the events on to a sample consumer that verifies their signatures.
 #[derive(Args)]
 #[command(after_help = "\
-The functions are built again when their code changes. What they write is in target/hooks/functions.log. The calls of the sample
+The functions are built again when their code changes. Their logs are in target/hooks/functions.log. The calls of the sample
 consumer are in target/hooks/consumer.jsonl, the entries on the event bus in target/hooks/event-bus.jsonl.
 
 Examples:

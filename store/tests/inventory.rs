@@ -1,4 +1,4 @@
-//! What the provider's lists have shown, and events that were rebuilt from them.
+//! Tests the record of the provider's lists, and the events that were rebuilt from them.
 #![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;

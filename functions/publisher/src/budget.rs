@@ -7,7 +7,7 @@ use lambda::Patience;
 /// Timeout of the function in template.yaml.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Maximum time for publishing a batch, and for moving records aside. What is not done by then is reported as failed.
+/// Maximum time for publishing a batch, and for moving records aside. Records that are not done by then are reported as failed.
 pub(crate) const HAND_ON: Duration = Duration::from_secs(40);
 
 /// Maximum time for counting, and for a single call.

@@ -33,7 +33,7 @@ impl Request {
     }
 }
 
-/// What a pass does with its findings.
+/// The use that a pass makes of its findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InventoryMode {
     /// Records and marks.

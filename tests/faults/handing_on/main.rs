@@ -1,5 +1,5 @@
-//! The publisher and the forwarder between peers that misbehave. Whatever happens, every recorded event reaches the bus and is taken by
-//! the endpoint or is a dead letter; the first takes of an entity are in the order of recording; a repetition has the same id; and no
+//! Tests the publisher and the forwarder between peers that misbehave. Every recorded event reaches the bus, and is taken by the
+//! endpoint or is a dead letter; the first takes of an entity are in the order of recording; a repetition has the same id; and no
 //! entity waits for another.
 #![allow(
     clippy::unwrap_used,

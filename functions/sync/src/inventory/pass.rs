@@ -1,8 +1,8 @@
 //! A pass: the lists, then everything that the comparison needs, then what it decides.
 //!
-//! The lists are read before the states and the queues, so an event that arrived before its entity was listed is seen. What the
-//! lists have shown is written before an event is rebuilt, and the rebuilt event's id is made of that: a pass that was killed
-//! is finished by the next one, with the same ids.
+//! The lists are read before the states and the queues, so an event that arrived before its entity was listed is seen. The
+//! contents of the lists are written before an event is rebuilt, and the rebuilt event's id is derived from them: a pass that
+//! was killed is finished by the next one, with the same ids.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -214,11 +214,16 @@ impl ForwardRecords {
         item.insert("attempts".into(), number(taken.attempts));
         item.extend(expires_at.map(|end| ("expires_at".into(), number(end.as_secs()))));
         self.put(item).await?;
-        if has_failed {
-            let delete = self.client.delete_item().table_name(&self.events_table).set_key(Some(failure_key(id)));
-            delete.send().await.map_err(|error| StoreError::dynamodb(&error))?;
-        }
-        Ok(())
+        if has_failed { self.forget_failure(id).await } else { Ok(()) }
+    }
+
+    /// Drops the record of an accepted event's failures.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer.
+    pub async fn forget_failure(&self, id: &EventId) -> Result<(), StoreError> {
+        let delete = self.client.delete_item().table_name(&self.events_table).set_key(Some(failure_key(id)));
+        delete.send().await.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
     }
 
     /// Drops the record of a dead letter that goes back into the forward queue. A record that has changed since stays.

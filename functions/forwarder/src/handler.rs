@@ -104,14 +104,12 @@ impl Forwarder {
         // Reading what DynamoDB left out takes further requests.
         let ForwardLookup { event, taken, failure, original } = within(budget::CALL, "DynamoDB", read).await?;
         let now = clock();
-        if let Some(taken) = taken
-            && !named.is_again()
-        {
+        if taken.is_some() && !named.is_again() {
             // The publisher sends an event again when it is not sure that it was queued.
             log::taken_before(named);
             if failure.is_some() {
                 // It was left when the event was taken.
-                self.record_taken(named, taken, event.and_then(|event| event.expires_at), true).await;
+                self.records.forget_failure(named.id()).await.map_err(|error| error.to_string())?;
             }
             return Ok(Outcome::NothingToSend);
         }
@@ -162,23 +160,13 @@ impl Forwarder {
         now: Timestamp,
     ) -> Outcome {
         let taken = ForwardTaken { taken_at: now, attempts: progress.attempts };
-        self.record_taken(named, taken, event.expires_at, has_failed).await;
-        log::taken(named, progress.attempts);
-        Outcome::Taken { kind: event.kind, lag: now.since(event.message.received_at) }
-    }
-
-    /// Records that an event was accepted. Sent again it would come twice, so a missing record is only logged.
-    async fn record_taken(
-        &self,
-        named: &ForwardMessage,
-        taken: ForwardTaken,
-        expires_at: Option<Timestamp>,
-        has_failed: bool,
-    ) {
-        let recorded = self.records.record_taken(named.entity(), named.id(), taken, expires_at, has_failed).await;
+        let recorded = self.records.record_taken(named.entity(), named.id(), taken, event.expires_at, has_failed).await;
         if let Err(error) = recorded {
+            // Sent again it would come twice, so the missing record is only logged.
             log::not_recorded(named.id(), &error.to_string());
         }
+        log::taken(named, progress.attempts);
+        Outcome::Taken { kind: event.kind, lag: now.since(event.message.received_at) }
     }
 
     async fn refused(

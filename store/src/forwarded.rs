@@ -5,14 +5,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::{
-    Client,
-    error::SdkError,
-    types::{AttributeValue, KeysAndAttributes},
-};
+use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
 use shared::{Entity, EventId, Secret, Timestamp};
 
 use crate::{
+    batch::get_all,
     delivery::{Attributes, Item, StoredDelivery, text},
     error::StoreError,
     keys,
@@ -124,7 +121,7 @@ impl ForwardRecords {
             requests.insert(sealed_table.to_owned(), vec![event_key]);
         }
         let mut found = ForwardLookup::default();
-        for (table, item) in self.get_all(requests, true).await? {
+        for (table, item) in get_all(&self.client, requests, true).await? {
             let attributes = Attributes(&item);
             let (partition, sort_key) = (attributes.text(keys::PK)?, attributes.text(keys::SK)?);
             if table != self.events_table {
@@ -153,7 +150,9 @@ impl ForwardRecords {
         let keys: Vec<Item> = events.into_iter().flat_map(keys).collect();
         let mut records = HashMap::new();
         for keys in keys.chunks(2 * READ_AT_ONCE) {
-            for (_, item) in self.get_all(HashMap::from([(self.events_table.clone(), keys.to_vec())]), false).await? {
+            for (_, item) in
+                get_all(&self.client, HashMap::from([(self.events_table.clone(), keys.to_vec())]), false).await?
+            {
                 let sort_key = Attributes(&item).text(keys::SK)?;
                 if let Some(id) = keys::read_forwarded(sort_key) {
                     records.insert(id, ForwardRecord::Taken(ForwardTaken::read(&item)?));
@@ -247,34 +246,6 @@ impl ForwardRecords {
     async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(&self.events_table).set_key(Some(key)).consistent_read(true);
         Ok(get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item)
-    }
-
-    /// Reads the items with these keys, each with the name of its table. DynamoDB may leave some for another request.
-    async fn get_all(
-        &self,
-        keys: HashMap<String, Vec<Item>>,
-        is_consistent: bool,
-    ) -> Result<Vec<(String, Item)>, StoreError> {
-        let (mut items, mut rest) = (Vec::new(), keys);
-        while !rest.is_empty() {
-            let count = |keys: &HashMap<String, Vec<Item>>| keys.values().map(Vec::len).sum::<usize>();
-            let asked = count(&rest);
-            let requests = rest.into_iter().map(|(table, keys)| {
-                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(is_consistent).build();
-                keys.map(|keys| (table, keys)).map_err(|error| StoreError::DynamoDb(error.to_string()))
-            });
-            let get = self.client.batch_get_item().set_request_items(Some(requests.collect::<Result<_, _>>()?));
-            let answer = get.send().await.map_err(|error| StoreError::dynamodb(&error))?;
-            for (table, of_table) in answer.responses.unwrap_or_default() {
-                items.extend(of_table.into_iter().map(|item| (table.clone(), item)));
-            }
-            let left = answer.unprocessed_keys.unwrap_or_default().into_iter();
-            rest = left.map(|(table, left)| (table, left.keys)).filter(|(_, keys)| !keys.is_empty()).collect();
-            if count(&rest) == asked {
-                return Err(StoreError::DynamoDb("it has no capacity left to read".to_owned()));
-            }
-        }
-        Ok(items)
     }
 
     async fn put(&self, item: Item) -> Result<(), StoreError> {

@@ -23,6 +23,9 @@ pub(crate) const URL_BEFORE_OURS: &str = "url-before-ours";
 /// Sort key of an entity's state, and of the registration's state.
 pub(crate) const STATE: &str = "state";
 
+/// Sort key of the record of a line's own webhook.
+pub(crate) const LINE: &str = "line";
+
 /// Index of all deliveries by time of receipt; keys [`TIME_SHARD`] and [`SK`].
 pub(crate) const BY_TIME: &str = "by-time";
 pub(crate) const TIME_SHARD: &str = "time_shard";
@@ -50,6 +53,8 @@ pub(crate) const LONGEST: usize = 2_048;
 pub(crate) const EVENT: &str = "event#";
 /// Prefix of the day in the partition key of quarantined deliveries.
 pub(crate) const QUARANTINE: &str = "quarantine#";
+/// Prefix of the id in the sort key of a change of a line's own webhook.
+pub(crate) const LINE_CHANGE: &str = "line#";
 const FORWARDED: &str = "forwarded#";
 const TOKEN: &str = "sha256#";
 
@@ -71,6 +76,16 @@ pub(crate) fn forwarded(id: &EventId) -> String {
 /// Returns the id in the sort key of such a record; `None` for other items.
 pub(crate) fn read_forwarded(sort_key: &str) -> Option<EventId> {
     sort_key.strip_prefix(FORWARDED)?.parse().ok()
+}
+
+/// Returns the sort key of a change of a line's own webhook.
+pub(crate) fn line_change(id: &EventId) -> String {
+    format!("{LINE_CHANGE}{id}")
+}
+
+/// Returns the id in the sort key of such a change; `None` for other items.
+pub(crate) fn read_line_change(sort_key: &str) -> Option<EventId> {
+    sort_key.strip_prefix(LINE_CHANGE)?.parse().ok()
 }
 
 /// Returns the id in the sort key of a delivery; `None` for other items.

@@ -1,11 +1,13 @@
 //! The DynamoDB tables: keys, items, the one atomic write, and the reads.
 
+mod batch;
 mod delivery;
 mod error;
 mod follow;
 mod forwarded;
 mod inventory;
 mod keys;
+mod lines;
 mod published;
 mod quarantine;
 mod query;
@@ -24,6 +26,7 @@ pub use error::StoreError;
 pub use follow::Follow;
 pub use forwarded::{ForwardFailure, ForwardLookup, ForwardRecord, ForwardRecords, ForwardTaken};
 pub use inventory::{Inventory, ListTimes, Tracked};
+pub use lines::{LineAction, LineChange, LineRecord, LineStatus, Lines, SetLease, UnknownLineStatus};
 pub use published::PublishedCounts;
 pub use quarantine::{Quarantine, Retried};
 pub use query::{DeliveryFilter, DeliveryQuery, NewestDeliveries};

@@ -375,7 +375,29 @@ pub(crate) fn events_of_partition(
     value: &str,
     listing: &Listing,
 ) -> impl Stream<Item = Result<Item, StoreError>> + Send + use<> {
-    let query = listing.sort_keys().map(|sort_keys| in_order(query, partition, value, &sort_keys, listing.order));
+    items_of_partition(query, partition, value, listing.sort_keys(), listing)
+}
+
+/// Lists the changes of a line's own webhook.
+pub(crate) fn line_changes(
+    query: QueryFluentBuilder,
+    line: &Entity,
+    listing: &Listing,
+) -> impl Stream<Item = Result<Item, StoreError>> + Send + use<> {
+    let of_change = |key: &str| key.replacen(keys::EVENT, keys::LINE_CHANGE, 1);
+    let sort_keys = listing.sort_keys();
+    let sort_keys = sort_keys.map(|keys| SortKeys { first: of_change(&keys.first), last: of_change(&keys.last) });
+    items_of_partition(query, keys::PK, line.as_str(), sort_keys, listing)
+}
+
+fn items_of_partition(
+    query: QueryFluentBuilder,
+    partition: &str,
+    value: &str,
+    sort_keys: Option<SortKeys>,
+    listing: &Listing,
+) -> impl Stream<Item = Result<Item, StoreError>> + Send + use<> {
+    let query = sort_keys.map(|sort_keys| in_order(query, partition, value, &sort_keys, listing.order));
     let page_size = listing.page_size;
     stream::iter(query).flat_map(move |query| items(query, page_size))
 }

@@ -32,6 +32,7 @@ use crate::{
     inspect,
     interrupt::interrupted,
     local_functions::LocalFunctions,
+    output::say,
     project::{Project, from_here},
     samples,
     target::Target,
@@ -114,7 +115,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         return stay_for_cargo_lambda(&project, &options).await;
     }
     let cargo_lambda = CargoLambda::find_or_install(&project.root().join(".tools/cargo-lambda")).await?;
-    println!("Building the functions");
+    say("Building the functions");
     build_functions(&project, FUNCTIONS.map(|(name, _)| name)).await?;
 
     let is_continued = options.persist && database(&project)?.exists();
@@ -142,12 +143,12 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         let webhook = surroundings.partner.registered().unwrap_or_default();
         let run = surroundings.run(functions.address(), &functions.webhook(), webhook.clone());
         let _remembered = project.remember(&run)?;
-        let inspector = inspect::start(Target::of_local_run(run)?, inspect::PORT).await?;
+        let inspector = inspect::start(Target::of_local_run(run)?, None).await?;
         let _redrive = redrive(&surroundings.queue, functions.caller());
         print_next_steps(inspector.url(), &webhook, &functions, &cargo_lambda);
         tokio::select! {
-            () = interrupted() => println!("\nEnding"),
-            ended = functions.ended() => println!("cargo lambda watch has ended: {}", ended?),
+            () = interrupted() => say("\nEnding"),
+            ended = functions.ended() => say(&format!("cargo lambda watch has ended: {}", ended?)),
         }
     }
     functions.stop().await;
@@ -162,7 +163,7 @@ async fn start_surroundings(
 ) -> Result<Surroundings> {
     let file = options.persist.then(|| database(project)).transpose()?;
     if let Some(file) = &file {
-        println!("The events are kept in {}", from_here(file).display());
+        say(&format!("The events are kept in {}", from_here(file).display()));
     }
     let surroundings = Surroundings::start(ports, file.as_deref(), forward_url.map(EndpointUrl::expose)).await?;
     surroundings.log_to(&project.scratch()?)?;
@@ -188,7 +189,7 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
     let functions = LocalFunctions::at(functions);
     let _hand_on = HandOn::start(&surroundings, functions)?;
     let _redrive = redrive(&surroundings.queue, functions);
-    println!(
+    say(&format!(
         "DynamoDB, SQS, Secrets Manager, the partner API, CloudFormation, EventBridge and the sample consumer are up on ports 9001 to \
          9007 until Ctrl-C.\n\
          \nNext, in another terminal, run the functions:\n\
@@ -197,14 +198,14 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
          \n  cargo lambda invoke receiver --data-file events/receiver/200-whatsapp.json\
          \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
          \n  cargo hooks events\n"
-    );
+    ));
     interrupted().await;
-    println!("\nEnding");
+    say("\nEnding");
     Ok(ExitCode::SUCCESS)
 }
 
 fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambda: &CargoLambda) {
-    println!(
+    say(&format!(
         "\nIt stays up until Ctrl-C. Look at it in the browser:\n\
          \n  {inspector}\n\
          \nNext, in another terminal:\n\
@@ -219,5 +220,5 @@ fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo
          \n  tail -f {log}\n",
         port = functions.address().port(),
         log = from_here(functions.log()).display(),
-    );
+    ));
 }

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use inspector::{Actions, Inspector, Source};
 use serde_json::json;
@@ -16,8 +16,8 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// The port of the page, unless another is asked for.
-pub const PORT: u16 = 9010;
+/// The usual port of the page.
+const PORT: u16 = 9010;
 
 /// Opens a page in the browser that shows what the local run or a deployed stack receives.
 ///
@@ -33,9 +33,9 @@ Examples:
 pub struct Inspect {
     #[command(flatten)]
     target: TargetArgs,
-    /// Port on 127.0.0.1; a free one if it is taken.
-    #[arg(long, default_value_t = PORT)]
-    port: u16,
+    /// Port on 127.0.0.1. Default: 9010, or a free one if that is taken.
+    #[arg(long)]
+    port: Option<u16>,
 }
 
 /// Serves the page until Ctrl-C.
@@ -52,11 +52,12 @@ pub async fn run(Inspect { target, port }: Inspect) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the pages of a target. Those of a local run can also send samples and run sync.
+/// Starts the pages of a target on a port, or without one on the usual port or a free one. Those of a local run can also send samples
+/// and run sync.
 ///
 /// # Errors
-/// Fails when the checkout with the samples cannot be found, or no port is free.
-pub async fn start(target: Target, port: u16) -> Result<Inspector> {
+/// Fails when the checkout with the samples cannot be found, or the port is taken.
+pub async fn start(target: Target, port: Option<u16>) -> Result<Inspector> {
     let actions = target.webhook.clone().map(|webhook| {
         let project = Arc::new(Project::find()?);
         anyhow::Ok((samples::names(&project), project, webhook))
@@ -85,9 +86,11 @@ pub async fn start(target: Target, port: u16) -> Result<Inspector> {
         arguments: target.choice.arguments(),
         actions,
     };
-    let inspector = Inspector::start(source, port).await?;
-    if ![0, inspector.port()].contains(&port) {
-        note(&format!("Port {port} is taken: the page is on {}", inspector.port()));
+    let inspector = Inspector::start(source, port.unwrap_or(PORT)).await?;
+    match port {
+        Some(port) => ensure!([0, inspector.port()].contains(&port), "port {port} of 127.0.0.1 is taken"),
+        None if inspector.port() != PORT => note(&format!("Port {PORT} is taken: the page is on {}", inspector.port())),
+        None => {}
     }
     Ok(inspector)
 }

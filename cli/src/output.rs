@@ -73,6 +73,12 @@ pub fn print_bytes(bytes: &[u8]) -> Result<bool> {
     }
 }
 
+/// Writes a line for people to standard output, for a program that goes on without a reader.
+pub fn say(line: &str) {
+    // Nobody reads it if standard output is closed or cannot be written to.
+    let _ = print(&format!("{line}\n"));
+}
+
 /// Writes a note for people to standard error, on a line of its own. Characters that a terminal obeys are escaped, but for line ends.
 pub fn note(note: &str) {
     let lines: Vec<String> = note.split('\n').map(plain).collect();

@@ -142,6 +142,22 @@ impl Inventory {
         Ok((times, entities))
     }
 
+    /// Returns what the lists have shown of one entity; `None` when nothing is known of it.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
+    pub async fn entity(&self, entity: &Entity) -> Result<Option<Tracked>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.events_table)
+            .key(keys::PK, text(keys::INVENTORY))
+            .key(keys::SK, text(entity))
+            .consistent_read(true);
+        let answer = get.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+        answer.item.as_ref().map(Tracked::from_item).transpose()
+    }
+
     /// Writes entities, replacing what was written of them.
     ///
     /// # Errors

@@ -42,6 +42,22 @@ impl SealedReader {
     /// # Errors
     /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn api_key(&self, entity: &Entity) -> Result<Option<SealedKey>, StoreError> {
+        let item = self.newest_with_key(entity, "pk, sk, received_at, api_key").await?;
+        item.as_ref().map(SealedKey::read).transpose()
+    }
+
+    /// Returns the time of receipt of the newest event of an entity that contained an API key; `None` when none did. The key itself is
+    /// not read.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or the item cannot be read.
+    pub async fn key_received_at(&self, entity: &Entity) -> Result<Option<Timestamp>, StoreError> {
+        let item = self.newest_with_key(entity, "received_at").await?;
+        item.as_ref().map(|item| Attributes(item).parsed("received_at")).transpose()
+    }
+
+    /// Reads attributes of the newest item of an entity with an API key.
+    async fn newest_with_key(&self, entity: &Entity, attributes: &str) -> Result<Option<Item>, StoreError> {
         let query = self
             .client
             .query()
@@ -51,12 +67,11 @@ impl SealedReader {
             .limit(PAGE)
             .key_condition_expression("pk = :entity AND begins_with(sk, :event)")
             .filter_expression("attribute_exists(api_key)")
-            .projection_expression("pk, sk, received_at, api_key")
+            .projection_expression(attributes)
             .expression_attribute_values(":entity", text(entity))
             .expression_attribute_values(":event", text(keys::EVENT));
         let mut items = query.into_paginator().items().send();
-        let item = items.next().await.transpose().map_err(|error| StoreError::dynamodb(&error))?;
-        item.as_ref().map(SealedKey::read).transpose()
+        items.next().await.transpose().map_err(|error| StoreError::dynamodb(&error))
     }
 
     /// Returns the bytes of a quarantined delivery as received; `None` when they do not exist, or no longer.

@@ -88,5 +88,7 @@ async fn what_the_lists_have_shown_is_read_back_also_of_many_entities() {
     assert_eq!((times["builder"], times["store"], times.len()), (noon(), noon().plus(secs(1)), 2), "none goes back");
     assert_eq!(entities.len(), 61);
     assert!(all.iter().all(|tracked| entities[&tracked.entity] == *tracked));
+    assert_eq!(inventory.entity(&all[0].entity).await.unwrap().as_ref(), Some(&all[0]));
+    assert_eq!(inventory.entity(&Entity::named("builder#60")).await.unwrap(), None);
     assert_eq!(world.reader.state(&Entity::named("inventory")).await.unwrap(), None, "it is no entity");
 }

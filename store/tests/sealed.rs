@@ -35,6 +35,12 @@ async fn the_api_key_is_that_of_the_newest_event_that_brought_one() {
     assert_eq!(requests.len(), 3);
     assert!(requests.iter().all(|request| request["ProjectionExpression"] == "pk, sk, received_at, api_key"));
     assert!(world.sealed.api_key(&Entity::named("whatsapp#97250")).await.unwrap().is_none(), "another line's");
+
+    world.requests.take();
+    assert_eq!(world.sealed.key_received_at(&line).await.unwrap(), Some(second.received_at));
+    let requests = world.requests.take_bodies();
+    assert!(requests.iter().all(|request| request["ProjectionExpression"] == "received_at"), "the key is not read");
+    assert_eq!(world.sealed.key_received_at(&Entity::named("whatsapp#97250")).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 use tokio::process::Command;
 
-use crate::project::from_here;
+use crate::{
+    output::{note, say},
+    project::from_here,
+};
 
 /// The version to install if there is none.
 const VERSION: &str = "1.9.2";
@@ -50,7 +53,7 @@ impl CargoLambda {
         if let Some(found) = Self::find(folder).await {
             return Ok(found);
         }
-        println!("cargo-lambda is not installed; installing it into {}", from_here(folder).display());
+        say(&format!("cargo-lambda is not installed; installing it into {}", from_here(folder).display()));
         fs::create_dir_all(folder)?;
         let venv = folder.join("venv");
         let requirement = format!("cargo-lambda=={VERSION}");
@@ -59,7 +62,7 @@ impl CargoLambda {
         if in_venv && let Some(found) = answers(venv.join("bin/cargo-lambda").as_os_str()).await {
             return Ok(found);
         }
-        println!("pip cannot install it; building it with cargo, which takes some minutes");
+        say("pip cannot install it; building it with cargo, which takes some minutes");
         let install =
             ["install", "--locked", "--quiet", "cargo-lambda", "--version", VERSION, "--root"].map(OsStr::new);
         let built = run("cargo", install.into_iter().chain([folder.as_os_str()]));
@@ -101,11 +104,11 @@ async fn run(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item: AsRe
     match output {
         Ok(output) if output.status.success() => true,
         Ok(output) => {
-            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            note(String::from_utf8_lossy(&output.stderr).trim_end());
             false
         }
         Err(error) => {
-            eprintln!("{name}: {error}");
+            note(&format!("{name}: {error}"));
             false
         }
     }

@@ -8,7 +8,7 @@ use emulators::{
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use crate::local_functions::LocalFunctions;
+use crate::{local_functions::LocalFunctions, output::note};
 
 /// The pause before an empty queue or stream is polled again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -72,7 +72,7 @@ impl EventSource {
                     }
                     Ok(None) => sleep(PAUSE).await,
                     Err(error) => {
-                        eprintln!("the stream of the events table: {error}");
+                        note(&format!("the stream of the events table: {error}"));
                         return;
                     }
                 }
@@ -116,7 +116,7 @@ impl Caller {
             Err(error) => {
                 let error = format!("{error:#}");
                 if self.said.as_ref() != Some(&error) {
-                    eprintln!("{error}");
+                    note(&error);
                     self.said = Some(error);
                 }
                 sleep(PAUSE_AFTER_FAILURE).await;

@@ -21,6 +21,7 @@ use tokio::{
 use super::{build::forget_cargo_run, cargo_lambda::CargoLambda};
 use crate::{
     local_functions::LocalFunctions,
+    output::{note, say},
     project::{Project, from_here},
 };
 
@@ -88,7 +89,7 @@ impl Functions {
         let server = match (Server::start(port.unwrap_or(PORT), router.clone()).await, port) {
             (Err(error), None) if error.kind() == ErrorKind::AddrInUse => {
                 let server = Server::start(0, router).await?;
-                println!("Port {PORT} is taken: the functions are called on {}", server.address().port());
+                say(&format!("Port {PORT} is taken: the functions are called on {}", server.address().port()));
                 server
             }
             (server, _) => server.with_context(|| format!("port {} of 127.0.0.1", port.unwrap_or(PORT)))?,
@@ -152,9 +153,9 @@ impl Functions {
             // It ends with the output.
             while let Ok(Some(line)) = lines.next_line().await {
                 match deployer.read(&line) {
-                    Ok(Some(name)) => println!("The function {name} was built and deployed again"),
+                    Ok(Some(name)) => say(&format!("The function {name} was built and deployed again")),
                     Ok(None) => {}
-                    Err(error) => eprintln!("error: {error:#}"),
+                    Err(error) => note(&format!("error: {error:#}")),
                 }
             }
         });

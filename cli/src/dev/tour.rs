@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     local_functions::LocalFunctions,
-    output::tables,
+    output::{say, tables},
     project::Project,
     samples,
     send::{self, Poster},
@@ -83,14 +83,14 @@ impl Tour<'_> {
     /// Fails if a step does not do what it should.
     pub async fn run(&self, fail: Option<Fail>, must_be_taken: bool) -> Result<()> {
         let Surroundings { partner, dynamodb, queue, consumer, .. } = self.surroundings;
-        println!("\n1. sync registers the webhook with the provider's stand-in");
+        say("\n1. sync registers the webhook with the provider's stand-in");
         let report = self.functions.invoke("sync", json!({"action": "sync"})).await?;
         let registered = report["registered"].as_str().unwrap_or("nothing");
-        println!("   outcome {}, registered {registered}, verified {}", report["outcome"], report["verified"]);
+        say(&format!("   outcome {}, registered {registered}, verified {}", report["outcome"], report["verified"]));
         ensure!(report["verified"] == true, "the registered URL is not our webhook");
 
         if self.is_continued && fail.is_none() {
-            println!("\nThe events of an earlier run are there, so none is delivered; {registered} registered");
+            say(&format!("\nThe events of an earlier run are there, so none is delivered; {registered} registered"));
             return Ok(());
         }
         let mut bodies: Vec<(&str, Vec<u8>)> = Vec::new();
@@ -99,23 +99,25 @@ impl Tour<'_> {
         }
         match fail {
             Some(Fail::Dynamodb) => {
-                println!("\n   DynamoDB does not answer from now on");
+                say("\n   DynamoDB does not answer from now on");
                 self.to_dynamodb.hang();
             }
             Some(Fail::Consumer) => {
-                println!("\n   The sample consumer answers 503 to the first attempt of each event");
+                say("\n   The sample consumer answers 503 to the first attempt of each event");
                 consumer.as_ref().context("there is no sample consumer")?.reply_first(503);
                 bodies.push(("whatsapp", next_update(&bodies[0].1)?));
             }
             None => {}
         }
-        println!("\n2. the provider's stand-in delivers the documented events to the registered URL");
+        say("\n2. the provider's stand-in delivers the documented events to the registered URL");
         let ids = deliver(&partner.registered().context("no webhook is registered")?, bodies).await?;
 
         let reader = Reader::new(dynamodb.client(), dynamodb.events_table());
         if fail == Some(Fail::Dynamodb) {
             let (queued, stored) = (queue.queued().len(), stored_of(&reader, &ids).await?.len());
-            println!("\n   {queued} deliveries are in the fallback queue, {stored} in DynamoDB; now it answers again");
+            say(&format!(
+                "\n   {queued} deliveries are in the fallback queue, {stored} in DynamoDB; now it answers again"
+            ));
             self.to_dynamodb.recover()?;
             let redrive = redrive(queue, self.functions);
             let redriven = redrive.until(async || Ok(stored_of(&reader, &ids).await?.len() == ids.len()));
@@ -124,12 +126,12 @@ impl Tour<'_> {
                 .context("redrive has not recorded the queued deliveries")??;
         }
         let stored = stored_of(&reader, &ids).await?;
-        println!("\n3. what is stored in DynamoDB\n{}", tables::deliveries(&stored));
-        println!("\n4. the state of each entity\n{}", tables::states(&states_of(&reader, &stored).await?));
+        say(&format!("\n3. what is stored in DynamoDB\n{}", tables::deliveries(&stored)));
+        say(&format!("\n4. the state of each entity\n{}", tables::states(&states_of(&reader, &stored).await?)));
         ensure!(stored.len() == ids.len(), "{} of {} deliveries are stored", stored.len(), ids.len());
 
         let handed_on = self.hand_on(&stored, must_be_taken).await?;
-        println!("\n{} events stored, {handed_on}, {registered} registered", stored.len());
+        say(&format!("\n{} events stored, {handed_on}, {registered} registered", stored.len()));
         Ok(())
     }
 
@@ -137,7 +139,7 @@ impl Tour<'_> {
     async fn hand_on(&self, stored: &[StoredDelivery], must_be_taken: bool) -> Result<String> {
         let Surroundings { dynamodb, bus, consumer, .. } = self.surroundings;
         let receiver = if consumer.is_some() { "the sample consumer" } else { "your server" };
-        println!("\n5. the publisher puts each event on the event bus, the forwarder posts it to {receiver}");
+        say(&format!("\n5. the publisher puts each event on the event bus, the forwarder posts it to {receiver}"));
         let records = ForwardRecords::new(dynamodb.client(), dynamodb.events_table());
         let events: Vec<_> = stored.iter().filter(|event| outbound::is_handed_on(event)).collect();
         let on_bus = || {
@@ -172,7 +174,7 @@ impl Tour<'_> {
             let (attempts, answer) = attempt.map_or_else(Default::default, |attempt| (attempt.number, attempt.answer));
             [event.entity.to_string(), event.id.to_string(), attempts, answer]
         });
-        println!("{}", tables::table(["entity", "id", "attempts", "last answer"], rows));
+        say(&tables::table(["entity", "id", "attempts", "last answer"], rows));
         let (on_bus, number) = (on_bus(), events.len());
         ensure!(on_bus == number, "{on_bus} of {number} events are on the event bus");
         ensure!(taken == number || !must_be_taken, "{receiver} has taken {taken} of {number} events");
@@ -238,7 +240,7 @@ async fn deliver(webhook: &str, bodies: Vec<(&str, Vec<u8>)>) -> Result<Vec<Even
     let mut ids = Vec::new();
     for (name, body) in bodies {
         let send::Answer { status, body, elapsed } = webhook.post(body).await?;
-        println!("   {name:9} {} {body} ({} ms)", status.as_u16(), elapsed.as_millis());
+        say(&format!("   {name:9} {} {body} ({} ms)", status.as_u16(), elapsed.as_millis()));
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         let id = answer["id"].as_str().filter(|_| status.is_success()).and_then(|id| id.parse().ok());
         ids.push(id.with_context(|| format!("the delivery of {name} was not acknowledged"))?);

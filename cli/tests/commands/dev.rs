@@ -1,6 +1,6 @@
-use std::path::Path;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::program::{hooks, run};
+use crate::program::{hooks, project, run};
 
 #[tokio::test]
 async fn the_local_run_posts_to_this_machine_alone() {
@@ -18,4 +18,23 @@ async fn the_local_run_posts_to_this_machine_alone() {
     let fails = ["dev", "--forward", "http://127.0.0.1:8080/s3cret", "--fail", "consumer"];
     let refused = run(hooks(Path::new("/"), &fails, &[])).await;
     assert!(refused.code == 2 && refused.stderr.contains("--fail consumer"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_local_run_goes_on_when_nobody_reads_its_output() {
+    let project = project("closed-output");
+    let programs = project.join("programs");
+    fs::create_dir(&programs).unwrap();
+    for (name, code) in [("cargo-lambda", 0), ("cargo", 1)] {
+        let program = programs.join(name);
+        fs::write(&program, format!("#!/bin/sh\nexit {code}\n")).unwrap();
+        fs::set_permissions(program, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut hooks = hooks(&project, &["dev", "--once"], &[("PATH", programs.to_str().unwrap())]);
+    hooks.stdout(writer);
+    let ended = hooks.output().await.unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), stderr.as_str()), (Some(1), "error: the functions do not build\n"));
 }

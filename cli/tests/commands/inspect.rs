@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{net::TcpListener, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -35,4 +35,14 @@ async fn the_pages_of_a_stack_have_its_name_and_no_button_that_changes_it() {
     let mut hooks = world.start_hooks_of_stack(&["inspect", "--stack", "hooks", "--port", "0"], &credentials);
     let page = start_page(&mut hooks).await;
     assert!(page.contains("stack</span> hooks") && !page.contains("method=\"post\""), "{page}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_asked_for_and_taken_is_an_error() {
+    let world = World::start("inspect-port").await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ended = world.hooks(&["inspect", "--port", &port]).await;
+    let message = format!("error: port {port} of 127.0.0.1 is taken\n");
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr), (1, "", message));
 }

@@ -1,4 +1,4 @@
-//! The dashboard: its body is JSON with and without a forwarder, and has every alarm that always exists.
+//! The dashboard: its body is JSON with and without its optional parts, and has every alarm of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,19 +16,28 @@ fn substitute(text: &str, values: &BTreeMap<&str, String>) -> String {
     })
 }
 
-/// Returns the dashboard's body, with the name of a resource in place of its ARN.
-fn body(template: &Value, has_forward: bool) -> Value {
+/// The conditions with parts of their own in the dashboard.
+const OPTIONAL: [&str; 2] = ["HasLines", "HasForward"];
+
+/// Returns the dashboard's body where these conditions hold, with the name of a resource in place of its ARN.
+fn body(template: &Value, holding: &[&str]) -> Value {
     let resources = template["Resources"].as_object().expect("resources");
     let arns = resources.keys().map(|name| (format!("{name}.Arn"), name.clone())).collect::<Vec<_>>();
     let mut values: BTreeMap<&str, String> = arns.iter().map(|(arn, name)| (arn.as_str(), name.clone())).collect();
     let parts = &template["Resources"]["OverviewDashboard"]["Properties"]["DashboardBody"]["!Sub"];
     for (name, value) in parts[1].as_object().expect("variables") {
-        assert_eq!(value["!If"][0], "HasForward", "{name}");
-        let chosen = &value["!If"][if has_forward { 1 } else { 2 }];
+        let condition = value["!If"][0].as_str().expect("a condition");
+        assert!(OPTIONAL.contains(&condition), "{name}");
+        let chosen = &value["!If"][if holding.contains(&condition) { 1 } else { 2 }];
         let text = chosen["!Sub"].as_str().map_or_else(String::new, |text| substitute(text, &values));
         values.insert(name, text);
     }
     serde_json::from_str(&substitute(parts[0].as_str().expect("a text"), &values)).expect("the body is JSON")
+}
+
+/// Every set of the optional conditions.
+fn combinations() -> [&'static [&'static str]; 4] {
+    [&[], &OPTIONAL[..1], &OPTIONAL[1..], &OPTIONAL]
 }
 
 fn alarms(body: &Value) -> BTreeSet<&str> {
@@ -39,21 +48,23 @@ fn alarms(body: &Value) -> BTreeSet<&str> {
 #[test]
 fn the_dashboard_has_every_alarm_that_its_stack_always_has() {
     let template = reader::read(crate::TEMPLATE);
-    let of_condition = |condition: &Value| -> BTreeSet<&str> {
+    let of_condition = |condition: Value| -> BTreeSet<&str> {
         let resources = template["Resources"].as_object().expect("resources").iter();
         let alarms = resources.filter(|(_, resource)| resource["Type"] == "AWS::CloudWatch::Alarm");
-        alarms.filter(|(_, alarm)| alarm["Condition"] == *condition).map(|(name, _)| name.as_str()).collect()
+        alarms.filter(|(_, alarm)| alarm["Condition"] == condition).map(|(name, _)| name.as_str()).collect()
     };
-    let (always, forward) = (of_condition(&Value::Null), of_condition(&json!("HasForward")));
-    assert_eq!(alarms(&body(&template, false)), always);
-    assert_eq!(alarms(&body(&template, true)), always.union(&forward).copied().collect());
+    for holding in combinations() {
+        let mut expected = of_condition(Value::Null);
+        expected.extend(holding.iter().flat_map(|condition| of_condition(json!(condition))));
+        assert_eq!(alarms(&body(&template, holding)), expected, "{holding:?}");
+    }
 }
 
 #[test]
 fn no_widget_of_the_dashboard_covers_another() {
     let template = reader::read(crate::TEMPLATE);
-    for has_forward in [false, true] {
-        let body = body(&template, has_forward);
+    for holding in combinations() {
+        let body = body(&template, holding);
         let widgets = body["widgets"].as_array().expect("widgets");
         let number = |widget: &Value, name: &str| widget[name].as_u64().expect("a number");
         let mut cells = BTreeSet::new();
@@ -66,6 +77,7 @@ fn no_widget_of_the_dashboard_covers_another() {
                 }
             }
         }
-        assert_eq!(widgets.len(), if has_forward { 17 } else { 14 });
+        let of = |condition: &str, number: usize| if holding.contains(&condition) { number } else { 0 };
+        assert_eq!(widgets.len(), 15 + of("HasLines", 1) + of("HasForward", 3), "{holding:?}");
     }
 }

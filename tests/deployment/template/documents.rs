@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{conditions::references, reader};
 
@@ -159,20 +159,37 @@ fn templates_in_the_documents_are_whole_and_their_rules_match_our_entries() {
             });
             let resources = template["Resources"].as_object().expect("resources").values();
             for rule in resources.filter(|resource| resource["Type"] == "AWS::Events::Rule") {
-                let properties = &rule["Properties"];
-                assert_eq!(properties["EventPattern"]["source"][0], "partner-webhook", "{name}");
-                assert!(names(&properties["EventPattern"]).iter().all(|part| OF_AN_ENTRY.contains(part)), "{name}");
-                let paths = properties["Targets"][0]["InputTransformer"]["InputPathsMap"].as_object();
-                let paths =
-                    paths.into_iter().flatten().filter_map(|(_, path)| path.as_str()?.strip_prefix("$.detail."));
-                for member in names(&properties["EventPattern"]["detail"]).into_iter().chain(paths) {
-                    assert!(members.contains(member), "{name}: an entry has no {member}");
-                }
+                check_rule(&name, &rule["Properties"], &members);
                 rules += 1;
             }
         }
     }
-    assert_eq!(rules, 2, "a queue, and a chat");
+    assert_eq!(rules, 3, "a queue, and two chats");
+}
+
+#[test]
+fn the_rule_for_new_keys_matches_entries_of_the_bus() {
+    let document = read("docs/handing-on.md");
+    let members = rows(&document, "The event bus").into_iter().map(|(member, _)| member).collect();
+    let rule = &reader::read(crate::TEMPLATE)["Resources"]["NewKeyRule"]["Properties"];
+    check_rule("template.yaml", rule, &members);
+    let detail = &rule["EventPattern"]["detail"];
+    assert_eq!((&detail["has_api_key"], &detail["origin"]), (&json!([true]), &json!(["delivered"])));
+    assert_eq!(detail["replayed"], json!([{ "exists": false }]));
+    let transformer = &rule["Targets"][0]["InputTransformer"];
+    assert_eq!(transformer["InputTemplate"], r#"{"action":"lines","entity":<entity>}"#);
+    assert_eq!(transformer["InputPathsMap"], json!({ "entity": "$.detail.entity" }));
+}
+
+/// Checks that a rule asks for nothing that an entry does not have; `members` are those of an entry's detail.
+fn check_rule(name: &str, properties: &Value, members: &BTreeSet<&str>) {
+    assert_eq!(properties["EventPattern"]["source"][0], "partner-webhook", "{name}");
+    assert!(names(&properties["EventPattern"]).iter().all(|part| OF_AN_ENTRY.contains(part)), "{name}");
+    let paths = properties["Targets"][0]["InputTransformer"]["InputPathsMap"].as_object();
+    let paths = paths.into_iter().flatten().filter_map(|(_, path)| path.as_str()?.strip_prefix("$.detail."));
+    for member in names(&properties["EventPattern"]["detail"]).into_iter().chain(paths) {
+        assert!(members.contains(member), "{name}: an entry has no {member}");
+    }
 }
 
 #[test]

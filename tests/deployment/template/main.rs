@@ -5,6 +5,7 @@
 mod conditions;
 mod dashboard;
 mod documents;
+mod in_place;
 mod permissions;
 mod reader;
 mod registration;
@@ -172,6 +173,17 @@ fn a_permission_too_many_or_too_wide_is_found_wherever_it_stands() {
             "            RoleArn: !GetAtt Role.Arn\n",
             "            Input: x\n",
             "Function: SAM makes a role for the schedule",
+        ),
+        (
+            "    Type: AWS::DynamoDB::Table\n",
+            "    Type: AWS::Lambda::Permission\n    Properties:\n      Action: lambda:InvokeFunction\n      \
+             FunctionName: !GetAtt Function.Arn\n      Principal: x\n      SourceArn: !GetAtt Rule.Arn\n",
+            "Table: given, but not listed: x: lambda:InvokeFunction on Function.Arn if ArnLike aws:SourceArn Rule.Arn",
+        ),
+        (
+            "    Type: AWS::DynamoDB::Table\n",
+            "    Type: AWS::Lambda::Permission\n    Properties: { Action: a, FunctionName: f, Principal: x }\n",
+            "Table: a permission to call a function for anybody's resources",
         ),
         (
             "    Type: AWS::DynamoDB::Table\n",

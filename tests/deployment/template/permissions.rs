@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The permissions in a template.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ const OF_A_STATEMENT: [&str; 6] = ["Sid", "Effect", "Principal", "Action", "Reso
 /// Members that give permissions without a statement.
 const WITHOUT_STATEMENT: [&str; 3] = ["ManagedPolicies", "Connectors", "ServiceConnectors"];
 /// Types of resources that give permissions without a statement.
-const GIVING: [&str; 3] = ["AWS::IAM::UserToGroupAddition", "AWS::Lambda::Permission", "AWS::Serverless::Connector"];
+const GIVING: [&str; 2] = ["AWS::IAM::UserToGroupAddition", "AWS::Serverless::Connector"];
 /// Sources of events for which SAM makes a role, unless there is a `RoleArn`.
 const SCHEDULES: [&str; 2] = ["Schedule", "ScheduleV2"];
 
@@ -76,8 +76,29 @@ impl Permissions {
                     }
                 }
             }
+            "AWS::Lambda::Permission" => self.read_permission(name, properties),
             _ => {}
         }
+    }
+
+    /// A permission to call a function, which is a statement in other words.
+    fn read_permission(&mut self, resource: &str, properties: &Value) {
+        let known = ["Action", "FunctionName", "Principal", "SourceArn"];
+        let members = properties.as_object();
+        for member in members.into_iter().flat_map(Map::keys).filter(|member| !known.contains(&member.as_str())) {
+            self.fault(resource, &format!("{member} of a permission to call a function"));
+        }
+        if properties["SourceArn"].is_null() {
+            self.fault(resource, "a permission to call a function for anybody's resources: name one in SourceArn");
+        }
+        let statement = json!({
+            "Effect": "Allow",
+            "Principal": properties["Principal"],
+            "Action": properties["Action"],
+            "Resource": properties["FunctionName"],
+            "Condition": { "ArnLike": { "aws:SourceArn": properties["SourceArn"] } },
+        });
+        self.read_statement(resource, &statement, "");
     }
 
     /// Finds the policy statements in a resource, wherever they stand.

@@ -34,7 +34,7 @@ fn every_new_event_calls_the_publisher_whatever_its_kind_is_named() {
     }
     assert!(!change("INSERT", "event#1", Some("doctor")));
     assert!(!change("MODIFY", "event#1", Some("whatsapp")) && !change("REMOVE", "event#1", Some("whatsapp")));
-    for sort_key in ["state", "sha256#1", "forwarded#1", "2026-11-25T19"] {
+    for sort_key in ["state", "sha256#1", "forwarded#1", "line", "line#1", "2026-11-25T19"] {
         assert!(!change("INSERT", sort_key, None), "{sort_key}");
     }
     assert!(!change("INSERT", "event#1", None), "a record of a failed attempt");

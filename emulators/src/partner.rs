@@ -1,11 +1,12 @@
-//! A stand-in for the provider's partner API: it follows the provider's pages "Access Token", "Partner Webhook" and those of
-//! the lists, and misbehaves on command.
+//! A stand-in for the provider's partner API and for the WhatsApp V2 API of its lines: it follows the provider's pages "Access
+//! Token", "Partner Webhook", those of the lists, "Get Webhook (V2)" and "Set Webhook (V2)", and misbehaves on command.
 
 mod api;
+mod lines;
 mod lists;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -13,6 +14,7 @@ use std::{
 
 use serde_json::Value;
 
+pub use self::lines::{Line, LineCall};
 use crate::server::Server;
 
 /// The accepted client id.
@@ -23,7 +25,7 @@ pub const CLIENT_SECRET: &str = "stand-in-client-secret";
 /// Number of wrong client ids or secrets before the caller is blocked. The provider's own number is not documented.
 const WRONG_ATTEMPTS: usize = 5;
 
-/// A call of the partner API.
+/// A call of the partner API, or of the V2 API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
     /// `POST /settings/accessToken`
@@ -44,6 +46,10 @@ pub enum Call {
     OnlineAccounts,
     /// `GET /builder/getBuilders`
     Builders,
+    /// `POST /getWebhook` of the V2 API
+    LineGet,
+    /// `POST /setWebhook` of the V2 API
+    LineSet,
 }
 
 /// A faulty answer to a call.
@@ -69,7 +75,7 @@ pub enum Fault {
     Hang,
     /// Takes the request and closes the connection.
     Disconnect,
-    /// Set: answers OK and keeps the previously registered URL.
+    /// Set, of either API: answers OK and keeps what was set before.
     SetIgnored,
     /// Forgets all access tokens, then answers correctly.
     TokenExpired,
@@ -125,6 +131,8 @@ struct State {
     always: HashMap<Call, Fault>,
     calls: Vec<Call>,
     lists: HashMap<Call, Vec<Value>>,
+    phone_lines: BTreeMap<String, Line>,
+    line_calls: Vec<LineCall>,
 }
 
 impl Partner {
@@ -148,6 +156,11 @@ impl Partner {
     /// Returns the base URL, for `PARTNER_API_BASE_URL`.
     pub fn url(&self) -> String {
         format!("{}/api", self.server.url())
+    }
+
+    /// Returns the base URL of the V2 API, for `LINE_API_BASE_URL`.
+    pub fn line_api_url(&self) -> String {
+        format!("{}/whatsapp/v2", self.server.url())
     }
 
     /// Queues a fault for the next call of a kind.
@@ -190,6 +203,39 @@ impl Partner {
     /// Answers the call of a list with these elements from now on. A list is empty at first.
     pub fn list(&self, call: Call, elements: impl IntoIterator<Item = Value>) {
         self.state.lock().lists.insert(call, elements.into_iter().collect());
+    }
+
+    /// Adds a line whose client has finished onboarding: to the list of lines, to that of the onboarding links and to the V2 API. A
+    /// line of the same number gets the new key and keeps its webhook.
+    pub fn onboard(&self, number: &str, reference: Option<&str>, api_key: &str) {
+        self.state.lock().onboard(number, reference, api_key);
+    }
+
+    /// Adds or replaces a line of the V2 API alone.
+    pub fn put_line(&self, number: &str, line: Line) {
+        self.state.lock().phone_lines.insert(number.to_owned(), line);
+    }
+
+    /// Removes a line from the V2 API.
+    pub fn remove_line(&self, number: &str) {
+        self.state.lock().phone_lines.remove(number);
+    }
+
+    /// Returns a line of the V2 API.
+    pub fn line(&self, number: &str) -> Option<Line> {
+        self.state.lock().phone_lines.get(number).cloned()
+    }
+
+    /// Changes the registered URL of a line without a call, as another system would; `None` clears it. An unknown line is left out.
+    pub fn register_line(&self, number: &str, url: Option<&str>) {
+        if let Some(line) = self.state.lock().phone_lines.get_mut(number) {
+            url.unwrap_or_default().clone_into(&mut line.url);
+        }
+    }
+
+    /// Returns the calls of the V2 API since the last call of this method, in order, including those with a fault.
+    pub fn take_line_calls(&self) -> Vec<LineCall> {
+        std::mem::take(&mut self.state.lock().line_calls)
     }
 
     /// Accepts a text as access token, as if it had been granted before.
@@ -237,13 +283,18 @@ impl Default for State {
             always: HashMap::new(),
             calls: Vec::new(),
             lists: HashMap::new(),
+            phone_lines: BTreeMap::new(),
+            line_calls: Vec::new(),
         }
     }
 }
 
 impl State {
-    fn called(&mut self, call: Call) -> Option<Fault> {
+    fn called(&mut self, call: Call, body: &[u8]) -> Option<Fault> {
         self.calls.push(call);
+        if matches!(call, Call::LineGet | Call::LineSet) {
+            self.line_calls.push(lines::Request::read(body).noted(call));
+        }
         let queued = self.next.get_mut(&call).and_then(VecDeque::pop_front);
         queued.or_else(|| self.always.get(&call).cloned())
     }

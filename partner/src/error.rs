@@ -2,7 +2,7 @@ use thiserror::Error;
 
 use crate::operation::Operation;
 
-/// A failed call of the partner API. The text describes the failure; the remedy depends on the caller's configuration.
+/// A failed call of the partner API, or of the V2 API of a line. The text describes the failure; the remedy depends on the caller's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PartnerError {
     /// Reason 2. More attempts make the provider block the caller's address.
@@ -33,8 +33,9 @@ pub enum PartnerError {
     },
     /// No connection, or no answer.
     #[error(
-        "the partner API could not be reached for the {operation} call: {cause}{}",
-        if *operation == Operation::SetWebhook { " (it is unknown whether the URL was set)" } else { "" }
+        "{} could not be reached for the {operation} call: {cause}{}",
+        operation.api(),
+        if operation.sets() { " (it is unknown whether the URL was set)" } else { "" }
     )]
     Unreachable {
         /// The operation. It may have been carried out.
@@ -42,9 +43,10 @@ pub enum PartnerError {
         /// The cause.
         cause: Unreached,
     },
-    /// An answer that the partner API is not known to give.
+    /// An answer that the API is not known to give.
     #[error(
-        "the {operation} call was not answered by the partner API{}: {answer}",
+        "the {operation} call was not answered by {}{}: {answer}",
+        operation.api(),
         status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default()
     )]
     NotTheApi {
@@ -57,7 +59,7 @@ pub enum PartnerError {
     },
 }
 
-/// Cause of a failure to reach the partner API.
+/// Cause of a failure to reach an API.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unreached {
     /// DNS does not know its name.
@@ -77,7 +79,7 @@ pub enum Unreached {
     GivenUp,
 }
 
-/// An answer that is not the partner API's.
+/// An answer that is not the API's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unexpected {
     /// A status 3xx.
@@ -107,8 +109,8 @@ pub enum Unexpected {
     /// An object with a field of another type than the documented one.
     #[error("a JSON object whose {0} is not of the documented type")]
     WrongType(&'static str),
-    /// A list with a failed HTTP status.
-    #[error("a list with an HTTP status of failure")]
+    /// A good answer with a failed HTTP status.
+    #[error("a good answer with an HTTP status of failure")]
     FailedStatus,
     /// A list whose total is not the number of its elements.
     #[error("a list of {elements} elements whose total is {total}")]

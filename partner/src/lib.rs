@@ -1,4 +1,5 @@
-//! The client of the provider's partner API: access tokens, the registered webhook, and the lists of everything that exists.
+//! The client of the provider's partner API: access tokens, the registered webhook, and the lists of everything that exists. And
+//! of the WhatsApp V2 API: the webhook of each line.
 //!
 //! A [`Session`] has an access token and replaces it at most once. Otherwise nothing is tried twice, and no redirect is
 //! followed. Requests are written exactly as documented. Answers are read with tolerance where the provider is known to
@@ -11,6 +12,7 @@ mod base_url;
 mod credentials;
 mod error;
 mod http;
+mod line_api;
 mod lists;
 mod messages;
 mod operation;
@@ -20,6 +22,7 @@ pub use base_url::{ApiBaseUrl, InvalidApiBaseUrl};
 pub use credentials::{AccessToken, ClientCredentials, Credentials};
 pub use error::{PartnerError, Unexpected, Unreached};
 pub use http::Limits;
+pub use line_api::{LineApi, LineApiError, LineSettings, LineWebhook};
 pub use lists::{Builder, Line, OnboardingLink, OnlineAccount, OtherFields, RegisteredNumber, Store};
 pub use operation::{List, Operation};
 pub use session::{PartnerApi, Session};

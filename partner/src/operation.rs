@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// An operation of the partner API.
+/// An operation of the partner API, or of the V2 API of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// `POST /settings/accessToken`
@@ -11,6 +11,10 @@ pub enum Operation {
     SetWebhook,
     /// `GET`, of one of the lists.
     List(List),
+    /// `POST /getWebhook` of the V2 API
+    GetLineWebhook,
+    /// `POST /setWebhook` of the V2 API
+    SetLineWebhook,
 }
 
 /// One of the provider's lists.
@@ -61,6 +65,8 @@ impl Operation {
             Self::AccessToken => "/settings/accessToken",
             Self::GetWebhook => "/settings/getWebhook",
             Self::SetWebhook => "/settings/setWebhook",
+            Self::GetLineWebhook => "/getWebhook",
+            Self::SetLineWebhook => "/setWebhook",
             Self::List(List::Lines) => "/whatsapp/getWhatsApp",
             Self::List(List::OnboardingLinks) => "/whatsapp/getAccounts",
             Self::List(List::RegisteredNumbers) => "/whatsapp/getRegisteredNumbers",
@@ -70,12 +76,25 @@ impl Operation {
         }
     }
 
+    /// Returns the name of the API, for people.
+    pub(crate) fn api(self) -> &'static str {
+        match self {
+            Self::GetLineWebhook | Self::SetLineWebhook => "the WhatsApp V2 API",
+            _ => "the partner API",
+        }
+    }
+
+    /// Returns whether an unanswered call may have changed what is registered.
+    pub(crate) fn sets(self) -> bool {
+        matches!(self, Self::SetWebhook | Self::SetLineWebhook)
+    }
+
     /// Maximum number of bytes of an answer that are read. The API's own answers have a few hundred, and a list a few hundred for
     /// each element.
     pub(crate) fn max_answer_bytes(self) -> u64 {
         match self {
-            Self::AccessToken | Self::GetWebhook | Self::SetWebhook => 64 * 1024,
             Self::List(_) => 5 * 1024 * 1024,
+            _ => 64 * 1024,
         }
     }
 }
@@ -86,6 +105,8 @@ impl fmt::Display for Operation {
             Self::AccessToken => "access token",
             Self::GetWebhook => "get webhook",
             Self::SetWebhook => "set webhook",
+            Self::GetLineWebhook => "get line webhook",
+            Self::SetLineWebhook => "set line webhook",
             Self::List(List::Lines) => "get WhatsApp numbers",
             Self::List(List::OnboardingLinks) => "get onboarding list",
             Self::List(List::RegisteredNumbers) => "get registered numbers",

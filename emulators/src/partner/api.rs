@@ -12,7 +12,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Fault, Shared, State, lists};
+use super::{Call, Fault, Shared, State, lines, lists};
 
 /// Maximum number of characters of a registered URL.
 const LONGEST_URL: usize = 512;
@@ -23,7 +23,9 @@ const HTML: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/html")];
 pub(super) fn router(state: Shared) -> Router {
     let router = Router::new()
         .route("/api/settings/accessToken", route(Call::AccessToken))
-        .route("/api/settings/setWebhook", route(Call::Set));
+        .route("/api/settings/setWebhook", route(Call::Set))
+        .route("/whatsapp/v2/getWebhook", route(Call::LineGet))
+        .route("/whatsapp/v2/setWebhook", route(Call::LineSet));
     let gets = std::iter::once(("settings/getWebhook", Call::Get)).chain(lists::PATHS);
     let add = |router: Router<_>, (path, call): (&str, Call)| {
         router.route(&format!("/api/{path}"), route(call).fallback(|| async { refusal(13) }))
@@ -33,7 +35,7 @@ pub(super) fn router(state: Shared) -> Router {
 
 fn route(call: Call) -> MethodRouter<Shared> {
     let answer = move |Given(state): Given<Shared>, OriginalUri(uri), headers: HeaderMap, body: Bytes| async move {
-        let fault = state.lock().called(call);
+        let fault = state.lock().called(call, &body);
         match fault {
             None => state.lock().answer(call, &headers, &body),
             Some(Fault::TokenExpired) => {
@@ -43,9 +45,9 @@ fn route(call: Call) -> MethodRouter<Shared> {
             }
             Some(Fault::SetIgnored) => {
                 let mut state = state.lock();
-                let kept = state.registered.clone();
+                let kept = (state.registered.clone(), state.phone_lines.clone());
                 let answer = state.answer(call, &headers, &body);
-                state.registered = kept;
+                (state.registered, state.phone_lines) = kept;
                 answer
             }
             Some(fault @ (Fault::CutOff | Fault::WrongTotal | Fault::MissingComma)) => {
@@ -66,7 +68,7 @@ fn route(call: Call) -> MethodRouter<Shared> {
         }
     };
     match call {
-        Call::AccessToken | Call::Set => post(answer),
+        Call::AccessToken | Call::Set | Call::LineGet | Call::LineSet => post(answer),
         _ => get(answer),
     }
 }
@@ -77,6 +79,10 @@ impl State {
             Call::AccessToken => self.access_token(body),
             Call::Set => self.check_access_token(headers).and_then(|()| self.set(body)),
             Call::Get => self.check_access_token(headers).map(|()| self.webhook()),
+            Call::LineGet => self.line_webhook(&lines::Request::read(body)).map(|answer| json_text(answer.to_string())),
+            Call::LineSet => {
+                self.set_line_webhook(&lines::Request::read(body)).map(|answer| json_text(answer.to_string()))
+            }
             _ => self.check_access_token(headers).map(|()| json_text(lists::answer(&self.lists, call).to_string())),
         };
         answer.unwrap_or_else(refusal)

@@ -20,7 +20,7 @@ use emulators::{
     secrets::SecretsManager,
     sqs::{self, Name, Rules, Sqs},
 };
-use fixtures::{LINE, fingerprint_key, noon, received, settings};
+use fixtures::{API_KEY, LINE, Log, fingerprint_key, noon, received, settings};
 use forwarder::{Config, Forwarder};
 use lambda::{Environment, MessageBatch, Metrics};
 use outbound::ForwardMessage;
@@ -44,6 +44,8 @@ struct World {
     recorder: Recorder,
     /// Microseconds since 1970; only the test advances it.
     now: Arc<AtomicI64>,
+    log: Log,
+    _logging: tracing::subscriber::DefaultGuard,
 }
 
 impl World {
@@ -79,7 +81,25 @@ impl World {
         let forwarder = Forwarder::new(Config::read(&environment).unwrap(), &aws, metrics);
         let recorder = Recorder::new(dynamodb.client(), settings());
         let now = Arc::new(AtomicI64::new(noon().as_micros()));
-        Self { dynamodb, to_dynamodb, sqs, to_sqs, secrets, to_secrets, endpoint, cloudwatch, forwarder, recorder, now }
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
+        let _logging = tracing::subscriber::set_default(lines);
+        Self {
+            dynamodb,
+            to_dynamodb,
+            sqs,
+            to_sqs,
+            secrets,
+            to_secrets,
+            endpoint,
+            cloudwatch,
+            forwarder,
+            recorder,
+            now,
+            log,
+            _logging,
+        }
     }
 
     /// Records an event received at a second, puts its message into the queue, and returns its id.
@@ -165,6 +185,7 @@ async fn an_event_is_posted_once_signed_with_its_id_and_its_time_of_receipt() {
     assert_eq!((taken.taken_at, taken.attempts), (noon(), 1));
     assert!(world.sqs.bodies(Name::Forward).is_empty());
     assert_eq!(world.cloudwatch.sum("Forwarded", Some(("Kind", "whatsapp"))).unwrap(), 1.0);
+    assert_eq!(world.log.said_by("forwarder"), ["INFO event forwarded"]);
 }
 
 #[tokio::test]
@@ -219,8 +240,10 @@ async fn an_endpoint_that_is_down_is_tried_for_three_days_and_then_the_event_is_
     world.endpoint.always(Some((&id.to_string(), Reply::Status(503))));
     let hours = |hours: u64| hours * 3_600;
     // SQS hides a message for a little less than 12 hours; a message that comes early waits on.
-    let waits: u64 = world.waits().await.iter().sum();
-    assert!((hours(65)..=hours(72)).contains(&waits), "{waits}");
+    let waits = world.waits().await;
+    assert_eq!(waits.iter().max(), Some(&(hours(12) - 120)));
+    let all: u64 = waits.iter().sum();
+    assert!((hours(65)..=hours(72)).contains(&all), "{all}");
     assert_eq!(world.endpoint.received().len(), 11);
     assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters).len(), 1);
     let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
@@ -254,6 +277,14 @@ async fn a_dead_letter_that_is_put_back_is_tried_anew() {
     assert_eq!(world.waits().await, [5]);
     assert_eq!(world.endpoint.taken(), [id]);
     assert_eq!(world.records().failures(10).await.unwrap(), [], "it is no dead letter any more");
+    assert_eq!(
+        world.log.said_by("forwarder"),
+        [
+            "ERROR the event is given up and becomes a dead letter",
+            "WARN the endpoint did not take an event",
+            "INFO event forwarded",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -265,6 +296,8 @@ async fn retry_after_is_waited_for_and_redirects_are_not_followed() {
     assert_eq!(world.waits().await, [1_000, 300]);
     assert!(elsewhere.received().is_empty());
     assert_eq!(world.endpoint.received().iter().map(|call| call.status).collect::<Vec<_>>(), [429, 307, 200]);
+    let refused = |cause| world.cloudwatch.sum("ForwardRefused", Some(("Cause", cause))).unwrap();
+    assert_eq!((refused("4xx"), refused("Redirect"), refused("5xx")), (1.0, 1.0, 0.0));
 }
 
 #[tokio::test]
@@ -297,6 +330,10 @@ async fn a_fault_of_our_own_side_costs_no_attempt() {
     let taken = world.records().taken(&Entity::named(LINE), &id.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(taken.attempts, 1);
     assert_eq!(world.cloudwatch.sum("ForwardFaults", None).unwrap(), 2.0);
+    assert_eq!(
+        world.log.said_by("forwarder"),
+        ["WARN the event was not offered yet", "WARN the event was not offered yet", "INFO event forwarded"]
+    );
 }
 
 #[tokio::test]
@@ -307,6 +344,14 @@ async fn an_event_that_cannot_be_buried_stays_in_the_queue() {
     world.to_sqs.always(Fault::InternalError);
     assert!(world.round().await);
     assert_eq!(world.sqs.bodies(Name::Forward).len(), 1);
+    assert_eq!(
+        world.log.said_by("forwarder"),
+        [
+            "ERROR the event is given up and becomes a dead letter",
+            "ERROR the dead-letter queue does not take the message",
+            "WARN the wait of a message cannot be set",
+        ]
+    );
     world.to_sqs.always(Fault::None);
     world.wait(Duration::from_secs(360));
     world.forward_all().await;
@@ -325,6 +370,10 @@ async fn a_message_that_comes_before_its_time_waits_on_and_costs_no_attempt() {
     assert!(world.round().await);
     assert_eq!(world.endpoint.received().len(), 2);
     assert_eq!(world.sqs.hidden_in(Name::Forward)[0].as_secs().div_ceil(10), 20);
+    // SQS may show it up to two seconds early.
+    world.wait(Duration::from_secs(198));
+    assert!(world.round().await);
+    assert_eq!(world.endpoint.received().len(), 3);
 }
 
 #[tokio::test]
@@ -337,6 +386,13 @@ async fn an_unreadable_message_and_an_event_that_is_gone_become_dead_letters() {
     assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters), ["{}", gone]);
     assert!(world.sqs.bodies(Name::Forward).is_empty() && world.endpoint.received().is_empty());
     assert_eq!(world.cloudwatch.sum("ForwardDeadLetters", None).unwrap(), 2.0);
+    assert_eq!(
+        world.log.said_by("forwarder"),
+        [
+            "ERROR unreadable message in the forward queue",
+            "ERROR the event is no longer in the table and becomes a dead letter",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -373,6 +429,28 @@ async fn a_message_older_than_the_dead_letter_of_its_event_is_not_tried_again() 
     world.forward_all().await;
     assert_eq!(world.endpoint.received().len(), 1);
     assert_eq!((world.sqs.bodies(Name::Forward).len(), world.sqs.bodies(Name::ForwardDeadLetters).len()), (0, 1));
+    assert_eq!(
+        world.log.said_by("forwarder"),
+        [
+            "ERROR the event is given up and becomes a dead letter",
+            "INFO the event is a dead letter already",
+            "INFO the event is a dead letter already",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_may_be_newer_than_the_dead_letter_of_its_event_is_tried_again() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await.to_string();
+    let repetition = world.sqs.bodies(Name::Forward).remove(0);
+    let group = ForwardMessage::parse(&repetition).unwrap().group();
+    world.sqs.send_in_group(Name::Forward, &repetition, &group, "later");
+    world.endpoint.always(Some((&id, Reply::Status(410))));
+    // By this much the clocks of SQS and of the function may differ.
+    world.wait(Duration::from_secs(5));
+    world.forward_all().await;
+    assert_eq!(world.endpoint.received().len(), 2);
 }
 
 #[tokio::test]
@@ -381,7 +459,7 @@ async fn a_secret_that_cannot_be_read_again_is_asked_for_once_a_minute() {
     world.event(0, &update(1)).await;
     world.forward_all().await;
     world.to_secrets.always(Fault::InternalError);
-    world.wait(Duration::from_secs(61));
+    world.wait(Duration::from_secs(60));
     for second in 1..5 {
         world.event(second, &update(second + 1)).await;
     }
@@ -455,6 +533,14 @@ async fn a_secret_that_cannot_be_read_any_more_is_used_on() {
     let id = world.event(1, &update(2)).await.to_string();
     world.forward_all().await;
     assert_eq!(world.endpoint.taken()[1], id);
+    assert_eq!(
+        world.log.said_by("forwarder"),
+        [
+            "INFO event forwarded",
+            "WARN the signing secret cannot be read: the one from before is used",
+            "INFO event forwarded",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -467,6 +553,19 @@ async fn an_event_that_was_taken_is_not_posted_again() {
     world.forward_all().await;
     assert_eq!(world.endpoint.received().len(), 1);
     assert!(world.sqs.bodies(Name::Forward).is_empty());
+    assert_eq!(world.log.said_by("forwarder"), ["INFO event forwarded", "INFO the event was forwarded before"]);
+}
+
+#[tokio::test]
+async fn an_event_that_was_taken_is_not_sent_again_when_that_cannot_be_recorded() {
+    let world = World::start().await;
+    world.event(0, &with_key()).await;
+    world.to_dynamodb.times(1, Fault::None);
+    world.to_dynamodb.times(9, Fault::InternalError);
+    world.forward_all().await;
+    assert_eq!((world.endpoint.taken().len(), world.sqs.bodies(Name::Forward).len()), (1, 0));
+    assert_eq!(world.log.said_by("forwarder"), ["WARN the attempt was not recorded", "INFO event forwarded"]);
+    assert!(!world.log.text().contains(API_KEY), "{}", world.log.text());
 }
 
 #[tokio::test]

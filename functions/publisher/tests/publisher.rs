@@ -12,12 +12,13 @@ use emulators::{
     sqs::{Name, Rules, Sqs},
     table_stream::StreamMapping,
 };
-use fixtures::{fingerprint_key, noon, received, settings};
+use fixtures::{Log, fingerprint_key, noon, received, settings};
 use lambda::{Environment, Metrics};
-use publisher::{Config, Publisher};
+use outbound::BusEntry;
+use publisher::{Batch, Config, Publisher};
 use serde_json::{Value, json};
 use shared::EventId;
-use store::{Delivery, PublishedCounts, Recorder};
+use store::{Delivery, PublishedCounts, Reader, Recorder};
 
 struct World {
     dynamodb: DynamoDb,
@@ -29,6 +30,8 @@ struct World {
     cloudwatch: CloudWatch,
     publisher: Publisher,
     recorder: Recorder,
+    log: Log,
+    _logging: tracing::subscriber::DefaultGuard,
 }
 
 impl World {
@@ -52,7 +55,11 @@ impl World {
         let publisher = Publisher::new(Config::read(&environment).unwrap(), &aws, metrics);
         let recorder = Recorder::new(dynamodb.client(), settings());
         let stream = dynamodb.stream().unwrap();
-        Self { dynamodb, stream, bus, bus_link, sqs, sqs_link, cloudwatch, publisher, recorder }
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
+        let _logging = tracing::subscriber::set_default(lines);
+        Self { dynamodb, stream, bus, bus_link, sqs, sqs_link, cloudwatch, publisher, recorder, log, _logging }
     }
 
     /// Records a delivery received at a second, and returns its id.
@@ -286,9 +293,54 @@ async fn requests_have_at_most_ten_entries_and_256_kb() {
         world.record(number, &json!({"event": "whatsapp", "whatsapp": number.to_string(), "note": note})).await;
     }
     world.publish_all().await;
-    // The stand-in refuses larger requests.
-    assert_eq!(world.published().len(), 12);
+    // The stand-in refuses larger requests, and then each entry is one.
+    assert_eq!((world.published().len(), world.bus.requests()), (12, 2));
+    for number in 12..33 {
+        world.record(number, &line(number, 1)).await;
+    }
+    world.publish_all().await;
+    assert_eq!((world.published().len(), world.bus.requests()), (33, 2 + 3));
     assert!(world.bus.entries().iter().all(|entry| entry.detail.get("body_omitted").is_none()));
+}
+
+#[tokio::test]
+async fn a_request_is_filled_to_the_last_byte() {
+    let mut world = World::start(false).await;
+    let body = |length| json!({"event": "whatsapp", "whatsapp": "1", "note": "x".repeat(length)});
+    let first = world.record(0, &body(120_000)).await;
+    let stored = Reader::new(world.dynamodb.client(), "events").delivery(&first).await.unwrap().unwrap();
+    let size = BusEntry::new(&stored, false).size();
+    world.record(1, &body(120_000 + 256 * 1_024 - 2 * size)).await;
+    world.publish_all().await;
+    assert_eq!((world.published().len(), world.bus.requests()), (2, 1));
+}
+
+#[tokio::test]
+async fn the_log_says_what_became_of_each_record_and_has_no_body() {
+    let mut world = World::start(false).await;
+    for second in 0..2 {
+        world.record(second, &json!({"event": "whatsapp", "whatsapp": "1", "note": "s3cret", "second": second})).await;
+    }
+    world.bus.refuse([None, Some("MalformedDetail")]);
+    world.publish_all().await;
+    world.record(2, &line(1, 1)).await;
+    world.bus_link.always(Fault::InternalError);
+    let batch = world.stream.batch().unwrap().unwrap();
+    world.publisher.handle(serde_json::from_value(batch.clone()).unwrap(), noon()).await;
+    world.bus_link.always(Fault::None);
+    world.dynamodb.client().delete_table().table_name("events").send().await.unwrap();
+    world.publisher.handle(serde_json::from_value(batch).unwrap(), noon()).await;
+    assert_eq!(
+        world.log.said_by("publisher"),
+        [
+            "INFO event published",
+            "ERROR the record cannot be published and was moved aside",
+            "WARN the record was not published yet",
+            "INFO event published",
+            "WARN the published events were not counted",
+        ]
+    );
+    assert!(!world.log.text().contains("s3cret"));
 }
 
 #[tokio::test]
@@ -298,7 +350,9 @@ async fn of_every_sample_batch_as_many_entries_are_on_the_bus_as_its_name_says()
     assert!(files.len() >= 5, "only {} samples", files.len());
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
-        let batch = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let batch: Batch = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let shown = format!("{batch:?}");
+        assert!(shown.contains("INSERT") && !shown.contains("body"), "{name}: {shown}");
         let world = World::start(true).await;
         let answer = serde_json::to_value(world.publisher.handle(batch, noon()).await).unwrap();
         assert_eq!(answer, json!({"batchItemFailures": []}), "{name}");

@@ -10,7 +10,7 @@ use emulators::{
     faults::Faults,
     sqs::{self, Rules, Sqs},
 };
-use fixtures::{ENVIRONMENT, LINE, noon, received};
+use fixtures::{API_KEY, ENVIRONMENT, LINE, Log, noon, received};
 use futures_util::TryStreamExt;
 use lambda::{Environment, MessageBatch, Metrics, Patience};
 use redrive::{Config, Redrive};
@@ -26,6 +26,8 @@ struct World {
     cloudwatch: CloudWatch,
     redrive: Redrive,
     tokens: AcceptedTokens,
+    log: Log,
+    _logging: tracing::subscriber::DefaultGuard,
 }
 
 async fn aws(url: &str, patience: Patience) -> SdkConfig {
@@ -47,7 +49,11 @@ impl World {
         let cloudwatch = CloudWatch::default();
         let metrics = Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap();
         let redrive = Redrive::new(config.unwrap(), &dynamodb_config, &queue_config, metrics);
-        Self { dynamodb, link, sqs, sqs_link, cloudwatch, redrive, tokens }
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
+        let _logging = tracing::subscriber::set_default(lines);
+        Self { dynamodb, link, sqs, sqs_link, cloudwatch, redrive, tokens, log, _logging }
     }
 
     /// Runs the event source mapping once. Returns the number of messages that it handed over.
@@ -323,6 +329,61 @@ async fn a_message_that_cannot_be_recorded_is_counted_at_each_attempt() {
     world.round().await;
     let sum = |metric| world.cloudwatch.sum(metric, None).unwrap();
     assert_eq!((sum("NotRedriven"), sum("Redriven")), (2.0, 1.0));
+}
+
+#[tokio::test]
+async fn the_log_says_what_became_of_each_message_and_has_no_secret() {
+    let world = World::start().await;
+    let pending = |second, token| {
+        queued(second, update(second).to_string().as_bytes(), TokenCheck::Pending(TokenHash::of(token)))
+    };
+    world.sqs.send(&pending(0, "the accepted token").to_message());
+    world.round().await;
+    world.tokens.accept(&TokenHash::of("the accepted token"), noon()).await.unwrap();
+    world.sqs.show_all();
+    let with_key = accepted(1, &json!({"event": "builder", "builderID": 523, "builder_apiKey": API_KEY}));
+    for delivery in [
+        with_key.clone(),
+        from_address(None, accepted(2, &update(2))),
+        queued(3, b"\xff", TokenCheck::Accepted),
+        pending(4, "a forged token"),
+    ] {
+        world.sqs.send(&delivery.to_message());
+    }
+    world.sqs.send("poison");
+    world.round().await;
+    world.sqs.send(&queued(5, &with_key.received.body, TokenCheck::Accepted).to_message());
+    world.link.hang();
+    world.sqs_link.hang();
+    tokio::time::pause();
+    world.round().await;
+    tokio::time::resume();
+    world.link.recover().unwrap();
+    world.sqs_link.recover().unwrap();
+    world.sqs.show_all();
+    world.round().await;
+
+    let mut said = world.log.said_by("redrive");
+    // The messages of a batch have no order.
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "ERROR the table has no accepted webhook token: run sync",
+            "ERROR unreadable message in the fallback queue",
+            "ERROR unreadable message in the fallback queue",
+            "INFO duplicate redriven",
+            "INFO event redriven",
+            "INFO event redriven",
+            "WARN delivery held: its source address is not on the list",
+            "WARN delivery not checked yet",
+            "WARN delivery not recorded yet",
+            "WARN forged delivery dropped",
+            "WARN redriven into quarantine",
+            "WARN the next attempt of a message cannot be delayed",
+        ]
+    );
+    assert!(!world.log.text().contains(API_KEY), "{}", world.log.text());
 }
 
 #[test]

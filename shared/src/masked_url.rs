@@ -23,10 +23,7 @@ const MASKED_END: usize = 16;
 /// digits of its SHA-256: enough to tell two tokens apart, too little to find one. Those parts are the last one of the
 /// path, each long one, and labels of the host that look like a secret. A long URL is cut in the middle.
 pub(crate) fn masked(url: &Url) -> String {
-    let mask = |part: &str| format!("***{}", &TokenHash::of(part).to_string()[..4]);
-    let labels: Vec<String> =
-        labels(url).map(|label| if is_hidden_label(url, label) { mask(label) } else { label.to_owned() }).collect();
-    let host = labels.join(".");
+    let host = masked_host(url);
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let parts = parts(url);
     let part = |(at, part): (usize, &&str)| if is_hidden(&parts, at) { mask(part) } else { (*part).to_owned() };
@@ -35,6 +32,16 @@ pub(crate) fn masked(url: &Url) -> String {
     let user = if url.username().is_empty() && url.password().is_none() { "" } else { "***@" };
     let fragment = if url.fragment().is_some() { "#***" } else { "" };
     cut(&format!("{}://{user}{host}{port}{path}{query}{fragment}", url.scheme()))
+}
+
+/// Returns the host of a URL, masked as [`masked`] does.
+pub(crate) fn masked_host(url: &Url) -> String {
+    let labels = labels(url).map(|label| if is_hidden_label(url, label) { mask(label) } else { label.to_owned() });
+    labels.collect::<Vec<String>>().join(".")
+}
+
+fn mask(part: &str) -> String {
+    format!("***{}", &TokenHash::of(part).to_string()[..4])
 }
 
 /// Returns the texts that [`masked`] masks: labels of the host, parts of the path, and the query.

@@ -4,7 +4,8 @@ use thiserror::Error;
 use url::{Host, Url};
 
 use crate::{
-    masked_url::{hidden, masked},
+    masked_url::{hidden, masked, masked_host},
+    secret::Secret,
     webhook_token::{TokenHash, WebhookToken},
 };
 
@@ -164,6 +165,27 @@ impl RegisteredUrl {
         (same_place && !token.is_empty() && !token.contains('/')).then(|| TokenHash::of(token))
     }
 
+    /// Returns a text that is the same for every spelling of the same URL, by the rule of [`RegisteredUrl::means`]. A URL without a
+    /// scheme is read with the given one.
+    pub fn canonical(&self, default_scheme: &str) -> Secret {
+        let Spelling { scheme, user, host, port, path, rest } = Spelling::of(&self.0, default_scheme);
+        let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        Secret::new(format!("{scheme}://{user}{host}{port}{path}{rest}"))
+    }
+
+    /// Returns the host alone, with labels that may be secrets masked; for a text that is not a URL, its length.
+    pub fn masked_host(&self) -> String {
+        match Url::parse(&self.with_scheme("https")) {
+            Ok(url) if url.has_host() => masked_host(&url),
+            _ => self.not_a_url(),
+        }
+    }
+
+    fn not_a_url(&self) -> String {
+        format!("a text of {} characters that is not a URL", self.0.chars().count())
+    }
+
     /// Returns the whole text, for the one place that sends or stores it.
     pub fn expose(&self) -> &str {
         &self.0
@@ -227,7 +249,7 @@ impl fmt::Display for RegisteredUrl {
                 let usual = Spelling::of(&self.0, "https") == Spelling::of(url.as_str(), "https");
                 if usual && !url.path().contains("//") { Ok(()) } else { f.write_str(" (in an unusual spelling)") }
             }
-            _ => write!(f, "a text of {} characters that is not a URL", self.0.chars().count()),
+            _ => f.write_str(&self.not_a_url()),
         }
     }
 }
@@ -243,7 +265,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::secret::Secret;
 
     const WANTED: &str = "https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook/Token-0123456789";
 
@@ -464,6 +485,40 @@ mod tests {
         let Some(text) = without(&text, host) else { return false };
         let text = text.strip_prefix(":443").unwrap_or(&text);
         text.strip_prefix('/').and_then(|text| text.strip_prefix(path)).is_some_and(|end| matches!(end, "" | "/"))
+    }
+
+    #[test]
+    fn spellings_of_one_url_have_one_canonical_text_and_other_urls_have_others() {
+        let canonical = |text: &str| RegisteredUrl::new(text).unwrap().canonical("https").expose().to_owned();
+        for text in ["https://example.com/A?b=c", "example.com/A?b=c", "HTTPS://Example.COM:443/A/?b=c"] {
+            assert_eq!(canonical(text), "https://example.com/A?b=c");
+        }
+        for text in [
+            "http://example.com/A?b=c",
+            "https://example.com/a?b=c",
+            "https://example.com:8443/A?b=c",
+            "https://u@example.com/A?b=c",
+        ] {
+            assert_ne!(canonical(text), "https://example.com/A?b=c");
+        }
+        let wanted = url("http://127.0.0.1:9000/a");
+        let registered = RegisteredUrl::new("127.0.0.1:9000/a/").unwrap();
+        assert!(registered.means(&wanted));
+        assert_eq!(registered.canonical("http").expose(), "http://127.0.0.1:9000/a");
+    }
+
+    #[test]
+    fn of_a_foreign_url_nothing_but_the_host_is_shown() {
+        for (text, shown) in [
+            ("https://user:pass@Other.Example:8443/in/Secret?key=1#x", "other.example"),
+            ("your-webhook.example.com", "your-webhook.example.com"),
+            ("http://127.0.0.1:9000/a", "127.0.0.1"),
+            ("not a url", "a text of 9 characters that is not a URL"),
+        ] {
+            assert_eq!(RegisteredUrl::new(text).unwrap().masked_host(), shown);
+        }
+        let token = RegisteredUrl::new("https://a1b2c3d4e5f6a7b8c9d0e1f2.hooks.example/x").unwrap().masked_host();
+        assert!(token.starts_with("***") && token.ends_with(".hooks.example"), "{token}");
     }
 
     proptest! {

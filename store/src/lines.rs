@@ -121,7 +121,7 @@ pub struct LineRecord {
     pub not_live_since: Option<Timestamp>,
     /// Additional reason why the line is not live, or is not as configured, for people.
     pub cause: Option<String>,
-    /// Fingerprint of the API key of the last attempt.
+    /// Fingerprint of the API key that the provider answered to then.
     pub key: Option<String>,
     /// Fingerprints of the URLs that were set, oldest first: one of them that is still registered is ours.
     pub our_urls: Vec<String>,
@@ -239,19 +239,34 @@ impl Lines {
     /// [`StoreError::Conflict`] when another writer has changed it since it was read; another error when DynamoDB refuses or does not
     /// answer.
     pub async fn write(&self, record: &LineRecord, change: Option<&LineChange>) -> Result<LineRecord, StoreError> {
-        let put = |item| Put::builder().table_name(&self.events_table).set_item(Some(item));
         let next = LineRecord { version: record.version + 1, ..record.clone() };
         // A record that was never written has version 0, so two first writers cannot both succeed.
         let condition = if record.version == 0 { "attribute_not_exists(pk)" } else { "#version = :read" };
-        let mut first = put(next.item()).condition_expression(condition);
-        if record.version > 0 {
-            first = first
-                .expression_attribute_names("#version", "version")
-                .expression_attribute_values(":read", number(record.version));
-        }
-        let puts = std::iter::once(first).chain(change.map(|change| put(change.item(&record.entity))));
+        let read = (record.version > 0).then(|| HashMap::from([(":read".to_owned(), number(record.version))]));
+        let names = read.as_ref().map(|_| HashMap::from([("#version".to_owned(), "version".to_owned())]));
+        let Some(change) = change else {
+            let put = self.client.put_item().table_name(&self.events_table).set_item(Some(next.item()));
+            let put = put.condition_expression(condition).set_expression_attribute_names(names);
+            let put = put.set_expression_attribute_values(read);
+            return match put.send().await {
+                Ok(_) => Ok(next),
+                Err(error)
+                    if error.as_service_error().is_some_and(|error| {
+                        error.is_conditional_check_failed_exception() || error.is_transaction_conflict_exception()
+                    }) =>
+                {
+                    Err(StoreError::Conflict)
+                }
+                Err(error) => Err(StoreError::dynamodb(&error)),
+            };
+        };
+        let put = |item| Put::builder().table_name(&self.events_table).set_item(Some(item));
+        let first = put(next.item()).condition_expression(condition).set_expression_attribute_names(names);
+        let first = first.set_expression_attribute_values(read);
+        let puts = [first, put(change.item(&record.entity))];
         let puts = puts.map(|put| put.build().map(|put| TransactWriteItem::builder().put(put).build()));
-        let puts = puts.collect::<Result<Vec<_>, _>>().map_err(|error| StoreError::DynamoDb(error.to_string()))?;
+        let puts = puts.into_iter().collect::<Result<Vec<_>, _>>();
+        let puts = puts.map_err(|error| StoreError::DynamoDb(error.to_string()))?;
         match self.client.transact_write_items().set_transact_items(Some(puts)).send().await {
             Ok(_) => Ok(next),
             Err(error) if error.as_service_error().is_some_and(is_outdated) => Err(StoreError::Conflict),

@@ -72,8 +72,10 @@ async fn a_writer_that_read_an_older_record_changes_nothing() {
     let first = LineRecord::new(line(), LineStatus::Empty, noon());
     let second = lines.write(&first, None).await.unwrap();
     for outdated in [&first, &LineRecord { version: 7, ..first.clone() }] {
-        let refused = lines.write(outdated, Some(&change(noon()))).await;
-        assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+        for change in [Some(&change(noon())), None] {
+            let refused = lines.write(outdated, change).await;
+            assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+        }
     }
     assert_eq!(lines.get(&line()).await.unwrap(), Some(second));
     let changes: Vec<LineChange> = lines.history(&line(), &everything()).try_collect().await.unwrap();

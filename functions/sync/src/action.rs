@@ -1,5 +1,5 @@
 use serde_json::{Map, Value};
-use shared::{InvalidWebhookUrl, WebhookUrl};
+use shared::{Entity, InvalidWebhookUrl, WebhookUrl};
 use thiserror::Error;
 
 use crate::resource_request::BadResourceRequest;
@@ -10,7 +10,18 @@ pub enum Request {
     /// An action of the registration.
     Registration(Action),
     /// A pass of the inventory.
-    Inventory(InventoryMode),
+    Inventory(PassMode),
+    /// A pass over the lines.
+    Lines(LinesRequest),
+}
+
+/// A pass over all lines, or one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinesRequest {
+    /// The one line to check; `None` for all.
+    pub entity: Option<Entity>,
+    /// The use of the findings.
+    pub mode: PassMode,
 }
 
 impl Request {
@@ -19,26 +30,38 @@ impl Request {
     /// # Errors
     /// The event asks for nothing, or is ambiguous.
     pub fn read(event: &Value) -> Result<Self, BadRequest> {
-        if event.get("action").and_then(Value::as_str) != Some("inventory") {
-            return Action::read(event).map(Self::Registration);
-        }
-        if event.get("url").is_some() {
-            return Err(BadRequest::UrlNotWanted);
-        }
-        match event.get("mode").map(Value::as_str) {
-            None => Ok(Self::Inventory(InventoryMode::Apply)),
-            Some(Some("plan")) => Ok(Self::Inventory(InventoryMode::Plan)),
-            Some(_) => Err(BadRequest::UnknownMode),
+        match event.get("action").and_then(Value::as_str) {
+            Some("inventory") => mode(event).map(Self::Inventory),
+            Some("lines") => Ok(Self::Lines(LinesRequest { entity: line(event)?, mode: mode(event)? })),
+            _ => Action::read(event).map(Self::Registration),
         }
     }
 }
 
+fn mode(event: &Value) -> Result<PassMode, BadRequest> {
+    if event.get("url").is_some() {
+        return Err(BadRequest::UrlNotWanted);
+    }
+    match event.get("mode").map(Value::as_str) {
+        None => Ok(PassMode::Apply),
+        Some(Some("plan")) => Ok(PassMode::Plan),
+        Some(_) => Err(BadRequest::UnknownMode),
+    }
+}
+
+fn line(event: &Value) -> Result<Option<Entity>, BadRequest> {
+    let Some(entity) = event.get("entity") else { return Ok(None) };
+    let entity = Entity::named(entity.as_str().ok_or(BadRequest::EntityNotText)?);
+    let is_line = entity.as_str().strip_prefix("whatsapp#").is_some_and(|number| !number.is_empty());
+    if is_line && entity.is_whole() { Ok(Some(entity)) } else { Err(BadRequest::NotALine) }
+}
+
 /// The use that a pass makes of its findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InventoryMode {
+pub enum PassMode {
     /// Records and marks.
     Apply,
-    /// Reports what [`InventoryMode::Apply`] would do.
+    /// Reports what [`PassMode::Apply`] would do.
     Plan,
 }
 
@@ -64,14 +87,29 @@ pub enum BadRequest {
     #[error(r#"the event is not a JSON object; send one such as {{"action":"sync"}}"#)]
     NotAnObject,
     /// `action` is not a string.
-    #[error(r#""action" is not a string; use "get", "plan", "sync", "set", "rotate" or "inventory""#)]
+    #[error(r#""action" is not a string; use "get", "plan", "sync", "set", "rotate", "inventory" or "lines""#)]
     ActionNotText,
     /// `action` is not the name of an action.
-    #[error(r#""action" is not the name of an action; use "get", "plan", "sync", "set", "rotate" or "inventory""#)]
+    #[error(
+        r#""action" is not the name of an action; use "get", "plan", "sync", "set", "rotate", "inventory" or "lines""#
+    )]
     UnknownAction,
-    /// `mode` of the inventory is not `plan`.
-    #[error(r#""mode" is not "plan"; leave it out to record and mark what is found"#)]
+    /// `mode` of a pass is not `plan`.
+    #[error(r#""mode" is not "plan"; leave it out to record and change what is found"#)]
     UnknownMode,
+    /// `entity` is not a string.
+    #[error(r#""entity" is not a string; write it as "whatsapp#972501234567", or leave it out to check all lines"#)]
+    EntityNotText,
+    /// `entity` is not that of a WhatsApp line.
+    #[error(
+        r#""entity" is not a WhatsApp line such as "whatsapp#972501234567"; only those have a webhook of their own"#
+    )]
+    NotALine,
+    /// No event has named `entity`.
+    #[error(
+        r#""entity" is not known: no event has named it; take inventory to import the lines that the provider lists"#
+    )]
+    UnknownLine,
     /// `set` without `url`.
     #[error(
         r#""url" is missing; "set" needs the URL to register: {{"action":"set","url":"https://example.com/hooks/…"}}"#
@@ -155,8 +193,8 @@ mod tests {
     #[test]
     fn an_inventory_is_applied_or_planned() {
         let inventory = |mode| Ok(Request::Inventory(mode));
-        assert_eq!(Request::read(&json!({"action": "inventory"})), inventory(InventoryMode::Apply));
-        assert_eq!(Request::read(&json!({"action": "inventory", "mode": "plan"})), inventory(InventoryMode::Plan));
+        assert_eq!(Request::read(&json!({"action": "inventory"})), inventory(PassMode::Apply));
+        assert_eq!(Request::read(&json!({"action": "inventory", "mode": "plan"})), inventory(PassMode::Plan));
         for mode in [json!("apply"), json!(null), json!(1), json!("")] {
             let event = json!({"action": "inventory", "mode": mode});
             assert_eq!(Request::read(&event), Err(BadRequest::UnknownMode), "{event}");
@@ -165,6 +203,31 @@ mod tests {
         assert_eq!(Request::read(&with_url), Err(BadRequest::UrlNotWanted));
         assert_eq!(Request::read(&json!({"action": "plan"})), Ok(Request::Registration(Action::Plan)));
         assert_eq!(Request::read(&json!([])), Err(BadRequest::NotAnObject));
+    }
+
+    #[test]
+    fn all_lines_or_one_are_checked_or_planned() {
+        let line = Entity::named("whatsapp#972501234567");
+        let one = json!({"action": "lines", "entity": "whatsapp#972501234567", "mode": "plan"});
+        let request = LinesRequest { entity: Some(line), mode: PassMode::Plan };
+        assert_eq!(Request::read(&one), Ok(Request::Lines(request)));
+        let all = LinesRequest { entity: None, mode: PassMode::Apply };
+        assert_eq!(Request::read(&json!({"action": "lines"})), Ok(Request::Lines(all)));
+        for (entity, fault) in [
+            (json!(null), BadRequest::EntityNotText),
+            (json!(972), BadRequest::EntityNotText),
+            (json!("972501234567"), BadRequest::NotALine),
+            (json!("store#972501234567"), BadRequest::NotALine),
+            (json!("whatsapp#"), BadRequest::NotALine),
+            (json!("whatsapp#-"), BadRequest::NotALine),
+        ] {
+            let event = json!({"action": "lines", "entity": entity});
+            assert_eq!(Request::read(&event), Err(fault), "{event}");
+        }
+        for (name, fault) in [("mode", BadRequest::UnknownMode), ("url", BadRequest::UrlNotWanted)] {
+            let event = json!({"action": "lines", name: "apply"});
+            assert_eq!(Request::read(&event), Err(fault), "{event}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@ use serde::Serialize;
 use crate::{
     error::SyncError,
     inventory::{self, InventoryReport},
+    lines::{self, LinesReport},
     report::{self, Report, Resolved},
 };
 
@@ -14,6 +15,8 @@ pub enum Answer {
     Report(Report),
     /// To a person, or the schedule of the inventory.
     Inventory(InventoryReport),
+    /// To a person, the schedule of the lines, or the bus.
+    Lines(LinesReport),
     /// To CloudFormation. It was sent already; this copy is for the log.
     Resolved(Resolved),
 }
@@ -23,6 +26,7 @@ pub(crate) fn log(result: &Result<Answer, SyncError>) {
     match result {
         Ok(Answer::Report(report)) => report::log(report),
         Ok(Answer::Inventory(report)) => inventory::log(report),
+        Ok(Answer::Lines(report)) => lines::log(report),
         Ok(Answer::Resolved(Resolved { outcome, registered })) => {
             tracing::info!(outcome, registered, "the stack's request was carried out");
         }

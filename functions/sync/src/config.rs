@@ -5,7 +5,7 @@ use partner::ApiBaseUrl;
 use shared::{QueueUrl, WebhookUrl};
 use thiserror::Error;
 
-use crate::secret_fault::SecretId;
+use crate::{lines::LineUrlTemplate, secret_fault::SecretId};
 
 /// The configuration in the function's environment.
 #[derive(Clone, Debug)]
@@ -21,6 +21,31 @@ pub struct Config {
     pub(crate) token_overlap: Duration,
     /// `None` without `FINGERPRINT_KEY`: then only the registration is kept.
     pub(crate) inventory: Option<InventoryConfig>,
+    /// `None` without `LINE_WEBHOOK_URL`: then no line is checked.
+    pub(crate) lines: Option<LinesConfig>,
+}
+
+/// The configuration of the lines' webhooks.
+#[derive(Clone, Debug)]
+pub(crate) struct LinesConfig {
+    pub(crate) url: LineUrlTemplate,
+    pub(crate) mode: LineMode,
+    /// True to have failed deliveries repeated.
+    pub(crate) retry: bool,
+    /// True to have the states of sent messages delivered too.
+    pub(crate) read_status: bool,
+    pub(crate) api: ApiBaseUrl,
+}
+
+/// Reaction of a pass to a line whose webhook is not as configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineMode {
+    /// Set ours where nothing is registered, or an outdated URL of ours.
+    Fill,
+    /// Set ours in place of any other.
+    Enforce,
+    /// Report it.
+    Observe,
 }
 
 /// The configuration of the inventory.
@@ -51,6 +76,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const TOKEN_MAX_AGE: Duration = DAY.saturating_mul(90);
 /// Default of TOKEN_OVERLAP_HOURS: how long a replaced token stays accepted.
 const TOKEN_OVERLAP: Duration = DAY;
+
+/// Default of LINE_API_BASE_URL.
+const LINE_API: &str = "https://api.99digital.co.il/whatsapp/v2";
 
 /// Default of MISSED_AFTER_MINUTES.
 const MISSED_AFTER: Duration = MINUTE.saturating_mul(30);
@@ -99,7 +127,29 @@ impl Config {
                 None => None,
                 Some(_) => Some(InventoryConfig::read(environment)?),
             },
+            lines: LinesConfig::read(environment)?,
         })
+    }
+}
+
+impl LinesConfig {
+    fn read(environment: &Environment) -> Result<Option<Self>, InvalidVariable> {
+        // Read in any case, so that a mistake is found before the URL is set.
+        let mode = environment.read_if_set("LINE_WEBHOOK_MODE", "fill", line_mode)?.unwrap_or(LineMode::Fill);
+        let retry = environment.read_if_set("LINE_WEBHOOK_RETRY", "1", flag)?.unwrap_or(true);
+        let read_status = environment.read_if_set("LINE_WEBHOOK_READ_STATUS", "0", flag)?.unwrap_or(false);
+        let api = environment.read_if_set("LINE_API_BASE_URL", LINE_API, ApiBaseUrl::parse)?;
+        let api = match api {
+            Some(api) => api,
+            None => Environment::from([("LINE_API_BASE_URL", LINE_API)]).read(
+                "LINE_API_BASE_URL",
+                LINE_API,
+                ApiBaseUrl::parse,
+            )?,
+        };
+        let example = "https://example.com/lines/{whatsapp}";
+        let url = environment.read_if_set("LINE_WEBHOOK_URL", example, LineUrlTemplate::parse)?;
+        Ok(url.map(|url| Self { url, mode, retry, read_status, api }))
     }
 }
 
@@ -132,6 +182,23 @@ fn mode(text: &str) -> Result<SyncMode, &'static str> {
         "enforce" => Ok(SyncMode::Enforce),
         "observe" => Ok(SyncMode::Observe),
         _ => Err(r#"is neither "enforce" nor "observe""#),
+    }
+}
+
+fn line_mode(text: &str) -> Result<LineMode, &'static str> {
+    match text {
+        "fill" => Ok(LineMode::Fill),
+        "enforce" => Ok(LineMode::Enforce),
+        "observe" => Ok(LineMode::Observe),
+        _ => Err(r#"is none of "fill", "enforce" and "observe""#),
+    }
+}
+
+fn flag(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err("is neither 0 nor 1"),
     }
 }
 
@@ -226,6 +293,26 @@ mod tests {
         }
         environment.extend([("MISSED_AFTER_MINUTES".to_owned(), "0".to_owned())]);
         assert_eq!(Config::read(&environment).unwrap().inventory.unwrap().missed_after, Duration::ZERO);
+    }
+
+    #[test]
+    fn lines_are_off_without_a_url_and_their_settings_have_defaults() {
+        assert!(Config::read(&Environment::from(GOOD)).unwrap().lines.is_none());
+        let lines = read_with("LINE_WEBHOOK_URL", "https://example.com/{whatsapp}").unwrap().lines.unwrap();
+        assert_eq!((lines.mode, lines.retry, lines.read_status), (LineMode::Fill, true, false));
+        assert_eq!(lines.api, ApiBaseUrl::parse(LINE_API).unwrap());
+        for (name, value, fault) in [
+            ("LINE_WEBHOOK_URL", "http://example.com/secret", "not https"),
+            ("LINE_WEBHOOK_URL", "https://example.com/{secret}", "has a placeholder"),
+            ("LINE_WEBHOOK_MODE", "Fill", "is none of"),
+            ("LINE_WEBHOOK_RETRY", "true", "is neither 0 nor 1"),
+            ("LINE_WEBHOOK_READ_STATUS", "2", "is neither 0 nor 1"),
+            ("LINE_API_BASE_URL", "http://example.com", "is not https"),
+        ] {
+            let message = read_with(name, value).unwrap_err().to_string();
+            assert!(message.contains(&format!("{name}: ")) && message.contains(fault), "{message}");
+            assert!(!message.contains("secret"), "{message}");
+        }
     }
 
     #[test]

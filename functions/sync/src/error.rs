@@ -66,9 +66,9 @@ pub enum SyncError {
         /// Time of the refusal.
         at: Timestamp,
     },
-    /// The environment does not configure the inventory.
+    /// The environment does not configure the inventory and the lines.
     #[error(
-        "the inventory is not configured: set FINGERPRINT_KEY, FALLBACK_QUEUE_URL, DEDUP_WINDOW_SECONDS and RETENTION_DAYS as \
+        "the inventory and the lines are not configured: set FINGERPRINT_KEY, FALLBACK_QUEUE_URL, DEDUP_WINDOW_SECONDS and RETENTION_DAYS as \
          the receiver has them"
     )]
     InventoryNotConfigured,

@@ -1,13 +1,14 @@
 use lambda::Metrics;
 
 use crate::{
-    action::{Action, BadRequest, InventoryMode, Request},
+    action::{Action, BadRequest, PassMode, Request},
     answer::{self, Answer},
     config::Config,
     error::SyncError,
     inventory::{self, InventoryServices},
     invocation::{Clock, Invocation},
     limits::Limits,
+    lines::{self, LinesServices},
     metrics,
     registration::{self, Summary},
     resource_answer,
@@ -20,6 +21,8 @@ pub struct WebhookSync {
     services: Services,
     /// `None` when the environment does not configure the inventory.
     inventory: Option<InventoryServices>,
+    /// `None` likewise: lines need the key that fingerprints their URLs.
+    lines: Option<LinesServices>,
     metrics: Metrics,
 }
 
@@ -33,8 +36,11 @@ impl WebhookSync {
         sqs: aws_sdk_sqs::Client,
         metrics: Metrics,
     ) -> Self {
+        let lines = config.lines.take();
+        let recording = config.inventory.as_ref();
+        let lines = recording.map(|recording| LinesServices::new(lines, recording, limits.partner, &dynamodb));
         let inventory = config.inventory.take().map(|config| InventoryServices::new(config, &dynamodb, sqs));
-        Self { services: Services::new(config, limits, secrets, dynamodb), inventory, metrics }
+        Self { services: Services::new(config, limits, secrets, dynamodb), inventory, lines, metrics }
     }
 
     /// Carries out an event, logs the outcome as one line, and writes one document of metrics, whatever the outcome.
@@ -64,10 +70,14 @@ impl WebhookSync {
                     registration::act(&self.services, action, invocation, clock, summary).await.map(Answer::Report)
                 }
                 Request::Inventory(mode) => {
-                    summary.is_inventory = mode == InventoryMode::Apply;
+                    summary.is_inventory = mode == PassMode::Apply;
                     inventory::act(&self.services, self.inventory.as_ref(), mode, invocation, clock)
                         .await
                         .map(Answer::Inventory)
+                }
+                Request::Lines(request) => {
+                    summary.is_lines = request.mode == PassMode::Apply;
+                    lines::act(self.lines.as_ref(), &request, invocation, clock).await.map(Answer::Lines)
                 }
             };
         }

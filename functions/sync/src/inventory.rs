@@ -17,7 +17,7 @@ pub(crate) use services::InventoryServices;
 pub use stuck::Stuck;
 
 use crate::{
-    action::InventoryMode,
+    action::PassMode,
     error::SyncError,
     guard::guarded,
     inventory::pass::InventoryPass,
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) async fn act(
     services: &Services,
     inventory: Option<&InventoryServices>,
-    mode: InventoryMode,
+    mode: PassMode,
     invocation: &Invocation,
     clock: Clock,
 ) -> Result<InventoryReport, SyncError> {

@@ -77,6 +77,11 @@ impl Randomness {
         id
     }
 
+    /// Returns the random part of the ids, for changes whose times differ.
+    pub(crate) fn ids(&self) -> [u8; IDS] {
+        self.ids
+    }
+
     /// Returns the bytes of a new token.
     pub(crate) fn token(&self) -> &[u8; TOKEN] {
         &self.token

@@ -1,5 +1,5 @@
-//! Everything that talks to the provider, in two passes. `registration` keeps the registered webhook URL ours. `inventory` compares
-//! the provider's lists with the states, and rebuilds events that were missed.
+//! Everything that talks to the provider, in three passes. `registration` keeps the registered webhook URL ours. `inventory` compares
+//! the provider's lists with the states, and rebuilds events that were missed. `lines` keeps the webhook of each line as configured.
 //!
 //! The schedule retries, the code does not: a failed step ends the run, and the next run starts over. The one exception is an
 //! expired access token, which is replaced once.
@@ -15,6 +15,7 @@ mod handler;
 mod inventory;
 mod invocation;
 mod limits;
+mod lines;
 mod metrics;
 mod our_urls;
 mod registration;
@@ -25,7 +26,7 @@ mod secret_fault;
 mod secrets;
 mod services;
 
-pub use action::{Action, BadRequest, InventoryMode, Request};
+pub use action::{Action, BadRequest, LinesRequest, PassMode, Request};
 pub use answer::Answer;
 pub use config::{Config, SyncMode};
 pub use error::SyncError;
@@ -33,6 +34,7 @@ pub use handler::WebhookSync;
 pub use inventory::{Changed, Gap, Gone, InventoryOutcome, InventoryReport, ListReport, Missed, Stuck};
 pub use invocation::{Invocation, RANDOM};
 pub use limits::{AWS, Limits};
+pub use lines::{LineChanged, LinesOutcome, LinesReport, NotLive};
 pub use report::{Outcome, Report, Resolved};
 pub use resource_request::BadResourceRequest;
 pub use secret_fault::{SecretFault, SecretId};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lambda::{Count, CountBy, Dimension, Document, Millis};
-use store::ChangeKind;
+use store::{ChangeKind, LineAction};
 
 use crate::{answer::Answer, error::SyncError, registration::Summary};
 
@@ -39,6 +39,15 @@ const GONE: Count = Count::named("Gone");
 /// Clients that do not finish onboarding, and numbers that are about to lapse. Counted in every pass.
 const STUCK: Count = Count::named("Stuck");
 
+/// Lines that a pass has checked.
+const LINES_CHECKED: Count = Count::named("LinesChecked");
+/// Lines that are not live, in each pass over all lines.
+const LINES_NOT_LIVE: Count = Count::named("LinesNotLive");
+/// Lines whose URL was set.
+const LINES_SET: Count = Count::named("LinesSet");
+/// A pass over the lines ended with an error, or early because the provider did not answer.
+const LINES_FAILED: Count = Count::named("LinesFailed");
+
 /// The name of the cause of a [`SyncError`].
 struct Cause(&'static str);
 
@@ -70,6 +79,9 @@ pub(crate) fn write(mut document: Document<'_>, summary: &Summary, result: &Resu
     if summary.is_inventory {
         count_inventory(&mut document, result);
     }
+    if summary.is_lines {
+        count_lines(&mut document, result);
+    }
     if let Err(error) = result {
         document.count(CONTESTED, u64::from(matches!(error, SyncError::Contested { .. })));
         document.count_by(FAILED, &Cause(error.cause()), 1);
@@ -92,5 +104,21 @@ fn count_inventory(document: &mut Document<'_>, result: &Result<Answer, SyncErro
         (STUCK, report.stuck.len()),
     ] {
         document.count(metric, u64::try_from(count).unwrap_or(u64::MAX));
+    }
+}
+
+fn count_lines(document: &mut Document<'_>, result: &Result<Answer, SyncError>) {
+    let Ok(Answer::Lines(report)) = result else {
+        document.count(LINES_FAILED, 1);
+        return;
+    };
+    document.count(LINES_FAILED, u64::from(report.cause.is_some()));
+    let set = report.changed.iter().filter(|change| change.action == LineAction::Set.name()).count();
+    for (metric, count) in
+        [(LINES_CHECKED, Some(report.checked)), (LINES_SET, Some(set)), (LINES_NOT_LIVE, report.alarming)]
+    {
+        if let Some(count) = count {
+            document.count(metric, u64::try_from(count).unwrap_or(u64::MAX));
+        }
     }
 }

@@ -15,7 +15,7 @@ use shared::{Entity, Event, EventId, Kind, Timestamp, gunzip};
 use store::{Listing, Order, PAGE, StoreError, Tracked};
 
 use crate::{
-    action::InventoryMode,
+    action::PassMode,
     error::SyncError,
     inventory::{
         compare::{self, Comparison, Due, Facts, Known, Reason},
@@ -45,7 +45,7 @@ const MAX_CHANGES: usize = 1_000;
 /// One pass.
 pub(crate) struct InventoryPass<'a> {
     pub(crate) services: &'a InventoryServices,
-    pub(crate) mode: InventoryMode,
+    pub(crate) mode: PassMode,
     pub(crate) clock: Clock,
     /// Time that the run may take.
     pub(crate) time: Duration,
@@ -237,7 +237,7 @@ impl InventoryPass<'_> {
         report: &mut InventoryReport,
     ) -> Result<(), SyncError> {
         let inventory = &self.services.inventory;
-        if self.mode == InventoryMode::Apply {
+        if self.mode == PassMode::Apply {
             inventory.write(&kind.comparison.tracked).await?;
             inventory.listed(&kind.list.kind, kind.list.at).await?;
         }
@@ -260,7 +260,7 @@ impl InventoryPass<'_> {
 
     /// Seals the listed keys that are not sealed yet.
     async fn seal_keys(&self, kind: &mut KindPass<'_>, report: &mut InventoryReport) -> Result<(), SyncError> {
-        let is_plan = self.mode == InventoryMode::Plan;
+        let is_plan = self.mode == PassMode::Plan;
         for keys in kind.keys.chunks(CHUNK) {
             let mut noted = Vec::new();
             let (list, tracked) = (kind.list, &kind.tracked);
@@ -295,7 +295,7 @@ impl InventoryPass<'_> {
     ) -> Result<(), SyncError> {
         let due = &kind.comparison.due;
         for (n, chunk) in due.chunks(CHUNK).enumerate() {
-            if self.mode == InventoryMode::Apply && self.clock.elapsed() + MARGIN >= self.time {
+            if self.mode == PassMode::Apply && self.clock.elapsed() + MARGIN >= self.time {
                 report.left += due.len() - n * CHUNK;
                 return Ok(());
             }
@@ -314,11 +314,11 @@ impl InventoryPass<'_> {
                     Reason::Import => report.imported += 1,
                     Reason::Missed => report.missed.push(missed_event(&tracked, id, listed, gaps)),
                 }
-                report.known += usize::from(self.mode == InventoryMode::Apply);
+                report.known += usize::from(self.mode == PassMode::Apply);
                 let key = listed.and_then(|rebuilt| rebuilt.listed.key.clone());
                 noted.push(Tracked { rebuilt_at: Some(now), key, ..tracked });
             }
-            if self.mode == InventoryMode::Apply {
+            if self.mode == PassMode::Apply {
                 report.missed[logged..].iter().for_each(log_missed);
                 self.services.inventory.write(&noted).await?;
             }
@@ -333,12 +333,12 @@ impl InventoryPass<'_> {
         let Some(rebuilt) = kind.list.entities.by_name.get(entity) else { return Ok(None) };
         let delivery = self.delivery(rebuilt, &due.tracked, due.tracked.listed_at.unwrap_or(kind.list.at));
         let id = match self.mode {
-            InventoryMode::Plan if due.reason == Reason::Import => Some(delivery.id),
-            InventoryMode::Plan => match self.services.reader.state(entity).await? {
+            PassMode::Plan if due.reason == Reason::Import => Some(delivery.id),
+            PassMode::Plan => match self.services.reader.state(entity).await? {
                 Some(state) if !state.is_reconciled => return Ok(None),
                 _ => Some(delivery.id),
             },
-            InventoryMode::Apply => match self.services.recorder.record_first(&delivery).await {
+            PassMode::Apply => match self.services.recorder.record_first(&delivery).await {
                 Ok(()) => Some(delivery.id),
                 Err(StoreError::Conflict) => None,
                 Err(error) => return Err(error),
@@ -384,13 +384,13 @@ fn may_be_about(body: &[u8], entity: &Entity) -> bool {
     }
 }
 
-fn outcome(lists: &Lists, report: &InventoryReport, mode: InventoryMode) -> InventoryOutcome {
+fn outcome(lists: &Lists, report: &InventoryReport, mode: PassMode) -> InventoryOutcome {
     let has_changed = report.imported + report.missed.len() + report.newly_gone + report.changed.len() > 0;
     if !lists.are_complete() || report.left > 0 {
         InventoryOutcome::Incomplete
     } else if !has_changed {
         InventoryOutcome::UpToDate
-    } else if mode == InventoryMode::Plan {
+    } else if mode == PassMode::Plan {
         InventoryOutcome::WouldUpdate
     } else {
         InventoryOutcome::Updated

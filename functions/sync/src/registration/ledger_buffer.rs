@@ -60,6 +60,8 @@ pub(crate) struct Summary {
     pub(crate) is_check: bool,
     /// True for a pass of the inventory that records what it finds.
     pub(crate) is_inventory: bool,
+    /// True for a pass over the lines that records what it finds.
+    pub(crate) is_lines: bool,
     /// The kinds of the entries added to the ledger.
     pub(crate) changes: Vec<ChangeKind>,
     /// Time during which the webhook was not ours, as far as no earlier run has counted it.

@@ -30,7 +30,7 @@ fn entity(n: usize) -> Entity {
 }
 
 impl World {
-    async fn inventory(&self) -> Result<InventoryReport, SyncError> {
+    pub async fn inventory(&self) -> Result<InventoryReport, SyncError> {
         self.inventory_by(json!({ "action": "inventory" })).await
     }
 
@@ -71,7 +71,7 @@ impl World {
     }
 
     /// Records an event, as the receiver does.
-    async fn deliver(&self, body: &Value) {
+    pub async fn deliver(&self, body: &Value) {
         self.record(&self.received(body.to_string().into_bytes()), false).await;
     }
 

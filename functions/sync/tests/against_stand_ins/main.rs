@@ -9,6 +9,7 @@ mod credentials;
 mod deletion;
 mod inventory;
 mod ledger;
+mod lines;
 mod metrics;
 mod observe;
 mod outcomes;

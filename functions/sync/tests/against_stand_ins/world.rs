@@ -91,8 +91,7 @@ impl World {
     /// The same, with these environment variables beside the usual ones.
     pub async fn start_with(settings: &[(&'static str, &'static str)]) -> Self {
         let mut world = Self::start().await;
-        world.settings = settings.to_vec();
-        world.restart(LIMITS);
+        world.configure(settings);
         world
     }
 
@@ -143,6 +142,12 @@ impl World {
         self.sync = self.process_with(&self.partner.url(), LIMITS, nowhere, self.dynamodb.client());
     }
 
+    /// Starts the function again, with these environment variables beside the usual ones.
+    pub fn configure(&mut self, settings: &[(&'static str, &'static str)]) {
+        self.settings = settings.to_vec();
+        self.restart(LIMITS);
+    }
+
     /// Lets time pass.
     pub fn wait(&mut self, time: Duration) {
         self.now = self.now.plus(time);
@@ -185,9 +190,19 @@ impl World {
 
     /// Sends an event to a process of the function.
     pub async fn invoke_at(&self, sync: &WebhookSync, event: Value) -> Result<Answer, SyncError> {
+        self.invoke_within(sync, event, Duration::from_secs(120)).await
+    }
+
+    /// The same, with a time after which Lambda would end it.
+    pub async fn invoke_within(
+        &self,
+        sync: &WebhookSync,
+        event: Value,
+        time_left: Duration,
+    ) -> Result<Answer, SyncError> {
         let mut random = [0; RANDOM];
         getrandom::fill(&mut random).unwrap();
-        let (now, time_left) = (self.now.plus(self.began.elapsed()), Duration::from_secs(120));
+        let now = self.now.plus(self.began.elapsed());
         let result = sync.handle(Invocation { event, now, time_left, random }).await;
         let mut shown = format!("{result:?}\n{}\n{:?}\n", self.log().join("\n"), self.cloudwatch.lines().unwrap());
         match &result {
@@ -208,6 +223,7 @@ impl World {
                 "Foreign-Token",
                 "X-Amz-Signature",
                 "Line-Key",
+                "Line-Secret",
             ]
             .map(str::to_owned),
         );
@@ -307,6 +323,7 @@ fn config(partner_api: &str, sqs: &Sqs, settings: &[(&str, &str)]) -> Config {
         ("DEAD_LETTER_QUEUE_URL", &sqs.dead_letter_queue_url()),
         ("DEDUP_WINDOW_SECONDS", "600"),
         ("RETENTION_DAYS", "365"),
+        ("LINE_API_BASE_URL", &format!("{}/whatsapp/v2", partner_api.trim_end_matches("/api"))),
     ]);
     environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     Config::read(&environment).unwrap()

@@ -1,0 +1,36 @@
+//! The lines: the webhook of each one is compared with the configured one, set, and read back.
+//!
+//! `pass` is the way from the lines to the report. `decide` is pure.
+
+mod decide;
+mod pacer;
+mod pass;
+mod report;
+mod services;
+mod url_template;
+
+pub(crate) use report::log;
+pub use report::{LineChanged, LinesOutcome, LinesReport, NotLive};
+pub(crate) use services::LinesServices;
+pub(crate) use url_template::LineUrlTemplate;
+
+use crate::{
+    action::LinesRequest,
+    error::SyncError,
+    guard::guarded,
+    invocation::{Clock, Invocation, Randomness},
+    lines::pass::LinesPass,
+};
+
+/// Carries out a pass within the time of the invocation.
+pub(crate) async fn act(
+    lines: Option<&LinesServices>,
+    request: &LinesRequest,
+    invocation: &Invocation,
+    clock: Clock,
+) -> Result<LinesReport, SyncError> {
+    let services = lines.ok_or(SyncError::InventoryNotConfigured)?;
+    let (time, random) = (invocation.for_the_run(), Randomness::new(invocation.random).ids());
+    let pass = LinesPass { services, request, clock, time, random };
+    guarded(time.saturating_sub(clock.elapsed()), pass.run()).await
+}

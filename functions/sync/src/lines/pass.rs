@@ -1,0 +1,392 @@
+//! A pass: the lines and their records, then one check after another, as far as the time suffices.
+//!
+//! A check reads what is registered, and writes it down together with the URL that it is about to set, before it sets it. The record
+//! can be written only by one run at a time, so of two runs that are about to set, one goes on. If it is killed, the next run finds
+//! the URL among ours.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use partner::{LineApi, LineApiError, LineSettings, LineWebhook};
+use shared::{Entity, EventId, Kind, Secret, Timestamp};
+use store::{LineAction, LineChange, LineRecord, LineStatus, PAGE, State, StoreError};
+
+use crate::{
+    action::{BadRequest, LinesRequest, PassMode},
+    config::LinesConfig,
+    error::SyncError,
+    invocation::Clock,
+    lines::{
+        decide::{self, Check, Finding, Wanted},
+        pacer::Pacer,
+        report::{LineChanged, LinesOutcome, LinesReport, NotLive},
+        services::LinesServices,
+    },
+};
+
+/// Maximum number of lines that are checked at a time.
+const AT_ONCE: usize = 2;
+/// Time between two calls of the provider.
+const INTERVAL: Duration = Duration::from_millis(200);
+/// Number of checks in a row without an answer after which the pass ends: the provider is down, not a line.
+const MAX_FAILED: usize = 5;
+/// Maximum time from one check of a line to the next.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Time for what a check does beside its calls of the provider.
+const MARGIN: Duration = Duration::from_secs(4);
+
+/// One pass.
+pub(crate) struct LinesPass<'a> {
+    pub(crate) services: &'a LinesServices,
+    pub(crate) request: &'a LinesRequest,
+    pub(crate) clock: Clock,
+    /// Time that the run may take.
+    pub(crate) time: Duration,
+    pub(crate) random: [u8; 8],
+}
+
+/// A line, as its state has it.
+struct Line {
+    entity: Entity,
+    /// Its number, in digits.
+    number: String,
+    reference: Option<String>,
+}
+
+/// The tools of the checks of one pass.
+struct Checker<'a> {
+    pass: &'a LinesPass<'a>,
+    config: &'a LinesConfig,
+    api: &'a LineApi,
+    pacer: Pacer,
+    /// Number of the last checks in a row without an answer.
+    failed: Cell<usize>,
+    checked: Cell<usize>,
+}
+
+/// The end of a check.
+enum Checked {
+    /// What is recorded is still so.
+    Unchanged,
+    /// The check could not be finished; nothing was written.
+    Left(Entity),
+    /// The record now, the changes since, and the URL that a plan would set, masked.
+    Done { record: LineRecord, changes: Vec<LineChange>, would_set: Option<String> },
+}
+
+impl LinesPass<'_> {
+    pub(crate) async fn run(&self) -> Result<LinesReport, SyncError> {
+        let (lines, mut records) = match &self.request.entity {
+            Some(entity) => self.one(entity).await?,
+            None => self.all().await?,
+        };
+        let mut report = LinesReport {
+            action: "lines",
+            outcome: LinesOutcome::UpToDate,
+            lines: lines.len(),
+            counts: BTreeMap::new(),
+            checked: 0,
+            changed: Vec::new(),
+            not_live: Vec::new(),
+            left: 0,
+            cause: None,
+            alarming: None,
+        };
+        let Some((config, api)) = &self.services.webhook else {
+            if !lines.is_empty() {
+                report.counts.insert(LineStatus::Off.name(), lines.len());
+            }
+            return Ok(report);
+        };
+        let checker = Checker {
+            pass: self,
+            config,
+            api,
+            pacer: Pacer::new(INTERVAL),
+            failed: Cell::new(0),
+            checked: Cell::new(0),
+        };
+        let mut left = BTreeSet::new();
+        let queue = in_order(&lines, &records);
+        let checks = stream::iter(queue).map(async |line| {
+            if checker.is_over() {
+                return Ok(Checked::Unchanged);
+            }
+            checker.check(line, records.get(&line.entity).cloned()).await
+        });
+        let checked: Vec<Checked> = checks.buffer_unordered(AT_ONCE).try_collect().await?;
+        for checked in checked {
+            let (record, changes, would_set) = match checked {
+                Checked::Unchanged => continue,
+                Checked::Left(line) => {
+                    left.insert(line);
+                    continue;
+                }
+                Checked::Done { record, changes, would_set } => (record, changes, would_set),
+            };
+            match would_set {
+                Some(url) => report.changed.push(LineChanged {
+                    entity: record.entity.clone(),
+                    from: Some(record.status.name()),
+                    to: LineStatus::Live.name(),
+                    url: Some(url),
+                    action: LineAction::Set.name(),
+                }),
+                None => report.changed.extend(changes.iter().map(|change| LineChanged::new(&record.entity, change))),
+            }
+            if record.status == LineStatus::Unreachable {
+                left.insert(record.entity.clone());
+            }
+            records.insert(record.entity.clone(), record);
+        }
+        let now = self.clock.now();
+        let overdue = |line: &&Line| {
+            let record = records.get(&line.entity);
+            record.is_none_or(|record| now.since(record.attempted_at) > DAY && is_asked_about(record))
+        };
+        left.extend(lines.iter().filter(overdue).map(|line| line.entity.clone()));
+        report.left = left.len();
+        report.checked = checker.checked.get();
+        if checker.failed.get() >= MAX_FAILED {
+            report.cause = Some("the provider did not answer several checks in a row".to_owned());
+        }
+        for record in lines.iter().filter_map(|line| records.get(&line.entity)) {
+            *report.counts.entry(record.status.name()).or_default() += 1;
+            if record.status != LineStatus::Live {
+                report.not_live.push(NotLive::new(record));
+            }
+        }
+        if self.request.entity.is_none() && !self.is_plan() {
+            let alarming = lines.iter().filter_map(|line| records.get(&line.entity));
+            report.alarming = Some(alarming.filter(|record| is_alarming(record, now)).count());
+        }
+        report.outcome = outcome(&report, self.is_plan());
+        Ok(report)
+    }
+
+    fn is_plan(&self) -> bool {
+        self.request.mode == PassMode::Plan
+    }
+
+    /// Returns the one line that is asked for. It counts also when it is marked as gone: its event may just have come.
+    async fn one(&self, entity: &Entity) -> Result<(Vec<Line>, BTreeMap<Entity, LineRecord>), SyncError> {
+        let (state, record) = tokio::join!(self.services.reader.state(entity), self.services.lines.get(entity));
+        let line = state?.and_then(Line::of).ok_or(BadRequest::UnknownLine)?;
+        let records = record?.map(|record| (entity.clone(), record)).into_iter().collect();
+        Ok((vec![line], records))
+    }
+
+    /// Returns all lines that are not gone at the provider.
+    async fn all(&self) -> Result<(Vec<Line>, BTreeMap<Entity, LineRecord>), SyncError> {
+        let (_, tracked) = self.services.inventory.read().await?;
+        let is_gone = |state: &State| {
+            let gone_at = tracked.get(&state.entity).and_then(|tracked| tracked.gone_at);
+            // An event since then says that it is back.
+            gone_at.is_some_and(|gone_at| state.last_seen <= gone_at)
+        };
+        let states = self.services.reader.states(&Kind::Whatsapp, None, None, PAGE);
+        let lines =
+            states.try_filter_map(|state| std::future::ready(Ok(if is_gone(&state) { None } else { Line::of(state) })));
+        let lines: Vec<Line> = lines.try_collect().await?;
+        let entities: Vec<Entity> = lines.iter().map(|line| line.entity.clone()).collect();
+        let records = self.services.lines.get_many(&entities).await?;
+        Ok((lines, records))
+    }
+}
+
+impl Line {
+    fn of(state: State) -> Option<Self> {
+        let number: String = state.entity.as_str().strip_prefix("whatsapp#")?.to_owned();
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let reference = state.reference().map(str::to_owned);
+        is_number.then_some(Self { entity: state.entity, number, reference })
+    }
+}
+
+impl Checker<'_> {
+    /// Returns whether no further line can be checked.
+    fn is_over(&self) -> bool {
+        self.failed.get() >= MAX_FAILED || !self.has_time_for(1)
+    }
+
+    fn has_time_for(&self, calls: u32) -> bool {
+        self.pass.clock.elapsed() + self.pass.services.limits.call * calls + MARGIN <= self.pass.time
+    }
+
+    async fn check(&self, line: &Line, record: Option<LineRecord>) -> Result<Checked, SyncError> {
+        let services = self.pass.services;
+        let sealed = services.sealed.api_key(&line.entity).await?;
+        let now = self.pass.clock.now();
+        let Some(sealed) = sealed else {
+            return self.note(line, record, LineStatus::NoKey, None).await;
+        };
+        let key = services.fingerprint_key.fingerprint(sealed.api_key.expose().as_bytes()).to_string();
+        let is_asked_for = self.pass.request.entity.is_some();
+        if let Some(status) = decide::without_asking(record.as_ref(), &key, now, is_asked_for) {
+            return self.note(line, record, status, Some(key)).await;
+        }
+        self.checked.set(self.checked.get() + 1);
+        let wanted = Wanted {
+            url: self.config.url.url(&line.number, line.reference.as_deref()).map_err(|cause| cause.to_string()),
+            retry: self.config.retry,
+            read_status: self.config.read_status,
+            mode: self.config.mode,
+        };
+        let record = record.unwrap_or_else(|| LineRecord::new(line.entity.clone(), LineStatus::Unreachable, now));
+        let (found, webhook) = self.look(line, &sealed.api_key, &wanted, &record.our_urls, None).await;
+        let check = |key| Check {
+            now: self.pass.clock.now(),
+            id: self.id(),
+            key: Some(key),
+            known_since: Some(sealed.received_at),
+        };
+        let (found_record, found_change) = decide::next(record.clone(), &found, false, &check(key.clone()));
+        let to_set = match (&found, &webhook) {
+            (Finding::Webhook { standing, .. }, Some(webhook)) => wanted.to_set(*standing).map(|url| (url, webhook)),
+            _ => None,
+        };
+        let Some((url, webhook)) = to_set else {
+            return self.finish(found_record, found_change, &record).await;
+        };
+        let fingerprint = decide::url_fingerprint(url, &services.fingerprint_key);
+        let is_leased = decide::is_leased_to_another_url(&record, &fingerprint, self.pass.clock.now());
+        if is_leased || !self.has_time_for(2) {
+            return Ok(Checked::Left(record.entity));
+        }
+        if self.pass.is_plan() {
+            return Ok(Checked::Done { record: found_record, changes: Vec::new(), would_set: Some(url.to_string()) });
+        }
+        let until = self.pass.clock.now().plus(services.limits.call * 2 + MARGIN);
+        let leased = decide::about_to_set(found_record, fingerprint, until);
+        let leased = match services.lines.write(&leased, found_change.as_ref()).await {
+            Ok(leased) => leased,
+            Err(StoreError::Conflict) => return self.of_another_run(&record).await,
+            Err(error) => return Err(error.into()),
+        };
+        let settings = LineSettings { url: url.clone(), retry: wanted.retry, read_status: wanted.read_status };
+        self.pacer.turn().await;
+        let set = self.api.set_webhook(&line.number, &sealed.api_key, &settings, webhook).await;
+        // Only what is registered afterwards counts, also after an answer that says nothing.
+        let fault = set.err().map_or_else(
+            || "the provider accepted the setting but shows another one".to_owned(),
+            |error| error.to_string(),
+        );
+        let (finding, _) = self.look(line, &sealed.api_key, &wanted, &leased.our_urls, Some(fault)).await;
+        let (next, change) = decide::next(leased.clone(), &finding, true, &check(key));
+        let mut checked = self.finish(next, change, &leased).await?;
+        if let Checked::Done { changes, .. } = &mut checked {
+            changes.splice(0..0, found_change);
+        }
+        Ok(checked)
+    }
+
+    /// Gets the webhook of a line. `fault` is the fault of the setting before, if our URL is not registered.
+    async fn look(
+        &self,
+        line: &Line,
+        key: &Secret,
+        wanted: &Wanted,
+        our_urls: &[String],
+        fault: Option<String>,
+    ) -> (Finding, Option<LineWebhook>) {
+        self.pacer.turn().await;
+        let got = self.api.get_webhook(&line.number, key).await;
+        let is_answered = !matches!(got, Err(LineApiError::Failed(_)));
+        self.failed.set(if is_answered { 0 } else { self.failed.get() + 1 });
+        match got {
+            Ok(webhook) => {
+                let standing = wanted.standing(&webhook, our_urls, &self.pass.services.fingerprint_key);
+                (wanted.finding(&webhook, standing, fault), Some(webhook))
+            }
+            Err(LineApiError::WrongKey) => (Finding::Status(LineStatus::WrongKey), None),
+            Err(LineApiError::UnknownNumber) => (Finding::Status(LineStatus::UnknownNumber), None),
+            Err(LineApiError::Failed(error)) => (Finding::Failed(error.to_string()), None),
+        }
+    }
+
+    /// Records a status that is known without asking the provider, if it is new.
+    async fn note(
+        &self,
+        line: &Line,
+        record: Option<LineRecord>,
+        status: LineStatus,
+        key: Option<String>,
+    ) -> Result<Checked, SyncError> {
+        let now = self.pass.clock.now();
+        let is_new = record.as_ref().is_none_or(|record| record.status != status);
+        let record = record.unwrap_or_else(|| LineRecord::new(line.entity.clone(), status, now));
+        if !is_new {
+            return Ok(Checked::Unchanged);
+        }
+        self.checked.set(self.checked.get() + 1);
+        let check = Check { now, id: self.id(), key, known_since: None };
+        let (next, change) = decide::next(record.clone(), &Finding::Status(status), false, &check);
+        // The provider was not asked.
+        let next = LineRecord { checked_at: record.checked_at, ..next };
+        self.finish(next, change, &record).await
+    }
+
+    /// Writes the record of a check with its change. If another run has changed the record since, that run's is returned.
+    async fn finish(
+        &self,
+        next: LineRecord,
+        change: Option<LineChange>,
+        before: &LineRecord,
+    ) -> Result<Checked, SyncError> {
+        let written =
+            if self.pass.is_plan() { Ok(next) } else { self.pass.services.lines.write(&next, change.as_ref()).await };
+        match written {
+            Ok(record) => Ok(Checked::Done { record, changes: change.into_iter().collect(), would_set: None }),
+            Err(StoreError::Conflict) => self.of_another_run(before).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the record that another run has written at the same time.
+    async fn of_another_run(&self, before: &LineRecord) -> Result<Checked, SyncError> {
+        let record = self.pass.services.lines.get(&before.entity).await?;
+        let record = record.unwrap_or_else(|| before.clone());
+        Ok(Checked::Done { record, changes: Vec::new(), would_set: None })
+    }
+
+    fn id(&self) -> EventId {
+        EventId::new(self.pass.clock.now(), self.pass.random)
+    }
+}
+
+/// Returns the lines in the order of their checks: those that were never checked, then the oldest check first.
+fn in_order<'a>(lines: &'a [Line], records: &BTreeMap<Entity, LineRecord>) -> Vec<&'a Line> {
+    let mut lines: Vec<&Line> = lines.iter().collect();
+    lines.sort_by_key(|line| records.get(&line.entity).map(|record| record.attempted_at));
+    lines
+}
+
+/// Returns whether the provider is asked about a line with this record again.
+fn is_asked_about(record: &LineRecord) -> bool {
+    !matches!(record.status, LineStatus::NoKey | LineStatus::WrongKey)
+}
+
+/// Returns whether a line counts in the metric. A proof of the last day outweighs a check without an answer.
+fn is_alarming(record: &LineRecord, now: Timestamp) -> bool {
+    match record.status {
+        LineStatus::Live | LineStatus::Off => false,
+        LineStatus::Unreachable => record.live_at.is_none_or(|live_at| now.since(live_at) > DAY),
+        _ => true,
+    }
+}
+
+fn outcome(report: &LinesReport, is_plan: bool) -> LinesOutcome {
+    if report.left > 0 || report.cause.is_some() {
+        LinesOutcome::Incomplete
+    } else if report.changed.is_empty() {
+        LinesOutcome::UpToDate
+    } else if is_plan {
+        LinesOutcome::WouldUpdate
+    } else {
+        LinesOutcome::Updated
+    }
+}

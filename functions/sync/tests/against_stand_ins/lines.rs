@@ -1,0 +1,583 @@
+use std::time::Duration;
+
+use emulators::partner::{Call, Fault, Line, LineCall, Writing};
+use futures_util::TryStreamExt;
+use serde_json::{Value, json};
+use shared::{Entity, EventId, Timestamp};
+use store::{
+    Inventory, LineAction, LineChange, LineRecord, LineStatus, Lines, Listing, Order, PAGE, SetLease, Tracked,
+};
+use sync::{Answer, Limits, LinesOutcome, LinesReport, SyncError};
+
+use crate::world::{LIMITS, World};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const URL: (&str, &str) =
+    ("LINE_WEBHOOK_URL", "https://bot.example/in/{whatsapp}/Line-Secret-0123456789?client={reference}");
+const OBSERVE: (&str, &str) = ("LINE_WEBHOOK_MODE", "observe");
+const ENFORCE: (&str, &str) = ("LINE_WEBHOOK_MODE", "enforce");
+const FOREIGN: &str = "https://other.example/in/Foreign-Token-9876543210";
+
+fn number(n: usize) -> String {
+    format!("97250{n:07}")
+}
+
+fn entity(n: usize) -> Entity {
+    Entity::named(format!("whatsapp#{}", number(n)))
+}
+
+fn key(n: usize) -> String {
+    format!("Line-Key-{n:06}")
+}
+
+/// Our URL of a line.
+fn ours(n: usize) -> String {
+    format!("https://bot.example/in/{}/Line-Secret-0123456789?client=client-{n}", number(n))
+}
+
+fn all() -> Value {
+    json!({ "action": "lines" })
+}
+
+fn one(n: usize) -> Value {
+    json!({ "action": "lines", "entity": entity(n) })
+}
+
+impl World {
+    async fn with_lines(settings: &[(&'static str, &'static str)], lines: usize) -> Self {
+        let mut settings = settings.to_vec();
+        settings.push(URL);
+        let world = Self::start_with(&settings).await;
+        for n in 0..lines {
+            world.onboard(n).await;
+        }
+        world
+    }
+
+    /// Finishes the onboarding of a line and delivers its event.
+    async fn onboard(&self, n: usize) {
+        self.partner.onboard(&number(n), Some(&format!("client-{n}")), &key(n));
+        self.event(n, &key(n)).await;
+    }
+
+    /// Delivers an event of a line that has a key.
+    async fn event(&self, n: usize, key: &str) {
+        self.deliver(&json!({
+            "status": "OK", "event": "whatsapp", "whatsapp": number(n), "whatsapp_reference": format!("client-{n}"),
+            "whatsapp_extra_info": 2, "whatsapp_apiKey": key,
+        }))
+        .await;
+    }
+
+    async fn lines(&self, event: Value) -> Result<LinesReport, SyncError> {
+        match self.invoke(event).await? {
+            Answer::Lines(report) => Ok(report),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn stored(&self) -> Lines {
+        Lines::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+
+    async fn line(&self, n: usize) -> LineRecord {
+        self.stored().get(&entity(n)).await.unwrap().unwrap()
+    }
+
+    async fn line_history(&self, n: usize) -> Vec<LineChange> {
+        let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
+        let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: PAGE };
+        self.stored().history(&entity(n), &listing).try_collect().await.unwrap()
+    }
+
+    /// Returns from which status to which each change of a line went, and by which action.
+    async fn line_steps(&self, n: usize) -> Vec<(Option<LineStatus>, LineStatus, LineAction)> {
+        let changes = self.line_history(n).await;
+        changes.into_iter().map(|change| (change.from, change.to, change.action)).collect()
+    }
+
+    fn line_calls(&self) -> Vec<Call> {
+        self.partner.take_line_calls().into_iter().map(|call| call.call).collect()
+    }
+
+    fn url(&self, n: usize) -> String {
+        self.partner.line(&number(n)).unwrap().url
+    }
+}
+
+fn statuses(report: &LinesReport) -> Vec<(&str, &str)> {
+    report.not_live.iter().map(|line| (line.entity.as_str(), line.webhook)).collect()
+}
+
+#[tokio::test]
+async fn the_webhook_of_an_onboarded_line_is_set_and_read_back() {
+    let mut world = World::with_lines(&[], 1).await;
+    let onboarded_at = world.now;
+    world.wait(HOUR);
+    let report = world.lines(one(0)).await.unwrap();
+    assert_eq!((report.outcome, report.lines, report.checked, report.left), (LinesOutcome::Updated, 1, 1, 0));
+    assert_eq!(report.counts, [("live", 1)].into());
+    assert_eq!(world.url(0), ours(0));
+    assert_eq!(world.line_calls(), [Call::LineGet, Call::LineSet, Call::LineGet]);
+    let line = world.line(0).await;
+    assert_eq!((line.status, line.concluded, line.lease), (LineStatus::Live, Some(LineStatus::Live), None));
+    assert_eq!((line.set_at, line.live_at, line.checked_at), (line.live_at, line.checked_at, Some(line.attempted_at)));
+    let steps =
+        [(None, LineStatus::Empty, LineAction::Found), (Some(LineStatus::Empty), LineStatus::Live, LineAction::Set)];
+    assert_eq!(world.line_steps(0).await, steps);
+    let set = world.line_history(0).await.pop().unwrap();
+    assert_eq!(set.not_live, Some(onboarded_at..line.live_at.unwrap()), "from the event with its key on");
+    assert_eq!(set.url, line.url);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["changed"][1]["action"], "set");
+    assert_eq!(json["outcome"], "updated");
+
+    let again = world.lines(all()).await.unwrap();
+    assert_eq!((again.outcome, again.changed.len(), again.checked), (LinesOutcome::UpToDate, 0, 1));
+    assert_eq!(world.line_calls(), [Call::LineGet]);
+    assert_eq!(world.line_steps(0).await.len(), 2);
+}
+
+#[tokio::test]
+async fn every_spelling_of_our_url_is_ours() {
+    let world = World::with_lines(&[], 1).await;
+    world.lines(all()).await.unwrap();
+    world.line_calls();
+    for writing in [Writing::WithoutScheme, Writing::HostInCapitals] {
+        world.partner.write(writing);
+        let report = world.lines(all()).await.unwrap();
+        assert_eq!((report.outcome, world.line_calls()), (LinesOutcome::UpToDate, vec![Call::LineGet]), "{writing:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_status_is_found_in_its_case() {
+    let world = World::with_lines(&[], 5).await;
+    world.partner.register_line(&number(1), Some(FOREIGN));
+    world.partner.put_line(&number(2), Line::new("another"));
+    world.partner.remove_line(&number(3));
+    world.deliver(&json!({"status": "OK", "event": "whatsapp", "whatsapp": number(9), "whatsapp_extra_info": 4})).await;
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!(
+        report.counts,
+        [("live", 2), ("foreign", 1), ("wrong_key", 1), ("unknown_number", 1), ("no_key", 1)].into()
+    );
+    let mut found = statuses(&report);
+    found.sort_unstable();
+    let (one, two, three, nine) = (entity(1), entity(2), entity(3), entity(9));
+    let expected = [
+        (one.as_str(), "foreign"),
+        (two.as_str(), "wrong_key"),
+        (three.as_str(), "unknown_number"),
+        (nine.as_str(), "no_key"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(world.line(1).await.url.as_deref(), Some("other.example"), "the host alone");
+    assert_eq!(world.url(1), FOREIGN);
+    for (call, fault) in [
+        (Call::LineGet, Fault::Status(500)),
+        (Call::LineGet, Fault::Disconnect),
+        (Call::LineGet, Fault::Html),
+        (Call::LineGet, Fault::Reason(13)),
+        (Call::LineGet, Fault::Answer(200, json!({"status": "OK", "reason": 1}).to_string())),
+        (Call::LineGet, Fault::Answer(502, json!({"status": "OK", "url": "", "reason": 1}).to_string())),
+    ] {
+        let world = World::with_lines(&[], 1).await;
+        world.partner.always(call, fault.clone());
+        let report = world.lines(all()).await.unwrap();
+        assert_eq!((report.outcome, report.left), (LinesOutcome::Incomplete, 1), "{fault:?}");
+        assert_eq!(statuses(&report), [(entity(0).as_str(), "unreachable")], "{fault:?}");
+        assert!(report.not_live[0].cause.is_some());
+        assert_eq!((world.line_calls(), world.line_steps(0).await.len()), (vec![Call::LineGet], 0), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_url_is_replaced_in_the_mode_enforce_alone_and_none_in_the_mode_observe() {
+    for (settings, registered, expected, status) in [
+        (&[][..], Some(FOREIGN), Some(FOREIGN), "foreign"),
+        (&[OBSERVE], Some(FOREIGN), Some(FOREIGN), "foreign"),
+        (&[OBSERVE], None, None, "empty"),
+        (&[ENFORCE], Some(FOREIGN), Some(ours(0).as_str()), "live"),
+        (&[ENFORCE], None, Some(ours(0).as_str()), "live"),
+    ] {
+        let world = World::with_lines(settings, 1).await;
+        world.partner.register_line(&number(0), registered);
+        for _ in 0..2 {
+            let report = world.lines(all()).await.unwrap();
+            assert_eq!(report.counts, [(status, 1)].into(), "{settings:?} {registered:?}");
+        }
+        assert_eq!(world.url(0), expected.unwrap_or_default());
+        let sets = world.line_calls().into_iter().filter(|call| *call == Call::LineSet).count();
+        assert_eq!(sets, usize::from(status == "live"), "{settings:?} {registered:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outdated_url_of_ours_is_replaced_and_is_ours_also_when_the_new_one_was_not_taken() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.lines(all()).await.unwrap();
+    world.configure(&[("LINE_WEBHOOK_URL", "https://new.example/{whatsapp}")]);
+    world.partner.next(Call::LineSet, Fault::SetIgnored);
+    let ignored = world.lines(all()).await.unwrap();
+    assert_eq!(ignored.counts, [("foreign", 1)].into());
+    assert_eq!(world.url(0), ours(0));
+    world.partner.write(Writing::WithoutScheme);
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!(report.counts, [("live", 1)].into());
+    assert_eq!(world.url(0), format!("https://new.example/{}", number(0)));
+}
+
+#[tokio::test]
+async fn an_outdated_url_is_only_reported_in_the_mode_observe() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.lines(all()).await.unwrap();
+    world.configure(&[("LINE_WEBHOOK_URL", "https://new.example/{whatsapp}"), OBSERVE]);
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!(report.not_live[0].cause.as_deref(), Some("an earlier URL of this stack is still registered"));
+    assert_eq!(world.url(0), ours(0));
+}
+
+#[tokio::test]
+async fn the_configured_settings_are_set_and_the_others_stay() {
+    let world = World::with_lines(&[], 1).await;
+    let line = Line { url: ours(0), system: 1, system_phone_alert: "0501234567".to_owned(), ..Line::new(&key(0)) };
+    world.partner.put_line(&number(0), line.clone());
+    world.lines(all()).await.unwrap();
+    assert_eq!(world.partner.line(&number(0)).unwrap(), Line { retry: 1, ..line });
+    assert_eq!(world.line(0).await.cause, None);
+}
+
+#[tokio::test]
+async fn settings_that_the_provider_does_not_take_are_reported_and_are_no_news_twice() {
+    let world = World::with_lines(&[], 1).await;
+    world.partner.put_line(&number(0), Line { url: ours(0), ..Line::new(&key(0)) });
+    world.partner.always(Call::LineSet, Fault::SetIgnored);
+    for _ in 0..3 {
+        let report = world.lines(all()).await.unwrap();
+        assert_eq!(report.counts, [("live", 1)].into());
+    }
+    assert!(world.line(0).await.cause.is_some());
+    assert_eq!(world.line_steps(0).await, [(None, LineStatus::Live, LineAction::Found)]);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_asked_once_until_another_key_comes() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.partner.put_line(&number(0), Line::new("Line-Key-new"));
+    for event in [all(), all(), one(0)] {
+        let report = world.lines(event).await.unwrap();
+        assert_eq!(report.counts, [("wrong_key", 1)].into());
+        world.wait(HOUR * 30);
+    }
+    assert_eq!(world.line_calls(), [Call::LineGet]);
+    world.event(0, "Line-Key-new").await;
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!((report.counts, world.url(0)), ([("live", 1)].into(), ours(0)));
+}
+
+#[tokio::test]
+async fn a_new_key_that_gets_no_answer_is_asked_again_and_the_old_one_is_not() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.partner.put_line(&number(0), Line::new("Line-Key-new"));
+    world.lines(all()).await.unwrap();
+    world.wait(HOUR);
+    world.event(0, "Line-Key-new").await;
+    world.partner.next(Call::LineGet, Fault::Status(503));
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("unreachable", 1)].into());
+    world.wait(HOUR);
+    world.event(0, &key(0)).await;
+    world.line_calls();
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("wrong_key", 1)].into());
+    assert_eq!(world.line_calls(), []);
+    world.wait(HOUR);
+    world.event(0, "Line-Key-new").await;
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
+}
+
+#[tokio::test]
+async fn a_number_that_the_provider_does_not_know_is_asked_about_once_a_day_or_by_a_person() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.partner.remove_line(&number(0));
+    for (event, calls) in [(all(), 1), (all(), 0), (one(0), 1)] {
+        assert_eq!(world.lines(event).await.unwrap().counts, [("unknown_number", 1)].into());
+        assert_eq!(world.line_calls().len(), calls);
+        world.wait(HOUR);
+    }
+    world.wait(HOUR * 23);
+    world.lines(all()).await.unwrap();
+    assert_eq!(world.line_calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_line_without_a_key_is_asked_about_when_one_comes() {
+    let mut world = World::with_lines(&[], 0).await;
+    world.partner.put_line(&number(0), Line::new(&key(0)));
+    world
+        .deliver(&json!({"status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_reference": "client-0"}))
+        .await;
+    for _ in 0..2 {
+        assert_eq!(world.lines(all()).await.unwrap().counts, [("no_key", 1)].into());
+    }
+    assert_eq!((world.line_calls(), world.line_steps(0).await.len()), (vec![], 1));
+    world.wait(HOUR);
+    world.event(0, &key(0)).await;
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
+}
+
+#[tokio::test]
+async fn a_check_without_an_answer_takes_no_proof_back_and_is_no_change() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.lines(all()).await.unwrap();
+    let proved = world.line(0).await;
+    world.wait(HOUR);
+    world.partner.next(Call::LineGet, Fault::Status(500));
+    world.lines(all()).await.unwrap();
+    let failed = world.line(0).await;
+    assert_eq!((failed.status, failed.concluded), (LineStatus::Unreachable, Some(LineStatus::Live)));
+    assert_eq!((failed.live_at, failed.checked_at, &failed.url), (proved.live_at, proved.checked_at, &proved.url));
+    assert!(failed.attempted_at > proved.attempted_at);
+    assert_eq!(world.sum("LinesNotLive"), 0.0, "the proof of the last hour counts");
+    world.wait(HOUR);
+    world.lines(all()).await.unwrap();
+    assert_eq!(world.line(0).await.status, LineStatus::Live);
+    assert_eq!(world.line_steps(0).await.len(), 2, "empty, live");
+}
+
+#[tokio::test]
+async fn a_pass_ends_when_the_provider_does_not_answer_several_times_in_a_row() {
+    let world = World::with_lines(&[], 12).await;
+    world.partner.always(Call::LineGet, Fault::Status(503));
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!((report.outcome, report.left), (LinesOutcome::Incomplete, 12));
+    assert!(report.cause.is_some());
+    let calls = world.line_calls().len();
+    assert!((5..=6).contains(&calls), "{calls}");
+    assert_eq!(world.sum("LinesFailed"), 1.0);
+    world.partner.behave();
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!((report.counts, report.left), ([("live", 12)].into(), 0));
+}
+
+#[tokio::test]
+async fn what_a_set_answers_does_not_count_but_what_is_registered_afterwards() {
+    for (fault, status, cause) in [
+        (Fault::SetIgnored, "empty", Some("the provider accepted the setting but shows another one")),
+        (Fault::Reason(3), "empty", Some("the provider refuses the line's API key (reason 3)")),
+        (Fault::Html, "empty", Some("the set line webhook call was not answered by the WhatsApp V2 API")),
+        (Fault::Disconnect, "empty", Some("it is unknown whether the URL was set")),
+        (Fault::Answer(200, "{}".to_owned()), "empty", Some("without the fields of this call")),
+    ] {
+        let world = World::with_lines(&[], 1).await;
+        world.partner.next(Call::LineSet, fault.clone());
+        let report = world.lines(all()).await.unwrap();
+        assert_eq!(report.counts, [(status, 1)].into(), "{fault:?}");
+        let told = report.not_live[0].cause.clone().unwrap_or_default();
+        assert!(cause.is_none_or(|cause| told.contains(cause)), "{fault:?}: {told}");
+        assert_eq!(world.line_steps(0).await.len(), 1, "{fault:?}");
+        // The next pass tries again.
+        assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into(), "{fault:?}");
+        let steps = world.line_steps(0).await;
+        assert_eq!(steps[1..], [(Some(LineStatus::Empty), LineStatus::Live, LineAction::Set)], "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_set_whose_result_cannot_be_read_is_entered_by_the_next_pass() {
+    let world = World::with_lines(&[], 1).await;
+    world.partner.next(Call::LineGet, Fault::Answer(200, json!({"status": "OK", "url": ""}).to_string()));
+    world.partner.next(Call::LineGet, Fault::Disconnect);
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!(report.counts, [("unreachable", 1)].into());
+    world.lines(all()).await.unwrap();
+    let sets = world.line_calls().into_iter().filter(|call| *call == Call::LineSet).count();
+    assert_eq!(sets, 1);
+    let steps = world.line_steps(0).await;
+    assert_eq!(steps[1..], [(Some(LineStatus::Empty), LineStatus::Live, LineAction::Set)]);
+}
+
+#[tokio::test]
+async fn a_line_without_the_reference_that_its_url_needs_is_reported_with_the_cause() {
+    let world = World::with_lines(&[ENFORCE], 0).await;
+    world.partner.put_line(&number(0), Line::new(&key(0)));
+    world
+        .deliver(&json!({"status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_apiKey": key(0)}))
+        .await;
+    for (registered, status) in [(None, "empty"), (Some(FOREIGN), "foreign")] {
+        world.partner.register_line(&number(0), registered);
+        let report = world.lines(all()).await.unwrap();
+        assert_eq!(statuses(&report), [(entity(0).as_str(), status)]);
+        let cause = report.not_live[0].cause.as_deref();
+        assert_eq!(cause, Some("LINE_WEBHOOK_URL needs the partner's reference, and the line has none"));
+        assert_eq!(world.line_calls(), [Call::LineGet]);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_says_what_a_pass_would_set_and_changes_nothing() {
+    let world = World::with_lines(&[], 2).await;
+    world.partner.register_line(&number(1), Some(FOREIGN));
+    let before = world.dynamodb.client().scan().table_name("events").send().await.unwrap().count();
+    let plan = world.lines(json!({"action": "lines", "mode": "plan"})).await.unwrap();
+    assert_eq!(plan.outcome, LinesOutcome::WouldUpdate);
+    let set: Vec<_> = plan.changed.iter().filter(|change| change.action == "set").collect();
+    assert_eq!((set.len(), &set[0].entity, set[0].from, set[0].to), (1, &entity(0), Some("empty"), "live"));
+    assert!(set[0].url.as_deref().unwrap().starts_with("https://bot.example/in/"));
+    assert_eq!(plan.counts, [("empty", 1), ("foreign", 1)].into());
+    assert_eq!((world.url(0), world.line_calls().contains(&Call::LineSet)), (String::new(), false));
+    let after = world.dynamodb.client().scan().table_name("events").send().await.unwrap().count();
+    assert_eq!(before, after);
+    assert_eq!(world.sum("LinesChecked"), 0.0);
+}
+
+#[tokio::test]
+async fn without_a_url_nothing_is_called_or_written() {
+    let world = World::start().await;
+    world.onboard(0).await;
+    for event in [all(), one(0)] {
+        let report = world.lines(event).await.unwrap();
+        assert_eq!((report.outcome, report.lines, report.checked), (LinesOutcome::UpToDate, 1, 0));
+        assert_eq!(report.counts, [("off", 1)].into());
+    }
+    assert_eq!(world.line_calls(), []);
+    assert_eq!(world.stored().get(&entity(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_line_that_is_gone_is_called_only_when_it_is_asked_for_or_has_a_newer_event() {
+    let mut world = World::with_lines(&[], 2).await;
+    let inventory = Inventory::new(world.dynamodb.client(), world.dynamodb.events_table());
+    let gone_at = Some(world.now.plus(HOUR));
+    let gone = [0, 1].map(|n| Tracked { gone_at, ..Tracked::new(entity(n)) });
+    inventory.write(&gone).await.unwrap();
+    assert_eq!(world.lines(all()).await.unwrap().lines, 0);
+    assert_eq!(world.line_calls(), []);
+    assert_eq!(world.lines(one(0)).await.unwrap().counts, [("live", 1)].into());
+    world.wait(HOUR * 2);
+    world.event(1, "Line-Key-000001").await;
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!((report.lines, report.counts), (1, [("live", 1)].into()));
+}
+
+#[tokio::test]
+async fn an_entity_that_is_no_known_line_is_refused() {
+    let world = World::with_lines(&[], 1).await;
+    for (entity, told) in [
+        (json!("whatsapp#972509999999"), "is not known"),
+        (json!("builder#523"), "is not a WhatsApp line"),
+        (json!("store#972500000000"), "is not a WhatsApp line"),
+        (json!(["whatsapp#1"]), "is not a string"),
+    ] {
+        let error = world.lines(json!({"action": "lines", "entity": entity})).await.unwrap_err();
+        assert_eq!(error.cause(), "BadRequest");
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    assert_eq!(world.line_calls(), []);
+}
+
+#[tokio::test]
+async fn two_runs_at_once_set_the_same_url_and_enter_it_once() {
+    for _ in 0..5 {
+        let world = World::with_lines(&[], 1).await;
+        let other = world.process(LIMITS);
+        let (bus, schedule) = tokio::join!(world.lines(one(0)), world.invoke_at(&other, all()));
+        assert_eq!(bus.unwrap().counts.values().sum::<usize>(), 1);
+        schedule.unwrap();
+        let urls: Vec<Option<String>> = world.partner.take_line_calls().into_iter().map(|call| call.url).collect();
+        assert!(urls.iter().flatten().all(|url| *url == ours(0)), "{urls:?}");
+        let set = world.line_history(0).await.into_iter().filter(|change| change.action == LineAction::Set).count();
+        assert_eq!(set, 1);
+        assert_eq!(world.line(0).await.status, LineStatus::Live);
+    }
+}
+
+#[tokio::test]
+async fn while_another_run_may_set_another_url_none_is_set() {
+    let mut world = World::with_lines(&[], 1).await;
+    let until = world.now.plus(HOUR);
+    let lease = Some(SetLease { url: "another".to_owned(), until });
+    let record = LineRecord { lease, ..LineRecord::new(entity(0), LineStatus::Empty, world.now) };
+    world.stored().write(&record, None).await.unwrap();
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!((report.outcome, report.left), (LinesOutcome::Incomplete, 1));
+    assert_eq!(world.line_calls(), [Call::LineGet]);
+    world.wait(HOUR * 2);
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
+}
+
+#[tokio::test]
+async fn a_record_never_goes_back_when_a_slower_run_ends_later() {
+    let world = World::with_lines(&[], 1).await;
+    world.lines(all()).await.unwrap();
+    let read = world.line(0).await;
+    // The other run has seen a foreign URL and is slow to write it down.
+    world.partner.register_line(&number(0), Some(FOREIGN));
+    world.lines(all()).await.unwrap();
+    let outdated = LineRecord { status: LineStatus::Live, ..read };
+    assert!(world.stored().write(&outdated, None).await.is_err());
+    assert_eq!(world.line(0).await.status, LineStatus::Foreign);
+    let lost = world.line_history(0).await.pop().unwrap();
+    assert_eq!(lost.not_live.unwrap().start, outdated.live_at.unwrap(), "since the last proof");
+}
+
+#[tokio::test]
+async fn lines_that_were_never_checked_come_first_then_the_oldest_check() {
+    let mut world = World::with_lines(&[], 2).await;
+    world.lines(one(1)).await.unwrap();
+    world.wait(HOUR);
+    world.lines(one(0)).await.unwrap();
+    world.wait(HOUR);
+    world.onboard(2).await;
+    world.partner.take_line_calls();
+    world.lines(all()).await.unwrap();
+    let first = |calls: Vec<LineCall>| {
+        let mut seen = Vec::new();
+        for call in calls {
+            if !seen.contains(&call.number) {
+                seen.push(call.number);
+            }
+        }
+        seen
+    };
+    let order = first(world.partner.take_line_calls());
+    assert_eq!((order.len(), order.last()), (3, Some(&number(0))), "{order:?}");
+}
+
+#[tokio::test]
+async fn a_pass_that_has_no_time_left_says_how_many_lines_are_left() {
+    let mut world = World::with_lines(&[], 20).await;
+    world.restart(Limits { partner: partner::Limits { call: Duration::from_millis(500), ..LIMITS.partner }, ..LIMITS });
+    for _ in 0..2 {
+        let time = Duration::from_secs(12);
+        let Answer::Lines(report) = world.invoke_within(&world.sync, all(), time).await.unwrap() else {
+            panic!("lines")
+        };
+        assert_eq!(report.outcome, LinesOutcome::Incomplete);
+        assert_eq!(report.left + report.counts.get("live").copied().unwrap_or_default(), 20);
+    }
+}
+
+#[tokio::test]
+async fn metrics_count_what_was_checked_set_and_is_not_live() {
+    let mut world = World::with_lines(&[], 3).await;
+    world.partner.register_line(&number(2), Some(FOREIGN));
+    world.lines(one(0)).await.unwrap();
+    assert_eq!((world.sum("LinesChecked"), world.sum("LinesSet"), world.sum("LinesNotLive")), (1.0, 1.0, 0.0));
+    world.lines(all()).await.unwrap();
+    assert_eq!((world.sum("LinesChecked"), world.sum("LinesSet"), world.sum("LinesNotLive")), (4.0, 2.0, 1.0));
+    assert_eq!(world.sum("LinesFailed"), 0.0);
+    world.restart_without_dynamodb();
+    world.lines(all()).await.unwrap_err();
+    assert_eq!((world.sum("LinesFailed"), world.sum("SyncFailed StoreFailed")), (1.0, 1.0));
+}
+
+#[tokio::test]
+async fn an_imported_line_is_set_by_the_next_pass() {
+    let world = World::with_lines(&[], 0).await;
+    world.partner.onboard(&number(0), Some("client-0"), &key(0));
+    world.inventory().await.unwrap();
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
+    assert_eq!(world.url(0), ours(0));
+    let id: Vec<EventId> = world.line_history(0).await.into_iter().map(|change| change.id).collect();
+    assert!(id.is_sorted());
+}

@@ -2,7 +2,7 @@
 //! a version's staging labels.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,6 +43,8 @@ struct Secret {
     stages: HashMap<String, String>,
     /// The time at which a version was created, in seconds since 1970.
     created: HashMap<String, f64>,
+    /// The versions whose value is binary; `versions` has it in base64.
+    binary: HashSet<String>,
 }
 
 impl SecretsManager {
@@ -75,11 +78,15 @@ impl SecretsManager {
 
     /// Creates a secret, or replaces its value.
     pub fn put(&self, id: &str, value: &str) {
+        self.secrets.lock().entry(id.to_owned()).or_default().put(value);
+    }
+
+    /// Creates a secret with a binary value, or replaces its value by one.
+    pub fn put_binary(&self, id: &str, value: &[u8]) {
         let mut secrets = self.secrets.lock();
         let secret = secrets.entry(id.to_owned()).or_default();
-        let version = format!("by-hand-{}", secret.versions.len() + 1);
-        secret.add(&version, value);
-        secret.move_stage(CURRENT, &version);
+        let version = secret.put(&BASE64_STANDARD.encode(value));
+        secret.binary.insert(version);
     }
 
     /// Deletes a secret.
@@ -112,6 +119,14 @@ impl Secrets {
 }
 
 impl Secret {
+    /// Adds a version, makes it the current one, and returns its id.
+    fn put(&mut self, value: &str) -> String {
+        let version = format!("by-hand-{}", self.versions.len() + 1);
+        self.add(&version, value);
+        self.move_stage(CURRENT, &version);
+        version
+    }
+
     fn add(&mut self, version: &str, value: &str) {
         self.versions.insert(version.to_owned(), value.to_owned());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -175,7 +190,8 @@ fn get_value(secret: &Secret, request: &Request) -> Answer {
     let version = secret.stages.get(stage).ok_or(NOT_FOUND)?;
     let value = secret.versions.get(version).ok_or(NOT_FOUND)?;
     let mut answer = described(secret, request, version);
-    answer["SecretString"] = value.as_str().into();
+    let member = if secret.binary.contains(version) { "SecretBinary" } else { "SecretString" };
+    answer[member] = value.as_str().into();
     Ok(answer)
 }
 

@@ -76,7 +76,11 @@ impl StoredSecret {
             return Ok(Signer::new(secret, None));
         }
         // A replaced value that never was a signing secret must not stop the one that was put in its place.
-        let previous = self.version(PREVIOUS).await?.and_then(|(text, _)| SigningSecret::parse(text.expose()).ok());
+        let previous = match self.version(PREVIOUS).await {
+            Ok(replaced) => replaced.and_then(|(text, _)| SigningSecret::parse(text.expose()).ok()),
+            Err(SecretFault::NotText) => None,
+            Err(fault) => return Err(fault),
+        };
         Ok(Signer::new(secret, previous))
     }
 

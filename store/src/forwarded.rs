@@ -5,11 +5,15 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    types::{AttributeValue, WriteRequest},
+};
 use shared::{Entity, EventId, Secret, Timestamp};
 
 use crate::{
-    batch::get_all,
+    batch,
     delivery::{Attributes, Item, StoredDelivery, text},
     error::StoreError,
     keys,
@@ -121,7 +125,7 @@ impl ForwardRecords {
             requests.insert(sealed_table.to_owned(), vec![event_key]);
         }
         let mut found = ForwardLookup::default();
-        for (table, item) in get_all(&self.client, requests, true).await? {
+        for (table, item) in batch::get_all(&self.client, requests, true).await? {
             let attributes = Attributes(&item);
             let (partition, sort_key) = (attributes.text(keys::PK)?, attributes.text(keys::SK)?);
             if table != self.events_table {
@@ -151,7 +155,7 @@ impl ForwardRecords {
         let mut records = HashMap::new();
         for keys in keys.chunks(2 * READ_AT_ONCE) {
             for (_, item) in
-                get_all(&self.client, HashMap::from([(self.events_table.clone(), keys.to_vec())]), false).await?
+                batch::get_all(&self.client, HashMap::from([(self.events_table.clone(), keys.to_vec())]), false).await?
             {
                 let sort_key = Attributes(&item).text(keys::SK)?;
                 if let Some(id) = keys::read_forwarded(sort_key) {
@@ -193,7 +197,7 @@ impl ForwardRecords {
     /// # Errors
     /// Fails when DynamoDB does not answer.
     pub async fn record_failure(&self, failure: &ForwardFailure) -> Result<(), StoreError> {
-        self.put(failure.item()).await
+        self.write(&[batch::put(failure.item())?]).await
     }
 
     /// Records that an event was accepted, and drops the record of its failures if it has one. The record expires with the event.
@@ -212,8 +216,11 @@ impl ForwardRecords {
         item.insert("taken_at".into(), text(taken.taken_at));
         item.insert("attempts".into(), number(taken.attempts));
         item.extend(expires_at.map(|end| ("expires_at".into(), number(end.as_secs()))));
-        self.put(item).await?;
-        if has_failed { self.forget_failure(id).await } else { Ok(()) }
+        let mut writes = vec![batch::put(item)?];
+        if has_failed {
+            writes.push(batch::delete(failure_key(id))?);
+        }
+        self.write(&writes).await
     }
 
     /// Drops the record of an accepted event's failures.
@@ -221,8 +228,7 @@ impl ForwardRecords {
     /// # Errors
     /// Fails when DynamoDB does not answer.
     pub async fn forget_failure(&self, id: &EventId) -> Result<(), StoreError> {
-        let delete = self.client.delete_item().table_name(&self.events_table).set_key(Some(failure_key(id)));
-        delete.send().await.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
+        self.write(&[batch::delete(failure_key(id))?]).await
     }
 
     /// Drops the record of a dead letter that goes back into the forward queue. A record that has changed since stays.
@@ -248,9 +254,8 @@ impl ForwardRecords {
         Ok(get.send().await.map_err(|error| StoreError::dynamodb(&error))?.item)
     }
 
-    async fn put(&self, item: Item) -> Result<(), StoreError> {
-        let put = self.client.put_item().table_name(&self.events_table).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(|error| StoreError::dynamodb(&error))
+    async fn write(&self, items: &[WriteRequest]) -> Result<(), StoreError> {
+        batch::write(&self.client, &self.events_table, items).await
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, PutRequest, WriteRequest},
-};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use shared::{Entity, Kind, Timestamp};
 
 use crate::{
+    batch,
     delivery::{Attributes, Item, text},
     error::StoreError,
     keys,
@@ -16,10 +14,6 @@ use crate::{
 
 /// Sort key of the item with the times of the lists. No entity has it, because it has no `#`.
 const LISTS: &str = "lists";
-/// Maximum number of items of one request.
-const BATCH: usize = 25;
-/// Maximum number of requests for the items of one batch, when DynamoDB leaves some unwritten.
-const ATTEMPTS: u32 = 8;
 
 /// The facts that the provider's lists have shown of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,26 +157,8 @@ impl Inventory {
     /// # Errors
     /// Fails when DynamoDB refuses or does not answer; some may have been written.
     pub async fn write(&self, entities: &[Tracked]) -> Result<(), StoreError> {
-        for entities in entities.chunks(BATCH) {
-            let put = |tracked: &Tracked| {
-                let put = PutRequest::builder().set_item(Some(tracked.item())).build()?;
-                Ok(WriteRequest::builder().put_request(put).build())
-            };
-            let puts: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = entities.iter().map(put).collect();
-            let mut left = puts.map_err(|error| StoreError::DynamoDb(error.to_string()))?;
-            for _ in 0..ATTEMPTS {
-                let write = self.client.batch_write_item().request_items(&self.events_table, left);
-                let answer = write.send().await.map_err(|error| StoreError::dynamodb(&error))?;
-                left = answer.unprocessed_items.unwrap_or_default().remove(&self.events_table).unwrap_or_default();
-                if left.is_empty() {
-                    break;
-                }
-            }
-            if !left.is_empty() {
-                return Err(StoreError::DynamoDb("items of a batch stay unprocessed".to_owned()));
-            }
-        }
-        Ok(())
+        let puts: Vec<_> = entities.iter().map(|tracked| batch::put(tracked.item())).collect::<Result<_, _>>()?;
+        batch::write(&self.client, &self.events_table, &puts).await
     }
 
     /// Notes a complete list of a kind.

@@ -514,13 +514,17 @@ async fn an_answer_that_repeats_an_api_key_is_not_kept() {
 
 #[tokio::test]
 async fn a_replaced_value_that_was_no_secret_stops_nothing() {
-    let world = World::start().await;
-    world.secrets.put("forward", "whsec_");
-    world.secrets.put("forward", SECRET);
-    world.now.store(Timestamp::from(std::time::SystemTime::now()).as_micros(), Ordering::Relaxed);
-    world.event(0, &update(1)).await;
-    world.forward_all().await;
-    assert!(world.endpoint.received()[0].is_verified);
+    let mistyped = |secrets: &SecretsManager| secrets.put("forward", "whsec_");
+    let binary = |secrets: &SecretsManager| secrets.put_binary("forward", &[0, 159, 146, 150]);
+    for put in [&mistyped as &dyn Fn(&SecretsManager), &binary] {
+        let world = World::start().await;
+        put(&world.secrets);
+        world.secrets.put("forward", SECRET);
+        world.now.store(Timestamp::from(std::time::SystemTime::now()).as_micros(), Ordering::Relaxed);
+        world.event(0, &update(1)).await;
+        world.forward_all().await;
+        assert!(world.endpoint.received().first().is_some_and(|call| call.is_verified));
+    }
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ use crate::{
 /// Lists, shows and retries dead letters: deliveries that redrive could not record, or events that your endpoint did not take.
 #[derive(Args)]
 #[command(after_help = "\
-With --queue fallback (default), looking at a message hides it from others for a moment, and counts as one more receive. With --queue \
-forward, only redrive touches the messages; list and show read the forwarder's records, which are kept for 14 days as the messages are.
+With --queue fallback (the default), list and show receive the messages: SQS hides them from other readers for a moment, and counts one \
+more receive. With --queue forward, list and show read the forwarder's records instead. Records and messages are kept for 14 days.
 
 Examples:
   cargo hooks dlq list --stack partner-webhook
@@ -67,7 +67,7 @@ enum Command {
     },
     /// Moves dead letters back to their queue: redrive records the deliveries, or the forwarder sends the events again.
     #[command(
-        after_help = "With --all, a message that cannot be read stays in the dead-letter queue. Of the fallback queue it is moved too when you name its id.\nExit code: 0, or 1 when there is no dead letter with one of the ids."
+        after_help = "--all leaves messages that cannot be read in the dead-letter queue. In the fallback queue, name the id of such a message to move it too.\nExit code: 0, or 1 when one of the ids has no dead letter."
     )]
     Redrive {
         #[command(flatten)]

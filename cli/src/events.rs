@@ -7,14 +7,15 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use shared::{Timestamp, human_time::to_the_second};
+use outbound::DOCTOR;
+use shared::Timestamp;
 use store::{DeliveryQuery, Follow, NewestDeliveries, StoreError, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     interrupt::interrupted,
-    output::{List, Output, json, note, print, tables, text},
-    query::{Selection, check_entity},
+    output::{List, Output, json, note, print, tables, text, times},
+    query::Selection,
     target::{Target, TargetArgs},
 };
 
@@ -24,12 +25,14 @@ const POLL: Duration = Duration::from_secs(1);
 /// Lists the events that the local run or a deployed stack received, newest first.
 #[derive(Args)]
 #[command(after_help = "\
-Times are UTC. Secrets were removed before the events were recorded, and are not shown.
+Times are UTC, or with --local on this machine's clock. Secrets were removed before the events were recorded, and are not shown. \
+Filters combine. Events of `hooks doctor` are listed only with --kind doctor or --entity doctor#-.
 
 Examples:
   cargo hooks events                                         the local run's last day
   cargo hooks events --stack partner-webhook --since 7d      a deployed stack
-  cargo hooks events --entity whatsapp#972501234567          one line
+  cargo hooks events --entity 972501234567                   one line
+  cargo hooks events --kind whatsapp --text shop --since yesterday --local
   cargo hooks events --kind quarantine --since 2026-11-01T00:00:00Z
   cargo hooks events --follow --limit 0                      new events only
   cargo hooks events --output json --limit 1000 | jq .body   for programs
@@ -58,8 +61,8 @@ pub struct Events {
 pub async fn run(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let until_now = events.selection.range.until.is_none();
-    let times = events.selection.range.resolve(now);
-    let query = events.selection.query(Target::find(events.target).await?.reader, times);
+    let range = events.selection.range.resolve(now);
+    let query = events.selection.query(Target::find(events.target).await?.reader, range, Some(DOCTOR)).await?;
     let mut found = query.newest(events.limit).await?;
     if events.follow {
         found.deliveries.reverse();
@@ -68,13 +71,10 @@ pub async fn run(events: Events) -> Result<ExitCode> {
             () = interrupted() => Ok(ExitCode::SUCCESS),
         };
     }
-    if found.deliveries.is_empty() && !found.more {
-        check_entity(&query).await?;
-    }
-    let since = format!("since {}", to_the_second(query.times.start));
-    let times = if until_now { since } else { format!("{since} and before {}", to_the_second(query.times.end)) };
-    let more = found.more.then(|| format!("The last {} {times}", found.deliveries.len()));
-    let none = format!("No such events {times}.\n");
+    let since = format!("since {}", times::shown(query.times.start));
+    let period = if until_now { since } else { format!("{since} and before {}", times::shown(query.times.end)) };
+    let more = found.more.then(|| format!("The last {} {period}", found.deliveries.len()));
+    let none = format!("No such events {period}.\n");
     List { items: &found.deliveries, none, more }.print(events.output, json::delivery, tables::deliveries)?;
     Ok(ExitCode::SUCCESS)
 }

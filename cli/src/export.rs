@@ -10,12 +10,12 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use futures_util::StreamExt;
-use shared::{Timestamp, human_time::to_the_second};
+use shared::Timestamp;
 use store::{DeliveryQuery, PAGE};
 
 use crate::{
-    output::{json, note, print, progress::Progress, text},
-    query::{Selection, check_entity},
+    output::{json, note, print, progress::Progress, text, times},
+    query::Selection,
     target::{Target, TargetArgs},
 };
 
@@ -24,9 +24,9 @@ use crate::{
 #[command(after_help = "\
 The objects are those of `hooks events --output json`. Progress and the number of events go to standard error.
 
-An event that waited in the fallback queue is recorded under the time at which it was received, so an export that ran before lacks it. \
-`hooks doctor` shows whether the queue is empty. For consecutive exports, set --until at least one minute in the past: the index has \
-each event a moment after it was recorded.
+An event that waited in the fallback queue is stored under its time of receipt. An export that ran before it was stored lacks it. \
+`hooks doctor` shows whether the queue is empty. For consecutive exports, set --until at least one minute in the past, because an index \
+shows an event a moment after it is recorded.
 
 Examples:
   cargo hooks export --since 30d > events.jsonl
@@ -45,7 +45,7 @@ pub struct Export {
 /// Fails when they cannot be read, or no event has named the entity.
 pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
-    let query = selection.query(Target::find(target).await?.reader, times);
+    let query = selection.query(Target::find(target).await?.reader, times, None).await?;
     // On a terminal the lines themselves tell how far it is.
     let progress = (!stdout().is_terminal()).then(|| Progress::to(micros(&query, query.times.end)));
     let mut number = 0_u64;
@@ -61,14 +61,11 @@ pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
         }
         number += page.len() as u64;
         if let (Some(progress), Some(last)) = (&progress, page.last()) {
-            let message = format!("{}, {}", text::events(number), to_the_second(last.received_at));
+            let message = format!("{}, {}", text::events(number), times::shown(last.received_at));
             progress.reached(micros(&query, last.received_at), message);
         }
     }
     drop(progress);
-    if number == 0 {
-        check_entity(&query).await?;
-    }
     note(&text::events(number));
     Ok(ExitCode::SUCCESS)
 }

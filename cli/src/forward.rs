@@ -4,20 +4,24 @@ mod status;
 
 use std::{
     process::ExitCode,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use outbound::{Answer, DOCTOR, Message, OVERLAP, SigningSecret};
 use serde_json::json;
-use shared::{EventId, Timestamp, human_time, human_time::to_the_second, text::plain};
+use shared::{
+    EventId, Timestamp,
+    human_time::{Moment, ago, moment},
+    text::plain,
+};
 
 use self::status::Status;
 use crate::{
     consent::Consent,
     handing_on::Forwarding,
-    output::{Output, json, print, text},
+    output::{Output, json, print, text, times},
     target::{Target, TargetArgs},
 };
 
@@ -51,9 +55,10 @@ Times are UTC. An event waits because the endpoint has refused it; later events 
 events are counted by the hour of their receipt. A count can be off by a few after a fault of the publisher. An event of the last minute \
 does not count as missing, and an event that you replay does not count as published.")]
     Status {
-        /// Length of the period to compare recorded and published events in, such as 36h or 7d.
-        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = human_time::duration)]
-        since: Duration,
+        /// Start of the period to compare recorded and published events in: a time ago (36h, 7d), a day (yesterday, 2026-11-22) or a
+        /// moment (2026-11-22T09:30).
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
+        since: Moment,
         /// Maximum number of waiting events, and of dead letters, to list.
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
@@ -90,7 +95,7 @@ pub async fn run(Forward { command, target, output }: Forward) -> Result<ExitCod
     let now = Timestamp::from(SystemTime::now());
     match command {
         Command::Status { since, limit } => {
-            let status = Status::read(&target, now.minus(since)..now).await?;
+            let status = Status::read(&target, times::resolve(since, now)..now).await?;
             print(&match output {
                 Output::Json => json::line(&status.json(limit))?,
                 Output::Table => status.text(limit, now, &target.choice),
@@ -122,7 +127,7 @@ async fn rotate(forwarding: &Forwarding, consent: &Consent, output: Output) -> R
         Some(at) if now.since(at) < OVERLAP => format!(
             "The secret was stored only {}. An endpoint that still verifies with the one before will refuse every event. Replace \
              it again?",
-            human_time::ago(at, now)
+            ago(at, now)
         ),
         _ => "Replace the signing secret? Your endpoint needs the new one within 24 hours.".to_owned(),
     })?;
@@ -135,7 +140,7 @@ async fn rotate(forwarding: &Forwarding, consent: &Consent, output: Output) -> R
         Output::Table => format!(
             "The secret is replaced. Events are signed with both until {}.\n\
              Give your endpoint the new one before: `cargo hooks forward secret` prints it.\n",
-            to_the_second(both_until)
+            times::shown(both_until)
         ),
     })?;
     Ok(())

@@ -23,7 +23,7 @@ Examples:
   cargo hooks key whatsapp#972501234567
   cargo hooks key whatsapp#972501234567 --stack partner-webhook --yes | wl-copy")]
 pub struct Key {
-    /// Entity, such as whatsapp#972501234567.
+    /// Entity, such as whatsapp#972501234567, or its number or reference alone.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     entity: String,
     #[command(flatten)]

@@ -18,6 +18,7 @@ mod interrupt;
 mod inventory;
 mod key;
 mod local_functions;
+mod named;
 mod output;
 mod project;
 mod quarantine;
@@ -30,6 +31,7 @@ mod send;
 mod show;
 mod state;
 mod states;
+mod stats;
 mod target;
 mod webhook;
 
@@ -43,6 +45,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 struct Hooks {
     #[command(subcommand)]
     command: Command,
+    /// Show times on this machine's clock, and read times without a time zone on it. Default: UTC. JSON is always in UTC.
+    #[arg(long, global = true)]
+    local: bool,
 }
 
 /// Each command describes itself in the file of its name.
@@ -57,6 +62,7 @@ enum Command {
     Show(show::Show),
     State(state::StateOf),
     States(states::States),
+    Stats(stats::Stats),
     Key(key::Key),
     Quarantine(quarantine::QuarantineArgs),
     Dlq(dead_letters::DeadLetters),
@@ -70,7 +76,11 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Hooks::parse().command {
+    let Hooks { command, local } = Hooks::parse();
+    if local {
+        output::times::use_local();
+    }
+    let done = match command {
         Command::Dev(dev) => dev::run(dev).await,
         Command::Send(send) => send::run(send).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
@@ -80,6 +90,7 @@ async fn main() -> ExitCode {
         Command::Show(show) => show::run(show).await,
         Command::State(state) => state::run(state).await,
         Command::States(states) => states::run(states).await,
+        Command::Stats(stats) => stats::run(stats).await,
         Command::Key(key) => key::run(key).await,
         Command::Quarantine(quarantine) => quarantine::run(quarantine).await,
         Command::Dlq(dead_letters) => dead_letters::run(dead_letters).await,

@@ -2,8 +2,10 @@
 
 pub mod json;
 pub mod progress;
+pub mod screen;
 pub mod tables;
 pub mod text;
+pub mod times;
 
 use std::io::{self, ErrorKind, Write};
 

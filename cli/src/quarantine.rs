@@ -6,17 +6,18 @@ use std::{collections::BTreeSet, net::IpAddr, ops::Range, process::ExitCode, tim
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use futures_util::TryStreamExt;
+use futures_util::{TryStreamExt, future::try_join_all};
 use shared::{
     EventId, Timestamp,
-    human_time::{Moment, moment, to_the_second},
+    human_time::{Moment, moment},
 };
 use store::{Listing, Order, PAGE, Quarantine, Reader, Retried, SealedReader, StoreError, first, page_size};
 
 use self::outcome::RetryOutcome;
 use crate::{
     consent::Consent,
-    output::{List, Output, json, print, print_bytes, progress::Progress, tables},
+    named::TypedId,
+    output::{List, Output, json, print, print_bytes, progress::Progress, tables, times},
     query::time_range,
     show::in_full,
     target::{Target, TargetArgs},
@@ -30,7 +31,7 @@ Examples:
   cargo hooks quarantine show 019aaaaa-0000-7000-8000-000000000000
   cargo hooks quarantine show 019aaaaa-0000-7000-8000-000000000000 --raw | xxd
   cargo hooks quarantine retry 019aaaaa-0000-7000-8000-000000000000
-  cargo hooks quarantine retry --since 30d                       everything received since then")]
+  cargo hooks quarantine retry --since 30d                       all deliveries of 30 days")]
 pub struct QuarantineArgs {
     #[command(subcommand)]
     command: Command,
@@ -46,8 +47,8 @@ pub struct QuarantineArgs {
 enum Command {
     /// Lists quarantined deliveries, newest first.
     List {
-        /// Start of the time range: a time ago (90m, 36h, 7d), a day (2026-11-22, from its start in UTC) or a moment
-        /// (2026-11-22T09:30:00Z).
+        /// Start of the time range: a time ago (30s, 1h30m, 7d, 2w), a day (yesterday, 2026-11-22) or a moment (2026-11-22T09:30,
+        /// 2026-11-22T09:30:00Z).
         #[arg(long, value_name = "TIME", default_value = "7d", value_parser = moment)]
         since: Moment,
         /// End of the time range, not included. Default: now.
@@ -63,8 +64,8 @@ enum Command {
         after_help = "Exit code: 0, or 1 when no quarantined delivery has this id."
     )]
     Show {
-        /// Id of the delivery, as in the receiver's answer.
-        id: EventId,
+        /// Id of the delivery, as in the receiver's answer, or its last digits.
+        id: TypedId,
         /// Write only the bytes as received, regardless of --output. Asks first, because they may contain secrets.
         #[arg(long)]
         raw: bool,
@@ -76,13 +77,13 @@ enum Command {
     /// A delivery that could not be decoded is decoded again, for instance after an upgrade. A delivery that is held for its unlisted source
     /// address is recorded once the address is in the stack's AllowedSourceIps.
     #[command(after_help = "\
-An event is recorded with its old id and time, and changes the state as if it had been delayed on its way. The others stay in \
-quarantine. Trying again does no harm.
-Exit code: 0, or 1 when an id is neither in quarantine nor an event, or an item cannot be read.
+An event keeps its id and its time of receipt. It changes the state like an event that arrived late. A delivery that still cannot be \
+recorded stays in quarantine, and can be retried any number of times.
+Exit code: 0; or 1 when an id is neither in quarantine nor that of an event, or an item cannot be read.
 
 Examples:
   cargo hooks quarantine retry 019aaaaa-0000-7000-8000-000000000000
-  cargo hooks quarantine retry --since 7d --stack partner-webhook      all that can be recorded by now
+  cargo hooks quarantine retry --since 7d --stack partner-webhook      all deliveries of 7 days
   cargo hooks quarantine retry 019aaaaa-0000-7000-8000-000000000000 --accept-source")]
     Retry {
         #[command(flatten)]
@@ -100,10 +101,10 @@ Examples:
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct RetryArgs {
-    /// Ids of the deliveries.
-    ids: Vec<EventId>,
-    /// Every delivery received since then: a time ago (90m, 36h, 7d), a day (2026-11-22, from its start in UTC) or a moment
-    /// (2026-11-22T09:30:00Z).
+    /// Ids of the deliveries, or their last digits.
+    ids: Vec<TypedId>,
+    /// Every delivery received since then: a time ago (30s, 1h30m, 7d, 2w), a day (yesterday, 2026-11-22) or a moment
+    /// (2026-11-22T09:30, 2026-11-22T09:30:00Z).
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
 }
@@ -118,15 +119,17 @@ pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> 
     let quarantine = Quarantine::new(target.dynamodb.clone(), target.settings.clone());
     match command {
         Command::List { since, until, limit } => list(&quarantine, time_range(since, until, now), limit, output).await,
-        Command::Show { id, raw: false, .. } => show(&quarantine, &id, output).await,
+        Command::Show { id, raw: false, .. } => show(&quarantine, &id.find(&target.reader, now).await?, output).await,
         Command::Show { id, raw: true, consent } => {
+            let id = id.find(&target.reader, now).await?;
             let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
             show_bytes(&sealed, &id, &consent).await
         }
-        Command::Retry { which: RetryArgs { mut ids, since }, until, accept_source } => {
-            if let Some(since) = since {
-                ids = received(&quarantine, time_range(since, until, now)).await?;
-            }
+        Command::Retry { which: RetryArgs { ids, since }, until, accept_source } => {
+            let mut ids = match since {
+                Some(since) => received(&quarantine, time_range(since, until, now)).await?,
+                None => try_join_all(ids.iter().map(|id| id.find(&target.reader, now))).await?,
+            };
             let mut seen = BTreeSet::new();
             ids.retain(|id| seen.insert(*id));
             let listed = target.source_ips()?;
@@ -138,7 +141,7 @@ pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> 
 }
 
 async fn list(quarantine: &Quarantine, times: Range<Timestamp>, limit: usize, output: Output) -> Result<ExitCode> {
-    let since = to_the_second(times.start);
+    let since = times::shown(times.start);
     let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: page_size(limit) };
     let (found, more) = first(quarantine.list(&listing), limit).await?;
     let more = more.then(|| format!("The last {} since {since}", found.len()));

@@ -2,15 +2,20 @@
 
 use std::ops::Range;
 
-use anyhow::{Result, bail};
-use clap::{Args, builder::NonEmptyStringValueParser, error::ErrorKind};
+use anyhow::Result;
+use clap::{
+    Args,
+    builder::{NonEmptyStringValueParser, TypedValueParser},
+    error::ErrorKind,
+};
 use serde::Serialize;
 use shared::{
     Timestamp,
     human_time::{Moment, moment},
-    text::plain,
 };
 use store::{DeliveryFilter, DeliveryQuery, Reader};
+
+use crate::{named, output::times};
 
 /// The deliveries that a person has selected.
 #[derive(Args)]
@@ -27,8 +32,8 @@ pub struct Selection {
 /// The time range in which deliveries were received.
 #[derive(Args, Serialize)]
 pub struct TimeRange {
-    /// Start of the time range: a time ago (90m, 36h, 7d), a day (2026-11-22, from its start in UTC) or a moment
-    /// (2026-11-22T09:30:00Z).
+    /// Start of the time range: a time ago (30s, 1h30m, 7d, 2w), a day (yesterday, 2026-11-22) or a moment (2026-11-22T09:30,
+    /// 2026-11-22T09:30:00Z).
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
     since: Moment,
     /// End of the time range, not included. Default: now.
@@ -36,19 +41,24 @@ pub struct TimeRange {
     pub until: Option<Moment>,
 }
 
-/// The deliveries of one entity, reference or kind; all of them when none is given.
+/// The deliveries that match all of these; all of them when none is given.
 #[derive(Args, Clone, Default, Serialize)]
-#[group(multiple = false)]
 pub struct FilterArgs {
-    /// Only this entity, such as whatsapp#972501234567, builder#523, online#eu1#523 or quarantine#2026-11-22.
+    /// Only this entity: its name, such as whatsapp#972501234567, builder#523, online#eu1#523 or quarantine#2026-11-22, or its number
+    /// or reference alone.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub entity: Option<String>,
     /// Only deliveries with this reference of yours.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub reference: Option<String>,
     /// Only this kind, such as whatsapp or quarantine. Reads every delivery in the time range to find matches.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new().try_map(|kind| named::kind(&kind)))]
     pub kind: Option<String>,
+    /// Only deliveries with this text in the body, the id, the entity, the reference or the address. Upper and lower case are the same.
+    /// Reads every delivery in the time range.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 impl TimeRange {
@@ -61,9 +71,9 @@ impl TimeRange {
 /// Returns a start and end as seen from now, with now as the latest end. Ends the program with a usage error when the start is
 /// not before the end.
 pub fn time_range(since: Moment, until: Option<Moment>, now: Timestamp) -> Range<Timestamp> {
-    let start = since.before(now);
+    let start = times::resolve(since, now);
     let latest = now.plus(DeliveryQuery::CLOCK_AHEAD);
-    let end = until.map_or(latest, |until| until.before(now));
+    let end = until.map_or(latest, |until| times::resolve(until, now));
     if end <= start {
         clap::Error::raw(ErrorKind::ValueValidation, "--since is not before --until\n").exit()
     }
@@ -71,27 +81,34 @@ pub fn time_range(since: Moment, until: Option<Moment>, now: Timestamp) -> Range
 }
 
 impl Selection {
-    /// Returns the query for the deliveries received within a time range.
-    pub fn query(self, reader: Reader, times: Range<Timestamp>) -> DeliveryQuery {
-        DeliveryQuery::new(reader, DeliveryFilter { duplicates: self.duplicates, ..self.filter.filter() }, times)
+    /// Returns the query for the deliveries received within a time range. A kind can be left out unless it is asked for.
+    ///
+    /// # Errors
+    /// As for [`FilterArgs::filter`].
+    pub async fn query(
+        self,
+        reader: Reader,
+        times: Range<Timestamp>,
+        except_kind: Option<&str>,
+    ) -> Result<DeliveryQuery> {
+        let except_kind = except_kind.map(str::to_owned);
+        let filter = self.filter.filter(&reader).await?;
+        let filter = DeliveryFilter { duplicates: self.duplicates, except_kind, ..filter };
+        Ok(DeliveryQuery::new(reader, filter, times))
     }
 }
 
 impl FilterArgs {
-    /// The filter that the arguments name.
-    pub fn filter(self) -> DeliveryFilter {
-        let Self { entity, reference, kind } = self;
-        DeliveryFilter { entity, reference, kind, duplicates: false }
-    }
-}
-
-/// Refuses an entity without events: its name is probably wrong.
-///
-/// # Errors
-/// Fails when no event has named the entity, or its state cannot be read.
-pub async fn check_entity(query: &DeliveryQuery) -> Result<()> {
-    match query.unknown_entity().await? {
-        Some(entity) => bail!("there is no entity {}: no event has named it", plain(entity)),
-        None => Ok(()),
+    /// Returns the filter that the arguments name.
+    ///
+    /// # Errors
+    /// Fails when no event has named the entity, or it cannot be read.
+    pub async fn filter(&self, reader: &Reader) -> Result<DeliveryFilter> {
+        let entity = match &self.entity {
+            Some(typed) => Some(named::entity(reader, typed).await?.to_string()),
+            None => None,
+        };
+        let Self { reference, kind, text, .. } = self.clone();
+        Ok(DeliveryFilter { entity, reference, kind, text, ..DeliveryFilter::default() })
     }
 }

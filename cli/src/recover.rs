@@ -6,15 +6,13 @@ use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use shared::{
-    Entity, Event, EventId, Integer, SourceIps, Timestamp, TokenHash, human_time::to_the_second, text::plain,
-};
+use shared::{Entity, Event, EventId, Integer, SourceIps, Timestamp, TokenHash, text::plain};
 use store::{AcceptedToken, AcceptedTokens, Content, Delivery, Origin, Reader, Recorded, Recorder};
 
 use self::lost::{LostEvent, Token};
 use crate::{
     consent::Consent,
-    output::{List, Output, json, note, print, tables, text},
+    output::{List, Output, json, note, print, tables, text, times},
     target::{Queues, Target, TargetArgs},
 };
 
@@ -224,7 +222,7 @@ impl LostDelivery {
 
     fn row(&self) -> [String; 5] {
         [
-            to_the_second(self.received_at),
+            times::shown(self.received_at),
             self.id.to_string(),
             self.entity.as_ref().map(Entity::to_string).unwrap_or_default(),
             self.update.as_ref().map(Integer::to_string).unwrap_or_default(),

@@ -4,13 +4,14 @@ use std::{fmt::Write, ops::Range, time::Duration};
 
 use inspector::registration_facts;
 use serde::Serialize;
-use shared::{
-    EventId, Timestamp,
-    human_time::{minutes, to_the_second},
-};
-use store::{Change, Registration, RegistrationStatus};
+use shared::{EventId, Timestamp, human_time::minutes, text::plain};
+use store::{Change, Registration, RegistrationStatus, Whereabouts};
 
-use crate::output::{json, tables, text};
+use crate::output::{
+    json,
+    screen::{Screen, Tone},
+    tables, text, times,
+};
 
 /// The status as JSON. Members keep their names in later versions.
 #[derive(Serialize)]
@@ -106,8 +107,14 @@ pub fn json(status: &RegistrationStatus, limit: usize) -> serde_json::Result<Str
 
 /// The status for people, with at most this many changes.
 pub fn table(status: &RegistrationStatus, limit: usize) -> String {
-    let mut shown = text::facts(&registration_facts(status));
-    let (start, in_all) = (to_the_second(status.times().start), status.in_time().count());
+    let mut shown = match status.whereabouts() {
+        Whereabouts::Unknown | Whereabouts::Ours => String::new(),
+        Whereabouts::Nowhere | Whereabouts::Elsewhere => {
+            not_ours(status.registration().registered.as_deref(), status.registration().elsewhere_since)
+        }
+    };
+    shown += &text::facts(&registration_facts(status, times::shown));
+    let (start, in_all) = (times::shown(status.times().start), status.in_time().count());
     // Writing to a text cannot fail.
     let _ = if in_all == 0 {
         writeln!(shown, "\nNothing has happened since {start}.")
@@ -122,6 +129,23 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
         not_ours => writeln!(shown, "Since {start} it may have been elsewhere for {} in all.", minutes(not_ours)),
     };
     shown
+}
+
+/// Returns a warning that our URL is not registered: since when, and who receives the events.
+pub fn not_ours(registered: Option<&str>, since: Option<Timestamp>) -> String {
+    let since = since.map(|since| format!(" SINCE {}", times::shown(since))).unwrap_or_default();
+    let receiver = match registered {
+        Some(url) => format!("the provider sends all events to {}", host(url)),
+        None => "no URL is registered, and the provider sends events nowhere".to_owned(),
+    };
+    let warning = format!("NOT OURS{since}: {receiver}.");
+    Screen::of_stdout().toned(Some(Tone::Bad), &plain(&warning)) + "\n"
+}
+
+/// Returns the host of a URL, or the whole text if it is none.
+pub fn host(url: &str) -> String {
+    let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.unwrap_or_else(|| url.to_owned())
 }
 
 #[cfg(test)]
@@ -201,7 +225,11 @@ Since 2026-11-22T09:30:00Z it was never seen elsewhere.
         let registration =
             Registration { registered: None, ours_at: Some(at(60)), elsewhere_since: Some(at(120)), ..ours() };
         let shown = table(&RegistrationStatus::new(registration, Vec::new(), at(0)..at(270)), 20);
-        assert!(shown.starts_with("registered  nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)\n"), "{shown}");
+        let expected = "\
+NOT OURS SINCE 2026-11-22T11:30:00Z: no URL is registered, and the provider sends events nowhere.
+registered  nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)
+";
+        assert!(shown.starts_with(expected), "{shown}");
         assert!(shown.contains("\nours until  at least 2026-11-22T10:30:00Z (3 h ago)\n"), "{shown}");
     }
 
@@ -210,7 +238,10 @@ Since 2026-11-22T09:30:00Z it was never seen elsewhere.
         let registered = Some(OTHER.to_owned());
         let registration = Registration { checked_at: Some(at(0)), registered, ..Registration::default() };
         let shown = table(&RegistrationStatus::new(registration, Vec::new(), at(0)..at(60)), 20);
-        assert!(shown.starts_with(&format!("registered  {OTHER}; ours was never seen registered\n")), "{shown}");
+        let expected = format!(
+            "NOT OURS: the provider sends all events to other.example.\nregistered  {OTHER}; ours was never seen registered\n"
+        );
+        assert!(shown.starts_with(&expected), "{shown}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod checkpoint;
 mod destination;
 
 use std::{
+    collections::BTreeSet,
     env, io,
     ops::Range,
     pin::{Pin, pin},
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{ArgGroup, Args, error::ErrorKind};
 use futures_util::{
     StreamExt,
+    future::try_join_all,
     stream::{self, BoxStream},
 };
 use outbound::DOCTOR;
@@ -33,8 +35,9 @@ use self::{
 };
 use crate::{
     interrupt::interrupted,
+    named::TypedId,
     output::{Output, note, print, progress::Progress, text},
-    query::{FilterArgs, TimeRange, check_entity},
+    query::{FilterArgs, TimeRange},
     target::{Target, TargetArgs},
 };
 
@@ -49,20 +52,20 @@ const MOST_REFUSED: usize = 1_000;
     // It has to be given.
     mut_arg("since", |since| since.hide_default_value(true)),
     after_help = "\
-To a URL each event is a POST as the forwarder sends it, without the members that have secrets, and signed if this command can read the \
-signing secret. The next event follows when the endpoint has answered 2xx. An answer 429 or 5xx is tried once more after a second, or \
-after the time of Retry-After, at most a minute. Any other answer, or none within 10 s, ends the replay, unless you give --keep-going. A \
-quarantined delivery has no body, and is skipped.
+To a URL, each event is posted as the forwarder posts it: without members that have secrets, and signed if this command can read the \
+signing secret. The next event is sent after a 2xx answer. After a 429 or 5xx the event is sent once more, after a second or the time in \
+Retry-After (maximum: one minute). Any other answer, or none within 10 s, ends the replay, unless you give --keep-going. Quarantined \
+deliveries have no body and are skipped.
 
-With `--to bus` each event is an entry on the event bus that says that it is replayed. With `--to forward` each event goes into the forward \
-queue, from which the forwarder sends it with its retries; an event that the endpoint has taken is skipped, unless you give --again.
+With `--to bus`, each event is put on the event bus, marked as replayed. With `--to forward`, each event is put into the forward queue, \
+and the forwarder posts it with retries. Events that the endpoint has taken are skipped, unless you give --again.
 
-A checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks, until the replay is complete: --resume continues from there, \
-with the time range of the first run.
+A checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks, until the replay is complete. --resume continues from it, with \
+the time range of the first run.
 
-An event that waited in the fallback queue is recorded under the time at which it was received. A replay that is past that time, also \
-with --resume, does not go back for it. `hooks doctor` shows whether the queue is empty.
-Exit code: 0 when the destination took every event, else 1.
+An event that waited in the fallback queue is stored under its time of receipt. A replay that is already past that time does not send \
+it, not even with --resume. `hooks doctor` shows whether the queue is empty.
+Exit code: 0 when every event was taken, 1 otherwise.
 
 Examples:
   cargo hooks replay --since 2h --to https://example.com/events
@@ -75,9 +78,9 @@ Examples:
   cargo hooks replay 019aaaaa-0000-7000-8000-000000000000 --to http://127.0.0.1:8080/events"
 )]
 pub struct Replay {
-    /// Ids of the events. They are sent in the order received, not in the order given.
+    /// Ids of the events, or their last digits. They are sent in the order received, not in the order given.
     #[arg(value_name = "ID", conflicts_with_all = ["until", "FilterArgs"])]
-    ids: Vec<EventId>,
+    ids: Vec<TypedId>,
     #[command(flatten)]
     filter: FilterArgs,
     #[command(flatten)]
@@ -141,23 +144,25 @@ struct Identity<'a> {
 /// # Errors
 /// Fails when the events cannot be read, the URL is not allowed, the same replay is unfinished, or the destination does not take an event.
 /// The message says how to continue.
-pub async fn run(mut replay: Replay) -> Result<ExitCode> {
-    replay.ids.sort();
-    replay.ids.dedup();
+pub async fn run(replay: Replay) -> Result<ExitCode> {
     if replay.again && replay.to != "forward" {
         clap::Error::raw(ErrorKind::ArgumentConflict, "--again needs --to forward\n").exit()
     }
     let target = Target::find(replay.target).await?;
+    let now = Timestamp::from(SystemTime::now());
+    let ids: BTreeSet<EventId> =
+        try_join_all(replay.ids.iter().map(|id| id.find(&target.reader, now))).await?.into_iter().collect();
+    let ids = Vec::from_iter(ids);
     let to = destination(&target, replay.to, replay.again).await?;
-    let times = match &replay.ids[..] {
-        [] => replay.range.resolve(Timestamp::from(SystemTime::now())),
+    let times = match &ids[..] {
+        [] => replay.range.resolve(now),
         [first, .., last] => first.received_at()..last.received_at(),
         [only] => only.received_at()..only.received_at(),
     };
     let identity = Identity {
         webhook: &target.address,
         events_table: &target.settings.events_table,
-        ids: replay.ids.iter().map(EventId::to_string).collect(),
+        ids: ids.iter().map(EventId::to_string).collect(),
         filter: &replay.filter,
         range: &replay.range,
         with_duplicates: replay.with_duplicates,
@@ -167,10 +172,10 @@ pub async fn run(mut replay: Replay) -> Result<ExitCode> {
     let folder = checkpoint::folder(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"))?;
     let file = CheckpointFile::lock(&folder, &identity)?;
     let checkpoint = replay.start.from(file.read()?, times, &to)?;
-    let with_doctors = !replay.ids.is_empty() || replay.filter.kind.as_deref() == Some(DOCTOR);
-    let query = DeliveryQuery::new(target.reader.clone(), replay.filter.filter(), checkpoint.times());
-    check_entity(&query).await?;
-    let deliveries = match &replay.ids[..] {
+    let with_doctors = !ids.is_empty() || replay.filter.kind.as_deref() == Some(DOCTOR);
+    let filter = replay.filter.filter(&target.reader).await?;
+    let query = DeliveryQuery::new(target.reader.clone(), filter, checkpoint.times());
+    let deliveries = match &ids[..] {
         [] => query.walk(checkpoint.last).boxed(),
         ids => stream::iter(read(&target.reader, ids, checkpoint.last).await?).map(Ok).boxed(),
     };

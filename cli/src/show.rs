@@ -4,10 +4,11 @@ use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use shared::{EventId, Timestamp, human_time::ago};
+use shared::{Timestamp, human_time::ago};
 use store::StoredDelivery;
 
 use crate::{
+    named::TypedId,
     output::{Output, json, print, text},
     target::{Target, TargetArgs},
 };
@@ -19,10 +20,11 @@ Exit code: 0, or 1 when there is no such event.
 
 Examples:
   cargo hooks show 019aaaaa-0000-7000-8000-000000000000
+  cargo hooks show …00000000                                 by its last digits
   cargo hooks show 019aaaaa-0000-7000-8000-000000000000 --output json | jq .body")]
 pub struct Show {
-    /// Id of the event, as in the receiver's answer.
-    id: EventId,
+    /// Id of the event, as in the receiver's answer, or its last digits, at least 6.
+    id: TypedId,
     #[command(flatten)]
     target: TargetArgs,
     /// Output format. json is one object on one line.
@@ -36,6 +38,7 @@ pub struct Show {
 /// Fails when there is no such delivery, or it cannot be read.
 pub async fn run(Show { id, target, output }: Show) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
+    let id = id.find(&reader, Timestamp::from(SystemTime::now())).await?;
     let found = reader.delivery(&id).await?;
     let delivery = found.with_context(|| format!("there is no event {id}; if it came just now, try again"))?;
     print(&match output {

@@ -4,15 +4,12 @@ use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::{Args, builder::NonEmptyStringValueParser};
-use shared::{
-    Entity, Timestamp,
-    human_time::{ago, to_the_second},
-    text::plain,
-};
+use shared::{Timestamp, text::plain};
 use store::State;
 
 use crate::{
-    output::{Output, json, print, tables, text},
+    named,
+    output::{Output, json, print, tables, text, times},
     target::{Target, TargetArgs},
 };
 
@@ -23,10 +20,10 @@ A field that the provider does not document has the prefix other.
 Exit code: 0, or 1 when no event has named the entity.
 
 Examples:
-  cargo hooks state whatsapp#972501234567
+  cargo hooks state 972501234567
   cargo hooks state builder#523 --stack partner-webhook --output json")]
 pub struct StateOf {
-    /// Entity, such as whatsapp#972501234567, builder#523 or online#eu1#523.
+    /// Entity, such as whatsapp#972501234567, builder#523 or online#eu1#523, or its number or reference alone.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     entity: String,
     #[command(flatten)]
@@ -42,8 +39,11 @@ pub struct StateOf {
 /// Fails when no event has named the entity, or its state cannot be read.
 pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
-    let found = reader.state(&Entity::named(&entity)).await?;
-    let state = found.with_context(|| format!("there is no entity {}: no event has named it", plain(&entity)))?;
+    let entity = named::entity(&reader, &entity).await?;
+    let state = reader
+        .state(&entity)
+        .await?
+        .with_context(|| format!("there is no entity {}: no event has named it", plain(entity.as_str())))?;
     print(&match output {
         Output::Json => json::state(&state)?,
         Output::Table => in_full(&state),
@@ -54,7 +54,7 @@ pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode
 /// Returns everything known of an entity, for people.
 fn in_full(state: &State) -> String {
     let now = Timestamp::from(SystemTime::now());
-    let moment = |time| format!("{} ({})", to_the_second(time), ago(time, now));
+    let moment = |time| times::shown_with_age(time, now);
     let facts = [
         ("entity", state.entity.to_string()),
         ("kind", state.kind.clone()),

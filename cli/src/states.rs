@@ -1,30 +1,41 @@
 //! `hooks states`: lists the entities of a kind with their states.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, future::ready, process::ExitCode};
 
 use anyhow::Result;
-use clap::{Args, builder::NonEmptyStringValueParser};
+use clap::{
+    Args, ValueEnum,
+    builder::{NonEmptyStringValueParser, TypedValueParser},
+};
+use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use serde_json::json;
 use shared::{Integer, Kind};
-use store::{first, page_size};
+use store::{PAGE, Reader, State, StoreError, first, page_size};
 
 use crate::{
+    named,
     output::{List, Output, json, tables},
     target::{Target, TargetArgs},
 };
 
-/// Lists the states of a kind, in no particular order.
+/// Lists the states of a kind, or of a reference of yours.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   cargo hooks states --kind whatsapp
-  cargo hooks states --kind whatsapp --update 2 --stack partner-webhook --output json")]
+  cargo hooks states --kind whatsapp --update 2 --stack partner-webhook --output json
+  cargo hooks states --kind whatsapp --sort oldest           the longest without an event first
+  cargo hooks states --kind whatsapp --count                 the number of lines with each update code
+  cargo hooks states --reference client-7                    of every kind")]
 pub struct States {
-    /// Kind of the entities, such as whatsapp, builder or online.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    kind: String,
-    /// Only entities whose last update code is this number (the provider's whatsapp_extra_info, builder_extra_info, …).
-    #[arg(long, alias = "status", value_name = "CODE", value_parser = integer, allow_negative_numbers = true)]
-    update: Option<Integer>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Order of the states. Reads every state of the kind. Default: no particular order.
+    #[arg(long, value_enum, value_name = "ORDER")]
+    sort: Option<Sort>,
+    /// Count the states by their last update code, instead of listing them. Reads every state of the kind.
+    #[arg(long, conflicts_with_all = ["sort", "limit"])]
+    count: bool,
     /// Maximum number of states to list.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
@@ -35,19 +46,119 @@ pub struct States {
     output: Output,
 }
 
+/// The states that match all of these.
+#[derive(Args)]
+struct Filter {
+    /// Kind of the entities, such as whatsapp, builder or online.
+    #[arg(
+        long,
+        required_unless_present = "reference",
+        value_parser = NonEmptyStringValueParser::new().try_map(|kind| named::kind(&kind))
+    )]
+    kind: Option<String>,
+    /// Only entities with this reference of yours.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    reference: Option<String>,
+    /// Only entities whose last update code is this number (the provider's whatsapp_extra_info, builder_extra_info, …).
+    #[arg(long, alias = "status", value_name = "CODE", value_parser = integer, allow_negative_numbers = true)]
+    update: Option<Integer>,
+}
+
+/// An order of states.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    /// The longest without an event first.
+    Oldest,
+    /// The latest event first.
+    Newest,
+    /// By the last update code.
+    Update,
+    /// By your reference; those without one last.
+    Reference,
+    /// By the name.
+    Entity,
+}
+
 fn integer(text: &str) -> Result<Integer, &'static str> {
     Integer::parse(text).ok_or("not a whole number of at most 38 digits")
 }
 
-/// Lists the states of a kind.
+/// Lists the states, or counts them.
 ///
 /// # Errors
 /// Fails when they cannot be read.
-pub async fn run(States { kind, update, limit, target, output }: States) -> Result<ExitCode> {
+pub async fn run(States { filter, sort, count, limit, target, output }: States) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
-    let states = reader.states(&Kind::of(&kind), update.as_ref(), None, page_size(limit));
-    let (states, more) = first(states, limit).await?;
+    if count {
+        return print_counts(filter.states(&reader, PAGE), output).await;
+    }
+    let (states, more) = match sort {
+        None => first(filter.states(&reader, page_size(limit)), limit).await?,
+        Some(sort) => {
+            let mut states: Vec<State> = filter.states(&reader, PAGE).try_collect().await?;
+            sort.apply(&mut states);
+            let more = states.len() > limit;
+            states.truncate(limit);
+            (states, more)
+        }
+    };
     let more = more.then(|| format!("{} of more states", states.len()));
     List { items: &states, none: "No such states.\n".to_owned(), more }.print(output, json::state, tables::states)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Filter {
+    fn states(&self, reader: &Reader, page_size: u16) -> BoxStream<'_, Result<State, StoreError>> {
+        let Self { kind, reference, update } = self;
+        let states = match (reference, kind) {
+            (Some(reference), _) => reader.states_by_reference(reference, page_size).boxed(),
+            (None, kind) => {
+                let kind = Kind::of(kind.as_deref().unwrap_or_default());
+                reader.states(&kind, update.as_ref(), None, page_size).boxed()
+            }
+        };
+        let matches = move |state: &State| {
+            kind.as_ref().is_none_or(|kind| *kind == state.kind)
+                && update.as_ref().is_none_or(|update| Some(update) == state.extra_info())
+        };
+        states.try_filter(move |state| ready(matches(state))).boxed()
+    }
+}
+
+impl Sort {
+    fn apply(self, states: &mut [State]) {
+        match self {
+            Self::Oldest => states.sort_by_key(|state| state.last_seen),
+            Self::Newest => states.sort_by_key(|state| std::cmp::Reverse(state.last_seen)),
+            Self::Update => states.sort_by_key(|state| number(state.extra_info())),
+            Self::Reference => {
+                states.sort_by_key(|state| (state.reference().is_none(), state.reference().map(str::to_owned)));
+            }
+            Self::Entity => states.sort_by(|a, b| a.entity.cmp(&b.entity)),
+        }
+    }
+}
+
+/// Returns the number for sorting: 38 digits fit.
+fn number(update: Option<&Integer>) -> Option<i128> {
+    update.and_then(|update| update.as_str().parse().ok())
+}
+
+/// Prints the number of states with each update code, in the order of the codes.
+async fn print_counts(mut states: BoxStream<'_, Result<State, StoreError>>, output: Output) -> Result<ExitCode> {
+    let mut counts = BTreeMap::<_, (Option<Integer>, u64)>::new();
+    while let Some(state) = states.try_next().await? {
+        let update = state.extra_info();
+        counts.entry(number(update)).or_insert_with(|| (update.cloned(), 0)).1 += 1;
+    }
+    let counts: Vec<_> = counts.into_values().collect();
+    let line = |(update, count): &(Option<Integer>, u64)| json::line(&json!({ "extra_info": update, "states": count }));
+    let table = |counts: &[(Option<Integer>, u64)]| {
+        let row = |(update, count): &(Option<Integer>, u64)| {
+            [update.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string), count.to_string()]
+        };
+        tables::table(["update", "states"], counts.iter().map(row))
+    };
+    List { items: &counts, none: "No such states.\n".to_owned(), more: None }.print(output, line, table)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,26 +1,26 @@
 //! `hooks webhook`: manages the webhook's registration with the provider.
 
-use std::{
-    process::ExitCode,
-    time::{Duration, SystemTime},
-};
+use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use shared::{Timestamp, WebhookUrl, human_time};
-use store::{RegistrationLedger, RegistrationStatus};
+use shared::{
+    Timestamp, WebhookUrl,
+    human_time::{Moment, moment},
+};
+use store::{RegistrationLedger, RegistrationStatus, Whereabouts};
 
 use crate::{
     consent::Consent,
     local_functions::read_answer,
-    output::{Output, print, text},
+    output::{Output, print, text, times},
     registration_status,
     target::{Target, TargetArgs},
 };
 
-/// Exit code of `plan` when it would set a URL. 1 is a failure, and 2 a command line that cannot be read.
-const WOULD_UPDATE: u8 = 3;
+/// Exit code of `plan`, `get` and `status` when our URL is not registered. 1 is a failure, and 2 a command line that cannot be read.
+const NOT_OURS: u8 = 3;
 
 /// Manages the webhook's registration with the provider, for the local run or a deployed stack.
 #[derive(Args)]
@@ -30,8 +30,9 @@ Examples:
   cargo hooks webhook status --stack partner-webhook         a deployed stack
   cargo hooks webhook status --since 7d --output json        for programs
   cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered
+  cargo hooks webhook sync --stack partner-webhook --yes     without a question, for scripts
   cargo hooks webhook set                                    our URL
-  cargo hooks webhook set https://other.example/in           another URL, after you have said yes")]
+  cargo hooks webhook set https://other.example/in           another URL, after you confirm")]
 pub struct Webhook {
     #[command(subcommand)]
     command: Command,
@@ -43,17 +44,27 @@ pub struct Webhook {
 #[derive(Subcommand)]
 enum Command {
     /// Shows the registered URL.
+    #[command(
+        after_help = "Exit code: 0 when our URL is registered, 3 when another one or none is, 1 when that is not known."
+    )]
     Get,
     /// Shows what `sync` would do, and changes nothing.
     #[command(
         after_help = "Exit code: 0 when our URL is registered, 3 when `sync` would register it, 1 when that is not known."
     )]
     Plan,
-    /// Registers our URL if another one is registered, as the schedule does.
-    Sync,
+    /// Registers our URL if another one is registered, as the schedule does. The first time it asks before it replaces somebody's URL.
+    #[command(
+        after_help = "If our URL was never registered and another one is, its owner receives the provider's events today, and no longer afterwards. \
+                      So it asks, and names the host. In a script, give --yes."
+    )]
+    Sync {
+        #[command(flatten)]
+        consent: Consent,
+    },
     /// Registers a URL, regardless of which one is registered now.
     #[command(
-        after_help = "Without a URL it registers ours, even when sync has stopped repairing because a competing URL keeps coming back.\nAfter you set another URL, the schedule registers ours again, unless SyncMode is observe."
+        after_help = "Without a URL it registers ours, even when sync has stopped because a competing URL keeps coming back. If ours was never registered and another URL is, it asks first.\nAfter you set another URL, the schedule registers ours again, unless SyncMode is observe."
     )]
     Set {
         /// URL to register. Asks first, because events will go there and no longer come here. Default: this webhook's URL, with its token.
@@ -65,15 +76,15 @@ enum Command {
     Rotate,
     /// Shows the registration and its ledger, as recorded in the table. Does not call the provider.
     #[command(
-        after_help = "Times are UTC. \"not ours\" is the period in which the webhook may have pointed elsewhere: from the last check that found our URL to the next one that did."
+        after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\nTimes are UTC. \"not ours\" is the period in which the webhook may have pointed elsewhere: from the last check that found our URL to the next one that did."
     )]
     Status {
         /// Maximum number of changes to list.
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
-        /// Length of the time range, such as 90m, 36h, 7d or 2w.
-        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = human_time::duration)]
-        since: Duration,
+        /// Start of the time range: a time ago (1h30m, 7d, 2w), a day (yesterday, 2026-11-22) or a moment (2026-11-22T09:30).
+        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = moment)]
+        since: Moment,
     },
 }
 
@@ -96,12 +107,17 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
     let event = match command {
         Command::Get => json!({ "action": "get" }),
         Command::Plan => json!({ "action": "plan" }),
-        Command::Sync => json!({ "action": "sync" }),
+        Command::Sync { consent } => {
+            ask_before_the_first(&target, &consent).await?;
+            json!({ "action": "sync" })
+        }
         // Our address stands for our URL, whose token is not ours to know.
         Command::Set { url, consent } => {
             // Sync refuses a text that is no URL.
             if let Some(url) = url.as_deref().and_then(|url| WebhookUrl::parse(url).ok()) {
                 consent.ask(&format!("Have the provider send all events to {url} from now on?"))?;
+            } else if url.is_none() {
+                ask_before_the_first(&target, &consent).await?;
             }
             json!({ "action": "set", "url": url.as_ref().unwrap_or(&target.address) })
         }
@@ -111,30 +127,63 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
     act(&target, &event, output).await
 }
 
+/// Asks before our URL is registered for the first time in place of another one, whose owner would no longer receive the events.
+///
+/// # Errors
+/// Fails when the answer is not yes, or the provider cannot be asked.
+async fn ask_before_the_first(target: &Target, consent: &Consent) -> Result<()> {
+    if target.ledger.read().await?.ours_at.is_some() {
+        return Ok(());
+    }
+    let report = read_answer(&target.call_sync(&json!({ "action": "get" })).await?)?;
+    match report["registered"].as_str() {
+        Some(registered) if report["verified"] != true => consent.ask(&format!(
+            "{} receives the provider's events today, and will stop receiving them. Register our URL in its place?",
+            registration_status::host(registered)
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Calls sync, and shows its report.
 async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode> {
     let answer = target.call_sync(event).await?;
     let report = read_answer(&answer)?;
+    let is_not_ours = event["action"] == "get" && report["verified"] == false;
     print(&match output {
         Output::Json => shared::json::compact(&answer) + "\n",
-        Output::Table => text::report(&report).with_context(|| format!("not a report: {answer}"))?,
+        Output::Table => {
+            let report_text = text::report(&report).with_context(|| format!("not a report: {answer}"))?;
+            let warning = match is_not_ours {
+                true => {
+                    let since = target.ledger.read().await?.elsewhere_since;
+                    registration_status::not_ours(report["registered"].as_str(), since)
+                }
+                false => String::new(),
+            };
+            warning + &report_text
+        }
     })?;
     match report["outcome"].as_str() {
         Some("updated") if report["verified"] != true => {
             bail!("the provider accepted the URL but shows another one as registered")
         }
-        Some("would_update") if event["action"] == "plan" => Ok(ExitCode::from(WOULD_UPDATE)),
+        Some("would_update") if event["action"] == "plan" => Ok(ExitCode::from(NOT_OURS)),
+        _ if is_not_ours => Ok(ExitCode::from(NOT_OURS)),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// Shows the registration and its ledger from the table.
-async fn status(ledger: &RegistrationLedger, limit: usize, since: Duration, output: Output) -> Result<ExitCode> {
+async fn status(ledger: &RegistrationLedger, limit: usize, since: Moment, output: Output) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
-    let status = RegistrationStatus::read(ledger, now.minus(since)..now, 0).await?;
+    let status = RegistrationStatus::read(ledger, times::resolve(since, now)..now, 0).await?;
     print(&match output {
         Output::Json => registration_status::json(&status, limit)?,
         Output::Table => registration_status::table(&status, limit),
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(match status.whereabouts() {
+        Whereabouts::Unknown | Whereabouts::Ours => ExitCode::SUCCESS,
+        Whereabouts::Nowhere | Whereabouts::Elsewhere => ExitCode::from(NOT_OURS),
+    })
 }

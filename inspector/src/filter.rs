@@ -68,7 +68,7 @@ impl Asked {
             entity: given(&self.entity),
             reference: given(&self.reference),
             kind: given(&self.kind),
-            duplicates: false,
+            ..DeliveryFilter::default()
         };
         Ok(Filter {
             of,

@@ -8,7 +8,11 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
-use shared::{Timestamp, human_time::minutes, text::plain};
+use shared::{
+    Timestamp,
+    human_time::{minutes, to_the_second},
+    text::plain,
+};
 use store::{Change, RegistrationStatus, Whereabouts};
 
 use super::{
@@ -85,7 +89,10 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
         is_local: shown.source.actions.is_some(),
         whereabouts: status.whereabouts().name(),
         headline: headline(&status.whereabouts()),
-        facts: registration_facts(&status).into_iter().map(|(name, fact)| (name, plain(&fact))).collect(),
+        facts: registration_facts(&status, to_the_second)
+            .into_iter()
+            .map(|(name, fact)| (name, plain(&fact)))
+            .collect(),
         times: TIMES.into_iter().map(tab).collect(),
         time_name,
         stretches: stretches(&status.segments(), now),

@@ -1,11 +1,11 @@
-use shared::{
-    Timestamp,
-    human_time::{ago, to_the_second},
-};
+use shared::{Timestamp, human_time::ago};
 use store::{Registration, RegistrationStatus, Whereabouts};
 
-/// Returns the known facts about the present registration, by name, in plain words.
-pub fn registration_facts(status: &RegistrationStatus) -> Vec<(&'static str, String)> {
+/// Returns the known facts about the present registration, by name, in plain words, with times as `shown` formats them.
+pub fn registration_facts(
+    status: &RegistrationStatus,
+    shown: impl Fn(Timestamp) -> String,
+) -> Vec<(&'static str, String)> {
     let Registration {
         registered,
         checked_at,
@@ -17,7 +17,7 @@ pub fn registration_facts(status: &RegistrationStatus) -> Vec<(&'static str, Str
         failure,
         ..
     } = status.registration();
-    let moment = |time: Timestamp| format!("{} ({})", to_the_second(time), ago(time, status.times().end));
+    let moment = |time: Timestamp| format!("{} ({})", shown(time), ago(time, status.times().end));
     let url = registered.as_deref().unwrap_or("nothing");
     let since = status.since().map(|since| format!(" since {}", moment(since))).unwrap_or_default();
     let mut facts = vec![(

@@ -4,5 +4,4 @@ mod output;
 mod tokens;
 
 pub use output::{compact, embedded, needs_escape, pretty, quoted, to_string};
-pub(crate) use tokens::unquote;
-pub use tokens::{Token, TokenKind, is_json, tokens, without_byte_order_mark};
+pub use tokens::{Token, TokenKind, is_json, tokens, unquote, without_byte_order_mark};

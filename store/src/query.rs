@@ -3,7 +3,10 @@
 use std::{ops::Range, time::Duration};
 
 use futures_util::{Stream, StreamExt, TryStreamExt, future::ready, stream::BoxStream};
-use shared::{Entity, EventId, Timestamp};
+use shared::{
+    Entity, EventId, Timestamp,
+    json::{Token, tokens, unquote},
+};
 
 use crate::{
     delivery::StoredDelivery,
@@ -21,8 +24,12 @@ pub struct DeliveryFilter {
     pub reference: Option<String>,
     /// Name of the kind.
     pub kind: Option<String>,
+    /// Text that is in its body, its id, its entity or another of its facts. Upper and lower case are the same.
+    pub text: Option<String>,
     /// True to select only duplicates.
     pub duplicates: bool,
+    /// Name of a kind that is left out, unless `kind` or `entity` asks for it.
+    pub except_kind: Option<String>,
 }
 
 /// A query for the selected deliveries received within a range of times.
@@ -73,11 +80,14 @@ impl DeliveryQuery {
 
     /// Returns whether a delivery is selected.
     pub fn matches(&self, delivery: &StoredDelivery) -> bool {
-        let DeliveryFilter { entity, reference, kind, duplicates } = &self.filter;
-        entity.as_ref().is_none_or(|entity| *entity == delivery.entity.as_str())
+        let DeliveryFilter { entity, reference, kind, text, duplicates, except_kind } = &self.filter;
+        let is_left_out = kind.is_none() && entity.is_none() && except_kind.as_ref() == Some(&delivery.kind);
+        !is_left_out
+            && entity.as_ref().is_none_or(|entity| *entity == delivery.entity.as_str())
             && (reference.is_none() || *reference == delivery.reference)
             && kind.as_ref().is_none_or(|kind| *kind == delivery.kind)
             && (!duplicates || delivery.duplicate_of.is_some())
+            && text.as_ref().is_none_or(|text| has(delivery, &text.to_lowercase()))
     }
 
     /// Reads the newest of the selected deliveries, at most `limit`.
@@ -85,7 +95,9 @@ impl DeliveryQuery {
     /// # Errors
     /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn newest(&self, limit: usize) -> Result<NewestDeliveries, StoreError> {
-        let is_picked = self.filter.kind.is_some() || self.filter.duplicates;
+        let DeliveryFilter { entity, reference, kind, text, duplicates, .. } = &self.filter;
+        // Each of the others has an index.
+        let is_picked = kind.is_some() || text.is_some() || *duplicates || (entity.is_some() && reference.is_some());
         let page_size = if is_picked { PAGE } else { page_size(limit) };
         let listing = Listing { times: self.times.clone(), order: Order::NewestFirst, after: None, page_size };
         let mut newest = None;
@@ -107,4 +119,23 @@ impl DeliveryQuery {
         let is_known = Quarantine::is_entity(entity) || self.reader.state(&Entity::named(entity)).await?.is_some();
         Ok((!is_known).then_some(entity))
     }
+}
+
+/// Returns whether a delivery contains a text in lower case.
+fn has(delivery: &StoredDelivery, text: &str) -> bool {
+    let id = delivery.id.to_string();
+    let body = delivery.body.as_deref().unwrap_or_default();
+    let places = [
+        Some(id.as_str()),
+        Some(delivery.entity.as_str()),
+        delivery.reference.as_deref(),
+        delivery.cause.as_deref(),
+        Some(&delivery.request_id),
+        Some(&delivery.source_ip),
+        Some(body),
+    ];
+    let contains = |place: &str| place.to_lowercase().contains(text);
+    // Behind escapes such as `\u05e9` and `https:\/\/`.
+    let is_escaped = |token: Token| unquote(&body[token.span]).is_some_and(|text| contains(&text));
+    places.into_iter().flatten().any(contains) || (body.contains('\\') && tokens(body).any(is_escaped))
 }

@@ -435,11 +435,14 @@ pub(crate) fn deliveries(
     items.map(|item| StoredDelivery::from_item(&item?))
 }
 
-/// Returns the months that a range of times touches, as `2026-11`.
+/// The start of 2026, the year of this project's first version: no delivery was received before.
+const FIRST: i64 = 1_767_225_600_000_000;
+
+/// Returns the months that a range of times touches, as `2026-11`. There are none before 2026.
 fn months(times: &Range<Timestamp>) -> Vec<String> {
     const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
     let mut months = Vec::new();
-    let mut at = times.start;
+    let mut at = times.start.max(Timestamp::from_micros(FIRST));
     while at < times.end {
         months.push(at.month());
         at = at.plus(DAY);

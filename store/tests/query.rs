@@ -29,6 +29,12 @@ async fn a_delivery_is_selected_when_it_matches_all_criteria() {
         (DeliveryFilter { reference: some("client-7"), kind: some("builder"), ..all.clone() }, &[3]),
         (DeliveryFilter { kind: some("builder"), duplicates: true, ..all.clone() }, &[]),
         (DeliveryFilter { entity: some(LINE), kind: some("builder"), ..all.clone() }, &[]),
+        (DeliveryFilter { text: some("CLIENT-8"), ..all.clone() }, &[4]),
+        (DeliveryFilter { text: some("client-"), entity: some("builder#523"), ..all.clone() }, &[4, 3]),
+        (DeliveryFilter { text: some("שלום"), ..all.clone() }, &[]),
+        (DeliveryFilter { except_kind: some("builder"), ..all.clone() }, &[2, 1, 0]),
+        (DeliveryFilter { except_kind: some("builder"), kind: some("builder"), ..all.clone() }, &[4, 3]),
+        (DeliveryFilter { except_kind: some("builder"), entity: some("builder#523"), ..all.clone() }, &[4, 3]),
     ] {
         let query = DeliveryQuery::new(world.reader.clone(), filter.clone(), everything().times);
         let newest = query.newest(10).await.unwrap();

@@ -12,13 +12,13 @@ use anyhow::{Context, Result};
 use outbound::ForwardMessage;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
-use shared::{Entity, EventId, Timestamp, human_time::to_the_second, text::plain};
+use shared::{Entity, EventId, Timestamp, text::plain};
 use store::ForwardFailure;
 
 use super::scan::Scan;
 use crate::{
     handing_on::Forwarding,
-    output::{List, Output, json, note, print, tables, text},
+    output::{List, Output, json, note, print, tables, text, times},
     target::Target,
 };
 
@@ -102,8 +102,8 @@ pub async fn show(target: &Target, id: &str, output: Output) -> Result<ExitCode>
                 ("event", failure.id.to_string()),
                 ("entity", failure.entity.to_string()),
                 ("attempts", failure.attempts.to_string()),
-                ("first", to_the_second(failure.first_attempt_at)),
-                ("last", to_the_second(failure.last_attempt_at)),
+                ("first", times::shown(failure.first_attempt_at)),
+                ("last", times::shown(failure.last_attempt_at)),
                 ("answer", failure.answer.clone()),
             ]);
             let body = body.map(|body| format!("\n{}\n", shared::json::pretty(&body)));

@@ -2,13 +2,15 @@ use std::{net::IpAddr, time::SystemTime};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::{
-    Entity, EventId, Timestamp, TokenCheck,
-    human_time::{ago, to_the_second},
-};
+use shared::{Entity, EventId, Timestamp, TokenCheck, human_time::ago};
 
 use super::delivery::{DeadLetter, DecodedDelivery};
-use crate::output::{json, tables, text::facts};
+use crate::output::{
+    json,
+    tables::{self, Column},
+    text::facts,
+    times,
+};
 
 /// A message as JSON. The members of its delivery have the same names as in a delivery.
 #[derive(Default, Serialize)]
@@ -38,17 +40,23 @@ pub fn table(dead_letters: &[DeadLetter]) -> String {
         [
             dead_letter.message.id.clone(),
             of_delivery(|delivery| delivery.received.id.to_string()),
-            of_delivery(|delivery| to_the_second(delivery.received.received_at)),
+            of_delivery(|delivery| times::shown(delivery.received.received_at)),
             of_delivery(DecodedDelivery::kind),
             of_delivery(|delivery| delivery.entity().to_string()),
             dead_letter.message.receives.map(|receives| receives.to_string()).unwrap_or_default(),
             dead_letter.message.body.expose().len().to_string(),
         ]
     };
-    tables::table(
-        ["message id", "event id", "received", "kind", "entity", "receives", "bytes"],
-        dead_letters.iter().map(row),
-    )
+    let header = [
+        Column::from("message id").least(36),
+        Column::id("event id"),
+        Column::time("received"),
+        Column::from("kind").optional(2),
+        Column::entity("entity"),
+        Column::from("receives").optional(1),
+        Column::from("bytes").optional(3),
+    ];
+    tables::table(header, dead_letters.iter().map(row))
 }
 
 /// Returns everything about a message, for people.

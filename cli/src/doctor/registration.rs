@@ -4,13 +4,10 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use shared::{
-    Timestamp,
-    human_time::{ago, to_the_second},
-};
+use shared::{Timestamp, human_time::ago};
 
 use super::report::Finding;
-use crate::{local_functions::read_answer, target::Target};
+use crate::{local_functions::read_answer, output::times, target::Target};
 
 /// Asks sync to compare the registered URL with ours. `on` are the arguments that name the stack.
 pub async fn check(target: &Target, on: &str) -> Finding {
@@ -37,7 +34,7 @@ pub async fn check(target: &Target, on: &str) -> Finding {
     let checked = checked.unwrap_or_else(|| "never checked by the schedule".to_owned());
     match (registration.failing_since, registration.failure) {
         (Some(since), Some(failure)) => Finding::warn(
-            format!("ours, but scheduled runs have failed since {}: {failure}", to_the_second(since)),
+            format!("ours, but scheduled runs have failed since {}: {failure}", times::shown(since)),
             status,
         ),
         _ => Finding::ok(format!("ours ({registered}), {checked}")),

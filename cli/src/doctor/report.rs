@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 use shared::text::plain;
 
-use crate::output::{Output, json, print, progress::Progress};
+use crate::output::{Output, json, print, progress::Progress, screen::Screen, tables};
 
 /// The verdict of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -117,6 +117,8 @@ impl Line {
             Verdict::Skip => "skip",
         };
         let fix = self.fix.as_ref().map(|fix| format!("{:25}fix: {fix}\n", "")).unwrap_or_default();
-        format!("{verdict:4}  {:17}  {}\n{fix}", self.check, plain(&self.detail))
+        let toned = Screen::of_stdout().toned(tables::verdict(verdict), verdict);
+        let blanks = " ".repeat(6 - verdict.len());
+        format!("{toned}{blanks}{:17}  {}\n{fix}", self.check, plain(&self.detail))
     }
 }

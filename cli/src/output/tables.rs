@@ -1,31 +1,244 @@
 //! Tables for people.
 
-use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use shared::{
-    human_time::{minutes, to_the_second},
+    human_time::minutes,
     text::{plain, short},
 };
 use store::{Change, ForwardFailure, State, StoredDelivery};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
-use super::text::cause;
+use super::{
+    screen::{Screen, Tone},
+    text::cause,
+    times,
+};
 
-/// Returns a table. Characters in it that a terminal obeys are escaped.
-pub fn table<const COLUMNS: usize>(
-    header: [&str; COLUMNS],
+/// Columns of an entity: the number of a line is whole, and of a longer name the number at its end.
+const ENTITY: usize = 28;
+
+/// Columns of the shortest form of an id: its end, which `hooks show` finds.
+const ID: usize = 13;
+
+/// The next attempt of an event that is given up.
+const GIVEN_UP: &str = "none: given up";
+
+/// Columns of a time.
+const TIME: usize = 25;
+
+/// A column of a table. A text is a column that is cut to 10 columns if it has to be, and never left out.
+#[derive(Clone, Copy)]
+pub struct Column {
+    name: &'static str,
+    /// The number of columns that a value keeps.
+    least: usize,
+    /// True to cut it only when no other column can be cut further.
+    is_firm: bool,
+    /// 0 is never left out; of the others the highest goes first.
+    rank: u8,
+    tone: fn(&str) -> Option<Tone>,
+}
+
+impl From<&'static str> for Column {
+    fn from(name: &'static str) -> Self {
+        Self { name, least: 10, is_firm: false, rank: 0, tone: |_| None }
+    }
+}
+
+impl Column {
+    /// Returns a column of entities, which are cut last.
+    pub fn entity(name: &'static str) -> Self {
+        Self { is_firm: true, ..Self::from(name).least(ENTITY) }
+    }
+
+    /// Returns a column of ids.
+    pub fn id(name: &'static str) -> Self {
+        Self { is_firm: true, ..Self::from(name).least(ID) }
+    }
+
+    /// Returns a column of times.
+    pub fn time(name: &'static str) -> Self {
+        Self { is_firm: true, ..Self::from(name).least(TIME) }
+    }
+
+    /// Sets the number of columns that a value keeps when there is little room.
+    pub const fn least(self, least: usize) -> Self {
+        Self { least, ..self }
+    }
+
+    /// Allows the column to be left out when there is too little room: the one with the highest rank, from 1 up, goes first.
+    pub const fn optional(self, rank: u8) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// Shows its values in tones.
+    pub const fn toned(self, tone: fn(&str) -> Option<Tone>) -> Self {
+        Self { tone, ..self }
+    }
+}
+
+/// Returns a table that fits the terminal. Characters in it that a terminal obeys are escaped.
+pub fn table<const COLUMNS: usize, C: Into<Column>>(
+    header: [C; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
-    table.add_rows(rows.into_iter().map(|row| row.map(|cell| plain(&cell))));
-    format!("{table}\n")
+    let rows: Vec<_> = rows.into_iter().map(|row| row.map(|cell| plain(&cell)).to_vec()).collect();
+    Layout { columns: &header.map(Into::into), rows: &rows, screen: Screen::of_stdout() }.text()
+}
+
+/// A table on a screen.
+struct Layout<'a> {
+    columns: &'a [Column],
+    rows: &'a [Vec<String>],
+    screen: Screen,
+}
+
+impl Layout<'_> {
+    /// Returns a frame around all values if there is room. Otherwise columns are cut and left out, and if that does not help, the rows are
+    /// one below the other, each value on a line of its own.
+    fn text(&self) -> String {
+        match self.widths() {
+            Some(widths) => self.framed(&widths),
+            None => self.stacked(),
+        }
+    }
+
+    /// Returns the widths of the columns, 0 for those that are left out; `None` when they do not fit.
+    fn widths(&self) -> Option<Vec<usize>> {
+        let cells = |index: usize| self.rows.iter().map(move |row| row[index].width());
+        let natural: Vec<usize> = (self.columns.iter().enumerate())
+            .map(|(index, column)| cells(index).max().unwrap_or_default().max(column.name.width()))
+            .collect();
+        let Some(room) = self.screen.width else { return Some(natural) };
+        let least = |index: usize| natural[index].min(self.columns[index].least.max(self.columns[index].name.width()));
+        let mut kept: Vec<usize> = (0..self.columns.len()).collect();
+        // A frame has three columns beside each value, and one more at its end.
+        while kept.iter().map(|index| least(*index) + 3).sum::<usize>() + 1 > room {
+            let rank = |index: &usize| self.columns[*index].rank;
+            let is_empty = |index: &usize| cells(*index).all(|width| width == 0);
+            let gone =
+                *kept.iter().filter(|index| rank(index) > 0).max_by_key(|index| (is_empty(index), rank(index)))?;
+            kept.retain(|index| *index != gone);
+        }
+        let room = room - 1 - 3 * kept.len();
+        let widest = natural.iter().copied().max().unwrap_or_default();
+        let width = |index: usize, (loose, firm): (usize, usize)| {
+            let most = if self.columns[index].is_firm { firm } else { loose };
+            natural[index].min(most.max(least(index)))
+        };
+        let fits = |most: &(usize, usize)| kept.iter().map(|index| width(*index, *most)).sum::<usize>() <= room;
+        // The widest values are cut first, to the same width.
+        let steps = || (0..=widest).rev();
+        let most = steps().map(|loose| (loose, widest)).chain(steps().map(|firm| (0, firm))).find(fits)?;
+        Some((0..self.columns.len()).map(|index| if kept.contains(&index) { width(index, most) } else { 0 }).collect())
+    }
+
+    fn framed(&self, widths: &[usize]) -> String {
+        let shown = || widths.iter().enumerate().filter(|(_, width)| **width > 0);
+        let line = |[left, fill, between, right]: [&str; 4]| {
+            let parts: Vec<String> = shown().map(|(_, width)| fill.repeat(width + 2)).collect();
+            format!("{left}{}{right}\n", parts.join(between))
+        };
+        let row = |cell: &dyn Fn(usize, usize) -> String| {
+            let cells: Vec<String> = shown().map(|(index, width)| cell(index, *width)).collect();
+            format!("│ {} │\n", cells.join(" ┆ "))
+        };
+        let mut text = line(["┌", "─", "┬", "┐"]);
+        text += &row(&|index, width| format!("{:width$}", self.columns[index].name));
+        text += &line(["╞", "═", "╪", "╡"]);
+        for cells in self.rows {
+            text += &row(&|index, width| {
+                let cut = cut(&cells[index], width);
+                self.cell(index, &cut) + &" ".repeat(width.saturating_sub(cut.width()))
+            });
+        }
+        text += &line(["└", "─", "┴", "┘"]);
+        let left_out: Vec<&str> = (self.columns.iter().zip(widths))
+            .filter(|(_, width)| **width == 0)
+            .map(|(column, _)| column.name)
+            .collect();
+        if !left_out.is_empty() {
+            let note = format!("Left out on this narrow screen: {}.", left_out.join(", "));
+            text += &format!("{}\n", self.screen.toned(Some(Tone::Faint), &note));
+        }
+        text
+    }
+
+    fn stacked(&self) -> String {
+        let names = self.columns.iter().map(|column| column.name.width()).max().unwrap_or_default();
+        let room = self.screen.width.unwrap_or(usize::MAX).saturating_sub(names + 2);
+        let record = |cells: &Vec<String>| {
+            let lines = cells.iter().zip(self.columns).enumerate().filter(|(_, (cell, _))| !cell.is_empty());
+            let lines = lines.map(|(index, (cell, column))| {
+                let cell = self.cell(index, &cut(cell, room.max(column.least)));
+                format!("{:names$}  {cell}\n", column.name)
+            });
+            lines.collect::<String>()
+        };
+        self.rows.iter().map(record).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns a value in its tone. On a terminal, text from right to left keeps to itself.
+    fn cell(&self, index: usize, cell: &str) -> String {
+        let toned = self.screen.toned((self.columns[index].tone)(cell), cell);
+        let is_isolated = self.screen.width.is_some() && cell.chars().any(is_right_to_left);
+        if is_isolated { format!("\u{2068}{toned}\u{2069}") } else { toned }
+    }
+}
+
+/// Returns a text with its middle left out, if it is wider than that many columns.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(1);
+    let graphemes: Vec<&str> = text.graphemes(true).collect();
+    let fitting = |room: usize, graphemes: &mut dyn Iterator<Item = &&str>| {
+        let mut used = 0;
+        let count = graphemes
+            .take_while(|grapheme| {
+                used += grapheme.width();
+                used <= room
+            })
+            .count();
+        count
+    };
+    // More of the end: ids of about the same time share their beginning.
+    let start = graphemes[..fitting(room * 2 / 5, &mut graphemes.iter())].concat();
+    let end = fitting(room - start.width(), &mut graphemes.iter().rev());
+    format!("{start}…{}", graphemes[graphemes.len() - end..].concat())
+}
+
+/// Returns whether a character is of a script from right to left, such as Hebrew or Arabic.
+fn is_right_to_left(character: char) -> bool {
+    matches!(character, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
+}
+
+/// Returns the tone of a verdict.
+pub fn verdict(verdict: &str) -> Option<Tone> {
+    match verdict {
+        "ok" => Some(Tone::Good),
+        "warn" => Some(Tone::Warning),
+        "fail" => Some(Tone::Bad),
+        "skip" => Some(Tone::Faint),
+        _ => None,
+    }
 }
 
 /// Returns a table of deliveries.
 pub fn deliveries(deliveries: &[StoredDelivery]) -> String {
-    let header = ["received", "kind", "entity", "id", "duplicate of", "reference", "update"];
+    let header = [
+        Column::time("received"),
+        Column::from("kind").optional(2).toned(|kind| (kind == "quarantine").then_some(Tone::Bad)),
+        Column::entity("entity"),
+        Column::id("id"),
+        Column::from("duplicate of").optional(1).toned(|_| Some(Tone::Warning)),
+        Column::from("reference"),
+        Column::from("update"),
+    ];
     let row = |delivery: &StoredDelivery| {
         [
-            to_the_second(delivery.received_at),
+            times::shown(delivery.received_at),
             delivery.kind.clone(),
             delivery.entity.to_string(),
             delivery.id.to_string(),
@@ -41,14 +254,21 @@ pub fn deliveries(deliveries: &[StoredDelivery]) -> String {
 pub fn quarantined(deliveries: &[StoredDelivery]) -> String {
     let row = |delivery: &StoredDelivery| {
         [
-            to_the_second(delivery.received_at),
+            times::shown(delivery.received_at),
             delivery.id.to_string(),
             delivery.source_ip.clone(),
             delivery.body_bytes.map(|bytes| bytes.to_string()).unwrap_or_default(),
             cause(delivery).unwrap_or_default(),
         ]
     };
-    table(["received", "id", "source", "bytes", "cause"], deliveries.iter().map(row))
+    let header = [
+        Column::time("received"),
+        Column::id("id"),
+        Column::from("source").optional(1),
+        Column::from("bytes").optional(2),
+        Column::from("cause").least(30),
+    ];
+    table(header, deliveries.iter().map(row))
 }
 
 /// Returns a table of states.
@@ -58,12 +278,20 @@ pub fn states(states: &[State]) -> String {
             state.entity.to_string(),
             state.version.to_string(),
             state.duplicates.to_string(),
-            to_the_second(state.last_seen),
+            times::shown(state.last_seen),
             state.reference().unwrap_or_default().to_owned(),
             state.extra_info().map(ToString::to_string).unwrap_or_default(),
         ]
     };
-    table(["entity", "events", "duplicates", "last seen", "reference", "update"], states.iter().map(row))
+    let header = [
+        Column::entity("entity"),
+        Column::from("events").optional(1),
+        Column::from("duplicates").optional(2),
+        Column::time("last seen"),
+        Column::from("reference"),
+        Column::from("update"),
+    ];
+    table(header, states.iter().map(row))
 }
 
 /// Returns a table of events that the endpoint has not taken.
@@ -72,18 +300,27 @@ pub fn forward_failures<'a>(failures: impl IntoIterator<Item = &'a ForwardFailur
         [
             failure.entity.to_string(),
             failure.id.to_string(),
-            to_the_second(failure.first_attempt_at),
+            times::shown(failure.first_attempt_at),
             failure.attempts.to_string(),
             failure.answer.clone(),
-            failure.next_attempt_at.map_or_else(|| "none: given up".to_owned(), to_the_second),
+            failure.next_attempt_at.map_or_else(|| GIVEN_UP.to_owned(), times::shown),
         ]
     };
-    table(["entity", "event", "since", "attempts", "answer", "next attempt"], failures.into_iter().map(row))
+    let header = [
+        Column::entity("entity"),
+        Column::id("event"),
+        Column::time("since").optional(2),
+        Column::from("attempts").optional(1),
+        Column::from("answer").least(20),
+        Column::time("next attempt").toned(|at| Some(if at == GIVEN_UP { Tone::Bad } else { Tone::Warning })),
+    ];
+    table(header, failures.into_iter().map(row))
 }
 
 /// Returns a table with the last known value of each field of a state.
 pub fn fields(state: &State) -> String {
-    table(["field", "last value"], state.fields.iter().map(|(name, value)| [name.clone(), value.to_string()]))
+    let header = [Column::from("field").least(usize::MAX), Column::from("last value").least(usize::MAX)];
+    table(header, state.fields.iter().map(|(name, value)| [name.clone(), value.to_string()]))
 }
 
 /// Returns a table of changes of the registration.
@@ -91,16 +328,110 @@ pub fn changes<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
     let row = |change: &Change| {
         let cause = change.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         let not_ours = change.not_ours.as_ref().map(|window| {
-            let (from, until) = (to_the_second(window.start), to_the_second(window.end));
+            let (from, until) = (times::shown(window.start), times::shown(window.end));
             format!("{from} to {until}, {}", minutes(window.end.since(window.start)))
         });
         [
-            to_the_second(change.at),
+            times::shown(change.at),
             format!("{}{cause}", change.kind),
             change.action.clone(),
             change.registered.clone().unwrap_or_default(),
             not_ours.unwrap_or_default(),
         ]
     };
-    table(["time", "what", "by", "registered then", "not ours"], changes.into_iter().map(row))
+    let header = [
+        Column::time("time"),
+        Column::from("what").least(20),
+        Column::from("by").optional(1),
+        Column::from("registered then").least(24),
+        Column::from("not ours").least(usize::MAX).optional(2).toned(|_| Some(Tone::Bad)),
+    ];
+    table(header, changes.into_iter().map(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "whatsapp#972501234567";
+    const EVENT: &str = "019aab4e-9fc0-7000-8707-0707071234df";
+
+    /// A delivery with a long reference in Hebrew and emoji, and one without.
+    fn shown(width: Option<usize>) -> String {
+        let reference = "לקוח 👩‍👩‍👧 ".repeat(30);
+        let rows = [
+            ["2026-11-22T09:30:00Z", "whatsapp", LINE, EVENT, "", &reference, "2"],
+            ["2026-11-22T09:31:00Z", "online", "online#eu1#523", EVENT, "…123456789012", "client-7", "1"],
+        ];
+        let columns = [
+            Column::time("received"),
+            Column::from("kind").optional(2),
+            Column::entity("entity"),
+            Column::id("id"),
+            Column::from("duplicate of").optional(1),
+            Column::from("reference"),
+            Column::from("update"),
+        ];
+        let rows: Vec<_> = rows.map(|row| row.map(str::to_owned).to_vec()).into();
+        Layout { columns: &columns, rows: &rows, screen: Screen { width, has_colours: false } }.text()
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_and_no_number_is_cut() {
+        for width in 45..260 {
+            let shown = shown(Some(width));
+            let widest = shown.lines().map(UnicodeWidthStr::width).max();
+            assert!(widest.is_some_and(|widest| widest <= width), "{widest:?} of {width}:\n{shown}");
+            assert!(shown.contains(LINE) && shown.contains("1234df"), "{width}:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn columns_are_cut_and_then_left_out_by_rank_and_then_the_rows_are_stacked() {
+        let [wide, medium, narrow] = [160, 100, 60].map(|width| shown(Some(width)));
+        assert!(wide.contains(EVENT) && wide.contains("duplicate of") && !wide.contains("Left out"), "{wide}");
+        assert!(medium.contains("019aab4e-9…707-0707071234df"), "{medium}");
+        assert!(medium.ends_with("Left out on this narrow screen: kind, duplicate of.\n"), "{medium}");
+        let lines: Vec<&str> = narrow.lines().collect();
+        assert_eq!(
+            lines[..3],
+            ["received      2026-11-22T09:30:00Z", "kind          whatsapp", "entity        whatsapp#972501234567"]
+        );
+        assert_eq!(lines[6], "", "one record after the other");
+        assert!(narrow.contains("duplicate of  …123456789012\n"), "{narrow}");
+    }
+
+    #[test]
+    fn text_from_right_to_left_keeps_to_its_cell_on_a_terminal() {
+        let shown = shown(Some(160));
+        let line = shown.lines().find(|line| line.contains("לקוח")).unwrap();
+        let (start, end) = (line.find('\u{2068}').unwrap(), line.find('\u{2069}').unwrap());
+        assert!(start < line.find('ל').unwrap() && line.rfind('ח').unwrap() < end, "{line}");
+        assert_eq!(line.matches('\u{2068}').count(), 1, "{line}");
+    }
+
+    #[test]
+    fn what_is_not_a_terminal_gets_every_value_whole() {
+        let shown = shown(None);
+        assert!(shown.contains(&"לקוח 👩‍👩‍👧 ".repeat(30)) && shown.contains(EVENT), "{shown}");
+        assert!(!shown.contains(['\u{2068}', '\u{1b}']), "{shown}");
+    }
+
+    #[test]
+    fn a_cut_keeps_the_start_and_more_of_the_end() {
+        for (text, width, expected) in [
+            ("abcdefghij", 10, "abcdefghij"),
+            ("abcdefghijk", 10, "abc…fghijk"),
+            ("👩👩👩👩👩👩", 6, "👩…👩"),
+            ("e\u{301}e\u{301}e\u{301}", 2, "…e\u{301}"),
+        ] {
+            assert_eq!(cut(text, width), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn states_have_colours_where_there_are_any() {
+        let of = |has_colours| Screen { width: None, has_colours }.toned(verdict("fail"), "fail");
+        assert_eq!([of(false), of(true)], ["fail".to_owned(), "\u{1b}[31mfail\u{1b}[0m".to_owned()]);
+    }
 }

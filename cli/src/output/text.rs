@@ -1,15 +1,14 @@
 //! Answers for people that are not tables.
 
 use serde_json::Value;
-use shared::{
-    human_time::to_the_second,
-    text::{plain, short},
-};
+use shared::text::{plain, short};
 use store::{QuarantineCause, StoredDelivery};
+
+use super::times;
 
 /// Returns a delivery on a line of its own, for lists that have no end.
 pub fn delivery_line(delivery: &StoredDelivery) -> String {
-    let mut line = format!("{}  {}  {}", to_the_second(delivery.received_at), delivery.entity, delivery.id);
+    let mut line = format!("{}  {}  {}", times::shown(delivery.received_at), delivery.entity, delivery.id);
     let duplicate_of = delivery.duplicate_of.as_ref().map(short);
     let extra_info = delivery.extra_info.as_ref().map(ToString::to_string);
     for (name, fact) in [

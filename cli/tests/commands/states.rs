@@ -86,3 +86,67 @@ async fn states_are_listed_by_kind_and_last_update() {
     let nine: Value = serde_json::from_str(&nine.stdout).unwrap();
     assert_eq!((&nine["extra_info"], &nine["fields"]["other.on"]), (&json!("98765432109876543210"), &json!(true)));
 }
+
+#[tokio::test]
+async fn states_are_sorted_filtered_by_reference_and_counted() {
+    let world = World::start("states-sorted").await;
+    let bot = |number: u64, reference: &str, update: i64| {
+        format!(
+            r#"{{"event":"builder","builderID":{number},"builder_reference":"{reference}","builder_extra_info":{update}}}"#
+        )
+    };
+    for (minutes, number, reference, update) in [(40, 1, "c", 10), (10, 2, "b", 2), (30, 3, "b", 10), (20, 4, "a", -1)]
+    {
+        world.record(minutes, &bot(number, reference, update)).await;
+    }
+    world.record(5, r#"{"event":"whatsapp","whatsapp":"972501234567","whatsapp_reference":"b"}"#).await;
+    let listed = async |arguments: &[&str]| {
+        let listed = world.hooks(&[&["states", "--output", "json"], arguments].concat()).await;
+        assert_eq!((listed.code, listed.stderr.as_str()), (0, ""), "{arguments:?}");
+        let entities = objects(&listed.stdout);
+        entities.iter().map(|state| state["entity"].as_str().unwrap().replace("builder#", "")).collect::<Vec<_>>()
+    };
+    for (sort, expected) in
+        [("oldest", ["1", "3", "4", "2"]), ("newest", ["2", "4", "3", "1"]), ("entity", ["1", "2", "3", "4"])]
+    {
+        assert_eq!(listed(&["--kind", "builder", "--sort", sort]).await, expected, "{sort}");
+    }
+    assert_eq!(listed(&["--kind", "builder", "--sort", "update"]).await[..2], ["4", "2"]);
+    assert_eq!(listed(&["--kind", "builder", "--sort", "reference"]).await[0], "4");
+    assert_eq!(listed(&["--kind", "builder", "--sort", "oldest", "--limit", "2"]).await, ["1", "3"]);
+    assert_eq!(listed(&["--reference", "b"]).await.len(), 3);
+    assert_eq!(listed(&["--reference", "b", "--kind", "Whatsapp "]).await, ["whatsapp#972501234567"]);
+    assert_eq!(listed(&["--reference", "b", "--update", "10"]).await, ["3"]);
+
+    let counted = world.hooks(&["states", "--kind", "builder", "--count"]).await.stdout;
+    assert_eq!(world.lines(&counted), ["│ update ┆ states │", "│ -1 ┆ 1 │", "│ 2 ┆ 1 │", "│ 10 ┆ 2 │"]);
+    let counted = objects(&world.hooks(&["states", "--kind", "builder", "--count", "--output", "json"]).await.stdout);
+    assert_eq!(counted[2], json!({"extra_info": 10, "states": 2}));
+}
+
+#[tokio::test]
+async fn deliveries_are_counted_by_kind_reference_and_day() {
+    let world = World::start("stats").await;
+    world.fill().await;
+    world.record(15, r#"{"event":"doctor"}"#).await;
+    world.record(10, r#"{"event":"builder","builderID":1,"builder_reference":"a, \"b\""}"#).await;
+    let stats = async |arguments: &[&str]| {
+        let counted = world.hooks(&[&["stats"], arguments].concat()).await;
+        assert_eq!((counted.code, counted.stderr.as_str()), (0, ""), "{arguments:?}");
+        counted.stdout
+    };
+    let expected = [
+        "│ kind ┆ deliveries ┆ duplicates │",
+        "│ builder ┆ 2 ┆ 0 │",
+        "│ quarantine ┆ 1 ┆ 0 │",
+        "│ whatsapp ┆ 4 ┆ 1 │",
+        "│ all ┆ 7 ┆ 1 │",
+    ];
+    assert_eq!(world.lines(&stats(&["--since", "30d"]).await), expected);
+    let by_reference = stats(&["--since", "1d", "--by", "reference", "--output", "csv"]).await;
+    assert_eq!(by_reference, "reference,deliveries,duplicates\r\n,2,0\r\n\"a, \"\"b\"\"\",1,0\r\nclient-7,3,1\r\n");
+    let day = world.ago(4_320).day();
+    let by_day = objects(&stats(&["--since", "7d", "--by", "day", "--kind", "whatsapp", "--output", "json"]).await);
+    assert_eq!(by_day[0], json!({"day": day, "deliveries": 1, "duplicates": 0}));
+    assert_eq!(world.lines(&stats(&["--kind", "doctor"]).await)[1], "│ doctor ┆ 1 ┆ 0 │");
+}

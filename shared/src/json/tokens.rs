@@ -120,7 +120,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 /// Returns the text that a JSON string encodes; `None` when the token is not a string. Half a surrogate pair becomes U+FFFD.
-pub(crate) fn unquote(token: &str) -> Option<Cow<'_, str>> {
+pub fn unquote(token: &str) -> Option<Cow<'_, str>> {
     let content = token.strip_prefix('"')?.strip_suffix('"')?;
     let Some((plain, mut escape)) = content.split_once('\\') else { return Some(Cow::Borrowed(content)) };
     let mut text = String::with_capacity(content.len());

@@ -45,7 +45,7 @@ async fn our_url_is_registered_and_the_exit_code_of_plan_shows_it() {
 async fn json_is_the_answer_of_the_function_on_one_line() {
     let world = World::start("json").await;
     let got = world.webhook(&["get", "--output", "json"]).await;
-    assert_eq!((got.code, got.stdout.lines().count()), (0, 1));
+    assert_eq!((got.code, got.stdout.lines().count()), (3, 1));
     let desired = format!("{ADDRESS}/***2b72");
     let report = json!({
         "action": "get", "outcome": "reported", "desired": desired, "registered": null, "verified": false,
@@ -69,9 +69,53 @@ async fn another_url_is_set_and_ours_again_when_none_is_given() {
     assert!(set.stdout.contains("registered  https://other.example/in/***66aa\n"), "{}", set.stdout);
     assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
 
-    let set = world.webhook(&["set"]).await;
+    let set = world.webhook(&["set", "--yes"]).await;
     assert_eq!(set.code, 0, "{set:?}");
     assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+}
+
+#[tokio::test]
+async fn a_url_of_somebody_else_is_named_and_is_an_exit_code_of_its_own() {
+    let world = World::start("not-ours").await;
+    assert_eq!(world.webhook(&["sync"]).await.code, 0);
+    for command in ["get", "status"] {
+        let ours = world.webhook(&[command]).await;
+        assert!(ours.code == 0 && !ours.stdout.contains("NOT OURS"), "{ours:?}");
+    }
+    world.partner.register(Some(FOREIGN));
+    let got = world.webhook(&["get"]).await;
+    assert_eq!(got.code, 3, "{got:?}");
+    let found = "NOT OURS: the provider sends all events to other.example.\n";
+    assert!(got.stdout.starts_with(found), "no check has recorded a time: {}", got.stdout);
+    for _ in 0..3 {
+        assert_eq!(world.webhook(&["sync"]).await.code, 0);
+        world.partner.register(Some(FOREIGN));
+    }
+    assert_eq!(world.webhook(&["sync"]).await.code, 1, "contested");
+    for command in ["get", "status"] {
+        let shown = world.webhook(&[command]).await;
+        assert_eq!(shown.code, 3, "{shown:?}");
+        let first = shown.stdout.lines().next().unwrap();
+        assert!(first.starts_with("NOT OURS SINCE 20"), "{first}");
+        assert!(first.ends_with("Z: the provider sends all events to other.example."), "{first}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_asks() {
+    let world = World::start("first").await;
+    world.partner.register(Some(FOREIGN));
+    for command in [&["sync"][..], &["set"]] {
+        let asked = world.webhook(command).await;
+        let message = "error: other.example receives the provider's events today, and will stop receiving them. Register our URL in its \
+                       place? Nobody can be asked, as standard input is no terminal; give --yes to say yes\n";
+        assert_eq!((asked.code, asked.stdout.as_str(), asked.stderr.as_str()), (1, "", message));
+        assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+    }
+    assert_eq!(world.webhook(&["sync", "--yes"]).await.code, 0);
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+    world.partner.register(Some(FOREIGN));
+    assert_eq!(world.webhook(&["sync"]).await.code, 0, "ours was registered before");
 }
 
 #[tokio::test]
@@ -143,7 +187,7 @@ async fn a_command_line_that_cannot_be_read_is_refused() {
         &["plan", "--region", "eu-west-1"],
         &["plan", "--profile", "other"],
         &["get", "--output", "yaml"],
-        &["status", "--since", "yesterday"],
+        &["status", "--since", "tomorrow"],
         &["status", "--limit", "-1"],
         &["get", FOREIGN],
     ] {

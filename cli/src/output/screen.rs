@@ -1,0 +1,48 @@
+//! The terminal that answers are printed on.
+
+use console::{Style, Term};
+
+/// The width and the colours of standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Screen {
+    /// Number of columns; `None` when it is no terminal, which has room for everything.
+    pub width: Option<usize>,
+    /// Whether colours may be used: on a terminal, without `NO_COLOR`.
+    pub has_colours: bool,
+}
+
+/// The tone in which a state is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// It works.
+    Good,
+    /// It needs a look.
+    Warning,
+    /// It has failed.
+    Bad,
+    /// It matters less than the rest.
+    Faint,
+}
+
+impl Screen {
+    /// Returns that of this program.
+    pub fn of_stdout() -> Self {
+        // A terminal without a size, such as that of a recording, has 0 columns.
+        let width =
+            Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0);
+        Self { width, has_colours: console::colors_enabled() }
+    }
+
+    /// Returns a text in a tone, if there are colours.
+    pub fn toned(self, tone: Option<Tone>, text: &str) -> String {
+        let style = Style::new().force_styling(true);
+        let style = match tone.filter(|_| self.has_colours) {
+            None => return text.to_owned(),
+            Some(Tone::Good) => style.green(),
+            Some(Tone::Warning) => style.yellow(),
+            Some(Tone::Bad) => style.red(),
+            Some(Tone::Faint) => style.dim(),
+        };
+        style.apply_to(text).to_string()
+    }
+}

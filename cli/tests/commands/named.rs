@@ -1,0 +1,81 @@
+//! Entities and events, named as people type them.
+
+use fixtures::{LINE, update};
+use serde_json::Value;
+
+use crate::world::{World, objects};
+
+async fn world(name: &str) -> World {
+    let world = World::start(name).await;
+    world.record(50, &update(1)).await;
+    world.record(40, r#"{"event":"builder","builderID":523,"builder_reference":"client 8 "}"#).await;
+    world.record(30, r#"{"event":"online","accountID":77,"server":"eu1"}"#).await;
+    world.record(20, r#"{"event":"online","accountID":523,"server":"eu1"}"#).await;
+    world
+}
+
+#[tokio::test]
+async fn an_entity_is_found_by_its_number_its_account_or_its_reference() {
+    let world = world("typed").await;
+    for (typed, entity) in [
+        ("972501234567", LINE),
+        ("+972 50-123-4567", LINE),
+        ("0501234567", LINE),
+        ("WhatsApp#972501234567", LINE),
+        ("client-7", LINE),
+        ("client 8 ", "builder#523"),
+        ("523", "builder#523"),
+        ("77", "online#eu1#77"),
+    ] {
+        let shown = world.hooks(&["state", typed, "--output", "json"]).await;
+        assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{typed}");
+        assert_eq!(objects(&shown.stdout)[0]["entity"], entity, "{typed}");
+        let listed = objects(&world.hooks(&["events", "--entity", typed, "--output", "json"]).await.stdout);
+        let entities: Vec<&Value> = listed.iter().map(|event| &event["entity"]).collect();
+        assert_eq!(entities, [entity], "{typed}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_mistyped_or_is_that_of_two_entities_names_them() {
+    let world = world("mistyped").await;
+    world.record(10, r#"{"event":"whatsapp","whatsapp":"972501111111","whatsapp_reference":"client-7"}"#).await;
+    for (typed, message) in [
+        ("972501234576", "there is no entity 972501234576: no event has named it; did you mean whatsapp#972501234567?"),
+        ("4567", "there is no entity 4567: no event has named it; did you mean whatsapp#972501234567?"),
+        (
+            "whatsapp#97250123456",
+            "there is no entity whatsapp#97250123456: no event has named it; did you mean whatsapp#972501234567?",
+        ),
+        ("999", "there is no entity 999: no event has named it"),
+    ] {
+        let refused = world.hooks(&["state", typed]).await;
+        assert_eq!((refused.code, refused.stderr), (1, format!("error: {message}\n")));
+    }
+    let two = world.hooks(&["state", "client-7"]).await.stderr;
+    assert!(two.starts_with("error: client-7 can be whatsapp#97250"), "{two}");
+    assert!(
+        two.contains("972501111111") && two.contains("972501234567") && two.ends_with("give one of these names\n"),
+        "{two}"
+    );
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_the_end_of_its_id() {
+    let world = world("tail").await;
+    world.record(5, "not JSON").await;
+    let id = world.id(40).to_string();
+    for typed in
+        [&id[28..], &format!("…{}", &id[28..]), &format!("{}…{}", &id[..4], &id[28..]), &id[28..].to_uppercase()]
+    {
+        let shown = world.hooks(&["show", typed, "--output", "json"]).await;
+        assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{typed}");
+        assert_eq!(objects(&shown.stdout)[0]["id"], id.as_str(), "{typed}");
+    }
+    let quarantined = world.id(5).to_string();
+    let shown = world.hooks(&["quarantine", "show", &quarantined[26..]]).await;
+    assert!(shown.code == 0 && shown.stdout.contains(&quarantined), "{shown:?}");
+    let none = world.hooks(&["show", "ffffffff"]).await;
+    let message = "error: none of the last 10000 events has an id that ends in ffffffff; give the whole id\n";
+    assert_eq!((none.code, none.stderr.as_str()), (1, message));
+}

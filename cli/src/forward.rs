@@ -2,10 +2,7 @@
 
 mod status;
 
-use std::{
-    process::ExitCode,
-    time::SystemTime,
-};
+use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};

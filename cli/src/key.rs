@@ -1,54 +1,180 @@
-//! `hooks key`: the API key of a line, from the sealed table.
+//! `hooks key`: the API keys of lines, from the sealed table.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Args, builder::NonEmptyStringValueParser};
-use shared::{Entity, text::plain};
-use store::SealedReader;
+use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
+use clap::{Args, builder::NonEmptyStringValueParser, error::ErrorKind};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
+use shared::{Entity, Kind, Secret, text::plain};
+use store::{PAGE, Reader, SealedReader};
 
 use crate::{
+    aws_error::AwsError,
     consent::Consent,
-    output::{Output, json, print},
+    named,
+    output::{Output, json, print, progress::Progress},
     target::{Target, TargetArgs},
 };
 
-/// Prints the API key of a line: the last one that an event carried. Asks first.
+/// Number of keys that are read at once.
+const AT_ONCE: usize = 8;
+
+/// Prints the API key of a line, or all keys: the last one that an event of the line carried. Asks first.
 #[derive(Args)]
 #[command(after_help = "\
-Anyone with the key can send messages as the client. It goes to standard output, and nowhere else.
-Exit code: 0, or 1 when no event carried a key, or the answer is not yes.
+Anyone with a key can send messages as the client. It goes to standard output, or into Secrets Manager, and nowhere else. With --all \
+the keys of all lines and stores are read, and lines without a key are left out.
+Exit code: 0; or 1 when no event carried a key, or the answer is not yes.
 
 Examples:
-  cargo hooks key whatsapp#972501234567
-  cargo hooks key whatsapp#972501234567 --stack partner-webhook --yes | wl-copy")]
+  cargo hooks key 972501234567
+  cargo hooks key whatsapp#972501234567 --stack partner-webhook --yes | wl-copy
+  cargo hooks key --all --output json --stack partner-webhook > keys.jsonl
+  cargo hooks key --all --to-secrets-manager clients/ --stack partner-webhook      as clients/whatsapp/972501234567")]
 pub struct Key {
-    /// Entity, such as whatsapp#972501234567, or its number or reference alone.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    entity: String,
+    #[command(flatten)]
+    which: Which,
+    /// Store each key as a secret in the stack's account, instead of printing it: its name is PREFIX, the kind, a slash and the number. A
+    /// secret with the name gets a new version.
+    #[arg(long, value_name = "PREFIX", requires = "all", value_parser = NonEmptyStringValueParser::new())]
+    to_secrets_manager: Option<String>,
     #[command(flatten)]
     consent: Consent,
     #[command(flatten)]
     target: TargetArgs,
-    /// Output format: the key alone, or with json one object on one line that also names the event that carried the key.
+    /// Output format: the key alone, or with json one object on one line that also names the event that carried the key. With --all,
+    /// one line for each key.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// Prints the key of the newest event with one, if the person agrees.
+/// The keys to read.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Entity, such as whatsapp#972501234567, or its number or reference alone.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    entity: Option<String>,
+    /// Read the keys of all lines and stores.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Prints or stores the keys, if the person agrees.
 ///
 /// # Errors
-/// Fails when the person does not agree, there is no key, or it cannot be read.
-pub async fn run(Key { entity, consent, target, output }: Key) -> Result<ExitCode> {
+/// Fails when the person does not agree, there is no key, or it cannot be read or stored.
+pub async fn run(Key { which, to_secrets_manager, consent, target, output }: Key) -> Result<ExitCode> {
+    if to_secrets_manager.is_some() && target.stack().is_none() {
+        let message = "--to-secrets-manager needs a deployed stack: name it with --stack\n";
+        clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
+    }
     let target = Target::find(target).await?;
-    let name = plain(&entity);
+    let sealed = SealedReader::new(target.dynamodb.clone(), &target.settings.sealed_table);
+    match (which.entity, to_secrets_manager) {
+        (Some(typed), _) => print_one(&target, &sealed, &typed, &consent, output).await?,
+        (None, None) => {
+            let entities = with_keys(&target.reader).await?;
+            consent.ask(&format!("Show the API keys of all {} lines and stores?", entities.len()))?;
+            print_all(&sealed, entities, output).await?;
+        }
+        (None, Some(prefix)) => {
+            let entities = with_keys(&target.reader).await?;
+            let names = format!("{prefix}whatsapp/<number> and {prefix}store/<number>");
+            consent.ask(&format!("Store the API keys of all {} lines and stores as {names}?", entities.len()))?;
+            let secrets = target.secrets.as_ref().context("there is no Secrets Manager")?;
+            store_all(&sealed, entities, secrets, &prefix, output).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn print_one(
+    target: &Target,
+    sealed: &SealedReader,
+    typed: &str,
+    consent: &Consent,
+    output: Output,
+) -> Result<()> {
+    // A whole name needs no permission for the events table.
+    let entity = match typed.contains('#') {
+        true => Entity::named(typed),
+        false => named::entity(&target.reader, typed).await?,
+    };
+    let name = plain(entity.as_str());
     consent.ask(&format!("Show the API key of {name}?"))?;
-    let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
-    let found = sealed.api_key(&Entity::named(&entity)).await?;
-    let key = found.with_context(|| format!("there is no API key of {name}: no event has brought one"))?;
+    let key = sealed.api_key(&entity).await?;
+    let key = key.with_context(|| format!("there is no API key of {name}: no event has brought one"))?;
     print(&match output {
-        Output::Json => json::key(&entity, &key)?,
+        Output::Json => json::key(entity.as_str(), &key)?,
         Output::Table => format!("{}\n", key.api_key.expose()),
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// Returns all entities that can have a key.
+async fn with_keys(reader: &Reader) -> Result<Vec<Entity>> {
+    let states = |kind| reader.states(&kind, None, None, PAGE);
+    let states = states(Kind::Whatsapp).chain(states(Kind::Store));
+    Ok(states.map_ok(|state| state.entity).try_collect().await?)
+}
+
+async fn print_all(sealed: &SealedReader, entities: Vec<Entity>, output: Output) -> Result<()> {
+    let keys = stream::iter(entities).map(async |entity| (sealed.api_key(&entity).await, entity)).buffered(AT_ONCE);
+    let mut keys = std::pin::pin!(keys);
+    while let Some((key, entity)) = keys.next().await {
+        let Some(key) = key? else { continue };
+        let line = match output {
+            Output::Json => json::key(entity.as_str(), &key)?,
+            Output::Table => format!("{}  {}\n", plain(entity.as_str()), key.api_key.expose()),
+        };
+        if !print(&line)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Stores each key as a secret. What is stored stays stored if a later one fails: storing all again does no harm.
+async fn store_all(
+    sealed: &SealedReader,
+    entities: Vec<Entity>,
+    secrets: &aws_sdk_secretsmanager::Client,
+    prefix: &str,
+    output: Output,
+) -> Result<()> {
+    let progress = Progress::to(entities.len() as u64);
+    let (mut created, mut updated) = (0_u64, 0_u64);
+    for (done, entity) in (1..).zip(&entities) {
+        progress.reached(done, format!("{done} of {}", entities.len()));
+        let Some(key) = sealed.api_key(entity).await? else { continue };
+        let name = format!("{prefix}{}", entity.as_str().replacen('#', "/", 1));
+        let is_new = store_secret(secrets, &name, &key.api_key).await?;
+        *(if is_new { &mut created } else { &mut updated }) += 1;
+        if output == Output::Json {
+            let outcome = if is_new { "created" } else { "updated" };
+            progress.print(&json::line(&json!({ "entity": entity, "secret": name, "outcome": outcome }))?)?;
+        }
+    }
+    if output == Output::Table {
+        progress.print(&format!("{created} secrets created, {updated} got a new version.\n"))?;
+    }
+    Ok(())
+}
+
+/// Stores a value as a secret. Returns whether the secret is new.
+async fn store_secret(secrets: &aws_sdk_secretsmanager::Client, name: &str, value: &Secret) -> Result<bool> {
+    let what = format!("the secret {}", plain(name));
+    let create = secrets.create_secret().name(name).secret_string(value.expose()).send().await;
+    match create {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.as_service_error(), Some(CreateSecretError::ResourceExistsException(_))) => {
+            let put = secrets.put_secret_value().secret_id(name).secret_string(value.expose()).send().await;
+            put.map_err(|error| AwsError::of(&what, &error))?;
+            Ok(false)
+        }
+        Err(error) => Err(AwsError::of(&what, &error).into()),
+    }
 }

@@ -4,8 +4,8 @@ use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::{Args, builder::NonEmptyStringValueParser};
-use shared::{Timestamp, text::plain};
-use store::State;
+use shared::{Kind, Timestamp, text::plain};
+use store::{SealedReader, State};
 
 use crate::{
     named,
@@ -38,24 +38,33 @@ pub struct StateOf {
 /// # Errors
 /// Fails when no event has named the entity, or its state cannot be read.
 pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode> {
-    let reader = Target::find(target).await?.reader;
-    let entity = named::entity(&reader, &entity).await?;
-    let state = reader
+    let target = Target::find(target).await?;
+    let entity = named::entity(&target.reader, &entity).await?;
+    let state = target
+        .reader
         .state(&entity)
         .await?
         .with_context(|| format!("there is no entity {}: no event has named it", plain(entity.as_str())))?;
     print(&match output {
         Output::Json => json::state(&state)?,
-        Output::Table => in_full(&state),
+        Output::Table => {
+            let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
+            let now = Timestamp::from(SystemTime::now());
+            let key = match sealed.key_received_at(&entity).await {
+                Ok(Some(at)) => format!("yes, since {}", times::shown_with_age(at, now)),
+                Ok(None) => "no: no event has brought one".to_owned(),
+                Err(error) => format!("not known: {error}"),
+            };
+            in_full(&state, key, now)
+        }
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Returns everything known of an entity, for people.
-fn in_full(state: &State) -> String {
-    let now = Timestamp::from(SystemTime::now());
+fn in_full(state: &State, key: String, now: Timestamp) -> String {
     let moment = |time| times::shown_with_age(time, now);
-    let facts = [
+    let mut facts = vec![
         ("entity", state.entity.to_string()),
         ("kind", state.kind.clone()),
         ("events", state.version.to_string()),
@@ -64,5 +73,9 @@ fn in_full(state: &State) -> String {
         ("last seen", moment(state.last_seen)),
         ("last event", state.last_event_id.to_string()),
     ];
+    // No other kind has keys.
+    if matches!(Kind::of(&state.kind), Kind::Whatsapp | Kind::Store) {
+        facts.push(("API key", key));
+    }
     format!("{}\n{}", text::facts(&facts), tables::fields(state))
 }

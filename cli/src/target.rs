@@ -59,6 +59,8 @@ pub struct Target {
     pub ledger: RegistrationLedger,
     /// The deliveries and states, without their secrets.
     pub reader: Reader,
+    /// The client for the secrets of a stack's account; `None` for a local run.
+    pub secrets: Option<aws_sdk_secretsmanager::Client>,
     /// The client for its tables.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// The names of its tables, and the settings for recording deliveries.
@@ -149,6 +151,7 @@ impl Target {
             partner_api: run.partner_api,
             ledger: RegistrationLedger::new(dynamodb.clone(), &run.events_table),
             reader: Reader::new(dynamodb.clone(), &run.events_table),
+            secrets: None,
             dynamodb,
             settings: settings(run.events_table, run.sealed_table, &run.dedup_window_seconds, &run.retention_days)?,
             allowed_source_ips: Some(run.allowed_source_ips),
@@ -189,6 +192,7 @@ impl Target {
             partner_api: stack.parameter("PartnerApiBaseUrl")?.to_owned(),
             ledger: RegistrationLedger::new(dynamodb.clone(), events_table),
             reader: Reader::new(dynamodb.clone(), events_table),
+            secrets: Some(aws_sdk_secretsmanager::Client::new(&stack.aws)),
             dynamodb,
             settings: settings(
                 events_table.to_owned(),

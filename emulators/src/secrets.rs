@@ -2,7 +2,7 @@
 //! a version's staging labels.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -151,6 +151,7 @@ impl Secret {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Request {
+    #[serde(alias = "Name")]
     secret_id: String,
     version_stage: Option<String>,
     client_request_token: Option<String>,
@@ -170,12 +171,19 @@ async fn answer(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes)
     let operation = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let answer = serde_json::from_slice::<Request>(&body).map_err(|_| INVALID).and_then(|request| {
         let mut secrets = secrets.lock();
+        let operation = operation.and_then(|operation| operation.strip_prefix("secretsmanager."));
+        if operation == Some("CreateSecret") {
+            return match secrets.entry(request.secret_id.clone()) {
+                Entry::Occupied(_) => Err(("ResourceExistsException", "A secret with this name exists.")),
+                Entry::Vacant(secret) => put_value(secret.insert(Secret::default()), &request),
+            };
+        }
         let secret = secrets.get_mut(&request.secret_id).ok_or(NOT_FOUND)?;
-        match operation.and_then(|operation| operation.strip_prefix("secretsmanager.")) {
+        match operation {
             Some("GetSecretValue") => get_value(secret, &request),
             Some("PutSecretValue") => put_value(secret, &request),
             Some("UpdateSecretVersionStage") => update_stage(secret, &request),
-            _ => Err(("UnknownOperationException", "This stand-in knows only what sync calls.")),
+            _ => Err(("UnknownOperationException", "This stand-in knows only what this project calls.")),
         }
     });
     let (status, answer) = match answer {

@@ -77,3 +77,28 @@ async fn a_script_gets_the_key_with_the_event_that_brought_it() {
     let message = "error: there is no API key of builder#523: no event has brought one\n";
     assert_eq!((none.code, none.stdout.as_str(), none.stderr.as_str()), (1, "", message));
 }
+
+#[tokio::test]
+async fn all_keys_are_printed_after_one_confirmation() {
+    let world = with_keys("all-keys").await;
+    let other = update(1).replace("972501234567", "972502222222").replace(API_KEY, "second-key-0123456789");
+    world.record(20, &other).await;
+    let shown = at_terminal(&world, &["key", "--all"], "y\n").await;
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, "Show the API keys of all 2 lines and stores? [y/N] "));
+    let mut lines: Vec<&str> = shown.stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [format!("{LINE}  {API_KEY}"), "whatsapp#972502222222  second-key-0123456789".to_owned()]);
+    let objects =
+        objects(&run(hooks(&world.project, &["key", "--all", "--yes", "--output", "json"], &[])).await.stdout);
+    assert!(objects.iter().any(|key| key["entity"] == LINE && key["api_key"] == API_KEY), "{objects:?}");
+    let refused = world.hooks(&["key", "--all"]).await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+    for usage in [
+        &["key"][..],
+        &["key", LINE, "--all"],
+        &["key", "--to-secrets-manager", "a/"],
+        &["key", "--all", "--to-secrets-manager", "a/"],
+    ] {
+        assert_eq!(world.hooks(usage).await.code, 2, "{usage:?}");
+    }
+}

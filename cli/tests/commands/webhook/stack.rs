@@ -86,6 +86,41 @@ async fn the_sealed_table_and_the_queues_of_a_stack_are_its_own() {
 }
 
 #[tokio::test]
+async fn all_keys_go_into_the_secrets_of_the_account_after_one_confirmation() {
+    let world = World::start("stack-keys").await;
+    let recorder = Recorder::new(world.dynamodb.client(), settings());
+    let now = SystemTime::now().into();
+    for body in [update(1), update(1).replace("972501234567", "972502222222").replace(API_KEY, "second-key-0123456789")]
+    {
+        recorder.record(&Delivery::decode(&received(now, body.as_bytes()), &fingerprint_key())).await.unwrap();
+    }
+    record(&world, br#"{"event":"whatsapp","whatsapp":"972503333333"}"#).await;
+    let secrets = world.secrets.url();
+    let environment = [&CREDENTIALS[..], &[("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.as_str())]].concat();
+    let store = async |arguments: &[&str]| {
+        let command = ["key", "--all", "--to-secrets-manager", "clients/", "--stack", "hooks"];
+        world.hooks_of_stack(&[&command, arguments].concat(), &environment).await
+    };
+    let refused = store(&[]).await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+    let question =
+        "error: Store the API keys of all 3 lines and stores as clients/whatsapp/<number> and clients/store/<number>? ";
+    assert!(refused.stderr.starts_with(question), "{}", refused.stderr);
+    assert!(world.secrets.values("clients/whatsapp/972501234567").is_empty());
+
+    let stored = store(&["--yes"]).await;
+    assert_eq!((stored.code, stored.stdout.as_str()), (0, "2 secrets created, 0 got a new version.\n"), "{stored:?}");
+    let current = |number: &str| world.secrets.staged(&format!("clients/whatsapp/{number}"), "AWSCURRENT");
+    assert_eq!(current("972501234567").as_deref(), Some(API_KEY));
+    assert_eq!(current("972502222222").as_deref(), Some("second-key-0123456789"));
+    assert_eq!(current("972503333333"), None);
+    let again = store(&["--yes", "--output", "json"]).await;
+    assert!(again.code == 0 && !again.stdout.contains(API_KEY), "{again:?}");
+    let line: serde_json::Value = serde_json::from_str(again.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(line["outcome"], "updated");
+}
+
+#[tokio::test]
 async fn a_stack_of_another_project_is_refused() {
     let world = World::start("no-stack").await;
     for (stack, message) in [

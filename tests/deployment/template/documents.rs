@@ -192,6 +192,40 @@ fn check_rule(name: &str, properties: &Value, members: &BTreeSet<&str>) {
     }
 }
 
+/// The actions that change nothing and show no secret, on resources that hold none.
+const READING: [&str; 5] = [
+    "cloudformation:DescribeStacks",
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:Query",
+    "sqs:GetQueueAttributes",
+];
+
+#[test]
+fn the_policy_for_readers_only_reads_and_names_resources_that_there_are() {
+    let template = reader::read(crate::TEMPLATE);
+    let policy: Value = serde_json::from_str(&read("docs/read-only-policy.json")).expect("JSON");
+    for statement in policy["Statement"].as_array().expect("statements") {
+        assert_eq!(statement["Effect"], "Allow");
+        let each = |member: &str| match &statement[member] {
+            Value::Array(values) => values.clone(),
+            one => vec![one.clone()],
+        };
+        for action in each("Action") {
+            assert!(READING.contains(&action.as_str().expect("a name")), "{action}");
+        }
+        for resource in each("Resource") {
+            let resource = resource.as_str().expect("an ARN");
+            // arn:aws:<service>:<region>:<account>:<type/><stack>-<logical id>-<random part>
+            let name = resource.rsplit_once("partner-webhook").expect("the stack's name").1;
+            let logical = name.trim_start_matches('-').split('-').next().expect("a name");
+            let is_stack = name == "/*";
+            assert!(is_stack || template["Resources"].get(logical).is_some(), "{resource}");
+            assert!(!["SealedTable", "FallbackQueue", "DeadLetterQueue"].contains(&logical), "{resource}");
+        }
+    }
+}
+
 #[test]
 fn commands_in_the_documents_set_parameters_that_there_are_to_values_that_they_take() {
     let template = reader::read(crate::TEMPLATE);

@@ -1,5 +1,5 @@
-//! What an update of a stack leaves in place. When certain properties change, CloudFormation replaces a resource, or generates another
-//! secret. Here are those of the resources that hold data or have an address, with the values that they were created with.
+//! Updates in place. When certain properties change, CloudFormation replaces a resource, or generates another secret. Here are those of
+//! the resources that hold data or have an address, with the values that they were created with.
 
 use serde_json::{Value, json};
 

@@ -76,6 +76,15 @@ async fn a_token_that_is_not_there_is_not_retired_into_the_table() {
 }
 
 #[tokio::test]
+async fn a_change_that_dynamodb_refuses_is_an_error() {
+    let (world, _) = start().await;
+    let tokens = AcceptedTokens::new(world.dynamodb.client(), "no-such-table");
+    let hash = TokenHash::of("token");
+    assert!(tokens.accept(&hash, noon()).await.is_err());
+    assert!(tokens.retire(&hash, noon()).await.is_err());
+}
+
+#[tokio::test]
 async fn a_retired_token_that_is_accepted_again_has_no_end_and_is_new_to_the_receivers() {
     let (world, tokens) = start().await;
     let hash = TokenHash::of("token");

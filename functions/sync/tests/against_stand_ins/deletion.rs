@@ -3,6 +3,10 @@
 
 use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
+use emulators::{
+    faults::{Fault, Faults},
+    partner::Call,
+};
 use serde_json::{Value, json};
 use sync::{Answer, Limits, SyncError};
 
@@ -37,7 +41,10 @@ enum End {
 
 /// A stack whose other run is about to begin; the earlier URL is [`FOREIGN`].
 async fn stack_with(other: Other) -> (World, Value) {
-    let mut world = World::start().await;
+    stack_in(World::start().await, other).await
+}
+
+async fn stack_in(mut world: World, other: Other) -> (World, Value) {
     world.partner.register(Some(FOREIGN));
     if other != Other::Create {
         world.send_request("Create", "true").await.0.unwrap();
@@ -156,6 +163,42 @@ async fn a_stack_deleted_at_any_point_of_a_scheduled_repair_leaves_the_earlier_u
 #[tokio::test]
 async fn a_stack_deleted_at_any_point_of_a_set_of_ours_leaves_the_earlier_url() {
     assert!(deleted_at_each_point(Other::Set, End::GoesOn).await > 10);
+}
+
+#[tokio::test]
+async fn a_set_that_the_provider_carries_out_only_during_the_deletion_is_undone() {
+    for other in [Other::Create, Other::Rotate] {
+        let mut world = World::start().await;
+        let to_partner = Faults::before(world.partner.url().trim_end_matches("/api")).await.unwrap();
+        let api = format!("{}/api", to_partner.url());
+        world.restart_with_api_at(&api);
+        let (world, event) = stack_in(world, other).await;
+        // The access token and the registered URL, then the set: its caller no longer waits, but its lease has not ended.
+        to_partner.times(2, Fault::None);
+        to_partner.times(1, Fault::CarryOutAfter(SHORT.partner.call * 2));
+        world.partner.take_calls();
+        let run = world.invoke_at(&world.process_with_api_at(&api, SHORT), event).await;
+        assert_eq!(run.unwrap_err().cause(), "PartnerUnreachable", "{other:?}");
+        assert!(!world.partner.calls().contains(&Call::Set), "{other:?}");
+        world.invoke(world.request("Delete", "true")).await.unwrap();
+        while !world.partner.calls().contains(&Call::Set) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN), "{other:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_sets_nothing_when_writing_its_lease_took_too_long_and_leaves_no_lease() {
+    let mut world = World::start().await;
+    world.partner.register(Some(FOREIGN));
+    world.restart(Limits { lease_margin: Duration::ZERO, ..LIMITS });
+    assert_eq!(world.cause("sync").await, "OutOfTime");
+    assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Get]);
+    assert!(world.registration().await.set_leases.is_empty());
+    world.restart(LIMITS);
+    assert!(world.run("sync").await.unwrap().verified);
+    assert!(world.registration().await.set_leases.is_empty());
 }
 
 #[tokio::test]

@@ -102,7 +102,12 @@ impl World {
 
     /// Returns another process of the function.
     pub fn process(&self, limits: Limits) -> WebhookSync {
-        self.process_with(&self.partner.url(), limits, self.secrets.client(), self.dynamodb.client())
+        self.process_with_api_at(&self.partner.url(), limits)
+    }
+
+    /// Returns another process of the function, with another base URL of the partner API.
+    pub fn process_with_api_at(&self, url: &str, limits: Limits) -> WebhookSync {
+        self.process_with(url, limits, self.secrets.client(), self.dynamodb.client())
     }
 
     fn process_with(
@@ -119,7 +124,7 @@ impl World {
 
     /// Starts the function again, with another base URL of the partner API.
     pub fn restart_with_api_at(&mut self, url: &str) {
-        self.sync = self.process_with(url, LIMITS, self.secrets.client(), self.dynamodb.client());
+        self.sync = self.process_with_api_at(url, LIMITS);
     }
 
     /// Starts the function again, with a closed port as DynamoDB.

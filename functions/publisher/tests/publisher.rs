@@ -152,7 +152,7 @@ async fn only_the_entries_that_failed_are_sent_again() {
     assert_eq!(world.round().await, Some(json!({"batchItemFailures": []})));
     let [a, b, c, d] = &ids[..] else { panic!() };
     assert_eq!(world.published(), [a, c, b, d].map(String::clone));
-    assert_eq!(world.bus.requests(), 2);
+    assert_eq!(world.bus_link.take_seen().len(), 2);
 }
 
 #[tokio::test]
@@ -168,6 +168,28 @@ async fn while_the_bus_is_down_the_batch_comes_again_from_its_first_failure_and_
     world.publish_all().await;
     assert_eq!(world.published().len(), 30);
     assert_eq!(world.queued().len(), 30, "a message that was sent before is recognised by its deduplication id");
+}
+
+#[tokio::test]
+async fn a_batch_comes_again_from_the_first_record_that_failed() {
+    let mut world = World::start(false).await;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(world.record(number, &line(number, 1)).await);
+    }
+    // The second event fails at each of its three attempts.
+    const FAILURE: Option<&str> = Some("InternalFailure");
+    world.bus.refuse([None, FAILURE, None, FAILURE, FAILURE]);
+    let batch = world.stream.batch().unwrap().unwrap();
+    let answer = world.publisher.handle(serde_json::from_value(batch.clone()).unwrap(), noon()).await;
+    let records = batch["Records"].as_array().unwrap();
+    let mut changes = records.iter().map(|record| &record["dynamodb"]);
+    let second = changes.find(|change| change["Keys"]["sk"]["S"] == format!("event#{}", ids[1])).unwrap();
+    assert_eq!(
+        serde_json::to_value(answer).unwrap(),
+        json!({"batchItemFailures": [{"itemIdentifier": second["SequenceNumber"]}]})
+    );
+    assert_eq!(world.cloudwatch.sum("Published", None).unwrap(), 1.0, "the third is counted when it comes again");
 }
 
 #[tokio::test]

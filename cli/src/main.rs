@@ -11,6 +11,7 @@ mod doctor;
 mod documented;
 mod events;
 mod export;
+mod faults;
 mod forward;
 mod handing_on;
 mod inspect;
@@ -104,7 +105,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            output::note(&format!("error: {error:#}"));
+            output::note(&faults::told(&error));
             ExitCode::FAILURE
         }
     }

@@ -1,15 +1,16 @@
 //! The target of a command: the local run, or a deployed stack.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
     retry::RetryConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_http_client::{
-    Builder,
+    Builder, Connector,
+    proxy::ProxyConfig,
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use clap::{Args, error::ErrorKind};
@@ -20,6 +21,7 @@ use store::{ForwardRecords, Reader, RegistrationLedger, Settings};
 
 use crate::{
     aws_error::AwsError,
+    faults::{Fault, Part},
     handing_on::{EndpointSettings, EventBus, Forwarding},
     local_functions::LocalFunctions,
     project::{Project, Run},
@@ -117,7 +119,7 @@ impl Target {
     pub async fn find(choice: TargetArgs) -> Result<Self> {
         match choice.stack() {
             None => Self::of_local_run(Project::find()?.running("--stack")?),
-            Some(stack) => Self::of_stack(&Stack::describe(stack, &aws(&choice).await?).await?, &choice),
+            Some(stack) => Self::of_stack(&Stack::reach(stack, &choice).await?, &choice),
         }
     }
 
@@ -270,6 +272,11 @@ impl TargetArgs {
         self.stack.as_deref()
     }
 
+    /// Returns the name of the profile in use; `None` when none is named.
+    pub fn named_profile(&self) -> Option<String> {
+        self.profile.clone().or_else(|| env::var("AWS_PROFILE").ok())
+    }
+
     /// Returns the arguments that name the same target, as a shell reads them, each after a blank.
     pub fn arguments(&self) -> String {
         let arguments = [("stack", &self.stack), ("region", &self.region), ("profile", &self.profile)];
@@ -288,15 +295,31 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// Finds a stack, with the region and the credentials that a person has.
+    ///
+    /// # Errors
+    /// Fails when one of them is missing, there is no such stack, or AWS does not answer.
+    pub async fn reach(name: &str, choice: &TargetArgs) -> Result<Self, Fault> {
+        let aws = aws(choice).await?;
+        match Fault::of_credentials(&aws, choice.named_profile().as_deref()).await {
+            Some(fault) => Err(fault),
+            None => Self::describe(name, &aws).await,
+        }
+    }
+
     /// Describes a stack.
     ///
     /// # Errors
-    /// Fails when there is no such stack, or AWS does not answer: an [`AwsError`].
-    pub async fn describe(name: &str, aws: &SdkConfig) -> Result<Self> {
+    /// Fails when there is no such stack, or AWS does not answer.
+    pub async fn describe(name: &str, aws: &SdkConfig) -> Result<Self, Fault> {
+        let region = aws.region().map(ToString::to_string).unwrap_or_default();
         let described = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name).send().await;
-        let described = described.map_err(|error| AwsError::of(&format!("stack {name}"), &error))?;
-        let described = described.stacks.unwrap_or_default().into_iter().next();
-        let described = described.with_context(|| format!("there is no stack {name}"))?;
+        let described = described.map_err(|error| AwsError::of(&format!("stack {name}"), &error));
+        let described = described.and_then(|described| {
+            let stack = described.stacks.unwrap_or_default().into_iter().next();
+            stack.ok_or_else(|| AwsError::new(&format!("stack {name}"), "ValidationError", "it does not exist"))
+        });
+        let described = described.map_err(|error| Fault::of_answer(name, &region, &error))?;
         Ok(Self { name: name.to_owned(), described, aws: aws.clone() })
     }
 
@@ -355,13 +378,20 @@ fn settings(events_table: String, sealed_table: String, window: &str, retention:
     Ok(Settings { events_table, sealed_table, dedup_window, retention })
 }
 
-/// Returns the SDK's configuration, from the same sources as the AWS CLI's: the environment, and the files in `~/.aws`.
+/// Returns the SDK's configuration, from the same sources as the AWS CLI's: the environment, and the files in `~/.aws`. Its requests go
+/// through the proxy that `HTTPS_PROXY` and `NO_PROXY` name, and trust the certificate authorities of this machine, or those in the file
+/// that `SSL_CERT_FILE` names.
 ///
 /// # Errors
-/// Fails when no region is configured.
+/// Fails when no region is configured, or the profile does not exist.
 #[expect(clippy::disallowed_methods, reason = "a person's credentials can be anywhere")]
-pub async fn aws(choice: &TargetArgs) -> Result<SdkConfig> {
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+pub async fn aws(choice: &TargetArgs) -> Result<SdkConfig, Fault> {
+    let http = Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.proxy_config(ProxyConfig::from_env()).tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+    });
     // The SDK limits the time to connect by itself, to 3 s.
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST).build();
     let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http.clone()).timeout_config(timeouts);
@@ -376,10 +406,17 @@ pub async fn aws(choice: &TargetArgs) -> Result<SdkConfig> {
         config = config.profile_name(profile).credentials_provider(credentials);
     }
     let config = config.load().await;
-    if config.region().is_none() {
-        bail!("the region is not known; give --region, set AWS_REGION, or name a profile that has one");
+    if config.region().is_some() {
+        return Ok(config);
     }
-    Ok(config)
+    // A profile that does not exist has no region either.
+    let unknown_profile = match choice.named_profile() {
+        Some(profile) => {
+            Fault::of_credentials(&config, Some(&profile)).await.filter(|fault| fault.part == Part::Profile)
+        }
+        None => None,
+    };
+    Err(unknown_profile.unwrap_or_else(Fault::no_region))
 }
 
 #[cfg(test)]

@@ -151,9 +151,9 @@ async fn a_stack_that_works_is_all_ok_and_gets_an_event_only_when_asked_to() {
 async fn the_faults_of_a_stack_are_told_apart() {
     let world = World::start("doctor-stack-faults").await;
     for (stack, check, verdict, detail) in [
-        ("expired", "credentials", "fail", "they have expired (ExpiredToken)"),
+        ("expired", "credentials", "fail", "the credentials have expired (ExpiredToken)"),
         ("forbidden", "stack", "fail", "stack forbidden: AccessDenied: not yours"),
-        ("other", "stack", "fail", "stack other: ValidationError: Stack with id other does not exist"),
+        ("other", "stack", "fail", "there is no stack other in eu-west-1"),
         ("hooks-rolled-back", "stack", "fail", "ROLLBACK_COMPLETE"),
         ("hooks-undone", "stack", "warn", "UPDATE_ROLLBACK_COMPLETE: the last deployment failed and was undone"),
         ("hooks-pending", "functions", "fail", "the function redrive-pending: is Pending"),

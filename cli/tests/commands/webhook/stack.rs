@@ -11,6 +11,9 @@ use tokio::{net::TcpListener, time::timeout};
 use super::world::{FOREIGN, OURS, World};
 use crate::program::{self, hooks, project};
 
+/// The exit code of `get` before anything was registered.
+const NOT_REGISTERED: i32 = 3;
+
 const CREDENTIALS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
 
@@ -124,7 +127,11 @@ async fn all_keys_go_into_the_secrets_of_the_account_after_one_confirmation() {
 async fn a_stack_of_another_project_is_refused() {
     let world = World::start("no-stack").await;
     for (stack, message) in [
-        ("other", "error: stack other: ValidationError: Stack with id other does not exist\n"),
+        (
+            "other",
+            "error: there is no stack other in eu-west-1\n\
+             fix: aws cloudformation list-stacks, to see its name; else sam build && sam deploy\n",
+        ),
         (
             "empty",
             "error: the stack empty has no output WebhookUrl: it is not of this project, or its first deployment has not ended\n",
@@ -146,6 +153,7 @@ async fn region_and_credentials_come_from_where_the_aws_cli_has_them() {
     let config = format!(
         "[profile keys]\nregion = eu-west-1\naws_access_key_id = local\naws_secret_access_key = local\n\
          [profile process]\nregion = eu-west-1\ncredential_process = cat {}\n\
+         [profile login]\nregion = eu-west-1\nlogin_session = arn:aws:iam::123456789012:user/somebody\n\
          [profile sso]\nregion = eu-west-1\nsso_session = here\nsso_account_id = 123456789012\nsso_role_name = operator\n\
          [sso-session here]\nsso_region = eu-west-1\nsso_start_url = https://here.awsapps.com/start\n",
         process.display()
@@ -156,18 +164,35 @@ async fn region_and_credentials_come_from_where_the_aws_cli_has_them() {
         let arguments = [&["get", "--stack", "hooks"], arguments].concat();
         world.webhook_of_stack(&arguments, &[&home, environment].concat()).await
     };
-    assert_eq!(get(&["--profile", "keys"], &[]).await.code, 0);
-    assert_eq!(get(&[], &[("AWS_PROFILE", "process")]).await.code, 0);
-    assert_eq!(get(&["--region", "eu-west-1"], &CREDENTIALS[..2]).await.code, 0);
+    assert_eq!(get(&["--profile", "keys"], &[]).await.code, NOT_REGISTERED);
+    assert_eq!(get(&[], &[("AWS_PROFILE", "process")]).await.code, NOT_REGISTERED);
+    assert_eq!(get(&["--region", "eu-west-1"], &CREDENTIALS[..2]).await.code, NOT_REGISTERED);
 
     let nowhere = get(&[], &CREDENTIALS[..2]).await;
-    let message = "error: the region is not known; give --region, set AWS_REGION, or name a profile that has one\n";
+    let message = "error: the region is not known\n\
+                   fix: export AWS_REGION=<region>, or give --region, or a --profile that has one\n";
     assert_eq!((nowhere.code, nowhere.stderr.as_str()), (1, message));
     let nobody = get(&[], &CREDENTIALS[2..]).await;
-    assert!(nobody.stderr.contains("no credentials found in chain"), "{}", nobody.stderr);
+    let message = "error: there are no credentials for AWS\nfix: aws configure, or aws sso login\n";
+    assert_eq!((nobody.code, nobody.stderr.as_str()), (1, message));
     // A profile that is named counts more than the credentials in the environment.
     let not_logged_in = get(&["--profile", "sso"], &CREDENTIALS).await;
-    assert!(not_logged_in.stderr.contains("failed to load the cached SSO token"), "{}", not_logged_in.stderr);
+    let message =
+        "error: the SSO login of the profile sso has expired or was never made\nfix: aws sso login --profile sso\n";
+    assert_eq!((not_logged_in.code, not_logged_in.stderr.as_str()), (1, message));
+    for environment in [&CREDENTIALS[..], &CREDENTIALS[..2]] {
+        let unknown = get(&["--profile", "nobody"], environment).await;
+        let message =
+            "error: there is no profile nobody in ~/.aws\nfix: aws configure list-profiles, to see the names\n";
+        assert_eq!((unknown.code, unknown.stderr.as_str()), (1, message));
+    }
+    let of_cli = get(&["--profile", "login"], &[]).await;
+    assert!(of_cli.stderr.contains("those of `aws login`"), "{}", of_cli.stderr);
+    assert!(
+        of_cli.stderr.contains("fix: eval \"$(aws configure export-credentials --profile login "),
+        "{}",
+        of_cli.stderr
+    );
 }
 
 #[tokio::test]
@@ -181,5 +206,25 @@ async fn a_service_that_does_not_answer_is_waited_for_only_so_long() {
     hooks.kill_on_drop(true);
     let ended = timeout(Duration::from_secs(60), program::run(hooks)).await.expect("an end of its own");
     assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
-    assert!(ended.stderr.starts_with("error: stack hooks: ") && ended.stderr.contains("timeout"), "{}", ended.stderr);
+    let start = "error: AWS cannot be reached in eu-west-1: ";
+    assert!(ended.stderr.starts_with(start) && ended.stderr.contains("timeout"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\nfix: check the network of this machine"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn aws_is_reached_through_the_proxy_of_the_environment() {
+    let world = World::start("stack-proxy").await;
+    let get = async |environment: &[(&str, &str)]| {
+        let nowhere = [("AWS_ENDPOINT_URL", "http://aws.invalid"), ("AWS_MAX_ATTEMPTS", "1")];
+        let environment = [&CREDENTIALS[..], &nowhere, environment].concat();
+        world.webhook_of_stack(&["get", "--stack", "hooks"], &environment).await
+    };
+    let proxy = ("HTTP_PROXY", world.aws.as_str());
+    assert_eq!(get(&[proxy, ("NO_PROXY", "127.0.0.1")]).await.code, NOT_REGISTERED);
+    for environment in [&[][..], &[proxy, ("NO_PROXY", "aws.invalid")]] {
+        let direct = get(environment).await;
+        assert_eq!(direct.code, 1, "{direct:?}");
+        assert!(direct.stderr.starts_with("error: AWS cannot be reached in eu-west-1: "), "{}", direct.stderr);
+        assert!(!direct.stderr.contains("dispatch failure"), "{}", direct.stderr);
+    }
 }

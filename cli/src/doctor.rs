@@ -100,7 +100,7 @@ async fn local_run(report: &mut Report) -> Result<Option<Subject>> {
     report.note("checkout", Finding::ok(project.root().display().to_string()))?;
     report.check("cargo", tools::cargo()).await?;
     report.check("cargo-lambda", tools::cargo_lambda(&project)).await?;
-    report.check("SAM CLI", tools::sam()).await?;
+    report.check("SAM CLI", tools::sam(&project)).await?;
     report.check("AWS CLI", tools::aws()).await?;
     let run = match project.running("--stack") {
         Ok(run) => run,

@@ -45,6 +45,7 @@ pub enum Part {
     Credentials,
     Network,
     Stack,
+    Tool,
 }
 
 impl fmt::Display for Fault {
@@ -64,6 +65,11 @@ impl Fault {
     pub fn no_region() -> Self {
         let fix = "export AWS_REGION=<region>, or give --region, or a --profile that has one";
         Self::new(Part::Region, "the region is not known", fix)
+    }
+
+    /// Returns the fault of a program on this machine.
+    pub fn of_tool(what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::new(Part::Tool, what, fix)
     }
 
     /// Returns a fault of the credentials that shows before AWS has seen them. `profile` is the one in use, if it was named.

@@ -34,6 +34,7 @@ mod state;
 mod states;
 mod stats;
 mod target;
+mod tools;
 mod webhook;
 
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Webhook(webhook::Webhook),
     Inventory(inventory::Inventory),
+    Tools(tools::Tools),
     Completions(completions::Completions),
 }
 
@@ -100,6 +102,7 @@ async fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect::run(inspect).await,
         Command::Webhook(webhook) => webhook::run(webhook).await,
         Command::Inventory(inventory) => inventory::run(inventory).await,
+        Command::Tools(tools) => tools::run(tools).await,
         Command::Completions(completions) => completions::run(Hooks::command(), &completions),
     };
     match done {

@@ -47,7 +47,7 @@ pub async fn reach(report: &mut Report, name: &str, choice: &TargetArgs) -> Resu
             report.note("credentials", Finding::skip("AWS has not answered"))?;
             report.note("stack", failed)?;
         }
-        Part::Stack => {
+        Part::Stack | Part::Tool => {
             report.note("credentials", Finding::ok("AWS accepts them"))?;
             report.note("stack", failed)?;
         }

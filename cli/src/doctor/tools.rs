@@ -5,7 +5,14 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::report::Finding;
-use crate::{dev::cargo_lambda::CargoLambda, project::Project};
+use crate::{
+    dev::cargo_lambda::CargoLambda,
+    project::{Project, from_here},
+    tools,
+};
+
+/// The command that brings the tools of a deployment.
+const FETCH: &str = "cargo hooks tools";
 
 /// Cargo, which builds the functions.
 pub async fn cargo() -> Finding {
@@ -20,7 +27,10 @@ pub async fn cargo() -> Finding {
 
 /// cargo-lambda, which runs them on this machine and builds them for AWS.
 pub async fn cargo_lambda(project: &Project) -> Finding {
-    let found = CargoLambda::find(&project.root().join(".tools/cargo-lambda")).await;
+    let found = match CargoLambda::find(&project.root().join(".tools/cargo-lambda")).await {
+        Some(found) => Some(found),
+        None => CargoLambda::find(&tools::folder(project)).await,
+    };
     let version = match found {
         Some(found) => version(found.command().arg("--version")).await,
         None => None,
@@ -28,17 +38,21 @@ pub async fn cargo_lambda(project: &Project) -> Finding {
     match version {
         Some(version) => Finding::ok(version),
         None => Finding::warn(
-            "not found; `cargo hooks dev` brings it for local runs, and `sam build` needs it installed",
-            "pip3 install cargo-lambda ziglang",
+            "not found; `cargo hooks dev` brings it for local runs, and `sam build` needs it on the PATH",
+            FETCH,
         ),
     }
 }
 
 /// The SAM CLI, which deploys.
-pub async fn sam() -> Finding {
+pub async fn sam(project: &Project) -> Finding {
+    let fetched = tools::folder(project).join("bin/sam");
     match version(Command::new("sam").arg("--version")).await {
         Some(version) => Finding::ok(version),
-        None => Finding::warn("not found; only to deploy is it needed", "pip3 install aws-sam-cli"),
+        None => match version(Command::new(&fetched).arg("--version")).await {
+            Some(version) => Finding::ok(format!("{version}, as {}", from_here(&fetched).display())),
+            None => Finding::warn("not found; needed only to deploy", FETCH),
+        },
     }
 }
 
@@ -47,8 +61,8 @@ pub async fn aws() -> Finding {
     const FIX: &str = "see https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html";
     match version(Command::new("aws").arg("--version")).await {
         Some(version) if version.starts_with("aws-cli/2.") => Finding::ok(version),
-        Some(version) => Finding::warn(format!("{version}; to deploy, version 2 is needed"), FIX),
-        None => Finding::warn("not found; only to deploy is it needed", FIX),
+        Some(version) => Finding::warn(format!("{version}; deploying needs version 2"), FIX),
+        None => Finding::warn("not found; needed only to deploy", FIX),
     }
 }
 

@@ -20,6 +20,7 @@ mod recover;
 mod replay;
 mod states;
 mod terminal;
+mod tools;
 mod watched;
 mod webhook;
 mod world;

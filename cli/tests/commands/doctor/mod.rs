@@ -66,16 +66,24 @@ async fn a_missing_part_is_named_with_its_fix() {
     world.tool("aws", "aws-cli/1.45.11");
     let (ended, lines) = world.doctor(&[]).await;
     assert_eq!(ended.code, 0, "without them most can be done");
-    for (check, mend) in [
-        ("cargo-lambda", "pip3 install cargo-lambda ziglang"),
-        ("SAM CLI", "pip3 install aws-sam-cli"),
-        ("local run", "cargo hooks dev"),
-    ] {
+    for (check, mend) in
+        [("cargo-lambda", "cargo hooks tools"), ("SAM CLI", "cargo hooks tools"), ("local run", "cargo hooks dev")]
+    {
         let line = line(&lines, check);
         assert_eq!((&line["verdict"], &line["mend"]), (&json!("warn"), &json!(mend)));
     }
-    assert_eq!(line(&lines, "AWS CLI")["detail"], "aws-cli/1.45.11; to deploy, version 2 is needed");
+    assert_eq!(line(&lines, "AWS CLI")["detail"], "aws-cli/1.45.11; deploying needs version 2");
     assert!(verdicts(&lines[6..]).iter().all(|(_, verdict)| *verdict == "skip"), "{lines:?}");
+
+    let fetched = world.project().join(".tools/deploy/bin");
+    fs::create_dir_all(&fetched).unwrap();
+    for tool in ["cargo-lambda", "sam"] {
+        world.tool(tool, "1.2.3");
+        fs::rename(world.tools().join(tool), fetched.join(tool)).unwrap();
+    }
+    let (_, lines) = world.doctor(&[]).await;
+    assert_eq!(line(&lines, "cargo-lambda")["verdict"], "ok");
+    assert_eq!(line(&lines, "SAM CLI")["detail"], "1.2.3, as .tools/deploy/bin/sam");
 
     world.remove_tool("cargo");
     let shown = world.hooks(&["doctor"]).await;

@@ -81,6 +81,11 @@ impl World {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// The folder of the programs on the PATH.
+    pub fn tools(&self) -> &Path {
+        &self.tools
+    }
+
     pub fn remove_tool(&self, name: &str) {
         fs::remove_file(self.tools.join(name)).unwrap();
     }

@@ -1,0 +1,45 @@
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use crate::program::{Ended, hooks, project, run};
+
+/// A Python whose environments have a pip that notes its arguments, and ends with this code.
+fn python(tools: &Path, code: u8) {
+    let script = format!(
+        "#!/bin/sh\nmkdir -p \"$3/bin\"\n\
+         printf '#!/bin/sh\\necho \"$@\" > \"$(dirname \"$0\")/../arguments\"\\necho \"ERROR: wrong hash\" >&2\\nexit {code}\\n' > \"$3/bin/pip\"\n\
+         chmod +x \"$3/bin/pip\"\n"
+    );
+    let file = tools.join("python3");
+    fs::write(&file, script).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
+async fn the_tools_of_a_deployment_are_fetched_into_the_checkout_and_their_hashes_checked() {
+    let project = project("tools");
+    let tools = project.join("path");
+    fs::create_dir_all(&tools).unwrap();
+    let fetch = async |path: &str| -> Ended { run(hooks(&project, &["tools"], &[("PATH", path)])).await };
+    let missing = fetch(tools.to_str().unwrap()).await;
+    assert_eq!((missing.code, missing.stdout.as_str()), (1, ""));
+    assert!(missing.stderr.contains("\nfix: install Python 3.10 or newer"), "{}", missing.stderr);
+
+    let path = format!("{}:/usr/bin:/bin", tools.display());
+    python(&tools, 1);
+    let refused = fetch(&path).await;
+    let message = "error: pip: ERROR: wrong hash\nfix: cargo hooks tools, once PyPI can be reached\n";
+    assert_eq!((refused.code, refused.stderr.as_str()), (1, message));
+
+    python(&tools, 0);
+    let fetched = fetch(&path).await;
+    assert_eq!((fetched.code, fetched.stderr.as_str()), (0, ""));
+    let folder = project.join(".tools/deploy");
+    let line = format!("  export PATH={}/bin:\"$PATH\"\n", folder.display());
+    assert!(fetched.stdout.ends_with(&line), "{}", fetched.stdout);
+    let arguments = fs::read_to_string(folder.join("arguments")).unwrap();
+    assert!(arguments.contains("--require-hashes --requirement "), "{arguments}");
+    let requirements = fs::read_to_string(folder.join("requirements.txt")).unwrap();
+    for tool in ["aws-sam-cli==", "cargo-lambda==", "ziglang=="] {
+        assert!(requirements.contains(tool), "{tool}");
+    }
+}

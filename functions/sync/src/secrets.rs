@@ -147,6 +147,8 @@ fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_secretsmanager::{error::ErrorMetadata, operation::get_secret_value::GetSecretValueError};
+
     use super::*;
 
     fn read(text: &str) -> Result<Credentials, SecretFault> {
@@ -188,6 +190,21 @@ mod tests {
         ] {
             let fault = read(text).unwrap_err();
             assert!(!format!("{fault} {fault:?}").contains("s3cr"), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_described_by_its_kind_and_code_without_the_answer() {
+        let code = ErrorMetadata::builder().code("AccessDeniedException").message("s3cret").build();
+        for (error, described) in [
+            (
+                SdkError::service_error(GetSecretValueError::generic(code), ()),
+                "Secrets Manager answered AccessDeniedException",
+            ),
+            (SdkError::timeout_error("s3cret"), "Secrets Manager did not answer in time"),
+            (SdkError::construction_failure("s3cret"), "the call to Secrets Manager failed"),
+        ] {
+            assert_eq!(failure(&error), described);
         }
     }
 }

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use emulators::partner::{Call, Fault};
 use serde_json::json;
+use shared::TokenHash;
+use store::AcceptedTokens;
 use sync::Outcome;
 
 use crate::world::{ADDRESS, FOREIGN, OURS, World};
@@ -122,5 +124,19 @@ async fn a_plan_is_the_decision_of_the_next_sync_and_changes_nothing() {
             end => end,
         };
         assert_eq!(carried_out, planned, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_were_left_over_do_not_make_the_current_one_too_old() {
+    let world = World::start().await;
+    world.run("sync").await.unwrap();
+    let accepted = AcceptedTokens::new(world.dynamodb.client(), "events");
+    for number in 0..8 {
+        let token = TokenHash::of(&format!("Left-Over-0123456789-{number}"));
+        accepted.accept(&token, world.now.minus(DAY * 100)).await.unwrap();
+    }
+    for action in ["plan", "sync"] {
+        assert_eq!(end_of(&world, action).await, "up_to_date", "{action}");
     }
 }

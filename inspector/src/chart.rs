@@ -1,11 +1,11 @@
 //! A bar chart of deliveries over time: pure.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
 
 use shared::Timestamp;
 use store::StoredDelivery;
 
-use super::layout::Moment;
+use super::layout::{Moment, deliveries};
 
 /// The periods of a bar: seconds, and the name.
 const STEPS: [(i64, &str); 9] = [
@@ -28,27 +28,44 @@ const BAR: i64 = 10;
 const GAP: i64 = 2;
 const HEIGHT: u64 = 56;
 
-/// The deliveries that a chart counts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    All,
-    /// The newest; there are older ones.
-    Last,
-    /// Those of a later page.
-    Page,
+/// The deliveries of a period, counted.
+#[derive(Clone, Default)]
+pub struct Counts {
+    /// Second of receipt of each, and whether it is a duplicate.
+    deliveries: Vec<(i64, bool)>,
+    kinds: BTreeMap<String, u64>,
+    /// True when the period has older ones, which are not counted.
+    pub is_cut: bool,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub fn add(&mut self, delivery: &StoredDelivery) {
+        self.deliveries.push((delivery.received_at.as_secs(), delivery.duplicate_of.is_some()));
+        *self.kinds.entry(delivery.kind.clone()).or_default() += 1;
+    }
+
+    /// Returns the number of each kind, the largest first.
+    pub fn kinds(&self) -> Vec<(&str, u64)> {
+        let mut kinds: Vec<(&str, u64)> = self.kinds.iter().map(|(kind, number)| (kind.as_str(), *number)).collect();
+        kinds.sort_by_key(|(_, number)| Reverse(*number));
+        kinds
+    }
 }
 
 /// The drawing.
 pub struct Chart {
-    /// Its title.
+    /// Its title, with the number of deliveries.
     pub label: String,
+    /// The older deliveries that it leaves out.
+    pub limit: Option<String>,
     pub description: String,
     pub width: i64,
     pub height: u64,
     pub bars: Vec<Bar>,
     /// The ends of the axis.
-    pub first: String,
-    pub last: String,
+    pub first: Moment,
+    pub last: Moment,
     pub step: &'static str,
     pub most: u64,
 }
@@ -75,44 +92,41 @@ struct Count {
 }
 
 impl Chart {
-    /// Draws deliveries; `None` without any.
-    pub fn of(deliveries: &[StoredDelivery], extent: Extent, now: Timestamp) -> Option<Self> {
-        let seconds = || deliveries.iter().map(|delivery| delivery.received_at.as_secs());
+    /// Draws the counts of a period, which is described by words such as "in the last hour"; `None` without deliveries.
+    pub fn of(counts: &Counts, period: &str, now: Timestamp) -> Option<Self> {
+        let seconds = || counts.deliveries.iter().map(|(second, _)| *second);
         let (first, last) = (seconds().min()?, seconds().max()?);
         let (step, step_name) = step(first..last);
-        let mut counts: BTreeMap<i64, Count> = BTreeMap::new();
-        for delivery in deliveries {
-            let count = counts.entry(delivery.received_at.as_secs() / step).or_default();
-            match delivery.duplicate_of {
-                None => count.events += 1,
-                Some(_) => count.duplicates += 1,
+        let mut bars: BTreeMap<i64, Count> = BTreeMap::new();
+        for (second, is_duplicate) in &counts.deliveries {
+            let count = bars.entry(second / step).or_default();
+            if *is_duplicate {
+                count.duplicates += 1;
+            } else {
+                count.events += 1;
             }
         }
-        let most = counts.values().map(|count| count.events + count.duplicates).max()?;
+        let most = bars.values().map(|count| count.events + count.duplicates).max()?;
         let last_bar = last / step;
         // A minimum number of bars, or a few would be as wide as the page.
         let first_bar = (first / step).min(last_bar - BARS / 2 + 1);
         let moment = |bar: i64| Moment::new(Timestamp::from_micros(bar.saturating_mul(step * 1_000_000)), now);
-        let bars = counts.iter().map(|(bar, count)| count.bar(bar - first_bar, most, &moment(*bar))).collect();
-        let (from, until) = (moment(first_bar), moment(last_bar + 1));
-        let number = match deliveries.len() {
-            1 => "1 delivery".to_owned(),
-            number => format!("{number} deliveries"),
-        };
-        let label = match extent {
-            Extent::All => number,
-            Extent::Last => format!("The last {number}"),
-            Extent::Page => format!("{number} on this page"),
-        };
+        let bars = bars.iter().map(|(bar, count)| count.bar(bar - first_bar, most, &moment(*bar))).collect();
+        let number = counts.deliveries.len();
         let (newest, oldest) = (moment_of(last, now), moment_of(first, now));
         Some(Self {
             description: format!("Per {step_name}, from {oldest} to {newest}; maximum {most}."),
-            label,
+            label: if counts.is_cut {
+                format!("The newest {} {period}", deliveries(number))
+            } else {
+                format!("{} {period}", deliveries(number))
+            },
+            limit: counts.is_cut.then(|| format!("Older than {oldest} is not counted.")),
             width: (last_bar - first_bar + 1) * BAR,
             height: HEIGHT,
             bars,
-            first: format!("{} {}", from.day, &from.clock[..5]),
-            last: format!("{} {}", until.day, &until.clock[..5]),
+            first: moment(first_bar),
+            last: moment(last_bar + 1),
             step: step_name,
             most,
         })
@@ -136,7 +150,7 @@ impl Count {
         let high = |count: u64| if count == 0 { 0 } else { (count * HEIGHT / most.max(1)).max(3) };
         let (events, duplicates) = (high(self.events), high(self.duplicates));
         let events_y = HEIGHT.saturating_sub(events);
-        let mut title = format!("{} {}: {}", from.day, from.clock, self.events);
+        let mut title = format!("{} {} UTC: {}", from.day, from.clock, self.events);
         match self.duplicates {
             0 => {}
             1 => title += ", and 1 duplicate",
@@ -184,16 +198,27 @@ mod tests {
         }
     }
 
+    fn counted(deliveries: &[StoredDelivery]) -> Counts {
+        let mut counts = Counts::default();
+        deliveries.iter().for_each(|delivery| counts.add(delivery));
+        counts
+    }
+
     #[test]
     fn the_bars_show_the_number_of_deliveries_over_time() {
         let at = |minute: i64, is_duplicate| delivery(1_795_339_800 + minute * 60, is_duplicate);
         let deliveries = [at(40, false), at(3, true), at(3, false), at(0, false)];
-        let chart = Chart::of(&deliveries, Extent::All, deliveries[0].received_at).unwrap();
-        assert_eq!((chart.label.as_str(), chart.step, chart.most), ("4 deliveries", "minute", 2));
+        let counts = counted(&deliveries);
+        let chart = Chart::of(&counts, "in the last hour", deliveries[0].received_at).unwrap();
+        assert_eq!((chart.label.as_str(), chart.step, chart.most), ("4 deliveries in the last hour", "minute", 2));
+        assert_eq!((counts.kinds(), chart.limit), (vec![("builder", 4)], None));
         let titles: Vec<&str> = chart.bars.iter().map(|bar| bar.title.as_str()).collect();
-        let expected = ["11-22 09:30:00: 1", "11-22 09:33:00: 1, and 1 duplicate", "11-22 10:10:00: 1"];
+        let expected = ["11-22 09:30:00 UTC: 1", "11-22 09:33:00 UTC: 1, and 1 duplicate", "11-22 10:10:00 UTC: 1"];
         assert_eq!(titles, expected);
-        assert_eq!(Chart::of(&[], Extent::All, deliveries[0].received_at).map(|chart| chart.label), None);
+        let cut = Chart::of(&Counts { is_cut: true, ..counts }, "in the last hour", deliveries[0].received_at).unwrap();
+        assert_eq!(cut.label, "The newest 4 deliveries in the last hour");
+        assert_eq!(cut.limit.unwrap(), "Older than 2026-11-22T09:30:00Z is not counted.");
+        assert!(Chart::of(&Counts::default(), "in the last hour", deliveries[0].received_at).is_none());
     }
 
     proptest! {
@@ -202,7 +227,7 @@ mod tests {
             seconds in proptest::collection::vec((0i64..4_000_000_000, any::<bool>()), 1..60),
         ) {
             let deliveries: Vec<_> = seconds.into_iter().map(|(second, is_duplicate)| delivery(second, is_duplicate)).collect();
-            let chart = Chart::of(&deliveries, Extent::All, deliveries[0].received_at).unwrap();
+            let chart = Chart::of(&counted(&deliveries), "in the last year", deliveries[0].received_at).unwrap();
             prop_assert!(chart.bars.len() <= BARS as usize + 1 && chart.width <= (BARS + 1) * BAR);
             for bar in &chart.bars {
                 prop_assert!(bar.x >= 0 && bar.x + bar.width <= chart.width);

@@ -5,17 +5,18 @@ use std::time::Duration;
 use askama::Template;
 use axum::{
     extract::{Query, State},
-    response::Response,
+    http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use shared::{Timestamp, text::plain};
 
 use super::{
-    chart::{Chart, Extent},
-    filter::{Asked, Found, SINCE},
-    layout::{KINDS, Layout, Moment, Part, QUARANTINE, now},
+    chart::{Chart, Counts},
+    filter::{Asked, Fault, Found, SINCE},
+    layout::{KINDS, Layout, Moment, Part, QUARANTINE, deliveries, kind_class, now},
     problem::{Problem, render},
     row::{Row, rows},
-    source::App,
+    source::{App, Shown},
 };
 
 /// The periods to choose from, and their names.
@@ -36,10 +37,12 @@ const WIDER: (&str, Duration) = ("30d", Duration::from_secs(30 * 24 * 3_600));
 struct Page {
     layout: Layout,
     asked: Asked,
+    /// The field that cannot be used.
+    fault: Option<Fault>,
     is_narrowed: bool,
     times: Vec<Choice>,
     kinds: Vec<Choice>,
-    chart: Option<Chart>,
+    count: Option<Count>,
     rows: Vec<Row>,
     /// The extent of the search, if there was one.
     searched: Option<String>,
@@ -61,37 +64,103 @@ struct Choice {
     is_chosen: bool,
 }
 
-/// The page.
+/// The chart of a period, and the totals of its kinds.
+#[derive(Template)]
+#[template(path = "chart.html")]
+pub struct Count {
+    chart: Chart,
+    totals: Vec<Total>,
+}
+
+/// The number of deliveries of a kind.
+struct Total {
+    kind: String,
+    class: &'static str,
+    number: u64,
+    link: String,
+}
+
+impl Count {
+    /// Draws the counts of a list; `None` without deliveries.
+    pub fn of(counts: &Counts, asked: &Asked, now: Timestamp) -> Option<Self> {
+        let total = |(kind, number): (&str, u64)| Total {
+            kind: plain(kind),
+            class: kind_class(kind),
+            number,
+            link: Asked { kind: kind.to_owned(), ..asked.clone() }.link("./", ""),
+        };
+        let chart = Chart::of(counts, &period(asked), now)?;
+        Some(Self { chart, totals: counts.kinds().into_iter().map(total).collect() })
+    }
+}
+
+/// Describes the chosen period, such as "in the last hour".
+fn period(asked: &Asked) -> String {
+    let since = if asked.since.trim().is_empty() { SINCE } else { asked.since.trim() };
+    let until = asked.until.trim();
+    match TIMES.iter().find(|(value, _)| *value == since) {
+        Some((_, name)) if until.is_empty() => format!("in the {}", name.to_lowercase()),
+        _ if until.is_empty() => format!("since {}", plain(since)),
+        _ => format!("from {} to {}", plain(since), plain(until)),
+    }
+}
+
+/// The page. A field that cannot be used is said at the field, and the form keeps what was typed.
 pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
     let now = now();
-    let filter = asked.read()?;
-    let query = filter.query(shown.source.reader.clone(), now)?;
-    let found = filter.page(&query).await?;
-    let is_live = filter.is_live();
-    let is_first = asked.after.is_empty();
-    let extent = match (is_first, &found.next) {
-        (true, None) => Extent::All,
-        (true, Some(_)) => Extent::Last,
-        (false, _) => Extent::Page,
+    let queried = asked.read().and_then(|filter| {
+        let query = filter.query(shown.source.reader.clone(), now)?;
+        Ok((filter, query))
+    });
+    let (filter, query) = match queried {
+        Ok(queried) => queried,
+        // The form has no such field.
+        Err(fault) if fault.field == "after" => return Err(fault.into()),
+        Err(fault) => {
+            let page = Page { fault: Some(fault), ..Page::of(&shown, asked) };
+            return Ok((StatusCode::BAD_REQUEST, render(&page)).into_response());
+        }
     };
+    let found = filter.page(&query).await?;
     let (wider, longer) = WIDER;
     let wider = Asked { since: wider.to_owned(), ..asked.clone() }.link("./", "");
     let newest = found.deliveries.first().map(|delivery| delivery.id.to_string()).unwrap_or_default();
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Deliveries),
-        is_narrowed: asked.is_narrowed(),
-        times: times(&asked.since),
-        kinds: kinds(&asked.kind),
-        chart: Chart::of(&found.deliveries, extent, now),
+        count: Count::of(&found.counts, &asked, now),
         rows: rows(&shown.source, &found.deliveries, now).await?,
         searched: found.searched.map(|read| searched(&found, read, now)),
         older: older(&asked, &found),
-        is_first,
-        live: is_live.then(|| asked.link("live", &newest)),
+        live: filter.is_live().then(|| asked.link("live", &newest)),
         wider: (query.times.start > now.minus(longer)).then_some(wider),
-        samples: shown.source.actions.as_ref().map(|actions| actions.samples.clone()).unwrap_or_default(),
-        asked,
+        ..Page::of(&shown, asked)
     }))
+}
+
+impl Page {
+    /// The page with its form, without deliveries.
+    fn of(shown: &Shown, asked: Asked) -> Self {
+        Self {
+            layout: Layout::of(shown, Part::Deliveries),
+            fault: None,
+            is_narrowed: asked.is_narrowed(),
+            times: times(&asked.since),
+            kinds: kinds(&asked.kind),
+            count: None,
+            rows: Vec::new(),
+            searched: None,
+            older: None,
+            is_first: asked.after.is_empty(),
+            live: None,
+            wider: None,
+            samples: shown.source.actions.as_ref().map(|actions| actions.samples.clone()).unwrap_or_default(),
+            asked,
+        }
+    }
+
+    /// Returns the reason why a field cannot be used, if it cannot.
+    fn fault_at(&self, field: &str) -> Option<&str> {
+        self.fault.as_ref().filter(|fault| fault.field == field).map(|fault| fault.why.as_str())
+    }
 }
 
 fn older(asked: &Asked, found: &Found) -> Option<(String, &'static str)> {
@@ -101,10 +170,10 @@ fn older(asked: &Asked, found: &Found) -> Option<(String, &'static str)> {
 
 /// Describes the extent of a search.
 fn searched(found: &Found, read: usize, now: Timestamp) -> String {
-    let deliveries = if read == 1 { "1 delivery".to_owned() } else { format!("{read} deliveries") };
+    let read = deliveries(read);
     match found.next {
-        Some(id) => format!("Searched {deliveries}, back to {}.", Moment::new(id.received_at(), now).second),
-        None => format!("Searched {deliveries}, the whole period."),
+        Some(id) => format!("Searched {read}, back to {}.", Moment::new(id.received_at(), now).second),
+        None => format!("Searched {read}, the whole period."),
     }
 }
 

@@ -1,24 +1,26 @@
 //! The filter of a page, and a bounded search for its deliveries.
 
-use futures_util::TryStreamExt;
+use futures_util::{TryStreamExt, future::try_join};
 use serde::Deserialize;
 use shared::{
     EventId, Timestamp,
     human_time::{Moment, moment},
+    text::plain,
 };
 use store::{DeliveryFilter, DeliveryQuery, Listing, Order, Reader, StoredDelivery};
 
 use super::{
     body::pieces,
+    chart::Counts,
     layout::{PAGE, link},
     problem::Problem,
 };
 
-/// Deliveries per read of a search.
-const READ_AT_ONCE: u16 = 200;
+/// Deliveries per read of a search or a count.
+const READ_AT_ONCE: u16 = 1_000;
 
-/// Maximum number of deliveries that one page searches.
-const MOST_READ: usize = 1_000;
+/// Maximum number of deliveries that one page searches, and that its chart counts.
+const MOST_READ: usize = 5_000;
 
 /// The default of From.
 pub const SINCE: &str = "24h";
@@ -36,11 +38,24 @@ pub struct Asked {
     pub after: String,
 }
 
+/// A field of the form whose value cannot be used.
+pub struct Fault {
+    /// Name of the field.
+    pub field: &'static str,
+    /// The reason, as a sentence.
+    pub why: String,
+}
+
+impl From<Fault> for Problem {
+    fn from(Fault { why, .. }: Fault) -> Self {
+        Self::Unclear(why)
+    }
+}
+
 /// The filter that the fields mean.
 pub struct Filter {
     of: DeliveryFilter,
-    /// In lower case.
-    text: Option<String>,
+    text: Option<SearchedText>,
     since: Moment,
     until: Option<Moment>,
     after: Option<EventId>,
@@ -54,16 +69,20 @@ pub struct Found {
     pub next: Option<EventId>,
     /// Deliveries that were read, when it was a search.
     pub searched: Option<usize>,
+    /// The deliveries of the whole period, or its newest ones.
+    pub counts: Counts,
 }
 
 impl Asked {
     /// Reads the fields.
     ///
     /// # Errors
-    /// Fails when a time cannot be read.
-    pub fn read(&self) -> Result<Filter, Problem> {
+    /// Fails when a time cannot be read, or the place in the list is none.
+    pub fn read(&self) -> Result<Filter, Fault> {
         let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
-        let time = |text: String| moment(&text).map_err(|fault| Problem::Unclear(format!("{text:?}: {fault}.")));
+        let time = |field, text: String| {
+            moment(&text).map_err(|fault| Fault { field, why: format!("{:?}: {fault}.", plain(&text)) })
+        };
         let of = DeliveryFilter {
             entity: given(&self.entity),
             reference: given(&self.reference),
@@ -72,12 +91,14 @@ impl Asked {
         };
         Ok(Filter {
             of,
-            text: given(&self.text).map(|text| text.to_lowercase()),
-            since: time(given(&self.since).unwrap_or_else(|| SINCE.to_owned()))?,
-            until: given(&self.until).map(time).transpose()?,
+            text: given(&self.text).map(|text| SearchedText::new(&text)),
+            since: time("since", given(&self.since).unwrap_or_else(|| SINCE.to_owned()))?,
+            until: given(&self.until).map(|until| time("until", until)).transpose()?,
             after: match given(&self.after) {
                 None => None,
-                Some(after) => Some(after.parse().map_err(|_| Problem::wrong_place())?),
+                Some(after) => Some(
+                    after.parse().map_err(|_| Fault { field: "after", why: Problem::WRONG_PLACE.to_owned() })?,
+                ),
             },
         })
     }
@@ -115,73 +136,129 @@ impl Filter {
     ///
     /// # Errors
     /// Fails when the period is empty.
-    pub fn query(&self, reader: Reader, now: Timestamp) -> Result<DeliveryQuery, Problem> {
+    pub fn query(&self, reader: Reader, now: Timestamp) -> Result<DeliveryQuery, Fault> {
         let start = self.since.before(now);
         let end = self.until.map_or(now.plus(DeliveryQuery::CLOCK_AHEAD), |until| until.before(now));
         if end <= start {
-            return Err(Problem::Unclear("From must be before Until, which is now when it is empty.".to_owned()));
+            let field = if self.until.is_some() { "until" } else { "since" };
+            let why = "From must be before Until, which is now when it is empty.".to_owned();
+            return Err(Fault { field, why });
         }
         Ok(DeliveryQuery::new(reader, self.of.clone(), start..end))
     }
 
     /// Tells whether a delivery passes the filter.
     pub fn matches(&self, query: &DeliveryQuery, delivery: &StoredDelivery) -> bool {
-        query.matches(delivery) && self.text.as_ref().is_none_or(|text| has(delivery, text))
+        query.matches(delivery) && self.text.as_ref().is_none_or(|text| text.is_in(delivery))
     }
 
-    /// Returns a page of deliveries.
+    /// Returns a page of deliveries, and the counts of the whole period.
     ///
     /// # Errors
     /// Fails when the deliveries cannot be read.
     pub async fn page(&self, query: &DeliveryQuery) -> Result<Found, Problem> {
+        let from_start = self.walk(query, None, true);
+        match self.after {
+            // The first page and the counts are one read.
+            None => from_start.await,
+            after => {
+                let (page, whole) = try_join(self.walk(query, after, false), from_start).await?;
+                Ok(Found { counts: whole.counts, ..page })
+            }
+        }
+    }
+
+    /// Reads until the page is full, or with `counts` to the end of the period; maximum [`MOST_READ`].
+    async fn walk(&self, query: &DeliveryQuery, after: Option<EventId>, counts: bool) -> Result<Found, Problem> {
         let DeliveryFilter { entity, reference, kind, .. } = &self.of;
         // Every other filter has an index.
         let picks = self.text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
         // One more, to know whether there are more.
-        let page_size = if picks { READ_AT_ONCE } else { PAGE + 1 };
-        let (order, after) = (Order::NewestFirst, self.after);
+        let page_size = if picks || counts { READ_AT_ONCE } else { PAGE + 1 };
+        let order = Order::NewestFirst;
         let listing = Listing { times: query.times.clone(), order, after, page_size };
         let mut candidates = query.candidates(&listing);
-        let (mut deliveries, mut read, mut searched) = (Vec::<StoredDelivery>::new(), 0, 0);
-        let mut last = None;
+        let mut found = Found { deliveries: Vec::new(), next: None, searched: None, counts: Counts::default() };
+        // Deliveries read, in all and for the page.
+        let (mut read, mut for_page) = (0, 0);
+        let (mut last, mut is_full) = (None, false);
         while let Some(delivery) = candidates.try_next().await? {
-            if picks && read == MOST_READ {
-                return Ok(Found { deliveries, next: last, searched: Some(read) });
+            if read == MOST_READ {
+                found.counts.is_cut = true;
+                found.next = found.next.or(last);
+                break;
             }
             read += 1;
             last = Some(delivery.id);
             if !self.matches(query, &delivery) {
                 continue;
             }
-            if deliveries.len() == usize::from(PAGE) {
-                let next = deliveries.last().map(|last| last.id);
-                return Ok(Found { deliveries, next, searched: picks.then_some(searched) });
+            found.counts.add(&delivery);
+            if found.deliveries.len() < usize::from(PAGE) {
+                found.deliveries.push(delivery);
+                for_page = read;
+            } else if !is_full {
+                is_full = true;
+                found.next = found.deliveries.last().map(|last| last.id);
+                if !counts {
+                    break;
+                }
             }
-            deliveries.push(delivery);
-            searched = read;
         }
-        Ok(Found { deliveries, next: None, searched: picks.then_some(read) })
+        if !is_full {
+            for_page = read;
+        }
+        found.searched = picks.then_some(for_page);
+        Ok(found)
     }
 }
 
-/// Tells whether a delivery contains a text.
-fn has(delivery: &StoredDelivery, text: &str) -> bool {
-    let places = [
-        Some(delivery.entity.as_str()),
-        delivery.reference.as_deref(),
-        delivery.body.as_deref(),
-        delivery.cause.as_deref(),
-        Some(&delivery.request_id),
-        Some(&delivery.source_ip),
-    ];
-    delivery.id.to_string().contains(text)
-        || places.into_iter().flatten().any(|place| place.to_lowercase().contains(text))
-        || delivery.body.as_deref().is_some_and(|body| says(body, text))
+/// A text to search for.
+///
+/// It may be copied from a page: `…` then stands for the part that was left out, and an invisible character for its escape.
+struct SearchedText {
+    /// The parts between the `…`, in lower case.
+    parts: Vec<String>,
 }
 
-/// Tells whether a string of a body contains a text behind escapes such as `\u05e9` or `https:\/\/`.
-fn says(body: &str, text: &str) -> bool {
-    let said = |spelled: &str| serde_json::from_str::<String>(spelled).ok();
-    body.contains('\\')
-        && pieces(body).iter().filter_map(|piece| said(&piece.text)).any(|said| said.to_lowercase().contains(text))
+impl SearchedText {
+    fn new(text: &str) -> Self {
+        let parts = text.split('…').map(|part| part.trim().to_lowercase()).filter(|part| !part.is_empty());
+        Self { parts: parts.collect() }
+    }
+
+    /// Tells whether a delivery has it in one of its texts.
+    fn is_in(&self, delivery: &StoredDelivery) -> bool {
+        let places = [
+            Some(delivery.entity.as_str()),
+            delivery.reference.as_deref(),
+            delivery.body.as_deref(),
+            delivery.cause.as_deref(),
+            Some(&delivery.request_id),
+            Some(&delivery.source_ip),
+        ];
+        self.is_part_of(&delivery.id.to_string())
+            || places.into_iter().flatten().any(|place| self.is_part_of(place))
+            || delivery.body.as_deref().is_some_and(|body| self.is_spelled_in(body))
+    }
+
+    /// Tells whether a text has all parts, one after the other.
+    fn is_part_of(&self, place: &str) -> bool {
+        let follows = |text: &str| {
+            let mut rest = text;
+            self.parts.iter().all(|part| {
+                let Some((_, after)) = rest.split_once(part.as_str()) else { return false };
+                rest = after;
+                true
+            })
+        };
+        let (place, shown) = (place.to_lowercase(), plain(place).to_lowercase());
+        follows(&place) || (shown != place && follows(&shown))
+    }
+
+    /// Tells whether a string of a body has it behind escapes such as `\u05e9` or `https:\/\/`.
+    fn is_spelled_in(&self, body: &str) -> bool {
+        let said = |spelled: &str| serde_json::from_str::<String>(spelled).ok();
+        body.contains('\\') && pieces(body).iter().filter_map(|piece| said(&piece.text)).any(|said| self.is_part_of(&said))
+    }
 }

@@ -13,8 +13,8 @@ use super::source::{Notice, Shown, Source};
 /// Rows per page.
 pub const PAGE: u16 = 50;
 
-/// The kinds that the provider's page names.
-pub const KINDS: [&str; 5] = ["whatsapp", "builder", "online", "partners", "package"];
+/// The kinds that the provider's pages name.
+pub const KINDS: [&str; 6] = ["whatsapp", "builder", "online", "store", "partners", "package"];
 
 /// The kind of quarantined deliveries.
 pub const QUARANTINE: &str = "quarantine";
@@ -57,6 +57,10 @@ pub struct Moment {
     pub day: String,
     /// `09:30:00`
     pub clock: String,
+    /// `.123`
+    pub millis: String,
+    /// `11-22 09:30`
+    pub minute: String,
     pub ago: String,
 }
 
@@ -64,9 +68,20 @@ impl Moment {
     /// Writes a time, and its distance from now.
     pub fn new(time: Timestamp, now: Timestamp) -> Self {
         let exact = time.to_string();
-        let (day, clock) = (exact[5..10].to_owned(), exact[11..19].to_owned());
-        Self { second: to_the_second(time), day, clock, ago: ago(time, now), exact }
+        let (day, clock, millis) = (exact[5..10].to_owned(), exact[11..19].to_owned(), exact[19..23].to_owned());
+        let minute = format!("{day} {}", &clock[..5]);
+        Self { second: to_the_second(time), day, clock, millis, minute, ago: ago(time, now), exact }
     }
+}
+
+/// Writes a number with its noun, given in the singular and in the plural.
+pub fn number_of(number: usize, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+/// Writes a number of deliveries.
+pub fn deliveries(number: usize) -> String {
+    number_of(number, "delivery", "deliveries")
 }
 
 /// Writes a duration, rounded.

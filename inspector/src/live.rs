@@ -25,7 +25,8 @@ use tokio::{
 };
 
 use super::{
-    chart::{Chart, Extent},
+    chart::Counts,
+    deliveries::Count,
     filter::{Asked, Filter, Found},
     layout::{PAGE, now},
     problem::Problem,
@@ -114,13 +115,14 @@ impl Live {
 
 /// An open page.
 struct Listener {
+    asked: Asked,
     filter: Filter,
     query: DeliveryQuery,
     updates: broadcast::Receiver<Update>,
     /// The deliveries that the page shows, newest first.
     shown: Vec<StoredDelivery>,
-    /// True when older ones exist.
-    has_more: bool,
+    /// The deliveries of the page's period.
+    counts: Counts,
     waiting: VecDeque<Event>,
     /// True when the page's chart is outdated.
     chart_is_old: bool,
@@ -134,16 +136,18 @@ pub async fn stream(
 ) -> Result<Response, Problem> {
     // A browser that reconnects names the last id that it has seen.
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).to_owned();
-    let filter = Asked { after: String::new(), ..asked }.read()?;
+    let asked = Asked { after: String::new(), ..asked };
+    let filter = asked.read()?;
     let updates = live.listen();
     let query = filter.query(live.reader.clone(), now())?;
     let there = filter.page(&query).await?;
     let mut listener = Listener {
+        asked,
         filter,
         query,
         updates,
         shown: Vec::new(),
-        has_more: false,
+        counts: Counts::default(),
         waiting: VecDeque::new(),
         chart_is_old: false,
     };
@@ -166,7 +170,7 @@ impl Listener {
         self.waiting.extend(missed.then(|| told("missed")));
         self.chart_is_old = !rows.is_empty();
         self.waiting.extend(rows.into_iter().rev());
-        self.has_more = there.next.is_some();
+        self.counts = there.counts;
         self.shown = there.deliveries;
     }
 
@@ -198,23 +202,16 @@ impl Listener {
             return;
         }
         self.shown.insert(place, delivery.clone());
-        self.has_more |= self.shown.len() > usize::from(PAGE);
+        self.counts.add(delivery);
         self.shown.truncate(usize::from(PAGE));
         self.waiting.push_back(row(delivery));
         self.chart_is_old = true;
     }
 
     fn chart(&self) -> Option<Event> {
-        let extent = if self.has_more { Extent::Last } else { Extent::All };
-        let chart = Drawing { chart: Chart::of(&self.shown, extent, now())? }.render().ok()?;
+        let chart = Count::of(&self.counts, &self.asked, now())?.render().ok()?;
         Some(Event::default().event("chart").data(chart))
     }
-}
-
-#[derive(Template)]
-#[template(path = "chart.html")]
-struct Drawing {
-    chart: Chart,
 }
 
 #[derive(Template)]

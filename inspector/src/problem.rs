@@ -26,9 +26,12 @@ struct Page {
 }
 
 impl Problem {
-    /// The problem of a link whose place is not in its list.
+    /// What is wrong with a link whose place is not in its list.
+    pub const WRONG_PLACE: &str = "This link does not belong to this list.";
+
+    /// The problem of such a link.
     pub fn wrong_place() -> Self {
-        Self::Unclear("This link does not belong to this list.".to_owned())
+        Self::Unclear(Self::WRONG_PLACE.to_owned())
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Row {
     pub id: String,
     pub link: String,
     pub time: Moment,
+    /// True when a row beside it has the same second.
+    pub shares_second: bool,
     pub kind: String,
     pub kind_class: &'static str,
     pub entity: String,
@@ -52,7 +54,14 @@ pub async fn rows(source: &Source, deliveries: &[StoredDelivery], now: Timestamp
         forwarding: records.get(&delivery.id).map(|record| Forwarding::of(record, delivery.received_at, now)),
         ..Row::of(delivery, now)
     };
-    Ok(deliveries.iter().map(row).collect())
+    let mut rows: Vec<Row> = deliveries.iter().map(row).collect();
+    for place in 1..rows.len() {
+        if rows[place - 1].time.second == rows[place].time.second {
+            rows[place - 1].shares_second = true;
+            rows[place].shares_second = true;
+        }
+    }
+    Ok(rows)
 }
 
 impl Row {
@@ -69,6 +78,7 @@ impl Row {
         Self {
             link: link("delivery", &[("id", &id)]),
             time: Moment::new(delivery.received_at, now),
+            shares_second: false,
             kind: plain(&delivery.kind),
             kind_class: kind_class(&delivery.kind),
             entity: plain(entity),

@@ -143,7 +143,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         let webhook = surroundings.partner.registered().unwrap_or_default();
         let run = surroundings.run(functions.address(), &functions.webhook(), webhook.clone());
         let _remembered = project.remember(&run)?;
-        let inspector = inspect::start(Target::of_local_run(run)?, None).await?;
+        let inspector = inspect::start(Target::of_local_run(run)?, None, inspect::kept_token(&project)?, None).await?;
         let _redrive = redrive(&surroundings.queue, functions.caller());
         print_next_steps(inspector.url(), &webhook, &functions, &cargo_lambda);
         tokio::select! {

@@ -1,18 +1,26 @@
 //! `hooks inspect`: the page on this machine for looking at what arrives.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    env,
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    process::ExitCode,
+    sync::Arc,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use inspector::{Actions, Inspector, Source};
+use inspector::{Actions, ForwardedAddress, Inspector, LineReader, PageToken, Source};
 use serde_json::json;
+use store::{Inventory, Lines, SealedReader};
 
 use crate::{
     interrupt::interrupted,
     local_functions::read_answer,
     output::{note, print},
     project::Project,
-    samples, send,
+    quarantine, samples, send,
     target::{Target, TargetArgs},
 };
 
@@ -27,23 +35,30 @@ const PORT: u16 = 9010;
 The page listens on 127.0.0.1 only, and shows nothing without the token in its address. Secrets were removed before the events were \
 recorded.
 
+From another machine, forward the port: ssh -L 9010:127.0.0.1:9010 <host>. With the same port on both sides nothing else is needed. \
+Otherwise name the address that the browser uses with --address. In GitHub Codespaces it is known.
+
 Examples:
-  cargo hooks inspect                              the local run
-  cargo hooks inspect --stack partner-webhook      a deployed stack")]
+  cargo hooks inspect                                      the local run
+  cargo hooks inspect --stack partner-webhook              a deployed stack
+  cargo hooks inspect --address http://localhost:8080      through ssh -L 8080:127.0.0.1:9010")]
 pub struct Inspect {
     #[command(flatten)]
     target: TargetArgs,
     /// Port on 127.0.0.1. Default: 9010, or a free one if that is taken.
     #[arg(long)]
     port: Option<u16>,
+    /// Address under which the browser reaches the page when its port is forwarded, such as http://localhost:8080.
+    #[arg(long, value_name = "URL")]
+    address: Option<ForwardedAddress>,
 }
 
 /// Serves the page until Ctrl-C.
 ///
 /// # Errors
 /// Fails when the target cannot be found, or no port is free.
-pub async fn run(Inspect { target, port }: Inspect) -> Result<ExitCode> {
-    let inspector = start(Target::find(target).await?, port).await?;
+pub async fn run(Inspect { target, port, address }: Inspect) -> Result<ExitCode> {
+    let inspector = start(Target::find(target).await?, port, PageToken::random()?, address).await?;
     print(&format!(
         "{}\n\nOpen it in a browser on this machine. Anyone with the address can read along. It ends with Ctrl-C.\n",
         inspector.url()
@@ -57,19 +72,35 @@ pub async fn run(Inspect { target, port }: Inspect) -> Result<ExitCode> {
 ///
 /// # Errors
 /// Fails when the checkout with the samples cannot be found, or the port is taken.
-pub async fn start(target: Target, port: Option<u16>) -> Result<Inspector> {
+pub async fn start(
+    target: Target,
+    port: Option<u16>,
+    token: PageToken,
+    address: Option<ForwardedAddress>,
+) -> Result<Inspector> {
     let actions = target.webhook.clone().map(|webhook| {
         let project = Arc::new(Project::find()?);
         anyhow::Ok((samples::names(&project), project, webhook))
     });
     let target = Arc::new(target);
     let actions = actions.transpose()?.map(|(samples, project, webhook)| {
-        let sync_target = Arc::clone(&target);
+        let (sync_target, raw_target, retry_target) = (Arc::clone(&target), Arc::clone(&target), Arc::clone(&target));
         Actions {
             samples,
             send: Box::new(move |sample: String| {
                 let (project, webhook) = (Arc::clone(&project), webhook.clone());
                 Box::pin(async move { send::post(webhook, samples::body(&project, &sample)?).await })
+            }),
+            raw: Box::new(move |id| {
+                let target = Arc::clone(&raw_target);
+                Box::pin(async move {
+                    let sealed = SealedReader::new(target.dynamodb.clone(), &target.settings.sealed_table);
+                    Ok(sealed.quarantined(&id).await?)
+                })
+            }),
+            retry: Box::new(move |id| {
+                let target = Arc::clone(&retry_target);
+                Box::pin(async move { quarantine::accept(&target, &id).await })
             }),
             sync: Box::new(move |()| {
                 let target = Arc::clone(&sync_target);
@@ -79,6 +110,13 @@ pub async fn start(target: Target, port: Option<u16>) -> Result<Inspector> {
     });
     let source = Source {
         reader: target.reader.clone(),
+        lines: LineReader {
+            reader: target.reader.clone(),
+            inventory: Inventory::new(target.dynamodb.clone(), &target.settings.events_table),
+            lines: Lines::new(target.dynamodb.clone(), &target.settings.events_table),
+            sealed: SealedReader::new(target.dynamodb.clone(), &target.settings.sealed_table),
+        },
+        keeps_lines: target.keeps_lines,
         ledger: target.ledger.clone(),
         forward_records: target.forwarding().ok().map(|forwarding| forwarding.records.clone()),
         dedup_window: target.settings.dedup_window,
@@ -86,11 +124,38 @@ pub async fn start(target: Target, port: Option<u16>) -> Result<Inspector> {
         arguments: target.choice.arguments(),
         actions,
     };
-    let inspector = Inspector::start(source, port.unwrap_or(PORT)).await?;
+    let forwarded = |port| address.or_else(|| in_codespaces(port));
+    let inspector = Inspector::start(source, port.unwrap_or(PORT), token, forwarded).await?;
     match port {
         Some(port) => ensure!([0, inspector.port()].contains(&port), "port {port} of 127.0.0.1 is taken"),
         None if inspector.port() != PORT => note(&format!("Port {PORT} is taken: the page is on {}", inspector.port())),
         None => {}
     }
     Ok(inspector)
+}
+
+/// Returns the token of the local runs of a checkout, which is made at the first one: open pages stay valid when a run is started again.
+/// Only this user can read it.
+///
+/// # Errors
+/// Fails when its file cannot be read or written.
+pub fn kept_token(project: &Project) -> Result<PageToken> {
+    let path = project.scratch()?.join("inspector-token");
+    if let Some(token) = fs::read_to_string(&path).ok().and_then(|text| text.parse().ok()) {
+        return Ok(token);
+    }
+    let token = PageToken::random()?;
+    let write = || {
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        file.write_all(token.expose().as_bytes())
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(token)
+}
+
+/// Returns the address under which GitHub Codespaces forwards a port; `None` elsewhere.
+fn in_codespaces(port: u16) -> Option<ForwardedAddress> {
+    let (name, domain) = (env::var("CODESPACE_NAME").ok()?, env::var("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN").ok()?);
+    format!("https://{name}-{port}.{domain}").parse().ok()
 }

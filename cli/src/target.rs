@@ -67,6 +67,8 @@ pub struct Target {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// The names of its tables, and the settings for recording deliveries.
     pub settings: Settings,
+    /// True when it sets the webhooks of lines.
+    pub keeps_lines: bool,
     /// The addresses that the provider may call from, as its configuration has them; `None` when it has none.
     allowed_source_ips: Option<String>,
     /// The queues with deliveries that could not be recorded.
@@ -156,6 +158,7 @@ impl Target {
             secrets: None,
             dynamodb,
             settings: settings(run.events_table, run.sealed_table, &run.dedup_window_seconds, &run.retention_days)?,
+            keeps_lines: true,
             allowed_source_ips: Some(run.allowed_source_ips),
             queues: Queues { sqs, fallback: run.fallback_queue, dead_letter: run.dead_letter_queue },
             event_bus,
@@ -202,6 +205,8 @@ impl Target {
                 stack.parameter("DedupWindowSeconds")?,
                 stack.parameter("RetentionDays")?,
             )?,
+            // A stack of an earlier version has no such parameter.
+            keeps_lines: stack.parameter("LineWebhookUrl").is_ok_and(|url| !url.is_empty()),
             allowed_source_ips: stack.parameter("AllowedSourceIps").ok().map(str::to_owned),
             queues: Queues {
                 sqs,

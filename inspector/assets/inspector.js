@@ -4,21 +4,24 @@
 
 const byId = (id) => document.getElementById(id);
 
-const colours = {
-  kept() {
+const choices = {
+  kept(name) {
     try {
-      return localStorage.getItem('colours');
+      return localStorage.getItem(name);
     } catch {
       return null;
     }
   },
-  keep(name) {
+  keep(name, value) {
     try {
-      localStorage.setItem('colours', name);
+      localStorage.setItem(name, value);
     } catch {
       // Without storage the choice lasts as long as the page.
     }
   },
+};
+
+const colours = {
   show(name) {
     document.documentElement.dataset.colours = name;
   },
@@ -29,7 +32,7 @@ const colours = {
 };
 
 // Before anything is drawn.
-if (['dark', 'light'].includes(colours.kept())) colours.show(colours.kept());
+if (['dark', 'light'].includes(choices.kept('colours'))) colours.show(choices.kept('colours'));
 
 function setUpColours() {
   const button = byId('theme');
@@ -38,8 +41,53 @@ function setUpColours() {
   button.addEventListener('click', () => {
     const name = colours.isDark() ? 'light' : 'dark';
     colours.show(name);
-    colours.keep(name);
+    choices.keep('colours', name);
     press();
+  });
+}
+
+const times = {
+  isLocal: false,
+  // The times of a part of the page, in UTC or in local time.
+  show(part) {
+    for (const element of part.querySelectorAll('time[datetime]')) times.write(element);
+  },
+  write(element) {
+    const at = new Date(element.dateTime);
+    const get = (name) => (times.isLocal ? at[`get${name}`]() : at[`getUTC${name}`]());
+    const two = (number) => String(number).padStart(2, '0');
+    const day = `${two(get('Month') + 1)}-${two(get('Date'))}`;
+    const clock = `${two(get('Hours'))}:${two(get('Minutes'))}:${two(get('Seconds'))}`;
+    if (element.querySelector('.clock')) {
+      element.querySelector('.day').textContent = day;
+      element.querySelector('.clock').textContent = clock;
+    } else if (element.dataset.form === 'minute') {
+      element.textContent = `${day} ${clock.slice(0, 5)}`;
+    } else {
+      element.textContent = `${get('FullYear')}-${day}T${clock}${times.offset(at)}`;
+    }
+  },
+  offset(at) {
+    if (!times.isLocal) return 'Z';
+    const minutes = -at.getTimezoneOffset();
+    const two = (number) => String(Math.floor(number)).padStart(2, '0');
+    return `${minutes < 0 ? '-' : '+'}${two(Math.abs(minutes) / 60)}:${two(Math.abs(minutes) % 60)}`;
+  },
+};
+
+function setUpTimes() {
+  const button = byId('zone');
+  const show = () => {
+    button.setAttribute('aria-pressed', String(times.isLocal));
+    for (const zone of document.querySelectorAll('.zone')) zone.textContent = times.isLocal ? 'local' : 'UTC';
+    times.show(document);
+  };
+  times.isLocal = choices.kept('times') === 'local';
+  if (times.isLocal) show();
+  button.addEventListener('click', () => {
+    times.isLocal = !times.isLocal;
+    choices.keep('times', times.isLocal ? 'local' : 'utc');
+    show();
   });
 }
 
@@ -87,6 +135,9 @@ function setUpCopying() {
 // Rows of a page.
 const MOST_ROWS = 50;
 
+// Milliseconds until a lost connection is tried again.
+const AGAIN_AFTER = 2000;
+
 // Milliseconds between announcements, so that a screen reader does not read a number every second.
 const NEWS_EVERY = 5000;
 
@@ -116,6 +167,14 @@ function setUpLive() {
     older.href = link;
     older.hidden = false;
   };
+  // Rows of the same second show their milliseconds.
+  const tellApart = (row) => {
+    const second = (other) => other.querySelector('time').dateTime.slice(0, 19);
+    for (const other of [row.previousElementSibling, row.nextElementSibling]) {
+      if (!other || second(other) !== second(row)) continue;
+      for (const millis of [row, other].map((one) => one.querySelector('.millis'))) millis.hidden = false;
+    }
+  };
   const add = (html) => {
     const template = document.createElement('template');
     template.innerHTML = html;
@@ -125,11 +184,32 @@ function setUpLive() {
     if (next?.dataset.id === row.dataset.id) return;
     row.classList.add('new');
     rows.insertBefore(row, next);
+    times.show(row);
+    tellApart(row);
     byId('list').hidden = false;
     byId('empty')?.remove();
     if (rows.children.length > MOST_ROWS) turnOver();
     untold += 1;
   };
+
+  let source = null;
+  let run = null;
+  // A page of an earlier run shows what may no longer exist.
+  const check = (other) => {
+    if (run && run !== other) location.reload();
+    run = other;
+  };
+  const tryAgain = () => setTimeout(async () => {
+    let answer = null;
+    try {
+      answer = await fetch('icon.svg', { method: 'HEAD', cache: 'no-store' });
+    } catch {
+      // Nobody is there yet.
+    }
+    if (answer?.status === 404) say('this address is no longer valid', 'off');
+    else if (answer) listenWhileSeen();
+    else tryAgain();
+  }, AGAIN_AFTER);
 
   const listen = () => {
     const link = new URL(state.dataset.stream, location.href);
@@ -137,11 +217,15 @@ function setUpLive() {
     const source = new EventSource(link);
     source.addEventListener('open', () => say('live', 'live'));
     source.addEventListener('error', () => {
-      const isOver = source.readyState === EventSource.CLOSED;
-      say(isOver ? 'disconnected, reload the page' : 'reconnecting', 'off');
+      say('reconnecting', 'off');
+      if (source.readyState === EventSource.CLOSED) tryAgain();
     });
+    source.addEventListener('run', (event) => check(event.data));
     source.addEventListener('row', (event) => add(event.data));
-    source.addEventListener('chart', (event) => { byId('chart').innerHTML = event.data; });
+    source.addEventListener('chart', (event) => {
+      byId('chart').innerHTML = event.data;
+      times.show(byId('chart'));
+    });
     source.addEventListener('missed', () => complain('More deliveries arrived than are shown here. Reload the page to see them.'));
     source.addEventListener('trouble', (event) => complain(`New deliveries cannot be read: ${event.data}`));
     source.addEventListener('recovered', () => complain(''));
@@ -150,7 +234,6 @@ function setUpLive() {
 
   state.hidden = false;
   setInterval(tell, NEWS_EVERY);
-  let source = null;
   // A hidden page reads nothing, and takes none of the few connections that a browser opens.
   const listenWhileSeen = () => {
     source?.close();
@@ -163,6 +246,7 @@ function setUpLive() {
 document.addEventListener('DOMContentLoaded', () => {
   byId('tools').hidden = false;
   setUpColours();
+  setUpTimes();
   setUpKeys();
   setUpCopying();
   setUpLive();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use askama::Template;
 use axum::{
     Form,
     extract::State,
@@ -10,9 +11,16 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use shared::text::plain;
+use shared::{EventId, text::plain};
 
-use super::source::{App, Notice, Shown};
+use super::{
+    layout::{Layout, Part, link},
+    problem::{Problem, render},
+    source::{App, Notice, Shown},
+};
+
+/// Maximum number of bytes that are shown.
+const SHOWN: usize = 64 * 1024;
 
 /// The form with the sample to send.
 #[derive(Deserialize)]
@@ -25,6 +33,85 @@ pub async fn send(State(shown): App, Form(SampleForm { sample }): Form<SampleFor
     let sent = send_sample(&shown, &sample).await;
     tell(&shown, sent);
     Redirect::to("./").into_response()
+}
+
+/// The form of a quarantined delivery.
+#[derive(Deserialize)]
+pub struct QuarantinedForm {
+    id: String,
+    /// `yes` when the person has ticked the box.
+    #[serde(default)]
+    consent: String,
+}
+
+#[derive(Template)]
+#[template(path = "raw.html")]
+struct Raw {
+    layout: Layout,
+    id: String,
+    back: String,
+    text: String,
+    length: usize,
+    is_text: bool,
+    is_cut: bool,
+}
+
+/// Shows the bytes of a quarantined delivery, once the person agreed.
+pub async fn raw(State(shown): App, Form(form): Form<QuarantinedForm>) -> Result<Response, Problem> {
+    let id = parsed(&form)?;
+    let back = link("delivery", &[("id", &form.id)]);
+    if form.consent != "yes" {
+        tell(&shown, Err(anyhow!("Not shown: tick the box first.")));
+        return Ok(Redirect::to(&back).into_response());
+    }
+    let actions = shown.source.actions.as_ref().context("A stack is read-only.")?;
+    let Some(bytes) = (actions.raw)(id).await? else {
+        return Err(Problem::NotFound(format!("There are no bytes of {id}.")));
+    };
+    let start = &bytes[..bytes.len().min(SHOWN)];
+    // A character may be cut in two at the end.
+    let whole = start.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let is_text = start.len() - whole.len() < 4;
+    Ok(render(&Raw {
+        layout: Layout::of(&shown, Part::Deliveries),
+        id: id.to_string(),
+        back,
+        text: if is_text { lines(whole) } else { hex(start) },
+        length: bytes.len(),
+        is_text,
+        is_cut: start.len() < bytes.len(),
+    }))
+}
+
+/// Tries to record a quarantined delivery as an event, once the person agreed.
+pub async fn retry(State(shown): App, Form(form): Form<QuarantinedForm>) -> Result<Response, Problem> {
+    let id = parsed(&form)?;
+    let done = match form.consent.as_str() {
+        "yes" => retry_one(&shown, id).await,
+        _ => Err(anyhow!("Not retried: tick the box first.")),
+    };
+    tell(&shown, done);
+    Ok(Redirect::to(&link("delivery", &[("id", &form.id)])).into_response())
+}
+
+fn parsed(form: &QuarantinedForm) -> Result<EventId, Problem> {
+    form.id.parse().map_err(|error| Problem::Unclear(format!("{:?} is {error}.", plain(&form.id))))
+}
+
+async fn retry_one(shown: &Shown, id: EventId) -> Result<String> {
+    let actions = shown.source.actions.as_ref().context("A stack is read-only.")?;
+    Ok(format!("Retried: {}.", plain(&(actions.retry)(id).await?)))
+}
+
+/// Returns a text with its lines, and with all other control characters escaped.
+fn lines(text: &str) -> String {
+    text.split('\n').map(|line| plain(line.trim_end_matches('\r'))).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns bytes in hexadecimal, 16 in a line.
+fn hex(bytes: &[u8]) -> String {
+    let line = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    bytes.chunks(16).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Runs sync, as the schedule does.

@@ -56,8 +56,10 @@ struct Page {
     has_sealed: bool,
     curl: Option<String>,
     show: String,
-    /// The command that releases it from quarantine.
-    retry: Option<String>,
+    /// The commands that show the bytes of a quarantined delivery, and release it.
+    quarantine: Option<(String, String)>,
+    /// True when the page itself can do so.
+    has_actions: bool,
 }
 
 /// A delivery with the same body.
@@ -101,7 +103,11 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
         more_repeats,
         window: roughly(shown.source.dedup_window),
         cause: if row.is_held { Some(HELD.to_owned()) } else { delivery.cause.as_deref().map(plain) },
-        retry: row.is_quarantined.then(|| format!("cargo hooks quarantine retry {id}{arguments}")),
+        quarantine: row.is_quarantined.then(|| {
+            let command = |action| format!("cargo hooks quarantine {action}{arguments}");
+            (command(format!("show {id} --raw")), command(format!("retry {id}")))
+        }),
+        has_actions: shown.source.actions.is_some(),
         content_type: delivery.content_type.as_deref().map(plain),
         content_encoding: delivery.content_encoding.as_deref().map(plain),
         body_bytes: delivery.body_bytes,

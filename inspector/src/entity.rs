@@ -1,20 +1,24 @@
-//! A line, bot or inbox: its state and its history.
+//! A line, bot or inbox: its state and its history; of a line also the proof that it is live.
 
 use askama::Template;
 use axum::{
     extract::{self, State as Extract},
     response::Response,
 };
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, future::try_join};
 use serde::Deserialize;
 use shared::{
     Entity, EventId, Timestamp,
     text::{plain, quoted},
 };
-use store::{DeliveryQuery, Listing, Order, Quarantine, State, StoredDelivery};
+use store::{
+    DeliveryQuery, LineAction, LineChange, Listing, Order, Quarantine, State, StoreError, StoredDelivery, first,
+};
 
 use super::{
-    layout::{Layout, Moment, PAGE, Part, kind_class, link, now},
+    layout::{Layout, Moment, PAGE, Part, kind_class, link, now, roughly},
+    line_facts::LineKey,
+    line_proof::{Proof, class, words},
     problem::{Problem, render},
     row::{Row, rows},
     source::{App, Shown},
@@ -23,6 +27,9 @@ use super::{
 
 /// Older deliveries that are read to compare the last ones of a page with.
 const COMPARED_WITH: u16 = 10;
+
+/// Maximum number of changes of a line's webhook that are listed.
+const CHANGES: u16 = 20;
 
 /// The query of the link.
 #[derive(Deserialize)]
@@ -37,12 +44,37 @@ pub struct Which {
 struct Page {
     layout: Layout,
     name: String,
+    /// Of a line.
+    line: Option<LineView>,
     state: Option<StateView>,
     entries: Vec<Entry>,
     newest: String,
     older: Option<String>,
     is_first: bool,
     show: String,
+}
+
+/// The proof of a line, and the changes of its webhook.
+struct LineView {
+    proof: Proof,
+    /// Newest first.
+    changes: Vec<WebhookChange>,
+    /// True when there are older ones.
+    is_cut: bool,
+    show: String,
+}
+
+/// A change of a line's webhook.
+struct WebhookChange {
+    time: Moment,
+    from: Option<String>,
+    to: String,
+    class: &'static str,
+    is_set: bool,
+    url: Option<String>,
+    cause: Option<String>,
+    /// The time in which it pointed nowhere or elsewhere: its ends, and its duration.
+    not_live: Option<(Moment, Moment, String)>,
 }
 
 struct StateView {
@@ -82,15 +114,20 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
     }
     let state = shown.source.reader.state(&entity).await?;
     let (history, next) = history(&shown, &entity, &which.after, now).await?;
-    if state.is_none() && history.is_empty() {
+    let line = match is_line(&entity) {
+        true => LineView::read(&shown, &entity, &history, now).await?,
+        false => None,
+    };
+    if state.is_none() && history.is_empty() && line.is_none() {
         return Err(not_found(&entity));
     }
     let steps = steps(&history, usize::from(PAGE), next.is_none());
     let rows = rows(&shown.source, &history[..steps.len()], now).await?;
     let entries = rows.into_iter().zip(steps).map(|(row, step)| Entry { row, step });
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::States),
+        layout: Layout::of(&shown, if line.is_some() { Part::Lines } else { Part::States }),
         name: plain(entity.as_str()),
+        line,
         state: state.map(|state| StateView::of(&state, now)),
         entries: entries.collect(),
         newest: link("entity", &[("name", entity.as_str())]),
@@ -125,6 +162,55 @@ async fn history(
     Ok((history, next))
 }
 
+fn is_line(entity: &Entity) -> bool {
+    entity.as_str().starts_with("whatsapp#") && entity.is_whole()
+}
+
+impl LineView {
+    /// Reads the proof of a line; `None` when nothing is known of it. Its sealed key is not looked for: an event of the history tells
+    /// whether there is one.
+    async fn read(
+        shown: &Shown,
+        entity: &Entity,
+        history: &[StoredDelivery],
+        now: Timestamp,
+    ) -> Result<Option<Self>, StoreError> {
+        let source = &shown.source;
+        let times = Timestamp::from_micros(0)..now.plus(DeliveryQuery::CLOCK_AHEAD);
+        let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: CHANGES + 1 };
+        let changes = first(source.lines.lines.history(entity, &listing), CHANGES.into());
+        let (line, (changes, is_cut)) = try_join(source.lines.one(entity), changes).await?;
+        let Some(mut line) = line else { return Ok(None) };
+        if let Some(event) = history.iter().find(|delivery| delivery.has_api_key) {
+            line.key = LineKey::Sealed { received_at: event.received_at };
+        }
+        Ok(Some(Self {
+            proof: Proof::of(&line, source.keeps_lines, now),
+            changes: changes.iter().map(|change| WebhookChange::of(change, now)).collect(),
+            is_cut,
+            show: format!("cargo hooks line {}{}", quoted(line.number()), source.arguments),
+        }))
+    }
+}
+
+impl WebhookChange {
+    fn of(change: &LineChange, now: Timestamp) -> Self {
+        Self {
+            time: Moment::new(change.id.received_at(), now),
+            from: change.from.map(words),
+            to: words(change.to),
+            class: class(change.to),
+            is_set: change.action == LineAction::Set,
+            url: change.url.as_deref().map(plain),
+            cause: change.cause.as_deref().map(plain),
+            not_live: change.not_live.as_ref().map(|period| {
+                let lasted = roughly(period.end.since(period.start));
+                (Moment::new(period.start, now), Moment::new(period.end, now), lasted)
+            }),
+        }
+    }
+}
+
 impl StateView {
     fn of(state: &State, now: Timestamp) -> Self {
         let field = |(name, value): (&String, &shared::Value)| Field {
@@ -144,7 +230,7 @@ impl StateView {
             last_seen: Moment::new(state.last_seen, now),
             extra_info: state.extra_info().map(ToString::to_string),
             reference: state.reference().map(plain),
-            reference_link: link("./", &[("reference", state.reference().unwrap_or_default()), ("since", "30d")]),
+            reference_link: link("client", &[("reference", state.reference().unwrap_or_default())]),
             fields: state.fields.iter().map(field).collect(),
         }
     }

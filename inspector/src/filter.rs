@@ -96,9 +96,9 @@ impl Asked {
             until: given(&self.until).map(|until| time("until", until)).transpose()?,
             after: match given(&self.after) {
                 None => None,
-                Some(after) => Some(
-                    after.parse().map_err(|_| Fault { field: "after", why: Problem::WRONG_PLACE.to_owned() })?,
-                ),
+                Some(after) => {
+                    Some(after.parse().map_err(|_| Fault { field: "after", why: Problem::WRONG_PLACE.to_owned() })?)
+                }
             },
         })
     }
@@ -259,6 +259,7 @@ impl SearchedText {
     /// Tells whether a string of a body has it behind escapes such as `\u05e9` or `https:\/\/`.
     fn is_spelled_in(&self, body: &str) -> bool {
         let said = |spelled: &str| serde_json::from_str::<String>(spelled).ok();
-        body.contains('\\') && pieces(body).iter().filter_map(|piece| said(&piece.text)).any(|said| self.is_part_of(&said))
+        body.contains('\\')
+            && pieces(body).iter().filter_map(|piece| said(&piece.text)).any(|said| self.is_part_of(&said))
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! Any page in a browser can send requests to 127.0.0.1, and can point a name of its own at it. Such a request has another
 //! `Host`, or the `Origin` of that page, and it does not have the token.
+//!
+//! A person who forwards the port reaches the pages under another address. Only the one address that this person has named is accepted
+//! then: as the `Host`, or, because some forwarders replace the `Host` by ours, as the `Origin` alone.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use anyhow::{Context, Result};
 use axum::{
@@ -14,6 +17,7 @@ use axum::{
 };
 use shared::Secret;
 use subtle::ConstantTimeEq;
+use url::Url;
 
 /// Random bytes of the token.
 const TOKEN: usize = 16;
@@ -33,45 +37,119 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// The inspector's own address.
-pub struct Guard {
-    token: Secret,
-    port: u16,
-}
+/// The secret part of the pages' address: 32 hexadecimal digits.
+#[derive(Clone)]
+pub struct PageToken(Secret);
 
-impl Guard {
-    /// Creates one with a new token.
+/// The text is not a [`PageToken`].
+#[derive(Clone, Copy, Debug)]
+pub struct NotAPageToken;
+
+impl PageToken {
+    /// Creates a random one.
     ///
     /// # Errors
     /// Fails when the system has no random bytes.
-    pub fn new(port: u16) -> Result<Self> {
+    pub fn random() -> Result<Self> {
         let mut random = [0; TOKEN];
         getrandom::fill(&mut random).context("the system has no random bytes for the page's address")?;
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { token: Secret::new(token), port })
+        Ok(Self(Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>())))
+    }
+
+    /// Returns the digits.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl FromStr for PageToken {
+    type Err = NotAPageToken;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_token = text.len() == 2 * TOKEN && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if is_token { Ok(Self(Secret::new(text))) } else { Err(NotAPageToken) }
+    }
+}
+
+/// The address under which a browser reaches the pages when their port is forwarded, such as `http://localhost:8080`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedAddress {
+    /// As in the header `Origin`.
+    origin: String,
+    /// As in the header `Host`.
+    host: String,
+}
+
+impl FromStr for ForwardedAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fault =
+            "expected an address without a path, such as http://localhost:8080 or https://name-9010.app.github.dev";
+        let url = Url::parse(text).map_err(|_| fault)?;
+        let has_only_origin = url.username().is_empty()
+            && url.password().is_none()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none();
+        let is_wildcard = url.host_str().is_some_and(|host| host.contains('*'));
+        let has_only_origin = has_only_origin && !is_wildcard;
+        let (Some(host), true, true) = (url.host_str(), has_only_origin, matches!(url.scheme(), "http" | "https"))
+        else {
+            return Err(fault);
+        };
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Ok(Self { origin: url.origin().ascii_serialization(), host })
+    }
+}
+
+/// The addresses of the pages, and their token.
+pub struct Guard {
+    token: PageToken,
+    port: u16,
+    forwarded: Option<ForwardedAddress>,
+}
+
+impl Guard {
+    /// Creates one for the pages on a port of 127.0.0.1, and for those who reach that port through another address.
+    pub fn new(token: PageToken, port: u16, forwarded: Option<ForwardedAddress>) -> Self {
+        Self { token, port, forwarded }
     }
 
     /// Returns the address of the start page.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/{}/", self.port, self.token.expose())
+        let origin = match &self.forwarded {
+            Some(forwarded) => forwarded.origin.clone(),
+            None => format!("http://127.0.0.1:{}", self.port),
+        };
+        format!("{origin}/{}/", self.token.expose())
     }
 
     /// Returns the refusal of a request; `None` when it may pass.
     fn refusal(&self, request: &Request) -> Option<(StatusCode, &'static str)> {
         let Some(host) = only(request.headers(), &header::HOST).filter(|host| self.is_own_host(host)) else {
-            return Some((StatusCode::FORBIDDEN, "not this host\n"));
+            return Some((StatusCode::FORBIDDEN, "unknown host: see inspect --address\n"));
         };
         if !self.has_token(request.uri().path()) {
             return Some((StatusCode::NOT_FOUND, "not found\n"));
         }
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let own_page =
-            only(request.headers(), &header::ORIGIN).is_some_and(|origin| origin == format!("http://{host}"));
+        let own_page = only(request.headers(), &header::ORIGIN).is_some_and(|origin| self.is_own_origin(origin, host));
         (!reads && !own_page).then_some((StatusCode::FORBIDDEN, "not from a page of this host\n"))
     }
 
     fn is_own_host(&self, host: &str) -> bool {
         ["127.0.0.1", "localhost"].iter().any(|name| host == format!("{name}:{}", self.port))
+            || self.forwarded.as_ref().is_some_and(|forwarded| host == forwarded.host)
+    }
+
+    /// Tells whether a page of this origin, which sent a request to one of our hosts, is ours.
+    fn is_own_origin(&self, origin: &str, host: &str) -> bool {
+        match &self.forwarded {
+            Some(forwarded) if origin == forwarded.origin => true,
+            Some(forwarded) if host == forwarded.host => false,
+            _ => origin == format!("http://{host}"),
+        }
     }
 
     fn has_token(&self, path: &str) -> bool {

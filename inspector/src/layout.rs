@@ -23,6 +23,7 @@ pub const QUARANTINE: &str = "quarantine";
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Deliveries,
+    Lines,
     States,
     Forwarding,
     Registration,

@@ -32,9 +32,9 @@ pub fn stretches(segments: &[Segment], now: Timestamp) -> Vec<Stretch> {
         |time: Timestamp| u64::try_from(time.since(start).as_micros() * u128::from(LENGTH) / whole).unwrap_or(LENGTH);
     let stretch = |segment: &Segment| {
         let (held, class) = match segment.ownership {
-            Ownership::Ours => ("ours", "ours"),
-            Ownership::NotOurs => ("not ours", "not-ours"),
-            Ownership::Unknown => ("unknown", "unknown"),
+            Ownership::Ours => ("your webhook", "ours"),
+            Ownership::NotOurs => ("another URL, or none", "not-ours"),
+            Ownership::Unknown => ("not known", "unknown"),
         };
         let (x, end) = (place(segment.times.start), place(segment.times.end));
         let width = match segment.ownership {

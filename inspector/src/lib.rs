@@ -5,6 +5,7 @@ mod actions;
 mod assets;
 mod body;
 mod chart;
+mod client;
 mod deliveries;
 mod delivery;
 mod entity;
@@ -13,6 +14,9 @@ mod forwarding;
 mod guard;
 mod layout;
 mod ledger_bar;
+mod line_facts;
+mod line_proof;
+mod lines;
 mod live;
 mod problem;
 mod registration;
@@ -39,6 +43,8 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use self::{guard::Guard, live::Live, source::Shown};
 pub use self::{
+    guard::{ForwardedAddress, PageToken},
+    line_facts::{Line, LineKey, LineReader, Onboarding},
     registration_facts::registration_facts,
     source::{Action, Actions, Source},
 };
@@ -54,17 +60,23 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Serves the pages on a port of 127.0.0.1, or on a free one when that is taken.
+    /// Serves the pages on a port of 127.0.0.1, or on a free one when that is taken. Their address has the token. `forwarded` returns
+    /// the address under which a port is reached from elsewhere, if it is: they also answer there.
     ///
     /// # Errors
-    /// Fails when no port is free, or the system has no random bytes for the token.
-    pub async fn start(source: Source, port: u16) -> Result<Self> {
+    /// Fails when no port is free.
+    pub async fn start(
+        source: Source,
+        port: u16,
+        token: PageToken,
+        forwarded: impl FnOnce(u16) -> Option<ForwardedAddress>,
+    ) -> Result<Self> {
         let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port on 127.0.0.1")?,
         };
         let address = listener.local_addr()?;
-        let guard = Guard::new(address.port())?;
+        let guard = Guard::new(token, address.port(), forwarded(address.port()));
         let url = guard.url();
         let server = axum::serve(listener, router(source, guard));
         Ok(Self { url, port: address.port(), server: tokio::spawn(server.into_future()) })
@@ -97,6 +109,8 @@ fn router(source: Source, guard: Guard) -> Router {
         .route("/{token}/live", get(live::stream).with_state(live))
         .route("/{token}/delivery", get(delivery::page))
         .route("/{token}/entity", get(entity::page))
+        .route("/{token}/lines", get(lines::page))
+        .route("/{token}/client", get(client::page))
         .route("/{token}/states", get(states::page))
         .route("/{token}/forwarding", get(forwarding::page))
         .route("/{token}/registration", get(registration::page))
@@ -105,7 +119,11 @@ fn router(source: Source, guard: Guard) -> Router {
         .route("/{token}/icon.svg", get(assets::icon));
     // A stack is read-only.
     let pages = if has_actions {
-        pages.route("/{token}/send", post(actions::send)).route("/{token}/sync", post(actions::sync))
+        pages
+            .route("/{token}/send", post(actions::send))
+            .route("/{token}/sync", post(actions::sync))
+            .route("/{token}/raw", post(actions::raw))
+            .route("/{token}/retry", post(actions::retry))
     } else {
         pages
     };

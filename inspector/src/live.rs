@@ -42,6 +42,8 @@ const WAITING: usize = 1_024;
 
 /// Polls the table for all listeners.
 pub struct Live {
+    /// Differs from that of every earlier inspector: a page of another one shows what may no longer exist.
+    run: String,
     reader: Reader,
     every: Duration,
     updates: broadcast::Sender<Update>,
@@ -63,7 +65,13 @@ impl Live {
     /// Polls a table while somebody listens.
     pub fn new(reader: Reader, is_local: bool) -> Self {
         let every = if is_local { ON_LOCAL_RUN } else { ON_STACK };
-        Self { reader, every, updates: broadcast::Sender::new(WAITING), is_looking: Mutex::new(false) }
+        Self {
+            run: now().to_string(),
+            reader,
+            every,
+            updates: broadcast::Sender::new(WAITING),
+            is_looking: Mutex::new(false),
+        }
     }
 
     fn listen(self: &Arc<Self>) -> broadcast::Receiver<Update> {
@@ -151,6 +159,7 @@ pub async fn stream(
         waiting: VecDeque::new(),
         chart_is_old: false,
     };
+    listener.waiting.push_back(Event::default().event("run").data(&live.run));
     listener.catch_up(there, seen.parse().ok());
     let events = stream::unfold(listener, async |mut listener| {
         let event = listener.next().await?;

@@ -51,6 +51,8 @@ struct Page {
     time_name: &'static str,
     stretches: Vec<Stretch>,
     not_ours: String,
+    /// True when there was such a time.
+    has_gap: bool,
     entries: Vec<Entry>,
     in_all: usize,
     status: String,
@@ -97,6 +99,7 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
         time_name,
         stretches: stretches(&status.segments(), now),
         not_ours: minutes(status.not_ours()),
+        has_gap: !status.not_ours().is_zero(),
         in_all: status.in_time().count(),
         entries,
         status: format!("cargo hooks webhook status --since {name}{}", shown.source.arguments),
@@ -105,9 +108,9 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
 
 fn headline(whereabouts: &Whereabouts) -> &'static str {
     match whereabouts {
-        Whereabouts::Ours => "Our URL is registered",
-        Whereabouts::Elsewhere => "Another URL is registered",
-        Whereabouts::Nowhere => "No URL is registered",
+        Whereabouts::Ours => "Your webhook receives the events",
+        Whereabouts::Elsewhere => "Another URL receives the events",
+        Whereabouts::Nowhere => "Nobody receives the events: no URL is registered",
         Whereabouts::Unknown => "Not checked yet",
     }
 }

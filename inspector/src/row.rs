@@ -84,10 +84,7 @@ impl Row {
             entity: plain(entity),
             entity_link,
             reference: delivery.reference.as_deref().map(plain),
-            reference_link: link(
-                "./",
-                &[("reference", delivery.reference.as_deref().unwrap_or_default()), ("since", "30d")],
-            ),
+            reference_link: link("client", &[("reference", delivery.reference.as_deref().unwrap_or_default())]),
             extra_info: delivery.extra_info.as_ref().map(ToString::to_string),
             is_duplicate: delivery.duplicate_of.is_some(),
             is_quarantined,

@@ -8,12 +8,19 @@ use std::{
 
 use anyhow::Result;
 use serde_json::Value;
+use shared::EventId;
 use store::{ForwardRecords, Reader, RegistrationLedger};
+
+use super::line_facts::LineReader;
 
 /// The local run or the stack that the pages show.
 pub struct Source {
     /// Its deliveries and states, without secrets.
     pub reader: Reader,
+    /// Its lines. The pages do not look for their keys in the sealed table.
+    pub lines: LineReader,
+    /// True when it sets the webhooks of lines.
+    pub keeps_lines: bool,
     /// Its registration.
     pub ledger: RegistrationLedger,
     /// Its forwarded events; `None` when it has no forwarder, and then the pages show nothing about forwarding.
@@ -39,6 +46,10 @@ pub struct Actions {
     pub send: Action<String, (u16, String)>,
     /// Runs sync, as the schedule does. Returns its report.
     pub sync: Action<(), Value>,
+    /// Reads the bytes of a quarantined delivery, which may contain secrets; `None` when they do not exist, or no longer.
+    pub raw: Action<EventId, Option<Vec<u8>>>,
+    /// Tries to record a quarantined delivery as an event. Returns the outcome in words.
+    pub retry: Action<EventId, String>,
 }
 
 /// The outcome of an action, shown on the next page.

@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::{
     extract::{Query, State as Extract},
-    response::Response,
+    http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use shared::{Integer, Kind, Timestamp, text::plain};
@@ -37,6 +38,8 @@ struct Page {
     kinds: Vec<Tab>,
     kind: String,
     status: String,
+    /// The reason why the status cannot be used.
+    fault: Option<String>,
     rows: Vec<Row>,
     first: String,
     next: Option<String>,
@@ -60,34 +63,40 @@ struct Row {
     last_seen: Moment,
 }
 
-/// The page.
+/// The page. A status that cannot be used is said at its field.
 pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Response, Problem> {
     let now = now();
-    let status = match which.status.trim() {
-        "" => None,
-        text => Some(Integer::parse(text).ok_or_else(|| {
-            Problem::Unclear(format!("{:?} is not a whole number of at most 38 digits.", plain(text)))
-        })?),
-    };
     let after: Option<Cursor> = match which.after.as_str() {
         "" => None,
         after => Some(after.parse().map_err(|_| Problem::wrong_place())?),
     };
     let kind = Kind::of(which.kind.trim());
-    let states = shown.source.reader.states(&kind, status.as_ref(), after.as_ref(), PAGE + 1);
-    let (states, more) = first(states, PAGE.into()).await?;
-    let next = states.last().filter(|_| more).map(Cursor::after);
     let here = |after: &str| link("states", &[("kind", kind.as_str()), ("status", &which.status), ("after", after)]);
-    Ok(render(&Page {
+    let page = Page {
         layout: Layout::of(&shown, Part::States),
         kinds: tabs(kind.as_str()),
         kind: plain(kind.as_str()),
-        rows: states.iter().map(|state| Row::of(state, now)).collect(),
-        first: here(""),
-        next: next.map(|next| here(&next.to_string())),
-        is_first: after.is_none(),
         status: plain(which.status.trim()),
-    }))
+        fault: None,
+        rows: Vec::new(),
+        first: here(""),
+        next: None,
+        is_first: after.is_none(),
+    };
+    let status = match which.status.trim() {
+        "" => None,
+        text => match Integer::parse(text) {
+            Some(status) => Some(status),
+            None => {
+                let fault = format!("{:?} is not a whole number of at most 38 digits.", plain(text));
+                return Ok((StatusCode::BAD_REQUEST, render(&Page { fault: Some(fault), ..page })).into_response());
+            }
+        },
+    };
+    let states = shown.source.reader.states(&kind, status.as_ref(), after.as_ref(), PAGE + 1);
+    let (states, more) = first(states, PAGE.into()).await?;
+    let next = states.last().filter(|_| more).map(|last| here(&Cursor::after(last).to_string()));
+    Ok(render(&Page { rows: states.iter().map(|state| Row::of(state, now)).collect(), next, ..page }))
 }
 
 fn tabs(current: &str) -> Vec<Tab> {

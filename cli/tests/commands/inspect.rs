@@ -46,3 +46,22 @@ async fn a_port_that_is_asked_for_and_taken_is_an_error() {
     let message = format!("error: port {port} of 127.0.0.1 is taken\n");
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr), (1, "", message));
 }
+
+#[tokio::test]
+async fn behind_a_forwarded_port_the_address_of_the_browser_is_printed() {
+    let world = World::start("inspect-address").await;
+    let printed = async |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut hooks = world.start_hooks_with(&[&["inspect", "--port", "0"], arguments].concat(), environment);
+        let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+        timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().unwrap()
+    };
+    let url = printed(&["--address", "http://localhost:8080"], &[]).await;
+    assert!(url.starts_with("http://localhost:8080/"), "{url}");
+    let codespace = [("CODESPACE_NAME", "name"), ("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN", "app.github.dev")];
+    let url = printed(&[], &codespace).await;
+    let port = url.strip_prefix("https://name-").and_then(|rest| rest.split_once(".app.github.dev/")).unwrap().0;
+    assert!(port.parse::<u16>().is_ok_and(|port| port > 0), "{url}");
+    let refused = world.hooks(&["inspect", "--address", "http://localhost:8080/path"]).await;
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("expected an address without a path"), "{}", refused.stderr);
+}

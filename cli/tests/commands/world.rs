@@ -153,7 +153,12 @@ impl World {
 
     /// Starts `hooks` with these arguments.
     pub fn start_hooks(&self, arguments: &[&str]) -> Child {
-        hooks(&self.project, arguments, &[]).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+        self.start_hooks_with(arguments, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn start_hooks_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+        hooks(&self.project, arguments, environment).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
     /// Returns the printed lines with minutes in place of times and ids, without frames and repeated blanks.

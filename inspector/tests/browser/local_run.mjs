@@ -44,15 +44,10 @@ export async function post(webhook, body) {
   return answer.json();
 }
 
-// Leaves the forwarder's record that the endpoint has refused an event. Without a next attempt it is a dead letter.
-export async function refuse(dynamodb, id, entity, next) {
-  const text = (S) => ({ S });
-  const at = new Date().toISOString().replace('Z', '000Z');
-  const item = {
-    pk: text('forward-failures'), sk: text(`event#${id}`), entity: text(entity), attempts: { N: '3' },
-    first_attempt_at: text(at), last_attempt_at: text(at), answer: text('answered 503: upstream is being restarted, try again later'),
-    ...(next ? { next_attempt_at: text(next.toISOString().replace('Z', '000Z')) } : {}),
-  };
+const text = (S) => ({ S });
+const micros = (time) => time.toISOString().replace('Z', '000Z');
+
+async function put(dynamodb, item) {
   const answer = await fetch(dynamodb, {
     method: 'POST',
     headers: {
@@ -62,6 +57,26 @@ export async function refuse(dynamodb, id, entity, next) {
     body: JSON.stringify({ TableName: 'events', Item: item }),
   });
   if (answer.status !== 200) throw new Error(`the record is not written: ${await answer.text()}`);
+}
+
+// Leaves the record of a check of a line's own webhook.
+export async function checked(dynamodb, entity, webhook, facts = {}) {
+  const at = text(micros(new Date()));
+  const strings = Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, text(value)]));
+  await put(dynamodb, {
+    pk: text(entity), sk: text('line'), version: { N: '1' }, webhook: text(webhook), since: at, attempted_at: at, checked_at: at,
+    concluded: text(webhook), ...(webhook === 'live' ? { live_at: at } : { not_live_since: at }), ...strings,
+  });
+}
+
+// Leaves the forwarder's record that the endpoint has refused an event. Without a next attempt it is a dead letter.
+export async function refuse(dynamodb, id, entity, next) {
+  const at = micros(new Date());
+  await put(dynamodb, {
+    pk: text('forward-failures'), sk: text(`event#${id}`), entity: text(entity), attempts: { N: '3' },
+    first_attempt_at: text(at), last_attempt_at: text(at), answer: text('answered 503: upstream is being restarted, try again later'),
+    ...(next ? { next_attempt_at: text(micros(next)) } : {}),
+  });
 }
 
 // Runs a command of `hooks` to its end.

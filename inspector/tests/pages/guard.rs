@@ -1,4 +1,4 @@
-use inspector::Source;
+use inspector::{ForwardedAddress, Inspector, PageToken, Source};
 
 use super::visitor::{Answer, Visitor};
 use crate::world::World;
@@ -93,7 +93,7 @@ async fn nothing_is_done_for_a_page_of_somebody_else() {
         visitor.send(&format!("POST /{token}/{action} HTTP/1.1"), &headers, body).await
     };
     let own = format!("http://127.0.0.1:{port}");
-    for action in ["send", "sync", "registration", ""] {
+    for action in ["send", "sync", "raw", "retry", "registration", ""] {
         for origin in [
             None,
             Some("null"),
@@ -120,6 +120,92 @@ async fn nothing_is_done_for_a_page_of_somebody_else() {
     assert_eq!(post("", Some(&own), "127.0.0.1").await.status, 405);
     let other = visitor.send(&format!("PUT /{token}/send HTTP/1.1"), &[visitor.host()], "").await;
     assert_refused(&other, 403, "PUT");
+}
+
+#[tokio::test]
+async fn behind_a_forwarded_port_only_the_named_address_is_accepted_too() {
+    const ADDRESS: &str = "https://name-9010.app.github.dev";
+    let world = World::start().await;
+    let visitor = Visitor::through(world.source(), ADDRESS).await;
+    let Visitor { token, port, .. } = &visitor;
+    let get = format!("GET /{token}/ HTTP/1.1");
+    let own = format!("127.0.0.1:{port}");
+    for host in ["name-9010.app.github.dev", &own, &format!("localhost:{port}")] {
+        assert_eq!(visitor.send(&get, &[format!("Host: {host}")], "").await.status, 200, "{host}");
+    }
+    for host in [
+        "other-9010.app.github.dev",
+        "app.github.dev",
+        "x.name-9010.app.github.dev",
+        "name-9010.app.github.dev.attacker.example",
+        "name-9010.app.github.dev:443",
+        "localhost:8080",
+        "127.0.0.1",
+    ] {
+        assert_refused(&visitor.send(&get, &[format!("Host: {host}")], "").await, 403, host);
+    }
+    let without = visitor.send("GET / HTTP/1.1", &["Host: name-9010.app.github.dev".to_owned()], "").await;
+    assert_refused(&without, 404, "the address without the token");
+
+    let post = async |host: &str, origin: &str| {
+        let form = "Content-Type: application/x-www-form-urlencoded".to_owned();
+        let headers = [format!("Host: {host}"), format!("Origin: {origin}"), form, "Content-Length: 14".to_owned()];
+        visitor.send(&format!("POST /{token}/send HTTP/1.1"), &headers, "sample=package").await
+    };
+    for (host, origin) in [
+        ("name-9010.app.github.dev", "http://name-9010.app.github.dev"),
+        ("name-9010.app.github.dev", "https://other-9010.app.github.dev"),
+        ("name-9010.app.github.dev", "null"),
+        ("name-9010.app.github.dev", &format!("http://{own}")),
+        (&own, "https://name-9010.app.github.dev.attacker.example"),
+        (&own, "https://attacker.example"),
+        (&own, "https://name-9010.app.github.dev/"),
+    ] {
+        assert_refused(&post(host, origin).await, 403, &format!("{host} {origin}"));
+    }
+    assert_eq!(*world.done.lock().unwrap(), [""; 0], "nothing was done");
+    // A forwarder may leave the host as it is, or replace it by ours.
+    for (host, origin) in
+        [("name-9010.app.github.dev", ADDRESS), (own.as_str(), ADDRESS), (own.as_str(), &format!("http://{own}"))]
+    {
+        assert_eq!(post(host, origin).await.status, 303, "{host} {origin}");
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_address_is_an_origin_and_nothing_else() {
+    for address in
+        ["http://localhost:8080", "http://127.0.0.1:9010", "https://name-9010.app.github.dev", "http://[::1]:1"]
+    {
+        assert!(address.parse::<ForwardedAddress>().is_ok(), "{address}");
+    }
+    for address in [
+        "",
+        "localhost:8080",
+        "//localhost:8080",
+        "http://localhost:8080/path",
+        "http://localhost:8080/?a",
+        "http://localhost:8080/#a",
+        "http://user@localhost:8080",
+        "http://:secret@localhost:8080",
+        "ftp://localhost:8080",
+        "http://*",
+    ] {
+        assert!(address.parse::<ForwardedAddress>().is_err(), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_kept_as_it_is_and_no_other_text_is_one() {
+    let world = World::start().await;
+    let token = "0123456789abcdef0123456789abcdef";
+    let inspector = Inspector::start(world.source(), 0, token.parse().unwrap(), |_| None).await.unwrap();
+    assert_eq!(inspector.url(), format!("http://127.0.0.1:{}/{token}/", inspector.port()));
+    for text in ["", &token[1..], &format!("{token}0"), &token.to_uppercase(), &format!("{token}\n"), "../etc/passwd"] {
+        assert!(text.parse::<PageToken>().is_err(), "{text:?}");
+    }
+    let others = [PageToken::random().unwrap(), PageToken::random().unwrap()];
+    assert_ne!(others[0].expose(), others[1].expose());
 }
 
 #[tokio::test]
@@ -180,7 +266,7 @@ async fn a_stack_is_only_looked_at() {
     let page = visitor.page("").await;
     assert!(page.contains("stack</span> hooks") && !page.contains("method=\"post\""), "{page}");
     assert!(!visitor.page("registration").await.contains("method=\"post\""));
-    for action in ["send", "sync"] {
+    for action in ["send", "sync", "raw", "retry"] {
         let headers = [visitor.host(), format!("Origin: http://127.0.0.1:{}", visitor.port)];
         let answer = visitor.send(&format!("POST /{}/{action} HTTP/1.1", visitor.token), &headers, "").await;
         assert_eq!(answer.status, 404, "{action}");

@@ -83,12 +83,12 @@ async fn new_deliveries_are_sent_once_with_their_chart() {
     let meanwhile = record(&world, 3).await;
     let mut stream = Stream::open(&visitor, &link, &[]).await;
     assert_eq!(stream.next_id().await, meanwhile, "what came between the page and its stream is told");
-    assert!(stream.next("chart").await.contains("6 deliveries</title>"));
+    assert!(stream.next("chart").await.contains("6 deliveries in the last 24 hours</title>"));
     let first = record(&world, 4).await;
     assert_eq!(stream.next_id().await, first);
     let second = record(&world, 5).await;
     assert_eq!(stream.next_id().await, second, "each is told once");
-    assert!(stream.next("chart").await.contains("8 deliveries</title>"));
+    assert!(stream.next("chart").await.contains("8 deliveries in the last 24 hours</title>"));
 
     let last = [format!("Last-Event-ID: {first}")];
     let mut again = Stream::open(&visitor, &link, &last).await;
@@ -108,7 +108,7 @@ async fn a_row_that_was_readable_only_after_the_page_is_told_though_it_is_older(
     world.record_at(at, late, &update(3)).await;
     let mut stream = Stream::open(&visitor, &link, &[]).await;
     assert_eq!(stream.next_id().await, late.to_string());
-    assert!(stream.next("chart").await.contains("6 deliveries</title>"));
+    assert!(stream.next("chart").await.contains("6 deliveries in the last 24 hours</title>"));
 }
 
 #[tokio::test]
@@ -117,16 +117,25 @@ async fn a_search_that_does_not_reach_back_to_what_the_page_shows_says_so() {
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     let link = attributes(&visitor.page("?text=client-7").await, "data-stream").remove(0);
-    for n in 0..1_000_u64 {
-        let at = world.ago(10).plus(Duration::from_millis(n));
-        world.record_at(at, EventId::new(at, n.to_be_bytes()), &format!(r#"{{"event":"package","n":{n}}}"#)).await;
-    }
+    world.record(10, r#"{"event":"package"}"#).await;
+    world.repeat(&world.id(10), 5_000).await;
     Stream::open(&visitor, &link, &[]).await.next("missed").await;
     let seen = [format!("Last-Event-ID: {}", record(&world, 3).await)];
     let came = record(&world, 4).await;
     let mut stream = Stream::open(&visitor, &link, &seen).await;
+    stream.next("run").await;
     let (name, row) = stream.first().await;
     assert_eq!((name.as_str(), attributes(&row, "data-id")), ("row", vec![came]), "nothing was missed");
+}
+
+#[tokio::test]
+async fn a_page_learns_whether_it_is_of_an_earlier_run() {
+    let world = World::start().await;
+    let run = async |visitor: &Visitor| Stream::open(visitor, "live", &[]).await.next("run").await;
+    let visitor = Visitor::of(&world).await;
+    let first = run(&visitor).await;
+    assert_eq!(run(&visitor).await, first, "the same run");
+    assert_ne!(run(&Visitor::of(&world).await).await, first, "another run");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod forwarding;
 mod guard;
+mod lines;
 mod live;
 mod views;
 mod visitor;

@@ -34,7 +34,7 @@ async fn the_start_page_has_the_deliveries_of_a_day_the_last_one_first() {
     ] {
         assert!(rows.contains(row), "{row}\n{rows}");
     }
-    assert!(page.contains("5 deliveries</title>"), "the chart says what it covers");
+    assert!(page.contains("5 deliveries in the last 24 hours</title>"), "the chart says what it covers");
     assert_eq!(link(&page, "Older"), None);
     let week = attributes(&visitor.page("?since=7d").await, "data-id");
     assert_eq!(week.last(), Some(&world.id(4_320).to_string()));
@@ -62,21 +62,98 @@ async fn the_list_is_filtered_by_entity_time_and_text() {
         let expected: Vec<String> = expected.iter().map(|minutes| world.id(*minutes).to_string()).collect();
         assert_eq!(attributes(&page, "data-id"), expected, "{query}");
     }
-    for query in ["since=1h&until=7d", "since=2099-01-01T00:00:00Z"] {
-        let empty = visitor.get(&format!("?{query}")).await;
-        assert_eq!(empty.status, 400, "{query}");
-        assert!(text(&empty.body).contains("From must be before Until"), "{}", empty.body);
-    }
-    let unclear = visitor.get("?since=yesterday").await;
-    assert_eq!(unclear.status, 400);
-    assert!(text(&unclear.body).contains("\"yesterday\": expected a duration"), "{}", unclear.body);
     assert_eq!(visitor.get("?after=nonsense").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_field_that_cannot_be_used_is_said_at_the_field_and_the_form_keeps_the_rest() {
+    let (_world, visitor) = world_and_visitor().await;
+    for (query, field, why) in [
+        ("since=soonish", "since", "\"soonish\": expected"),
+        ("until=%3Cb%3E", "until", "\"<b>\": expected"),
+        ("since=1h&until=7d", "until", "From must be before Until"),
+        ("since=2099-01-01T00:00:00Z", "since", "From must be before Until"),
+    ] {
+        let answer = visitor.get(&format!("?{query}&text=Rimon&kind=builder&reference=client-7")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        let (before, fault) = answer.body.split_once(&format!("id=\"{field}-fault\">")).expect(query);
+        assert!(text(fault).starts_with(why), "{query}: {}", text(fault));
+        let of_field = before.rsplit_once(&format!("id=\"{field}\"")).unwrap().1;
+        let attributes_of_field = format!("aria-describedby=\"{field}-fault\"");
+        assert!(of_field.contains("aria-invalid=\"true\"") && of_field.contains(&attributes_of_field), "{of_field}");
+        let values = attributes(&answer.body, "value");
+        for kept in ["Rimon", "client-7"] {
+            assert!(values.iter().any(|value| value == kept), "{query}: {kept} is kept");
+        }
+        assert!(answer.body.contains("<option value=\"builder\" selected>"), "{query}");
+        assert!(!text(&answer.body).contains("No matching deliveries"), "nothing was looked for");
+    }
+    let answer = visitor.get("states?kind=builder&status=soon").await;
+    assert_eq!(answer.status, 400);
+    let fault = answer.body.split_once("id=\"status-fault\">").unwrap().1;
+    assert!(text(fault).starts_with("\"soon\" is not a whole number"), "{}", text(fault));
+    assert_eq!(attributes(&answer.body, "value"), ["builder", "soon"]);
+}
+
+#[tokio::test]
+async fn the_chart_counts_the_whole_period_on_every_page_with_totals_by_kind() {
+    let world = World::start().await;
+    for minutes in 1..=70_u64 {
+        let body = if minutes % 7 == 0 {
+            json!({ "event": "package", "n": minutes })
+        } else {
+            json!({ "event": "builder", "builderID": minutes })
+        };
+        world.record(minutes, &body.to_string()).await;
+    }
+    world.record(75, "not JSON").await;
+    let visitor = Visitor::of(&world).await;
+    let first = visitor.page("").await;
+    let second = visitor.page(&link(&first, "Older").unwrap()).await;
+    for page in [&first, &second] {
+        assert!(page.contains("71 deliveries in the last 24 hours</title>"), "{page}");
+        let totals = page.split_once("class=\"totals\"").unwrap().1.split_once("</ul>").unwrap().0;
+        assert!(text(totals).ends_with("builder 60 package 10 quarantine 1"), "{}", text(totals));
+        let links = attributes(totals, "href");
+        assert_eq!(links, ["./?kind=builder", "./?kind=package", "./?kind=quarantine"]);
+    }
+    assert_eq!(attributes(&second, "data-id").len(), 21);
+    let hour = visitor.page("?since=1h&kind=package").await;
+    assert!(hour.contains("8 deliveries in the last hour</title>"), "{hour}");
+    let until = visitor.page("?since=2h&until=60m").await;
+    assert!(until.contains("12 deliveries from 2h to 60m</title>"), "{until}");
+}
+
+#[tokio::test]
+async fn rows_of_the_same_second_show_their_milliseconds() {
+    let world = World::start().await;
+    let second: shared::Timestamp =
+        format!("{}Z", &world.ago(20).to_string()[..19]).replace('Z', ".000000Z").parse().unwrap();
+    for millis in [7, 250, 2_000] {
+        let at = second.plus(Duration::from_millis(millis));
+        world
+            .record_at(
+                at,
+                EventId::new(at, millis.to_be_bytes()),
+                &json!({ "event": "package", "n": millis }).to_string(),
+            )
+            .await;
+    }
+    let visitor = Visitor::of(&world).await;
+    let page = visitor.page("").await;
+    let shown: Vec<(bool, &str)> = page
+        .split("<span class=\"millis\"")
+        .skip(1)
+        .map(|rest| (!rest.starts_with(" hidden"), rest.split_once('>').unwrap().1.split_once('<').unwrap().0))
+        .collect();
+    assert_eq!(shown, [(false, ".000"), (true, ".250"), (true, ".007")]);
 }
 
 #[tokio::test]
 async fn a_text_is_found_however_a_body_spells_it() {
     let world = World::start().await;
     world.record(30, r#"{"event":"voice","name":"\u05e9\u05dc\u05d5\u05dd \u00c4rger","half":"\ud800"}"#).await;
+    world.record(25, "{\"event\":\"other\",\"name\":\"gpj\u{202e}exe\"}").await;
     world.record(20, r#"{"event":"voice","name":"x","deep":[{"https:\/\/bots.example.com\/523":1}]}"#).await;
     let visitor = Visitor::of(&world).await;
     for (query, expected) in [
@@ -87,6 +164,11 @@ async fn a_text_is_found_however_a_body_spells_it() {
         ("https%3A%5C%2F%5C%2Fbots", &[20]),
         ("voice", &[20, 30]),
         ("%D7%A9%D7%A9", &[]),
+        // As a page cuts and escapes it.
+        ("%C3%84rg%E2%80%A6", &[30]),
+        ("https:%2F%2Fbots%E2%80%A6%2F523", &[20]),
+        ("%2F523%E2%80%A6bots", &[]),
+        ("gpj%5Cu%7B202e%7D", &[25]),
     ] {
         let page = visitor.page(&format!("?text={query}")).await;
         let expected: Vec<String> = expected.iter().map(|minutes| world.id(*minutes).to_string()).collect();
@@ -132,9 +214,6 @@ async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
         (walked, sizes)
     };
     let first = visitor.page("").await;
-    assert!(first.contains("The last 50 deliveries</title>"), "{first}");
-    let older = visitor.page(&link(&first, "Older").unwrap()).await;
-    assert!(older.contains("50 deliveries on this page</title>"), "{older}");
     let (walked, sizes) = walk(Some(String::new()), "Older").await;
     assert_eq!(sizes, [50; 8]);
     assert_eq!(walked, ids[..400]);
@@ -145,11 +224,20 @@ async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
     assert_eq!(walked, builders);
 
     let page = visitor.page("?text=n7.").await;
+    assert_eq!(attributes(&page, "data-id"), ids[1_112..1_113]);
+    assert!(text(&page).contains("Searched 1120 deliveries, the whole period."), "{}", text(&page));
+
+    world.repeat(&ids[0].parse().unwrap(), 5_000).await;
+    let page = visitor.page("?text=n7.").await;
     assert_eq!(attributes(&page, "data-id"), [""; 0]);
-    assert!(text(&page).contains("Searched 1000 deliveries, back to 20"), "{}", text(&page));
+    assert!(text(&page).contains("Searched 5000 deliveries, back to 20"), "{}", text(&page));
     let page = visitor.page(&link(&page, "Search further back").unwrap()).await;
     assert_eq!(attributes(&page, "data-id"), ids[1_112..1_113]);
-    assert!(text(&page).contains("Searched 120 deliveries, the whole period."), "{}", text(&page));
+    assert!(text(&page).contains("Searched 1120 deliveries, the whole period."), "{}", text(&page));
+    let page = visitor.page("").await;
+    assert!(page.contains("The newest 5000 deliveries in the last 24 hours</title>"), "{page}");
+    let oldest = &start.plus(Duration::from_millis(1_119)).to_string()[..19];
+    assert!(text(&page).contains(&format!("Older than {oldest}Z is not counted.")), "{}", text(&page));
 }
 
 #[tokio::test]
@@ -203,6 +291,51 @@ async fn a_held_delivery_says_why_and_how_it_becomes_an_event() {
 }
 
 #[tokio::test]
+async fn a_quarantined_delivery_is_read_and_retried_only_with_consent() {
+    let (world, visitor) = world_and_visitor().await;
+    let id = world.id(20);
+    let page = visitor.page(&format!("delivery?id={id}")).await;
+    for command in [format!("cargo hooks quarantine show {id} --raw"), format!("cargo hooks quarantine retry {id}")] {
+        assert!(text(&page).contains(&command), "{command}");
+    }
+    let post = async |action: &str, body: &str| {
+        let headers = [
+            visitor.host(),
+            format!("Origin: http://127.0.0.1:{}", visitor.port),
+            "Content-Type: application/x-www-form-urlencoded".to_owned(),
+            format!("Content-Length: {}", body.len()),
+        ];
+        visitor.send(&format!("POST /{}/{action} HTTP/1.1", visitor.token), &headers, body).await
+    };
+    let back = format!("delivery?id={id}");
+    for (action, refused) in [("raw", "Not shown: tick the box first."), ("retry", "Not retried: tick the box first.")]
+    {
+        for body in [format!("id={id}"), format!("id={id}&consent="), format!("id={id}&consent=no")] {
+            let answer = post(action, &body).await;
+            assert_eq!((answer.status, answer.header("location")), (303, Some(back.as_str())), "{action} {body}");
+            assert!(text(&visitor.page(&back).await).contains(refused), "{action} {body}");
+        }
+        assert_eq!(post(action, "id=42&consent=yes").await.status, 400);
+        assert_eq!(visitor.get(action).await.status, 405, "a link does nothing");
+    }
+    assert_eq!(*world.done.lock().unwrap(), [""; 0]);
+    let raw = post("raw", &format!("id={id}&consent=yes")).await;
+    assert_eq!((raw.status, raw.header("cache-control")), (200, Some("no-store")));
+    assert!(
+        raw.body.contains("not &#60;b&#62;JSON\n\\u{1b}[2J</pre>") && text(&raw.body).contains("17 bytes"),
+        "{raw:?}"
+    );
+    assert_eq!(post("retry", &format!("id={id}&consent=yes")).await.status, 303);
+    assert!(text(&visitor.page(&back).await).contains("Retried: still undecodable: the body is not JSON."));
+    assert_eq!(*world.done.lock().unwrap(), [format!("raw {id}"), format!("retry {id}")]);
+
+    let mut source = world.source();
+    source.actions = None;
+    let of_stack = Visitor::to(source).await.page(&back).await;
+    assert!(!of_stack.contains("Show bytes") && text(&of_stack).contains("cargo hooks quarantine show"), "{of_stack}");
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_deep_to_lay_out_is_shown_as_it_came() {
     let world = World::start().await;
     let body = format!(r#"{{"event":"voice","deep":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
@@ -229,6 +362,13 @@ async fn untrusted_content_is_text_on_every_page() {
         &format!("delivery?id={}", world.id(5)),
         &format!("delivery?id={}", world.id(3)),
         entity,
+        "lines",
+        "lines?text=%3Cscript%3E&show=%3Cscript%3E&page=%3Cscript%3E",
+        &format!(
+            "client?{}",
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("reference", HOSTILE).finish()
+        ),
+        "client?reference=%3Cscript%3E",
         "states?kind=whatsapp",
         "states?kind=%3Ci%3Ex",
         "?text=%3Cscript%3E%22%27&kind=%3Ci%3Ex&since=1h",
@@ -348,7 +488,6 @@ async fn states_are_listed_by_kind_and_last_update() {
     assert_eq!(all.len(), 60);
     assert_eq!(entities(&visitor.page("states?kind=builder&status=1").await).len(), 20);
     assert!(text(&visitor.page("states").await).contains("No states"));
-    assert_eq!(visitor.get("states?status=soon").await.status, 400);
 }
 
 #[tokio::test]
@@ -378,11 +517,11 @@ async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
     let page = visitor.page("registration").await;
     let shown = world.with_minutes(&text(&page));
     for part in [
-        "Our URL is registered",
+        "Your webhook receives the events",
         "registered https://hooks.example.com/v1/webhook/***2b72, ours since -40 (40 min ago)",
-        "Another URL was registered, or none, for 10 min in the last 24 hours.",
-        "ours -40 -20 20 min",
-        "not ours -50 -40 10 min",
+        "Events may have gone elsewhere for 10 min in the last 24 hours.",
+        "your webhook -40 -20 20 min",
+        "another URL, or none -50 -40 10 min",
         "-30 failed <b>PartnerUnreachable sync",
         "-40 repaired sync https://hooks.example.com/v1/webhook/***2b72 10 min",
     ] {
@@ -392,5 +531,5 @@ async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
     assert_eq!(page.matches("<rect class=\"ours\"").count(), 2, "it was ours before the day began");
     assert_eq!(page.matches("<rect class=\"not-ours\"").count(), 1);
     let week = world.with_minutes(&text(&visitor.page("registration?time=7d").await));
-    assert!(week.contains("ours -4320 -50 2 d 23 h") && week.contains("-4320 registered"), "{week}");
+    assert!(week.contains("your webhook -4320 -50 2 d 23 h") && week.contains("-4320 registered"), "{week}");
 }

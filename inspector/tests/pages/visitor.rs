@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use fixtures::API_KEY;
-use inspector::{Inspector, Source};
+use inspector::{ForwardedAddress, Inspector, PageToken, Source};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -44,9 +44,18 @@ impl Visitor {
 
     /// Of the pages of a source.
     pub async fn to(source: Source) -> Self {
-        let inspector = Inspector::start(source, 0).await.unwrap();
+        let inspector = Inspector::start(source, 0, PageToken::random().unwrap(), |_| None).await.unwrap();
         let (address, token) = inspector.url().trim_end_matches('/').rsplit_once('/').unwrap();
         assert_eq!(address, format!("http://127.0.0.1:{}", inspector.port()));
+        Self { port: inspector.port(), token: token.to_owned(), _inspector: inspector }
+    }
+
+    /// Of the pages of a source whose port is forwarded from this address.
+    pub async fn through(source: Source, address: &str) -> Self {
+        let forwarded: ForwardedAddress = address.parse().unwrap();
+        let inspector = Inspector::start(source, 0, PageToken::random().unwrap(), |_| Some(forwarded)).await.unwrap();
+        let (origin, token) = inspector.url().trim_end_matches('/').rsplit_once('/').unwrap();
+        assert_eq!(origin, address);
         Self { port: inspector.port(), token: token.to_owned(), _inspector: inspector }
     }
 

@@ -1,14 +1,16 @@
 use std::{
     ops::Deref,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use emulators::dynamodb;
 use fixtures::{RecentDeliveries, fingerprint_key, settings};
-use inspector::{Actions, Source};
+use inspector::{Actions, LineReader, Source};
 use serde_json::json;
-use shared::Received;
-use store::{AcceptedTokens, Delivery, ForwardRecords, Reader, RegistrationLedger};
+use shared::{EventId, Received};
+use store::{AcceptedTokens, Delivery, ForwardRecords, Inventory, Lines, Reader, RegistrationLedger, SealedReader};
 
 /// A local run.
 pub struct World {
@@ -40,8 +42,17 @@ impl World {
     pub fn source_by(&self, url: &str) -> Source {
         let (client, table) = (dynamodb::client(url), self.dynamodb.events_table());
         let (sent, synced) = (Arc::clone(&self.done), Arc::clone(&self.done));
+        let (read, retried) = (Arc::clone(&self.done), Arc::clone(&self.done));
         Source {
             reader: Reader::new(client.clone(), table),
+            lines: LineReader {
+                reader: Reader::new(client.clone(), table),
+                inventory: Inventory::new(client.clone(), table),
+                lines: Lines::new(client.clone(), table),
+                // The pages must not look there: it would answer that it does not exist.
+                sealed: SealedReader::new(client.clone(), "no-such-table"),
+            },
+            keeps_lines: true,
             ledger: RegistrationLedger::new(client.clone(), table),
             forward_records: Some(ForwardRecords::new(client, table)),
             dedup_window: settings().dedup_window,
@@ -53,11 +64,44 @@ impl World {
                     sent.lock().unwrap().push(sample);
                     Box::pin(async { Ok((200, json!({ "status": "OK", "id": "id-of-it" }).to_string())) })
                 }),
+                raw: Box::new(move |id| {
+                    read.lock().unwrap().push(format!("raw {id}"));
+                    Box::pin(async { Ok(Some(b"not <b>JSON\r\n\x1b[2J".to_vec())) })
+                }),
+                retry: Box::new(move |id| {
+                    retried.lock().unwrap().push(format!("retry {id}"));
+                    Box::pin(async { Ok("still undecodable: the body is not JSON".to_owned()) })
+                }),
                 sync: Box::new(move |()| {
                     synced.lock().unwrap().push("sync".to_owned());
                     Box::pin(async { Ok(json!({ "outcome": "up_to_date", "registered": "https://a.example/***1" })) })
                 }),
             }),
+        }
+    }
+
+    /// Puts as many copies of a recorded delivery beside it, with later ids of the same moment.
+    pub async fn repeat(&self, id: &EventId, number: u64) {
+        let (client, table) = (self.dynamodb.client(), self.dynamodb.events_table());
+        let scan = client.scan().table_name(table).filter_expression("sk = :sk");
+        let found = scan.expression_attribute_values(":sk", AttributeValue::S(format!("event#{id}"))).into_paginator();
+        let item = found.items().send().next().await.unwrap().unwrap();
+        let copies: Vec<WriteRequest> = (1..=number)
+            .map(|n| {
+                let at = id.received_at().plus(Duration::from_micros(n));
+                let copy = EventId::new(at, n.to_be_bytes());
+                let shard = format!("{}#{}", &at.to_string()[..7], n % 8);
+                let mut item = item.clone();
+                for (name, value) in
+                    [("sk", format!("event#{copy}")), ("received_at", at.to_string()), ("time_shard", shard)]
+                {
+                    item.insert(name.to_owned(), AttributeValue::S(value));
+                }
+                WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().unwrap()).build()
+            })
+            .collect();
+        for copies in copies.chunks(25) {
+            client.batch_write_item().request_items(table, copies.to_vec()).send().await.unwrap();
         }
     }
 

@@ -1,0 +1,91 @@
+//! Everything about a client: the entities with one of the partner's references.
+
+use askama::Template;
+use axum::{
+    extract::{Query, State as Extract},
+    response::Response,
+};
+use serde::Deserialize;
+use shared::{
+    Timestamp,
+    text::{plain, quoted},
+};
+use store::{State, first};
+
+use super::{
+    layout::{Layout, Moment, Part, kind_class, link, now},
+    line_proof::Proof,
+    problem::{Problem, render},
+    source::App,
+};
+
+/// Maximum number of entities that are listed.
+const LISTED: u16 = 200;
+
+/// The query of the link.
+#[derive(Deserialize)]
+pub struct Which {
+    reference: String,
+}
+
+#[derive(Template)]
+#[template(path = "client.html")]
+struct Page {
+    layout: Layout,
+    reference: String,
+    proofs: Vec<Proof>,
+    others: Vec<Other>,
+    /// True when more entities have the reference.
+    is_cut: bool,
+    deliveries: String,
+    show: String,
+}
+
+/// An entity that is no line.
+struct Other {
+    link: String,
+    entity: String,
+    kind: String,
+    kind_class: &'static str,
+    extra_info: Option<String>,
+    events: u64,
+    last_seen: Moment,
+}
+
+/// The page.
+pub async fn page(Extract(shown): App, Query(Which { reference }): Query<Which>) -> Result<Response, Problem> {
+    let (now, source) = (now(), &shown.source);
+    if reference.is_empty() {
+        return Err(Problem::Unclear("The reference is empty.".to_owned()));
+    }
+    let (states, is_cut) = first(source.reader.states_by_reference(&reference, LISTED + 1), LISTED.into()).await?;
+    if states.is_empty() {
+        let reference = plain(&reference);
+        return Err(Problem::NotFound(format!("No line, bot or inbox has the reference {reference}.")));
+    }
+    let lines = source.lines.with_reference(&reference).await?;
+    let is_line = |state: &&State| lines.iter().any(|line| line.entity == state.entity);
+    Ok(render(&Page {
+        layout: Layout::of(&shown, Part::Lines),
+        proofs: lines.iter().map(|line| Proof::of(line, source.keeps_lines, now)).collect(),
+        others: states.iter().filter(|state| !is_line(state)).map(|state| Other::of(state, now)).collect(),
+        is_cut,
+        deliveries: link("./", &[("reference", &reference), ("since", "30d")]),
+        show: format!("cargo hooks events --reference {}{}", quoted(&reference), source.arguments),
+        reference: plain(&reference),
+    }))
+}
+
+impl Other {
+    fn of(state: &State, now: Timestamp) -> Self {
+        Self {
+            link: link("entity", &[("name", state.entity.as_str())]),
+            entity: plain(state.entity.as_str()),
+            kind: plain(&state.kind),
+            kind_class: kind_class(&state.kind),
+            extra_info: state.extra_info().map(ToString::to_string),
+            events: state.version,
+            last_seen: Moment::new(state.last_seen, now),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Everything recorded about a line: its state, what the provider's lists have shown, its key and its own webhook; and the proof that
+//! it is live, in sentences.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::{try_join, try_join3},
+    stream,
+};
+use shared::{
+    Entity, Kind, Timestamp, Value,
+    human_time::{ago, to_the_second},
+};
+use store::{Inventory, LineRecord, LineStatus, Lines, PAGE, Reader, SealedReader, State, StoreError, Tracked};
+
+/// Maximum number of keys that are looked for at a time.
+const AT_ONCE: usize = 16;
+
+/// A line. It has a state, or a list of the provider has it, or its webhook was checked.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The line.
+    pub entity: Entity,
+    /// Its state; `None` when no event of it is recorded.
+    pub state: Option<State>,
+    /// What the provider's lists have shown of it; `None` when no list had it.
+    pub listed: Option<Tracked>,
+    /// The last check of its own webhook; `None` when it was never checked.
+    pub webhook: Option<LineRecord>,
+    /// Its API key.
+    pub key: LineKey,
+}
+
+/// What is known about the API key of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKey {
+    /// The sealed table was not read.
+    Unknown,
+    /// No event had one.
+    Missing,
+    /// It is sealed.
+    Sealed {
+        /// Time of receipt of the newest event with it.
+        received_at: Timestamp,
+    },
+}
+
+/// How the first event of a line was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onboarding {
+    /// It was received.
+    Received(Timestamp),
+    /// The line was there before this stack looked, so the event was rebuilt from the list at this time.
+    Imported(Timestamp),
+    /// It was missed, and rebuilt from the list at this time.
+    Rebuilt(Timestamp),
+    /// The line is listed, but has no event yet.
+    Waiting,
+}
+
+impl Onboarding {
+    /// Returns the name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Received(_) => "received",
+            Self::Imported(_) => "imported",
+            Self::Rebuilt(_) => "rebuilt",
+            Self::Waiting => "waiting",
+        }
+    }
+
+    /// Returns the time at which the event was received or rebuilt.
+    pub fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::Received(at) | Self::Imported(at) | Self::Rebuilt(at) => Some(at),
+            Self::Waiting => None,
+        }
+    }
+}
+
+impl Line {
+    /// Returns its number.
+    pub fn number(&self) -> &str {
+        self.entity.as_str().split_once('#').map_or(self.entity.as_str(), |(_, number)| number)
+    }
+
+    /// Returns the client's name, as the provider's list had it.
+    pub fn name(&self) -> Option<&str> {
+        let fields = &self.state.as_ref()?.fields;
+        ["other.display_name", "other.business_name"].iter().find_map(|name| match fields.get(*name) {
+            Some(Value::Text(name)) if !name.is_empty() => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Returns the partner's own reference.
+    pub fn reference(&self) -> Option<&str> {
+        self.state.as_ref()?.reference()
+    }
+
+    /// Returns how its first event was recorded.
+    pub fn onboarding(&self) -> Onboarding {
+        let Some(state) = &self.state else { return Onboarding::Waiting };
+        let rebuilt = self.listed.as_ref().and_then(|listed| Some((listed.rebuilt_at?, listed)));
+        match rebuilt {
+            // A pass also notes an event that came in the meantime. A rebuilt one has the time of the list.
+            Some((at, listed)) if state.is_reconciled || listed.listed_at == Some(state.first_seen) => {
+                if listed.not_listed_at.is_none() { Onboarding::Imported(at) } else { Onboarding::Rebuilt(at) }
+            }
+            _ => Onboarding::Received(state.first_seen),
+        }
+    }
+
+    /// Returns the time since which it is gone at the provider.
+    pub fn gone_at(&self) -> Option<Timestamp> {
+        let gone_at = self.listed.as_ref()?.gone_at?;
+        // An event since then says that it is back.
+        self.state.as_ref().is_none_or(|state| state.last_seen <= gone_at).then_some(gone_at)
+    }
+
+    /// Returns whether its own webhook was last read back as ours.
+    pub fn is_live(&self) -> bool {
+        self.webhook.as_ref().is_some_and(|webhook| webhook.status == LineStatus::Live)
+    }
+
+    /// Returns whether it should be live and is not. A line that is gone at the provider need not be.
+    pub fn is_problem(&self) -> bool {
+        !self.is_live() && self.gone_at().is_none()
+    }
+
+    /// Returns the status of its webhook in plain words.
+    pub fn status_in_words(&self) -> String {
+        self.webhook.as_ref().map_or_else(|| "not checked".to_owned(), |webhook| in_words(webhook.status))
+    }
+
+    /// Returns its place in a list with the worst problems first; 0 is the worst.
+    pub fn rank(&self) -> u8 {
+        if self.gone_at().is_some() {
+            return 9;
+        }
+        match self.webhook.as_ref().map(|webhook| webhook.status) {
+            Some(LineStatus::Foreign) => 0,
+            Some(LineStatus::Empty) => 1,
+            Some(LineStatus::WrongKey) => 2,
+            Some(LineStatus::UnknownNumber) => 3,
+            Some(LineStatus::NoKey) => 4,
+            Some(LineStatus::Unreachable) => 5,
+            None => 6,
+            Some(LineStatus::Off) => 7,
+            Some(LineStatus::Live) => 8,
+        }
+    }
+
+    /// Returns the proof that the line is live, or what it lacks, in sentences.
+    pub fn proof(&self, now: Timestamp) -> Vec<String> {
+        let moment = |time: Timestamp| format!("{} ({})", to_the_second(time), ago(time, now));
+        let mut proof = vec![match self.listed.as_ref().and_then(|listed| listed.listed_at) {
+            Some(at) => format!("Onboarded: the provider's list of {} was the first to have it.", moment(at)),
+            None => "No list of the provider that was read so far has it.".to_owned(),
+        }];
+        proof.extend(
+            self.gone_at()
+                .map(|at| format!("It is gone at the provider: marked {}, after two lists without it.", moment(at))),
+        );
+        proof.push(match self.onboarding() {
+            Onboarding::Received(at) => format!("Its first event was received at {}.", moment(at)),
+            Onboarding::Imported(at) => {
+                format!("It was there before this stack looked: its event was rebuilt from the list at {}.", moment(at))
+            }
+            Onboarding::Rebuilt(at) => format!("Its event was missed, and rebuilt from the list at {}.", moment(at)),
+            Onboarding::Waiting => "No event of it has been recorded yet.".to_owned(),
+        });
+        proof.push(match self.key {
+            LineKey::Unknown => "The sealed table was not read, so its API key is not known to be there.".to_owned(),
+            LineKey::Missing => "No event has brought its API key.".to_owned(),
+            LineKey::Sealed { received_at } => {
+                format!("Its API key is sealed; the newest event with it is of {}.", moment(received_at))
+            }
+        });
+        proof.extend(self.webhook_in_sentences(&moment));
+        proof.extend(
+            self.state.as_ref().map(|state| format!("Its last event was received at {}.", moment(state.last_seen))),
+        );
+        proof
+    }
+
+    fn webhook_in_sentences(&self, moment: &dyn Fn(Timestamp) -> String) -> Vec<String> {
+        let Some(webhook) = &self.webhook else {
+            return vec!["Its own webhook was never checked.".to_owned()];
+        };
+        let url = webhook.url.as_deref().unwrap_or("a URL that is not known");
+        let since = moment(webhook.since);
+        let mut sentences = vec![match webhook.status {
+            LineStatus::Live => {
+                let read_at = webhook.live_at.unwrap_or(webhook.attempted_at);
+                format!("Its own webhook was read back as {url} at {}, and is ours since {since}.", moment(read_at))
+            }
+            LineStatus::Empty => format!("Its own webhook is empty since {since}: its messages are delivered nowhere."),
+            LineStatus::Foreign => format!("Its own webhook points to {url} since {since}, which is not ours."),
+            LineStatus::WrongKey => {
+                format!("The provider refuses its API key since {since}; sync tries again when a new key comes.")
+            }
+            LineStatus::NoKey => "Its own webhook cannot be read without its API key.".to_owned(),
+            LineStatus::UnknownNumber => format!("The provider does not know its number since {since}."),
+            LineStatus::Unreachable => {
+                let before =
+                    webhook.concluded.map(|status| format!(" The check before found it {}.", in_words(status)));
+                let at = moment(webhook.attempted_at);
+                format!("The provider did not answer the last check, at {at}.{}", before.unwrap_or_default())
+            }
+            LineStatus::Off => {
+                "The lines' own webhooks are not kept: the parameter LineWebhookUrl is empty.".to_owned()
+            }
+        }];
+        sentences.extend(webhook.cause.as_ref().map(|cause| format!("Cause: {cause}.")));
+        sentences.extend(webhook.set_at.map(|at| format!("This stack last set it at {}.", moment(at))));
+        if webhook.status != LineStatus::Live {
+            sentences.extend(webhook.live_at.map(|at| format!("It was last read back as ours at {}.", moment(at))));
+        }
+        sentences
+    }
+}
+
+/// Reads lines.
+#[derive(Clone, Debug)]
+pub struct LineReader {
+    /// Reads their states.
+    pub reader: Reader,
+    /// Reads what the provider's lists have shown.
+    pub inventory: Inventory,
+    /// Reads the checks of their webhooks.
+    pub lines: Lines,
+    /// Finds their keys.
+    pub sealed: SealedReader,
+}
+
+impl LineReader {
+    /// Returns all lines, the worst problems first and then by number. Their keys are not looked for.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
+    pub async fn all(&self) -> Result<Vec<Line>, StoreError> {
+        let states = self.reader.states(&Kind::Whatsapp, None, None, PAGE).try_collect::<Vec<State>>();
+        let (states, inventory) = try_join(states, self.inventory.read()).await?;
+        let (_, mut listed) = inventory;
+        listed.retain(|entity, tracked| is_line(entity) && tracked.listed_at.is_some());
+        self.with_webhooks(states, listed).await
+    }
+
+    /// Returns the lines with one of the partner's references, as [`LineReader::all`] does.
+    ///
+    /// # Errors
+    /// Fails as [`LineReader::all`] does.
+    pub async fn with_reference(&self, reference: &str) -> Result<Vec<Line>, StoreError> {
+        let states: Vec<State> = self.reader.states_by_reference(reference, PAGE).try_collect().await?;
+        let mut listed = BTreeMap::new();
+        for state in &states {
+            listed.extend(self.inventory.entity(&state.entity).await?.map(|tracked| (state.entity.clone(), tracked)));
+        }
+        self.with_webhooks(states, listed).await
+    }
+
+    /// Returns one line without looking for its key; `None` when nothing is recorded of it.
+    ///
+    /// # Errors
+    /// Fails as [`LineReader::all`] does.
+    pub async fn one(&self, entity: &Entity) -> Result<Option<Line>, StoreError> {
+        let (state, listed, webhook) =
+            try_join3(self.reader.state(entity), self.inventory.entity(entity), self.lines.get(entity)).await?;
+        let is_known = state.is_some() || webhook.is_some() || listed.as_ref().is_some_and(|of| of.listed_at.is_some());
+        Ok(is_known.then(|| Line { entity: entity.clone(), state, listed, webhook, key: LineKey::Unknown }))
+    }
+
+    /// Looks for the keys of lines.
+    ///
+    /// # Errors
+    /// Fails as [`LineReader::all`] does.
+    pub async fn find_keys(&self, lines: &mut [Line]) -> Result<(), StoreError> {
+        let entities: Vec<Entity> = lines.iter().map(|line| line.entity.clone()).collect();
+        let keys = stream::iter(entities).map(async |entity| self.sealed.key_received_at(&entity).await);
+        let keys: Vec<Option<Timestamp>> = keys.buffered(AT_ONCE).try_collect().await?;
+        for (line, key) in lines.iter_mut().zip(keys) {
+            line.key = key.map_or(LineKey::Missing, |received_at| LineKey::Sealed { received_at });
+        }
+        Ok(())
+    }
+
+    async fn with_webhooks(
+        &self,
+        states: Vec<State>,
+        mut listed: BTreeMap<Entity, Tracked>,
+    ) -> Result<Vec<Line>, StoreError> {
+        let mut states: BTreeMap<Entity, State> = states
+            .into_iter()
+            .filter(|state| is_line(&state.entity))
+            .map(|state| (state.entity.clone(), state))
+            .collect();
+        let entities: BTreeSet<Entity> = states.keys().chain(listed.keys()).cloned().collect();
+        let entities: Vec<Entity> = entities.into_iter().collect();
+        let mut webhooks = self.lines.get_many(&entities).await?;
+        let mut lines: Vec<Line> = entities
+            .into_iter()
+            .map(|entity| Line {
+                state: states.remove(&entity),
+                listed: listed.remove(&entity),
+                webhook: webhooks.remove(&entity),
+                key: LineKey::Unknown,
+                entity,
+            })
+            .collect();
+        lines.sort_by_key(Line::rank);
+        Ok(lines)
+    }
+}
+
+/// Returns whether an entity is a line, and not the collective one of events that name none.
+fn is_line(entity: &Entity) -> bool {
+    entity.as_str().strip_prefix("whatsapp#").is_some() && entity.is_whole()
+}
+
+fn in_words(status: LineStatus) -> String {
+    status.name().replace('_', " ")
+}

@@ -145,8 +145,8 @@ impl Proof {
             cause: webhook.and_then(|webhook| webhook.cause.as_deref()).map(plain),
             since: match standing {
                 Standing::Gone(at) => Some(moment(at)),
-                Standing::Off => None,
-                Standing::NotChecked | Standing::Checked(_) => since(line).map(moment),
+                Standing::Off | Standing::NotChecked => None,
+                Standing::Checked(_) => since(line).map(moment),
             },
             steps: vec![
                 listed(line, now),
@@ -165,7 +165,7 @@ impl Step {
     }
 
     fn open(text: impl Into<String>, time: Option<Moment>) -> Self {
-        Self { class: "open", done: "not yet", text: text.into(), time }
+        Self { class: "todo", done: "not yet", text: text.into(), time }
     }
 
     fn bad(text: impl Into<String>, time: Option<Moment>) -> Self {
@@ -174,16 +174,13 @@ impl Step {
 }
 
 fn listed(line: &Line, now: Timestamp) -> Step {
-    let Some(listed) = line.listed.as_ref().filter(|listed| listed.listed_at.is_some()) else {
-        return Step::open("not on the provider's list yet", None);
+    let Some((listed, at)) = line.listed.as_ref().and_then(|listed| Some((listed, listed.listed_at?))) else {
+        return Step::open("not in the provider's list yet", None);
     };
-    match listed.gone_at {
+    match line.gone_at() {
         Some(at) => Step::bad("gone from the provider's list", Some(Moment::new(at, now))),
         None if listed.is_suspended => Step::bad("suspended at the provider", None),
-        None => {
-            let at = listed.created_at.or(listed.listed_at);
-            Step::done("onboarded, by the provider's list", at.map(|at| Moment::new(at, now)))
-        }
+        None => Step::done("onboarded, in the provider's list since", Some(Moment::new(at, now))),
     }
 }
 

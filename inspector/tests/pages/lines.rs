@@ -57,21 +57,17 @@ async fn a_live_line_has_its_proof_step_by_step() {
     world.fill().await;
     let line = Entity::named(LINE);
     check(&world, &line, LineStatus::Live, 30, Some(OURS)).await;
-    let tracked = Tracked {
-        listed_at: Some(world.ago(45)),
-        created_at: Some(world.ago(50)),
-        key: Some("fingerprint".to_owned()),
-        ..Tracked::new(line.clone())
-    };
+    let tracked =
+        Tracked { listed_at: Some(world.ago(45)), key: Some("fingerprint".to_owned()), ..Tracked::new(line.clone()) };
     inventory(&world).write(&[tracked]).await.unwrap();
     let visitor = Visitor::of(&world).await;
     let minute = |minutes: u64| world.ago(minutes).to_string()[5..16].replace('T', " ");
     let expected = format!(
-        "972501234567 client-7 live Its messages reach your webhook. since {} \
-         done: onboarded, by the provider's list {} done: event received {} done: key sealed \
+        "972501234567 client-7 live Its messages reach your webhook. Since {} . \
+         done: onboarded, in the provider's list since {} done: event received {} done: key sealed \
          done: own webhook read back at {OURS} {} done: last event {}",
         minute(30),
-        minute(50),
+        minute(45),
         minute(4_320),
         minute(30),
         minute(40),

@@ -76,7 +76,7 @@ async fn a_field_that_cannot_be_used_is_said_at_the_field_and_the_form_keeps_the
     ] {
         let answer = visitor.get(&format!("?{query}&text=Rimon&kind=builder&reference=client-7")).await;
         assert_eq!(answer.status, 400, "{query}");
-        let (before, fault) = answer.body.split_once(&format!("id=\"{field}-fault\">")).expect(query);
+        let (before, fault) = answer.body.split_once(&format!("id=\"{field}-fault\" role=\"alert\">")).expect(query);
         assert!(text(fault).starts_with(why), "{query}: {}", text(fault));
         let of_field = before.rsplit_once(&format!("id=\"{field}\"")).unwrap().1;
         let attributes_of_field = format!("aria-describedby=\"{field}-fault\"");
@@ -90,7 +90,7 @@ async fn a_field_that_cannot_be_used_is_said_at_the_field_and_the_form_keeps_the
     }
     let answer = visitor.get("states?kind=builder&status=soon").await;
     assert_eq!(answer.status, 400);
-    let fault = answer.body.split_once("id=\"status-fault\">").unwrap().1;
+    let fault = answer.body.split_once("id=\"status-fault\" role=\"alert\">").unwrap().1;
     assert!(text(fault).starts_with("\"soon\" is not a whole number"), "{}", text(fault));
     assert_eq!(attributes(&answer.body, "value"), ["builder", "soon"]);
 }
@@ -213,7 +213,6 @@ async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
         }
         (walked, sizes)
     };
-    let first = visitor.page("").await;
     let (walked, sizes) = walk(Some(String::new()), "Older").await;
     assert_eq!(sizes, [50; 8]);
     assert_eq!(walked, ids[..400]);

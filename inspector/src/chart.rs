@@ -121,7 +121,7 @@ impl Chart {
             } else {
                 format!("{} {period}", deliveries(number))
             },
-            limit: counts.is_cut.then(|| format!("Older than {oldest} is not counted.")),
+            limit: counts.is_cut.then(|| format!("Deliveries before {oldest} are not counted.")),
             width: (last_bar - first_bar + 1) * BAR,
             height: HEIGHT,
             bars,
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(titles, expected);
         let cut = Chart::of(&Counts { is_cut: true, ..counts }, "in the last hour", deliveries[0].received_at).unwrap();
         assert_eq!(cut.label, "The newest 4 deliveries in the last hour");
-        assert_eq!(cut.limit.unwrap(), "Older than 2026-11-22T09:30:00Z is not counted.");
+        assert_eq!(cut.limit.unwrap(), "Deliveries before 2026-11-22T09:30:00Z are not counted.");
         assert!(Chart::of(&Counts::default(), "in the last hour", deliveries[0].received_at).is_none());
     }
 

@@ -26,7 +26,7 @@ struct Page {
 }
 
 impl Problem {
-    /// What is wrong with a link whose place is not in its list.
+    /// The message about a link whose place is not in its list.
     pub const WRONG_PLACE: &str = "This link does not belong to this list.";
 
     /// The problem of such a link.

@@ -236,7 +236,7 @@ async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
     let page = visitor.page("").await;
     assert!(page.contains("The newest 5000 deliveries in the last 24 hours</title>"), "{page}");
     let oldest = &start.plus(Duration::from_millis(1_119)).to_string()[..19];
-    assert!(text(&page).contains(&format!("Older than {oldest}Z is not counted.")), "{}", text(&page));
+    assert!(text(&page).contains(&format!("Deliveries before {oldest}Z are not counted.")), "{}", text(&page));
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ mod inspect;
 mod interrupt;
 mod inventory;
 mod key;
+mod line;
+mod lines;
 mod local_functions;
 mod named;
 mod output;
@@ -74,6 +76,8 @@ enum Command {
     Webhook(webhook::Webhook),
     Inventory(inventory::Inventory),
     Tools(tools::Tools),
+    Lines(lines::LinesArgs),
+    Line(line::LineArgs),
     Completions(completions::Completions),
 }
 
@@ -103,6 +107,8 @@ async fn main() -> ExitCode {
         Command::Webhook(webhook) => webhook::run(webhook).await,
         Command::Inventory(inventory) => inventory::run(inventory).await,
         Command::Tools(tools) => tools::run(tools).await,
+        Command::Lines(lines) => lines::run(lines).await,
+        Command::Line(line) => line::run(line).await,
         Command::Completions(completions) => completions::run(Hooks::command(), &completions),
     };
     match done {

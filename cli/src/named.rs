@@ -57,7 +57,7 @@ fn names(entities: &[Entity]) -> String {
 }
 
 /// Returns the entities whose whole name this can be.
-fn candidates(name: &str) -> BTreeSet<Entity> {
+pub fn candidates(name: &str) -> BTreeSet<Entity> {
     let numbers = |name: &str| {
         let digits: String = name.chars().filter(|letter| !" +-().\u{a0}".contains(*letter)).collect();
         // A number as it is dialled in Israel has no country code.

@@ -8,10 +8,7 @@ use futures_util::{
     future::{try_join, try_join3},
     stream,
 };
-use shared::{
-    Entity, Kind, Timestamp, Value,
-    human_time::{ago, to_the_second},
-};
+use shared::{Entity, Kind, Timestamp, Value};
 use store::{Inventory, LineRecord, LineStatus, Lines, PAGE, Reader, SealedReader, State, StoreError, Tracked};
 
 /// Maximum number of keys that are looked for at a time.
@@ -152,9 +149,8 @@ impl Line {
         }
     }
 
-    /// Returns the proof that the line is live, or what it lacks, in sentences.
-    pub fn proof(&self, now: Timestamp) -> Vec<String> {
-        let moment = |time: Timestamp| format!("{} ({})", to_the_second(time), ago(time, now));
+    /// Returns the proof that the line is live, or what it lacks, in sentences. `moment` writes the times.
+    pub fn proof(&self, moment: &dyn Fn(Timestamp) -> String) -> Vec<String> {
         let mut proof = vec![match self.listed.as_ref().and_then(|listed| listed.listed_at) {
             Some(at) => format!("Onboarded: the provider's list of {} was the first to have it.", moment(at)),
             None => "No list of the provider that was read so far has it.".to_owned(),
@@ -178,7 +174,7 @@ impl Line {
                 format!("Its API key is sealed; the newest event with it is of {}.", moment(received_at))
             }
         });
-        proof.extend(self.webhook_in_sentences(&moment));
+        proof.extend(self.webhook_in_sentences(moment));
         proof.extend(
             self.state.as_ref().map(|state| format!("Its last event was received at {}.", moment(state.last_seen))),
         );

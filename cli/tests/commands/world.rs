@@ -136,6 +136,11 @@ impl World {
         self.change_run(|run| run["dynamodb"] = url.into());
     }
 
+    /// Makes the commands read another sealed table.
+    pub fn use_sealed_table(&self, name: &str) {
+        self.change_run(|run| run["sealed_table"] = name.into());
+    }
+
     /// Returns the address of the table.
     pub fn dynamodb_url(&self) -> String {
         self.dynamodb.url()

@@ -64,8 +64,8 @@ impl World {
         secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
         secrets.put("webhook-token", TOKEN);
         let dynamodb = DynamoDb::start().await.unwrap();
-        let functions = serve_sync(&partner, &secrets, &dynamodb).await;
         let sqs = Sqs::start(Rules::default()).await.unwrap();
+        let functions = serve_sync(&partner, &secrets, &dynamodb, &sqs).await;
         let project = project(name);
         program::remember(&project, (ADDRESS, &partner.url()), functions, &dynamodb, &sqs);
         Self { partner, secrets, dynamodb, sqs, aws: format!("http://{functions}"), project }
@@ -73,7 +73,12 @@ impl World {
 
     /// Runs `hooks webhook` with these arguments, and checks that no secret is shown.
     pub async fn webhook(&self, arguments: &[&str]) -> Ended {
-        let ended = run(hooks(&self.project, &[&["webhook"], arguments].concat(), &[])).await;
+        self.hooks(&[&["webhook"], arguments].concat()).await
+    }
+
+    /// Runs `hooks` with these arguments, and checks that no secret is shown.
+    pub async fn hooks(&self, arguments: &[&str]) -> Ended {
+        let ended = run(hooks(&self.project, arguments, &[])).await;
         self.assert_no_secret(&ended);
         ended
     }
@@ -131,17 +136,27 @@ impl World {
 type Call = (Value, oneshot::Sender<Result<Value, Diagnostic>>);
 
 /// Runs the function behind the API of Lambda, which that of a local run is a part of, beside that of CloudFormation.
-async fn serve_sync(partner: &Partner, secrets: &SecretsManager, dynamodb: &DynamoDb) -> SocketAddr {
-    let config = Config::read(&Environment::from([
-        ("PARTNER_API_BASE_URL", partner.url().as_str()),
+async fn serve_sync(partner: &Partner, secrets: &SecretsManager, dynamodb: &DynamoDb, sqs: &Sqs) -> SocketAddr {
+    let mut environment = Environment::from(fixtures::ENVIRONMENT);
+    let (partner_api, line_api) = (partner.url(), partner.line_api_url());
+    let (fallback, dead_letters) = (sqs.queue_url(), sqs.dead_letter_queue_url());
+    let own = [
+        ("PARTNER_API_BASE_URL", partner_api.as_str()),
         ("PARTNER_SECRET_ID", "partner"),
         ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
         ("WEBHOOK_URL", ADDRESS),
         ("EVENTS_TABLE", dynamodb.events_table()),
         ("SEALED_TABLE", dynamodb.sealed_table()),
-    ]));
+        ("FALLBACK_QUEUE_URL", &fallback),
+        ("DEAD_LETTER_QUEUE_URL", &dead_letters),
+        ("MISSED_AFTER_MINUTES", "0"),
+        ("LINE_WEBHOOK_URL", "https://lines.example.com/{whatsapp}"),
+        ("LINE_API_BASE_URL", &line_api),
+    ];
+    environment.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let config = Config::read(&environment);
     let metrics = Metrics::read(&Environment::from([]), io::sink()).unwrap();
-    let sqs = emulators::sqs::client("http://127.0.0.1:1");
+    let sqs = emulators::sqs::client(&sqs.url());
     let sync = WebhookSync::new(config.unwrap(), LIMITS, secrets.client(), dynamodb.client(), sqs, metrics);
     let (calls, mut called) = mpsc::channel::<Call>(1);
     // On a thread of its own, as in Lambda: what it waits for cannot move to another.

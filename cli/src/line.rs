@@ -1,0 +1,200 @@
+//! `hooks line`: everything about one line.
+
+use std::{process::ExitCode, time::SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, builder::NonEmptyStringValueParser};
+use futures_util::TryStreamExt;
+use inspector::{Line, LineReader};
+use serde_json::json;
+use shared::{
+    Entity, Timestamp,
+    human_time::{Moment, minutes, moment},
+    text::plain,
+};
+use store::{DeliveryQuery, LineChange, Listing, Order, PAGE, State, first};
+
+use crate::{
+    lines::{NOT_LIVE, check, find_keys, object, reader, webhook_tone},
+    named,
+    output::{
+        Output, json, print,
+        tables::{self, Column},
+        text, times,
+    },
+    target::{Target, TargetArgs},
+};
+
+/// Shows everything about one line: the proof that it is live, or the reason why it is not.
+#[derive(Args)]
+#[command(after_help = "\
+The number is taken as people write it: +972 50-123-4567 is 972501234567. A reference of yours names a line too.
+
+Exit code: 0 when the line is live or gone at the provider, 3 when it is not live, 1 after a failure or when there is no such line.
+
+Examples:
+  cargo hooks line 972501234567
+  cargo hooks line 972501234567 --check --stack partner-webhook     asks the provider now
+  cargo hooks line 972501234567 --output json | jq .proof")]
+pub struct LineArgs {
+    /// Number of the line, its entity, such as whatsapp#972501234567, or its reference.
+    #[arg(value_parser = NonEmptyStringValueParser::new(), num_args = 1.., required = true)]
+    number: Vec<String>,
+    /// Check the line with the provider first, and set a missing webhook, as the schedule does.
+    #[arg(long)]
+    check: bool,
+    /// Start of the time range for the history of its webhook: a time ago (36h, 7d, 2w), a day or a moment.
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = moment)]
+    since: Moment,
+    /// Maximum number of changes to list.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    limit: usize,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Output format. json is one object on one line.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// Shows a line.
+///
+/// # Errors
+/// Fails when there is no such line, it cannot be read, or the check fails.
+pub async fn run(args: LineArgs) -> Result<ExitCode> {
+    let written = args.number.join(" ");
+    let target = Target::find(args.target).await?;
+    let reader = reader(&target);
+    let entity = find(&reader, &written).await?;
+    let unfinished = match args.check {
+        true => check(&target, &json!({ "action": "lines", "entity": entity })).await?,
+        false => None,
+    };
+    let mut line = reader.one(&entity).await?.with_context(|| no_line(&written))?;
+    find_keys(&reader, std::slice::from_mut(&mut line)).await;
+    let now = Timestamp::from(SystemTime::now());
+    let listing = Listing {
+        times: times::resolve(args.since, now)..now.plus(DeliveryQuery::CLOCK_AHEAD),
+        order: Order::NewestFirst,
+        after: None,
+        page_size: store::page_size(args.limit),
+    };
+    let (changes, more) = first(reader.lines.history(&entity, &listing), args.limit).await?;
+    let related: Vec<State> = match line.reference() {
+        Some(reference) => target.reader.states_by_reference(reference, PAGE).try_collect().await?,
+        None => Vec::new(),
+    };
+    let known = Known { line, changes, more, related };
+    print(&match args.output {
+        Output::Json => known.json(now)?,
+        Output::Table => known.for_people(now),
+    })?;
+    match unfinished {
+        Some(fault) => bail!("{fault}"),
+        None if known.line.is_problem() => Ok(ExitCode::from(NOT_LIVE)),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Everything about a line.
+struct Known {
+    line: Line,
+    /// The newest changes of its webhook, newest first.
+    changes: Vec<LineChange>,
+    more: bool,
+    /// All states with the same reference, that of the line included.
+    related: Vec<State>,
+}
+
+impl Known {
+    fn json(&self, now: Timestamp) -> serde_json::Result<String> {
+        let mut object = object(&self.line);
+        object["proof"] = self.line.proof(&|time| times::shown_with_age(time, now)).into();
+        let change = |change: &LineChange| {
+            json!({
+                "id": change.id,
+                "at": change.id.received_at(),
+                "from": change.from.map(store::LineStatus::name),
+                "to": change.to.name(),
+                "action": change.action.name(),
+                "url": change.url,
+                "cause": change.cause,
+                "not_live": change.not_live.as_ref().map(|period| json!({ "from": period.start, "until": period.end })),
+            })
+        };
+        object["changes"] = self.changes.iter().map(change).collect();
+        object["same_reference"] = self.related.iter().map(|state| json!(state.entity)).collect();
+        json::line(&object)
+    }
+
+    fn for_people(&self, now: Timestamp) -> String {
+        let Self { line, changes, more, related } = self;
+        let owned = |text: Option<&str>| text.unwrap_or("not known").to_owned();
+        let mut shown = text::facts(&[
+            ("line", line.number().to_owned()),
+            ("name", owned(line.name())),
+            ("reference", owned(line.reference())),
+            ("webhook", line.status_in_words()),
+        ]);
+        shown.push('\n');
+        for sentence in line.proof(&|time| times::shown_with_age(time, now)) {
+            shown += &format!("{}\n", plain(&sentence));
+        }
+        if !changes.is_empty() {
+            shown += &format!("\nThe history of its webhook\n{}", history(changes));
+        }
+        if *more {
+            shown += &format!("The last {} changes; --limit shows more.\n", changes.len());
+        }
+        if related.len() > 1 {
+            let reference = plain(line.reference().unwrap_or_default());
+            shown += &format!("\nEverything with the reference {reference}\n{}", tables::states(related));
+        }
+        shown
+    }
+}
+
+fn history(changes: &[LineChange]) -> String {
+    let row = |change: &LineChange| {
+        let not_live = change.not_live.as_ref().map(|period| {
+            let (from, until) = (times::shown(period.start), times::shown(period.end));
+            format!("{from} to {until}, {}", minutes(period.end.since(period.start)))
+        });
+        let cause = change.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        [
+            times::shown(change.id.received_at()),
+            format!("{}{cause}", change.to.name().replace('_', " ")),
+            change.action.to_string(),
+            change.url.clone().unwrap_or_default(),
+            not_live.unwrap_or_default(),
+        ]
+    };
+    let header = [
+        Column::time("time"),
+        Column::from("webhook").toned(webhook_tone),
+        Column::from("action").optional(1),
+        Column::from("registered then"),
+        Column::from("not live"),
+    ];
+    tables::table(header, changes.iter().map(row))
+}
+
+/// Finds the line that a person means.
+async fn find(reader: &LineReader, typed: &str) -> Result<Entity> {
+    // A line that is only listed has no state, by which names are found.
+    for entity in named::candidates(typed).into_iter().filter(is_line) {
+        if reader.one(&entity).await?.is_some() {
+            return Ok(entity);
+        }
+    }
+    let entity = named::entity(&reader.reader, typed).await.with_context(|| no_line(typed))?;
+    ensure!(is_line(&entity), "{} is not a line", plain(entity.as_str()));
+    Ok(entity)
+}
+
+fn is_line(entity: &Entity) -> bool {
+    entity.as_str().starts_with("whatsapp#")
+}
+
+fn no_line(typed: &str) -> String {
+    format!("there is no line {}", plain(typed))
+}

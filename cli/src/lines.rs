@@ -1,0 +1,345 @@
+//! `hooks lines`: all lines, with the proof that each is live or the reason why it is not.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
+use inspector::{Line, LineKey, LineReader, Onboarding};
+use serde_json::{Value, json};
+use store::{Inventory, Lines, SealedReader};
+
+use crate::{
+    local_functions::read_answer,
+    output::{
+        List, Output, json, note, print,
+        screen::Tone,
+        tables::{Column, table},
+        text, times,
+    },
+    target::{Target, TargetArgs},
+};
+
+/// Exit code when a line is not live, a client is stuck, or a pass would set a webhook. 1 is a failure, and 2 a command line that cannot
+/// be read.
+pub const NOT_LIVE: u8 = 3;
+
+/// Lists all lines: how each was onboarded, whether its key is sealed, and whether its own webhook is ours. Problems come first.
+///
+/// Reads only the tables, unless you ask for a check.
+#[derive(Args)]
+#[command(after_help = "\
+The webhook of a line is
+  live            ours, as the provider's last answer showed
+  empty           not set: the line's messages are delivered nowhere
+  foreign         somebody else's, and left as it is
+  wrong key       not known: the provider refuses the line's API key
+  unknown number  not known: the provider does not have the number
+  no key          not known: no event has brought the line's API key
+  unreachable     not known: the provider did not answer the last check
+  not checked     not known: no check of the line has ended yet
+  off             not kept: the parameter LineWebhookUrl is empty
+
+Exit code: 0 when all listed lines are live, 3 when one is not, 1 after a failure. Lines that are gone at the provider do not count.
+With --plan, 3 when a pass would set a webhook. With --stuck, 3 when a client is stuck.
+
+Examples:
+  cargo hooks lines                                          the local run
+  cargo hooks lines --stack partner-webhook --not-live       the lines that need you
+  cargo hooks lines --stack partner-webhook --check          asks the provider first
+  cargo hooks lines --stack partner-webhook --plan           what a check would set
+  cargo hooks lines --stack partner-webhook --output json | jq 'select(.live | not)'")]
+pub struct LinesArgs {
+    /// Only lines that are not live.
+    #[arg(long)]
+    not_live: bool,
+    /// Clients that do not finish onboarding, and numbers that are about to lapse, instead of lines. Asks the provider.
+    #[arg(long, conflicts_with_all = ["not_live", "check", "plan", "sort", "limit"])]
+    stuck: bool,
+    /// Only lines with this reference of yours.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    reference: Option<String>,
+    /// Order of the lines.
+    #[arg(long, value_enum, default_value_t = Sort::Problems)]
+    sort: Sort,
+    /// Maximum number of lines to list. Default: all.
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+    /// Check the lines with the provider first, and set missing webhooks, as the schedule does.
+    #[arg(long)]
+    check: bool,
+    /// Show what --check would set, and change nothing.
+    #[arg(long, conflicts_with_all = ["check", "not_live", "reference", "sort", "limit"])]
+    plan: bool,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Output format. json is one object on each line; with --plan it is the function's own answer.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// The order of a list of lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    /// Problems first, then by number.
+    Problems,
+    /// By number.
+    Number,
+    /// By name.
+    Name,
+    /// By reference.
+    Reference,
+    /// The oldest last event first.
+    LastEvent,
+}
+
+/// Lists lines.
+///
+/// # Errors
+/// Fails when they cannot be read, or a pass fails.
+pub async fn run(args: LinesArgs) -> Result<ExitCode> {
+    let target = Target::find(args.target.clone()).await?;
+    if args.plan {
+        return plan(&target, args.output).await;
+    }
+    if args.stuck {
+        return stuck(&target, args.reference.as_deref(), args.output).await;
+    }
+    let unfinished = if args.check { check(&target, &json!({ "action": "lines" })).await? } else { None };
+    let reader = reader(&target);
+    let mut lines = match &args.reference {
+        Some(reference) => reader.with_reference(reference).await?,
+        None => reader.all().await?,
+    };
+    let known = lines.len();
+    let not_live = lines.iter().filter(|line| line.is_problem()).count();
+    if args.not_live {
+        lines.retain(Line::is_problem);
+    }
+    sort(&mut lines, args.sort);
+    let found = lines.len();
+    lines.truncate(args.limit.unwrap_or(usize::MAX));
+    find_keys(&reader, &mut lines).await;
+    let more = (lines.len() < found).then(|| format!("{} of {found} lines", lines.len()));
+    let none = if known == 0 { "No such lines.\n" } else { "None: every line is live, or gone at the provider.\n" };
+    List { items: &lines, none: none.to_owned(), more }
+        .print(args.output, line_json, |lines| rows(lines, not_live, known))?;
+    match unfinished {
+        Some(fault) => bail!("{fault}"),
+        None if not_live > 0 => Ok(ExitCode::from(NOT_LIVE)),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Returns what reads the lines of a target.
+pub fn reader(target: &Target) -> LineReader {
+    let (client, events_table) = (&target.dynamodb, &target.settings.events_table);
+    LineReader {
+        reader: target.reader.clone(),
+        inventory: Inventory::new(client.clone(), events_table),
+        lines: Lines::new(client.clone(), events_table),
+        sealed: SealedReader::new(client.clone(), &target.settings.sealed_table),
+    }
+}
+
+/// Looks for the keys of lines. Who may not read the sealed table sees the lines without them.
+pub async fn find_keys(reader: &LineReader, lines: &mut [Line]) {
+    if let Err(error) = reader.find_keys(lines).await {
+        note(&format!("The sealed table cannot be read, so it is not known which keys are there: {error}"));
+    }
+}
+
+/// Calls sync to check lines. Returns why it could not check all of them.
+///
+/// # Errors
+/// Fails when the pass fails.
+pub async fn check(target: &Target, event: &Value) -> Result<Option<String>> {
+    let answer = target.call_sync(event).await?;
+    let report = read_answer(&answer)?;
+    match report["outcome"].as_str() {
+        Some("up_to_date" | "updated") => Ok(None),
+        Some("incomplete") => {
+            let left = report["left"].as_u64().unwrap_or_default();
+            let cause = report["cause"].as_str().map(|cause| format!(": {cause}")).unwrap_or_default();
+            Ok(Some(format!("{left} lines could not be checked, and are left for the next pass{cause}")))
+        }
+        _ => bail!("not a report of the lines: {answer}"),
+    }
+}
+
+/// Shows what a pass would set.
+async fn plan(target: &Target, output: Output) -> Result<ExitCode> {
+    let answer = target.call_sync(&json!({ "action": "lines", "mode": "plan" })).await?;
+    let report = read_answer(&answer)?;
+    print(&match output {
+        Output::Json => shared::json::compact(&answer) + "\n",
+        Output::Table => plan_for_people(&report),
+    })?;
+    match report["outcome"].as_str() {
+        Some("up_to_date") => Ok(ExitCode::SUCCESS),
+        Some("would_update") => Ok(ExitCode::from(NOT_LIVE)),
+        Some("incomplete") => bail!("not every line could be checked"),
+        _ => bail!("not a report of the lines: {answer}"),
+    }
+}
+
+fn plan_for_people(report: &Value) -> String {
+    let shown = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_default();
+    let number = |name: &str| report[name].as_u64().unwrap_or_default().to_string();
+    let mut text = text::facts(&[
+        ("outcome", shown(&report["outcome"])),
+        ("lines", number("lines")),
+        ("checked", number("checked")),
+        ("left", number("left")),
+    ]);
+    for (name, header, members) in [
+        ("changed", ["would change", "from", "to", "url"], ["entity", "from", "to", "url"]),
+        ("not_live", ["not live", "webhook", "since", "cause"], ["entity", "webhook", "since", "cause"]),
+    ] {
+        let found = report[name].as_array().map(Vec::as_slice).unwrap_or_default();
+        if !found.is_empty() {
+            text += &table(header, found.iter().map(|found| members.map(|member| shown(&found[member]))));
+        }
+    }
+    text
+}
+
+/// Shows the clients that do not finish onboarding, and the numbers that are about to lapse.
+async fn stuck(target: &Target, reference: Option<&str>, output: Output) -> Result<ExitCode> {
+    let answer = target.call_sync(&json!({ "action": "inventory", "mode": "plan" })).await?;
+    let report = read_answer(&answer)?;
+    let list = |name: &str| report["lists"][name]["complete"] == true;
+    if !list("onboarding_links") || !list("registered_numbers") {
+        bail!("the provider's lists of onboarding are not complete; `cargo hooks inventory --plan` shows why");
+    }
+    let found = report["stuck"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_meant = |stuck: &&Value| reference.is_none_or(|reference| stuck["reference"] == reference);
+    let found: Vec<&Value> = found.iter().filter(is_meant).collect();
+    let row = |stuck: &&Value| {
+        let shown = |name: &str| stuck[name].as_str().map(str::to_owned).unwrap_or_default();
+        let what = if stuck["list"] == "registered_numbers" { "number lapses" } else { "onboarding not finished" };
+        [
+            what.to_owned(),
+            shown("reference"),
+            shown("business_name"),
+            shown("whatsapp"),
+            shown("created_at"),
+            shown("expires_at"),
+        ]
+    };
+    let header = ["stuck", "reference", "name", "number", "created", "lapses"];
+    let none = "No client is stuck.\n".to_owned();
+    List { items: &found, none, more: None }.print(output, json::line, |found| table(header, found.iter().map(row)))?;
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_LIVE) })
+}
+
+fn sort(lines: &mut [Line], sort: Sort) {
+    let text = |text: Option<&str>| (text.is_none(), text.unwrap_or_default().to_owned());
+    match sort {
+        Sort::Problems => {}
+        Sort::Number => lines.sort_by(|a, b| a.entity.cmp(&b.entity)),
+        Sort::Name => lines.sort_by_cached_key(|line| text(line.name())),
+        Sort::Reference => lines.sort_by_cached_key(|line| text(line.reference())),
+        Sort::LastEvent => lines.sort_by_key(|line| line.state.as_ref().map(|state| state.last_seen)),
+    }
+}
+
+/// Returns a table of lines, and a sentence about those that are not live.
+fn rows(lines: &[Line], not_live: usize, known: usize) -> String {
+    let header = [
+        Column::entity("line").least(12),
+        Column::from("webhook").least(14).toned(webhook_tone),
+        Column::from("name").optional(2),
+        Column::from("reference"),
+        Column::from("onboarding").optional(3),
+        Column::from("key").optional(1),
+        Column::time("last event").optional(4),
+    ];
+    let row = |line: &Line| {
+        let owned = |text: Option<&str>| text.map(str::to_owned).unwrap_or_default();
+        [
+            line.number().to_owned(),
+            line.status_in_words(),
+            owned(line.name()),
+            owned(line.reference()),
+            onboarding(line),
+            match line.key {
+                LineKey::Unknown => "not known",
+                LineKey::Missing => "none",
+                LineKey::Sealed { .. } => "sealed",
+            }
+            .to_owned(),
+            line.state.as_ref().map(|state| times::shown(state.last_seen)).unwrap_or_default(),
+        ]
+    };
+    let (of, are) = if known == 1 { ("1 line", "is") } else { (&*format!("{known} lines"), "are") };
+    let end = match not_live {
+        0 => String::new(),
+        _ => format!("{not_live} of {of} {are} not live; `cargo hooks line <number>` says why.\n"),
+    };
+    table(header, lines.iter().map(row)) + &end
+}
+
+/// Returns the tone of the status of a line's webhook.
+pub fn webhook_tone(status: &str) -> Option<Tone> {
+    match status.split(':').next().unwrap_or_default() {
+        "live" => Some(Tone::Good),
+        "off" => Some(Tone::Faint),
+        "not checked" | "unreachable" => Some(Tone::Warning),
+        _ => Some(Tone::Bad),
+    }
+}
+
+/// Returns how a line was onboarded, in plain words.
+fn onboarding(line: &Line) -> String {
+    let how = match line.onboarding() {
+        Onboarding::Received(_) => "event received",
+        Onboarding::Imported(_) => "imported",
+        Onboarding::Rebuilt(_) => "missed, rebuilt",
+        Onboarding::Waiting => "no event yet",
+    };
+    if line.gone_at().is_some() { format!("{how}; gone") } else { how.to_owned() }
+}
+
+/// Returns a line as one line of JSON. Members keep their names in later versions.
+///
+/// # Errors
+/// Fails when it cannot be written as JSON.
+fn line_json(line: &Line) -> serde_json::Result<String> {
+    json::line(&object(line))
+}
+
+/// Returns a line as a JSON object.
+pub fn object(line: &Line) -> Value {
+    let onboarding = line.onboarding();
+    let listed = line.listed.as_ref();
+    json!({
+        "entity": line.entity,
+        "number": line.number(),
+        "name": line.name(),
+        "reference": line.reference(),
+        "live": line.is_live(),
+        "onboarding": {
+            "event": onboarding.name(),
+            "at": onboarding.at(),
+            "listed_at": listed.and_then(|listed| listed.listed_at),
+            "gone_at": line.gone_at(),
+        },
+        "key": match line.key {
+            LineKey::Unknown => json!({ "sealed": null, "received_at": null }),
+            LineKey::Missing => json!({ "sealed": false, "received_at": null }),
+            LineKey::Sealed { received_at } => json!({ "sealed": true, "received_at": received_at }),
+        },
+        "webhook": line.webhook.as_ref().map(|webhook| json!({
+            "status": webhook.status.name(),
+            "since": webhook.since,
+            "url": webhook.url,
+            "checked_at": webhook.checked_at,
+            "attempted_at": webhook.attempted_at,
+            "set_at": webhook.set_at,
+            "live_at": webhook.live_at,
+            "not_live_since": webhook.not_live_since,
+            "cause": webhook.cause,
+        })),
+        "last_event_at": line.state.as_ref().map(|state| state.last_seen),
+    })
+}

@@ -1,0 +1,266 @@
+use fixtures::{API_KEY, LINE};
+use serde_json::{Value, json};
+use shared::{Entity, EventId};
+use store::{Inventory, LineAction, LineChange, LineRecord, LineStatus, Lines, Tracked};
+
+use crate::{
+    webhook::world::World as WithSync,
+    world::{World, objects},
+};
+
+/// The URL of the lines, masked.
+const URL: &str = "https://ours.example/***1111";
+
+/// A world with a live line whose event was received, and four others.
+async fn with_lines(name: &str) -> World {
+    let world = World::start(name).await;
+    world.fill().await;
+    let (inventory, lines) = (inventory(&world), lines(&world));
+    let tracked = |number: &str, listed: u64, not_listed: Option<u64>, rebuilt: bool| Tracked {
+        listed_at: Some(world.ago(listed)),
+        not_listed_at: not_listed.map(|minutes| world.ago(minutes)),
+        rebuilt_at: rebuilt.then(|| world.ago(listed)),
+        ..Tracked::new(Entity::named(format!("whatsapp#{number}")))
+    };
+    let gone = Tracked { gone_at: Some(world.ago(5)), ..tracked("972500000004", 90, None, true) };
+    inventory
+        .write(&[
+            tracked("972501234567", 30, Some(60), false),
+            tracked("972500000002", 90, None, true),
+            tracked("972500000003", 30, Some(60), true),
+            gone,
+            tracked("972500000005", 1, None, false),
+            Tracked { listed_at: Some(world.ago(30)), ..Tracked::new(Entity::named("builder#523")) },
+        ])
+        .await
+        .unwrap();
+    for (number, minutes, reference) in
+        [("972500000002", 90, "client-7"), ("972500000003", 30, "a name"), ("972500000004", 90, "")]
+    {
+        let body = json!({
+            "event": "whatsapp", "whatsapp": number, "whatsapp_reference": reference, "display_name": format!("Client {number}"),
+        });
+        let id = EventId::new(world.ago(minutes), [number.as_bytes()[11]; 8]);
+        world.record_at(world.ago(minutes), id, &body.to_string()).await;
+    }
+    let checked = |entity: &str, status, url: &str| LineRecord {
+        checked_at: Some(world.ago(10)),
+        since: world.ago(20),
+        concluded: Some(status),
+        url: Some(url.to_owned()),
+        live_at: (status == LineStatus::Live).then(|| world.ago(10)),
+        ..LineRecord::new(Entity::named(entity), status, world.ago(10))
+    };
+    lines
+        .write(&LineRecord { set_at: Some(world.ago(20)), ..checked(LINE, LineStatus::Live, URL) }, None)
+        .await
+        .unwrap();
+    lines.write(&checked("whatsapp#972500000003", LineStatus::Foreign, "other.example"), None).await.unwrap();
+    world
+}
+
+fn inventory(world: &World) -> Inventory {
+    Inventory::new(world.dynamodb.client(), world.dynamodb.events_table())
+}
+
+fn lines(world: &World) -> Lines {
+    Lines::new(world.dynamodb.client(), world.dynamodb.events_table())
+}
+
+/// The numbers of the lines that are listed with these arguments, and the exit code.
+async fn listed(world: &World, arguments: &[&str]) -> (i32, Vec<String>) {
+    let listed = world.hooks(&[&["lines", "--output", "json"], arguments].concat()).await;
+    let number = |line: Value| line["number"].as_str().unwrap().trim_start_matches("97250").to_owned();
+    (listed.code, objects(&listed.stdout).into_iter().map(number).collect())
+}
+
+#[tokio::test]
+async fn lines_are_listed_with_problems_first_and_the_exit_code_shows_that_one_is_not_live() {
+    let world = with_lines("lines").await;
+    let shown = world.hooks(&["lines"]).await;
+    assert_eq!((shown.code, shown.stderr.as_str()), (3, ""));
+    let expected = [
+        "│ line ┆ webhook ┆ name ┆ reference ┆ onboarding ┆ key ┆ last event │",
+        "│ 972500000003 ┆ foreign ┆ Client 972500000003 ┆ a name ┆ missed, rebuilt ┆ none ┆ -30 │",
+        "│ 972500000002 ┆ not checked ┆ Client 972500000002 ┆ client-7 ┆ imported ┆ none ┆",
+        "│ 972500000005 ┆ not checked ┆ ┆ ┆ no event yet ┆ none ┆ │",
+        "│ 972501234567 ┆ live ┆ ┆ client-7 ┆ event received ┆ sealed ┆ -40 │",
+        "│ 972500000004 ┆ not checked ┆ Client 972500000004 ┆ ┆ imported; gone ┆ none ┆",
+        "3 of 5 lines are not live; `cargo hooks line <number>` says why.",
+    ];
+    let shown = world.lines(&shown.stdout);
+    assert!(shown.iter().zip(expected).all(|(shown, expected)| shown.starts_with(expected)), "{shown:#?}");
+    assert_eq!(shown.len(), expected.len());
+}
+
+#[tokio::test]
+async fn lines_are_filtered_and_sorted() {
+    let world = with_lines("lines-filters").await;
+    let all = ["0000003", "0000002", "0000005", "1234567", "0000004"].map(str::to_owned).to_vec();
+    assert_eq!(listed(&world, &[]).await, (3, all.clone()));
+    assert_eq!(listed(&world, &["--not-live"]).await, (3, all[..3].to_vec()));
+    assert_eq!(listed(&world, &["--limit", "1"]).await, (3, all[..1].to_vec()));
+    assert_eq!(listed(&world, &["--reference", "client-7"]).await.1, ["0000002", "1234567"]);
+    assert_eq!(listed(&world, &["--reference", "a name"]).await.1, ["0000003"]);
+    assert_eq!(listed(&world, &["--sort", "number"]).await.1[0], "0000002");
+    assert_eq!(listed(&world, &["--sort", "last-event", "--limit", "1"]).await.1, ["0000005"], "it had no event");
+    assert_eq!(listed(&world, &["--sort", "name"]).await.1[..2], ["0000002", "0000003"]);
+    assert_eq!(listed(&world, &["--sort", "reference"]).await.1[0], "0000003");
+    let cut = world.hooks(&["lines", "--limit", "2"]).await;
+    assert!(cut.stdout.ends_with("2 of 5 lines; --limit shows more.\n"), "{}", cut.stdout);
+    let nobody = world.hooks(&["lines", "--reference", "nobody"]).await;
+    assert_eq!((nobody.code, nobody.stdout.as_str()), (0, "No such lines.\n"));
+}
+
+#[tokio::test]
+async fn the_exit_code_is_zero_when_every_line_is_live_or_gone() {
+    let world = World::start("lines-live").await;
+    assert_eq!(listed(&world, &[]).await, (0, Vec::new()));
+    world.fill().await;
+    assert_eq!(listed(&world, &[]).await.0, 3, "it was never checked");
+    let live = LineRecord::new(Entity::named(LINE), LineStatus::Live, world.ago(1));
+    lines(&world).write(&live, None).await.unwrap();
+    assert_eq!(listed(&world, &[]).await.0, 0);
+    let none = world.hooks(&["lines", "--not-live"]).await;
+    assert_eq!((none.code, none.stdout.as_str()), (0, "None: every line is live, or gone at the provider.\n"));
+    let entity = Entity::named(LINE);
+    let gone = Tracked { listed_at: Some(world.ago(9)), gone_at: Some(world.ago(1)), ..Tracked::new(entity.clone()) };
+    inventory(&world).write(&[gone]).await.unwrap();
+    let read = lines(&world).get(&entity).await.unwrap().unwrap();
+    lines(&world).write(&LineRecord { status: LineStatus::UnknownNumber, ..read }, None).await.unwrap();
+    assert_eq!(listed(&world, &[]).await.0, 0, "a line that is gone need not be live");
+}
+
+#[tokio::test]
+async fn a_line_is_proved_in_sentences_with_its_history_and_everything_with_its_reference() {
+    let world = with_lines("line").await;
+    let change = |minutes: u64, from: Option<LineStatus>, to, action, not_live: Option<(u64, u64)>| LineChange {
+        id: EventId::new(world.ago(minutes), minutes.to_be_bytes()),
+        from,
+        to,
+        action,
+        url: (to == LineStatus::Live).then(|| URL.to_owned()),
+        cause: None,
+        not_live: not_live.map(|(from, until)| world.ago(from)..world.ago(until)),
+    };
+    let (empty, live) = (LineStatus::Empty, LineStatus::Live);
+    for change in [
+        change(50, None, empty, LineAction::Found, None),
+        change(20, Some(empty), live, LineAction::Set, Some((50, 20))),
+    ] {
+        let record = lines(&world).get(&Entity::named(LINE)).await.unwrap().unwrap();
+        lines(&world).write(&record, Some(&change)).await.unwrap();
+    }
+    world.record(45, r#"{"event":"builder","builderID":7,"builder_reference":"client-7"}"#).await;
+    for written in ["972501234567", "+972 50-123-4567", "050-123-4567", "whatsapp#972501234567"] {
+        let shown = world.hooks(&["line", written]).await;
+        assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{written}");
+        let shown = world.lines(&shown.stdout);
+        for expected in [
+            "line 972501234567",
+            "reference client-7",
+            "webhook live",
+            "Onboarded: the provider's list of -30 (30 min ago) was the first to have it.",
+            "Its first event was received at -4320 (3 d ago).",
+            "Its API key is sealed; the newest event with it is of -40 (40 min ago).",
+            "This stack last set it at -20 (20 min ago).",
+            "Its last event was received at -40 (40 min ago).",
+            "│ -20 ┆ live ┆ set ┆ https://ours.example/***1111 ┆ -50 to -20, 30 min │",
+            "│ -50 ┆ empty ┆ found ┆ ┆ │",
+            "Everything with the reference client-7",
+        ] {
+            assert!(shown.iter().any(|line| line == expected), "{expected} is not in {shown:#?}");
+        }
+        let read_back = "Its own webhook was read back as https://ours.example/***1111 at ";
+        assert!(shown.iter().any(|line| line.starts_with(read_back)), "{shown:#?}");
+        assert!(shown.iter().any(|line| line.starts_with("│ builder#7 ┆ 1 ┆")), "{shown:#?}");
+    }
+    // A shell splits a number that is not quoted.
+    let shown = world.hooks(&["line", "+972", "50-123-4567", "--output", "json"]).await;
+    let object = &objects(&shown.stdout)[0];
+    assert_eq!((shown.code, &object["live"], &object["webhook"]["status"]), (0, &json!(true), &json!("live")));
+    assert_eq!(object["key"], json!({"sealed": true, "received_at": world.ago(40)}));
+    let period = json!({"from": world.ago(50), "until": world.ago(20)});
+    assert_eq!((&object["changes"][0]["not_live"], object["changes"].as_array().unwrap().len()), (&period, 2));
+    assert_eq!(object["same_reference"].as_array().unwrap().len(), 3);
+    assert!(object["proof"].as_array().unwrap().len() >= 5 && !shown.stdout.contains(API_KEY));
+}
+
+#[tokio::test]
+async fn a_line_that_is_not_live_says_why() {
+    let world = with_lines("line-why").await;
+    for (number, code, sentences) in [
+        (
+            "972500000003",
+            3,
+            ["Its event was missed, and rebuilt from the list at ", "Its own webhook points to other.example since "],
+        ),
+        ("972500000002", 3, ["It was there before this stack looked: ", "Its own webhook was never checked."]),
+        ("972500000005", 3, ["No event of it has been recorded yet.", "No event has brought its API key."]),
+        ("972500000004", 0, ["It is gone at the provider: ", "Its own webhook was never checked."]),
+    ] {
+        let shown = world.hooks(&["line", number]).await;
+        assert_eq!(shown.code, code, "{shown:?}");
+        for sentence in sentences {
+            assert!(shown.stdout.contains(&format!("\n{sentence}")), "{sentence}\n{}", shown.stdout);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_is_no_line_says_so_and_names_similar_ones() {
+    let world = with_lines("no-line").await;
+    for (written, message) in [
+        ("972509999999", "there is no line 972509999999: there is no entity 972509999999: no event has named it"),
+        (
+            "972501234568",
+            "there is no line 972501234568: there is no entity 972501234568: no event has named it; did you mean \
+             whatsapp#972501234567?",
+        ),
+        ("builder#523", "builder#523 is not a line"),
+    ] {
+        let ended = world.hooks(&["line", written]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+        assert_eq!(ended.stderr, format!("error: {message}\n"));
+    }
+}
+
+#[tokio::test]
+async fn lines_are_also_shown_to_those_who_cannot_read_the_sealed_table() {
+    let world = with_lines("lines-no-keys").await;
+    world.use_sealed_table("another");
+    let shown = world.hooks(&["lines", "--output", "json"]).await;
+    let keys: Vec<Value> = objects(&shown.stdout).into_iter().map(|line| line["key"]["sealed"].clone()).collect();
+    assert_eq!((shown.code, keys), (3, vec![Value::Null; 5]));
+    assert!(shown.stderr.starts_with("The sealed table cannot be read, so "), "{}", shown.stderr);
+    let shown = world.hooks(&["line", "972501234567"]).await;
+    assert!(shown.code == 0 && shown.stdout.contains("The sealed table was not read"), "{shown:?}");
+}
+
+#[tokio::test]
+async fn lines_are_checked_and_planned_by_sync_itself() {
+    const KEY: &str = "key-of-the-line";
+    let world = WithSync::start("lines-check").await;
+    let hooks = async |arguments: &[&str]| {
+        let ended = world.hooks(arguments).await;
+        assert!(!format!("{ended:?}").contains(KEY), "{ended:?}");
+        ended
+    };
+    world.partner.onboard("972501234567", Some("client-7"), KEY);
+    assert_eq!(hooks(&["inventory"]).await.code, 0);
+    let url = || world.partner.line("972501234567").unwrap().url;
+
+    let planned = hooks(&["lines", "--plan"]).await;
+    assert!(planned.code == 3 && planned.stdout.contains("https://lines.example.com/***"), "{planned:?}");
+    assert_eq!(url(), "", "a plan changes nothing");
+    let checked = hooks(&["lines", "--check", "--output", "json"]).await;
+    assert_eq!((checked.code, &objects(&checked.stdout)[0]["webhook"]["status"]), (0, &json!("live")));
+    assert_eq!(url(), "https://lines.example.com/972501234567");
+    assert_eq!(hooks(&["lines", "--plan"]).await.code, 0);
+
+    world.partner.register_line("972501234567", Some("https://other.example/in/Foreign-Token-9876543210"));
+    let checked = hooks(&["line", "972501234567", "--check"]).await;
+    assert!(checked.code == 3 && checked.stdout.contains("points to other.example"), "{checked:?}");
+    assert!(checked.stdout.contains("The history of its webhook"), "{}", checked.stdout);
+    assert_eq!(url(), "https://other.example/in/Foreign-Token-9876543210", "it is left as it is");
+}

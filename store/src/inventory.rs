@@ -1,6 +1,6 @@
 //! The inventory: one item per entity with the facts that the provider's lists have shown, and one with the times of the lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use shared::{Entity, Kind, Timestamp};
@@ -22,8 +22,8 @@ pub struct Tracked {
     pub entity: Entity,
     /// Time of the first list with it; `None` when no list had it yet. A list without it, while it had no event, starts over.
     pub listed_at: Option<Timestamp>,
-    /// Time of the last list without it before that; `None` when the first list of its kind had it, so that it was there before
-    /// this stack looked.
+    /// Time of the last list before that which proves that it was not there: a complete one in which every element could be used.
+    /// `None` when there was none, so that it may have been there before this stack looked.
     pub not_listed_at: Option<Timestamp>,
     /// Time of its creation, as the list says.
     pub created_at: Option<Timestamp>,
@@ -91,8 +91,20 @@ impl Tracked {
     }
 }
 
-/// Time of the last complete list of each kind; a kind without one was never listed.
-pub type ListTimes = BTreeMap<String, Timestamp>;
+/// Suffix of the attribute with [`ListTime::whole`], after the kind.
+const WHOLE: &str = ".whole";
+
+/// The times of the complete lists of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListTime {
+    /// Time of the last one.
+    pub last: Timestamp,
+    /// Time of the last one in which every element could be used.
+    pub whole: Option<Timestamp>,
+}
+
+/// The times of the complete lists by kind; a kind without one was never listed.
+pub type ListTimes = BTreeMap<String, ListTime>;
 
 /// The items of the inventory in an events table.
 #[derive(Clone, Debug)]
@@ -125,8 +137,10 @@ impl Inventory {
             let item = item.map_err(|error| StoreError::dynamodb(&error))?;
             if Attributes(&item).text(keys::SK)? == LISTS {
                 let attributes = Attributes(&item);
-                for kind in item.keys().filter(|name| ![keys::PK, keys::SK].contains(&name.as_str())) {
-                    times.insert(kind.clone(), attributes.parsed(kind)?);
+                let is_kind = |name: &&String| ![keys::PK, keys::SK].contains(&name.as_str()) && !name.ends_with(WHOLE);
+                for kind in item.keys().filter(is_kind) {
+                    let whole = attributes.optional(&format!("{kind}{WHOLE}"), |at| at.parse().ok())?;
+                    times.insert(kind.clone(), ListTime { last: attributes.parsed(kind)?, whole });
                 }
             } else {
                 let tracked = Tracked::from_item(&item)?;
@@ -161,20 +175,25 @@ impl Inventory {
         batch::write(&self.client, &self.events_table, &puts).await
     }
 
-    /// Notes a complete list of a kind.
+    /// Notes a complete list of a kind. It is whole if every element could be used.
     ///
     /// # Errors
     /// Fails when DynamoDB refuses or does not answer.
-    pub async fn listed(&self, kind: &Kind, at: Timestamp) -> Result<(), StoreError> {
+    pub async fn listed(&self, kind: &Kind, at: Timestamp, is_whole: bool) -> Result<(), StoreError> {
+        let set = if is_whole { "SET #kind = :at, #whole = :at" } else { "SET #kind = :at" };
+        let mut names = HashMap::from([("#kind".to_owned(), kind.to_string())]);
+        if is_whole {
+            names.insert("#whole".to_owned(), format!("{kind}{WHOLE}"));
+        }
         let update = self
             .client
             .update_item()
             .table_name(&self.events_table)
             .key(keys::PK, text(keys::INVENTORY))
             .key(keys::SK, text(LISTS))
-            .update_expression("SET #kind = :at")
+            .update_expression(set)
             .condition_expression("attribute_not_exists(#kind) OR #kind < :at")
-            .expression_attribute_names("#kind", kind.as_str())
+            .set_expression_attribute_names(Some(names))
             .expression_attribute_values(":at", text(at));
         match update.send().await {
             Ok(_) => Ok(()),

@@ -25,7 +25,7 @@ pub use delivery::{Content, Delivery, Origin, QuarantineCause, StoredDelivery};
 pub use error::StoreError;
 pub use follow::Follow;
 pub use forwarded::{ForwardFailure, ForwardLookup, ForwardRecord, ForwardRecords, ForwardTaken};
-pub use inventory::{Inventory, ListTimes, Tracked};
+pub use inventory::{Inventory, ListTime, ListTimes, Tracked};
 pub use lines::{LineAction, LineChange, LineRecord, LineStatus, Lines, SetLease, UnknownLineStatus};
 pub use published::PublishedCounts;
 pub use quarantine::{Quarantine, Retried};

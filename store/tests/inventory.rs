@@ -6,7 +6,7 @@ mod common;
 use common::{LINE, World, delivery, noon, secs, update};
 use serde_json::json;
 use shared::{Entity, Kind, Timestamp};
-use store::{Delivery, Inventory, Origin, StoreError, Tracked};
+use store::{Delivery, Inventory, ListTime, Origin, StoreError, Tracked};
 
 fn rebuilt(at: Timestamp) -> Delivery {
     let body = json!({"status": "OK", "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "from-the-list", "whatsapp_apiKey": "listed-key"});
@@ -81,11 +81,14 @@ async fn what_the_lists_have_shown_is_read_back_also_of_many_entities() {
     let mut all = vec![full];
     all.extend((0..60).map(|n| Tracked::new(Entity::named(format!("builder#{n}")))));
     inventory.write(&all).await.unwrap();
-    inventory.listed(&Kind::Builder, noon()).await.unwrap();
-    inventory.listed(&Kind::Builder, noon().minus(secs(1))).await.unwrap();
-    inventory.listed(&Kind::Store, noon().plus(secs(1))).await.unwrap();
+    inventory.listed(&Kind::Builder, noon().minus(secs(2)), true).await.unwrap();
+    inventory.listed(&Kind::Builder, noon(), false).await.unwrap();
+    inventory.listed(&Kind::Builder, noon().minus(secs(1)), true).await.unwrap();
+    inventory.listed(&Kind::Store, noon().plus(secs(1)), true).await.unwrap();
     let (times, entities) = inventory.read().await.unwrap();
-    assert_eq!((times["builder"], times["store"], times.len()), (noon(), noon().plus(secs(1)), 2), "none goes back");
+    let builders = ListTime { last: noon(), whole: Some(noon().minus(secs(2))) };
+    let stores = ListTime { last: noon().plus(secs(1)), whole: Some(noon().plus(secs(1))) };
+    assert_eq!((times["builder"], times["store"], times.len()), (builders, stores, 2), "none goes back");
     assert_eq!(entities.len(), 61);
     assert!(all.iter().all(|tracked| entities[&tracked.entity] == *tracked));
     assert_eq!(inventory.entity(&all[0].entity).await.unwrap().as_ref(), Some(&all[0]));

@@ -71,7 +71,7 @@ impl WebhookSync {
                 }
                 Request::Inventory(mode) => {
                     summary.is_inventory = mode == PassMode::Apply;
-                    inventory::act(&self.services, self.inventory.as_ref(), mode, invocation, clock)
+                    inventory::act(&self.services, self.inventory.as_ref(), mode, invocation, clock, summary)
                         .await
                         .map(Answer::Inventory)
                 }

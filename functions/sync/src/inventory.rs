@@ -10,6 +10,8 @@ mod report;
 mod services;
 mod stuck;
 
+use std::cell::Cell;
+
 pub use lists::ListReport;
 pub(crate) use report::log;
 pub use report::{Changed, Gap, Gone, InventoryOutcome, InventoryReport, Missed};
@@ -33,13 +35,15 @@ pub(crate) async fn act(
     mode: PassMode,
     invocation: &Invocation,
     clock: Clock,
+    summary: &mut Summary,
 ) -> Result<InventoryReport, SyncError> {
     let inventory = inventory.ok_or(SyncError::InventoryNotConfigured)?;
     // Of the registration's run it uses the session with the provider, which refused credentials close to all passes.
     let mut run = Run::open(services, "inventory", clock, invocation.random).await?;
     let time = invocation.for_the_run();
-    let pass = InventoryPass { services: inventory, mode, clock, time };
+    let pass = InventoryPass { services: inventory, mode, clock, time, missed: Cell::new(0) };
     let result = guarded(time.saturating_sub(clock.elapsed()), pass.run(&mut run)).await;
+    summary.events_missed = pass.missed.get();
     run.close(&result, &mut Summary::default()).await;
     result
 }

@@ -77,6 +77,7 @@ pub(crate) fn write(mut document: Document<'_>, summary: &Summary, result: &Resu
         document.count(MINUTES_NOT_OURS, (summary.not_ours_for.as_secs() / 60).max(1));
     }
     if summary.is_inventory {
+        document.count(EVENTS_MISSED, u64::try_from(summary.events_missed).unwrap_or(u64::MAX));
         count_inventory(&mut document, result);
     }
     if summary.is_lines {
@@ -97,12 +98,7 @@ fn count_inventory(document: &mut Document<'_>, result: &Result<Answer, SyncErro
         return;
     };
     document.count(INVENTORY_FAILED, u64::from(report.lists.values().any(|list| !list.complete)));
-    for (metric, count) in [
-        (IMPORTED, report.imported),
-        (EVENTS_MISSED, report.missed.len()),
-        (GONE, report.newly_gone),
-        (STUCK, report.stuck.len()),
-    ] {
+    for (metric, count) in [(IMPORTED, report.imported), (GONE, report.newly_gone), (STUCK, report.stuck.len())] {
         document.count(metric, u64::try_from(count).unwrap_or(u64::MAX));
     }
 }

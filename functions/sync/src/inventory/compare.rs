@@ -33,13 +33,16 @@ pub(crate) struct Facts<'a> {
     pub(crate) has_unusable: bool,
     /// Time of the last complete list before this one; `None` for the first.
     pub(crate) earlier: Option<Timestamp>,
+    /// Time of the last one of them without unusable elements: only that proves of an entity that it was not listed.
+    pub(crate) earlier_whole: Option<Timestamp>,
     /// The states of the kind, read after the list.
     pub(crate) states: &'a BTreeMap<Entity, Known>,
     /// The entities of the kind as earlier lists have shown them.
     pub(crate) tracked: &'a BTreeMap<Entity, Tracked>,
     /// True when the provider sends events of this kind, so that one can be missed.
     pub(crate) has_events: bool,
-    /// Time for which an entity may be listed without an event before the event counts as missed.
+    /// Time for which an entity may be listed without an event before the event counts as missed, and may be missing from the lists
+    /// before it counts as gone.
     pub(crate) grace: Duration,
     /// True while received deliveries wait to be recorded: an event of any entity may be among them.
     pub(crate) deliveries_wait: bool,
@@ -126,7 +129,7 @@ impl Comparison {
         // One that went away before its event came starts over: its event may be on its way only now.
         if now.listed_at.is_none() || (state.is_none() && now.absent_since.is_some()) {
             now.listed_at = Some(facts.at);
-            now.not_listed_at = facts.earlier;
+            now.not_listed_at = facts.earlier_whole;
         }
         now.absent_since = None;
         if now.gone_at.take().is_some() {
@@ -179,6 +182,8 @@ impl Comparison {
                 now.absent_since = Some(facts.at);
             }
             // Without a state it is no client that anybody here knows. A waiting event may be fresher than the list.
+            // Two lists within a minute may both have met the same short trouble of the provider.
+            Some(since) if now.gone_at.is_none() && facts.at.since(since) < facts.grace => {}
             Some(_) if now.gone_at.is_none() && last_seen.is_some() && !facts.deliveries_wait => {
                 now.gone_at = Some(facts.at);
                 self.gone.push(entity.clone());
@@ -225,6 +230,9 @@ mod tests {
         states: BTreeMap<Entity, Known>,
         tracked: BTreeMap<Entity, Tracked>,
         earlier: Option<Timestamp>,
+        earlier_whole: Option<Timestamp>,
+        /// Entities with an unusable element in the next list.
+        unusable: BTreeSet<Entity>,
         /// Entities whose event waits in a queue.
         queued: BTreeSet<Entity>,
     }
@@ -239,6 +247,8 @@ mod tests {
                 states: BTreeMap::new(),
                 tracked: BTreeMap::new(),
                 earlier: None,
+                earlier_whole: None,
+                unusable: BTreeSet::new(),
                 queued: BTreeSet::new(),
             }
         }
@@ -257,11 +267,14 @@ mod tests {
         }
 
         fn compare(&self) -> Comparison {
+            let usable = |(entity, _): &(&Entity, &Listed)| !self.unusable.contains(*entity);
+            let listed = self.listed.iter().filter(usable).map(|(entity, listed)| (entity.clone(), listed.clone()));
             compare(&Facts {
                 at: self.now,
-                listed: &self.listed,
-                has_unusable: false,
+                listed: &listed.collect(),
+                has_unusable: !self.unusable.is_empty(),
                 earlier: self.earlier,
+                earlier_whole: self.earlier_whole,
                 states: &self.states,
                 tracked: &self.tracked,
                 has_events: self.has_events,
@@ -282,6 +295,9 @@ mod tests {
                 self.tracked.insert(tracked.entity.clone(), tracked.clone());
             }
             self.earlier = Some(self.now);
+            if std::mem::take(&mut self.unusable).is_empty() {
+                self.earlier_whole = self.earlier;
+            }
             let now = self.now;
             for entity in arriving {
                 self.states.insert(entity.clone(), Known { last_seen: now, is_reconciled: false });
@@ -377,6 +393,7 @@ mod tests {
         world.pass();
         let listed = std::mem::take(&mut world.listed);
         assert_eq!(world.pass().gone, []);
+        world.wait(GRACE);
         assert_eq!(world.pass().gone, [line(1)]);
         assert_eq!(world.pass(), Comparison::default());
         world.listed = listed;
@@ -391,6 +408,7 @@ mod tests {
         world.wait(MINUTE);
         world.pass();
         world.queued.insert(line(1));
+        world.wait(GRACE);
         assert_eq!(world.pass().gone, []);
         world.queued.clear();
         assert_eq!(world.pass().gone, [line(1)]);
@@ -403,9 +421,47 @@ mod tests {
         world.wait(MINUTE);
         world.pass();
         world.event(1);
-        world.wait(MINUTE);
+        world.wait(GRACE);
         assert_eq!(world.pass().gone, []);
+        world.wait(GRACE);
         assert_eq!(world.pass().gone, [line(1)]);
+    }
+
+    #[test]
+    fn two_lists_within_the_grace_period_mark_nothing_as_gone() {
+        let mut world = World::new();
+        world.list(1);
+        world.pass();
+        world.listed.clear();
+        world.pass();
+        for _ in 0..3 {
+            assert_eq!(world.pass().gone, []);
+        }
+        world.wait(GRACE);
+        assert_eq!(world.pass().gone, [line(1)]);
+    }
+
+    #[test]
+    fn an_entity_that_an_unusable_element_may_have_named_is_imported_and_not_missed() {
+        let mut world = World::new();
+        world.list(1);
+        world.list(2);
+        world.unusable.insert(line(1));
+        assert_eq!(reasons(&world.pass()), [(line(2), Reason::Import)]);
+        world.wait(GRACE);
+        assert_eq!(reasons(&world.pass()), [(line(1), Reason::Import)]);
+    }
+
+    #[test]
+    fn an_entity_that_a_list_without_unusable_elements_lacked_is_missed_although_a_later_list_had_some() {
+        let mut world = World::new();
+        world.pass();
+        world.list(1);
+        world.unusable.insert(line(1));
+        world.pass();
+        assert_eq!(world.pass().waiting, [line(1)]);
+        world.wait(GRACE);
+        assert_eq!(reasons(&world.pass()), [(line(1), Reason::Missed)]);
     }
 
     #[test]
@@ -414,12 +470,14 @@ mod tests {
         world.event(1);
         world.wait(MINUTE);
         world.pass();
+        world.wait(GRACE);
         let (earlier, nothing) = (world.earlier, BTreeMap::new());
         let facts = |at, has_unusable| Facts {
             at,
             listed: &nothing,
             has_unusable,
             earlier,
+            earlier_whole: earlier,
             states: &world.states,
             tracked: &world.tracked,
             has_events: true,
@@ -446,6 +504,10 @@ mod tests {
         assert_eq!(world.pass().keys, [line(1)]);
     }
 
+    fn number(line: &Entity) -> u8 {
+        line.as_str().strip_prefix("whatsapp#97250").unwrap().parse().unwrap()
+    }
+
     /// The way of a client's event.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Way {
@@ -456,7 +518,7 @@ mod tests {
         MeetsThePass,
     }
 
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, PartialEq)]
     enum Step {
         /// A client finishes onboarding.
         Finish(u8, Way),
@@ -466,6 +528,8 @@ mod tests {
         Drain,
         /// A pass, with a complete list or without.
         Pass(bool),
+        /// A pass with a complete list in which the element of this client cannot be used.
+        PassGarbled(u8),
         Wait(u64),
     }
 
@@ -476,6 +540,7 @@ mod tests {
             1 => (0..5_u8).prop_map(Step::Delete),
             1 => Just(Step::Drain),
             5 => prop::bool::weighted(0.7).prop_map(Step::Pass),
+            1 => (0..5_u8).prop_map(Step::PassGarbled),
             3 => (0..60_u64).prop_map(Step::Wait),
         ];
         prop::collection::vec(step, 0..60)
@@ -490,6 +555,8 @@ mod tests {
             let mut lost = BTreeMap::<Entity, usize>::new();
             // Entities whose event was received, recorded or not.
             let mut received = BTreeSet::new();
+            // Entities that were listed before a list proved of any that it was not there.
+            let mut old = BTreeSet::new();
             let mut missed = BTreeSet::new();
             let mut gone = BTreeSet::new();
             // Entities that are not listed, with the number of lists without them since their last event or listing.
@@ -535,8 +602,17 @@ mod tests {
                     }
                     Step::Wait(minutes) => world.wait(MINUTE * u32::try_from(minutes).unwrap()),
                     Step::Pass(false) => world.wait(MINUTE),
-                    Step::Pass(true) => {
-                        let is_first = world.earlier.is_none();
+                    Step::Pass(true) | Step::PassGarbled(_) => {
+                        if let Step::PassGarbled(n) = step
+                            && world.listed.contains_key(&line(n))
+                        {
+                            world.unusable.insert(line(n));
+                        }
+                        let is_garbled = !world.unusable.is_empty();
+                        let listed: BTreeSet<Entity> = world.listed.keys().cloned().collect();
+                        if world.earlier_whole.is_none() {
+                            old.extend(listed.clone());
+                        }
                         let at = world.now;
                         let waits = !world.queued.is_empty();
                         let comparison = world.pass_meeting(&std::mem::take(&mut arriving));
@@ -544,18 +620,24 @@ mod tests {
                             let entity = &due.tracked.entity;
                             if due.reason == Reason::Missed {
                                 prop_assert!(!received.contains(entity), "{entity} is called missed, and its event came");
+                                prop_assert!(!old.contains(entity), "{entity} may have been there before");
                                 prop_assert!(missed.insert(entity.clone()), "{entity} is called missed twice");
                             }
                             lost.remove(entity);
                         }
-                        prop_assert!(!is_first || missed.is_empty(), "the first list is imported quietly");
                         for (entity, passes) in &mut lost {
-                            let listed_at = world.tracked[entity].listed_at.unwrap();
+                            let tracked = world.tracked.get(entity);
+                            let Some(listed_at) = tracked.and_then(|tracked| tracked.listed_at) else { continue };
+                            if is_garbled && step == Step::PassGarbled(number(entity)) {
+                                continue;
+                            }
                             *passes += usize::from(at.since(listed_at) >= GRACE && !waits);
                             prop_assert!(*passes < 2, "{entity} is missed, and not found");
                         }
                         absent.retain(|entity, _| !world.listed.contains_key(entity));
-                        absent.values_mut().for_each(|lists| *lists += 1);
+                        if !is_garbled {
+                            absent.values_mut().for_each(|lists| *lists += 1);
+                        }
                         for (entity, change) in &comparison.changes {
                             if *change == Change::Back {
                                 prop_assert!(world.listed.contains_key(entity));

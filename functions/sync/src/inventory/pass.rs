@@ -5,6 +5,7 @@
 //! was killed is finished by the next one, with the same ids.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     time::Duration,
@@ -12,7 +13,7 @@ use std::{
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::{Entity, Event, EventId, Kind, Timestamp, gunzip};
-use store::{Listing, Order, PAGE, StoreError, Tracked};
+use store::{ListTime, Listing, Order, PAGE, StoreError, Tracked};
 
 use crate::{
     action::PassMode,
@@ -49,6 +50,8 @@ pub(crate) struct InventoryPass<'a> {
     pub(crate) clock: Clock,
     /// Time that the run may take.
     pub(crate) time: Duration,
+    /// Number of missed events that are rebuilt and noted. It counts also if the pass fails afterwards.
+    pub(crate) missed: Cell<usize>,
 }
 
 /// The part of a pass that concerns one kind.
@@ -129,7 +132,7 @@ impl InventoryPass<'_> {
     async fn compare<'a>(
         &self,
         list: &'a KindList,
-        earlier: Option<Timestamp>,
+        earlier: Option<ListTime>,
         tracked: BTreeMap<Entity, Tracked>,
         deliveries_wait: bool,
     ) -> Result<KindPass<'a>, SyncError> {
@@ -139,7 +142,8 @@ impl InventoryPass<'_> {
             at: list.at,
             listed: &listed.collect(),
             has_unusable: list.entities.unusable > 0,
-            earlier,
+            earlier: earlier.map(|earlier| earlier.last),
+            earlier_whole: earlier.and_then(|earlier| earlier.whole),
             states: &states,
             tracked: &tracked,
             has_events: list.has_events,
@@ -239,7 +243,8 @@ impl InventoryPass<'_> {
         let inventory = &self.services.inventory;
         if self.mode == PassMode::Apply {
             inventory.write(&kind.comparison.tracked).await?;
-            inventory.listed(&kind.list.kind, kind.list.at).await?;
+            let is_whole = kind.list.entities.unusable == 0;
+            inventory.listed(&kind.list.kind, kind.list.at, is_whole).await?;
         }
         report.waiting.append(&mut kind.comparison.waiting.clone());
         report.newly_gone += kind.comparison.gone.len();
@@ -321,6 +326,7 @@ impl InventoryPass<'_> {
             if self.mode == PassMode::Apply {
                 report.missed[logged..].iter().for_each(log_missed);
                 self.services.inventory.write(&noted).await?;
+                self.missed.set(self.missed.get() + report.missed.len() - logged);
             }
         }
         Ok(())

@@ -60,6 +60,8 @@ pub(crate) struct Summary {
     pub(crate) is_check: bool,
     /// True for a pass of the inventory that records what it finds.
     pub(crate) is_inventory: bool,
+    /// Number of missed events that such a pass has rebuilt and noted.
+    pub(crate) events_missed: usize,
     /// True for a pass over the lines that records what it finds.
     pub(crate) is_lines: bool,
     /// The kinds of the entries added to the ledger.

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use emulators::partner::{Call, Fault};
+use emulators::{
+    faults::{self, Faults},
+    partner::{Call, Fault},
+};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use shared::{Entity, EventId, FingerprintKey, Kind, Received, Secret, Timestamp};
@@ -289,11 +292,15 @@ async fn a_list_that_is_not_whole_finds_nothing_and_is_named() {
 
 #[tokio::test]
 async fn what_two_whole_lists_lack_is_marked_as_gone_and_unmarked_when_it_is_back() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     world.list_lines(0..2);
     world.inventory().await.unwrap();
     world.list_lines(0..1);
-    assert_eq!(gone(&world.inventory().await.unwrap()), <[&str; 0]>::default());
+    for _ in 0..3 {
+        let report = world.inventory().await.unwrap();
+        assert_eq!(gone(&report), <[&str; 0]>::default(), "a list a moment later proves nothing more");
+    }
+    world.wait(HOUR);
     world.partner.next(Call::Lines, Fault::CutOff);
     assert_eq!(gone(&world.inventory().await.unwrap()), <[&str; 0]>::default());
     let report = world.inventory().await.unwrap();
@@ -306,6 +313,48 @@ async fn what_two_whole_lists_lack_is_marked_as_gone_and_unmarked_when_it_is_bac
     assert_eq!((gone(&back).len(), back.changed[0].change), (0, "back"));
     assert_eq!(world.sum("Gone"), 1.0);
     assert_eq!(world.history(&entity(1)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_element_that_could_not_be_used_in_the_first_list_is_imported_from_the_next_and_not_missed() {
+    let mut world = World::start().await;
+    world.list_lines(0..2);
+    let mut garbled = line(1);
+    garbled["whatsapp"] = json!(null);
+    world.partner.list(Call::Lines, [line(0), garbled]);
+    let first = world.inventory().await.unwrap();
+    assert_eq!((first.imported, first.lists["lines"].unusable), (1, 1));
+    world.wait(HOUR);
+    world.list_lines(0..2);
+    let next = world.inventory().await.unwrap();
+    assert_eq!((next.imported, missed(&next).len(), next.waiting.len()), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_missed_event_that_is_noted_is_counted_also_when_the_pass_fails_afterwards() {
+    let miss = async |world: &mut World| {
+        world.list_lines(0..1);
+        world.inventory().await.unwrap();
+        world.list_lines(0..2);
+        world.inventory().await.unwrap();
+        world.wait(HOUR);
+        let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
+        world.restart_with_dynamodb_at(&faults.url());
+        faults
+    };
+    let mut world = World::start().await;
+    let faults = miss(&mut world).await;
+    assert_eq!(missed(&world.inventory().await.unwrap()).len(), 1);
+    let requests = faults.take_seen().len();
+    let mut world = World::start().await;
+    let faults = miss(&mut world).await;
+    faults.times(requests - 1, faults::Fault::None);
+    faults.times(usize::MAX, faults::Fault::InternalError);
+    assert_eq!(world.inventory().await.unwrap_err().cause(), "StoreFailed");
+    assert_eq!((world.sum("EventsMissed"), world.sum("InventoryFailed")), (1.0, 1.0));
+    faults.recover().unwrap();
+    assert_eq!(missed(&world.inventory().await.unwrap()).len(), 0);
+    assert_eq!(world.sum("EventsMissed"), 1.0, "once");
 }
 
 #[tokio::test]

@@ -35,8 +35,8 @@ pub struct LineWebhook {
     pub retry: Option<bool>,
     /// True if the provider delivers the states of sent messages too; `None` as above.
     pub read_status: Option<bool>,
-    /// The settings that are not ours, by name, as the provider wrote them.
-    others: Map<String, Value>,
+    /// The settings that are not ours, by name, as the provider wrote them. A telephone number may be among them.
+    pub others: Map<String, Value>,
 }
 
 /// The settings of a line's webhook that are ours.

@@ -241,3 +241,299 @@ pub(crate) fn about_to_set(record: LineRecord, url: String, until: Timestamp) ->
 pub(crate) fn is_leased_to_another_url(record: &LineRecord, url: &str, now: Timestamp) -> bool {
     record.lease.as_ref().is_some_and(|lease| lease.url != url && lease.until > now)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use shared::{Entity, Secret};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const OURS: &str = "https://bot.example/in";
+    const NEW: &str = "https://new.example/in";
+    const FOREIGN: &str = "https://other.example/in/secret";
+
+    fn noon() -> Timestamp {
+        "2026-11-22T12:00:00.000000Z".parse().unwrap()
+    }
+
+    fn fingerprint_key() -> FingerprintKey {
+        FingerprintKey::new(Secret::new("a key for tests only")).unwrap()
+    }
+
+    fn wanted(url: &str, mode: LineMode) -> Wanted {
+        Wanted { url: Ok(WebhookUrl::parse(url).unwrap()), retry: true, read_status: false, mode }
+    }
+
+    fn webhook(url: &str) -> LineWebhook {
+        let url = RegisteredUrl::new(url);
+        LineWebhook { url, retry: Some(true), read_status: Some(false), others: Default::default() }
+    }
+
+    #[test]
+    fn a_registered_url_is_ours_by_its_meaning_outdated_if_it_was_set_and_else_foreign() {
+        let (wanted, key) = (wanted(OURS, LineMode::Fill), fingerprint_key());
+        let set = [url_fingerprint(&WebhookUrl::parse("https://Old.example:443/in/").unwrap(), &key)];
+        let as_configured = Standing::Ours { as_configured: true };
+        for (url, standing) in [
+            ("", Standing::Nothing),
+            (OURS, as_configured),
+            ("BOT.example:443/in/", as_configured),
+            ("https://bot.example/IN", Standing::Foreign),
+            ("http://bot.example/in", Standing::Foreign),
+            ("https://bot.example/in?a", Standing::Foreign),
+            ("old.example/in", Standing::Outdated),
+            ("https://old.example/in/", Standing::Outdated),
+            ("https://old.example/other", Standing::Foreign),
+            ("not a url", Standing::Foreign),
+        ] {
+            assert_eq!(wanted.standing(&webhook(url), &set, &key), standing, "{url}");
+        }
+        for (retry, read_status, as_configured) in [
+            (Some(false), Some(false), false),
+            (Some(true), Some(true), false),
+            (None, None, true),
+            (None, Some(true), false),
+        ] {
+            let webhook = LineWebhook { retry, read_status, ..webhook(OURS) };
+            assert_eq!(wanted.standing(&webhook, &set, &key), Standing::Ours { as_configured });
+        }
+    }
+
+    #[test]
+    fn only_what_the_mode_allows_is_set() {
+        let standings = [
+            Standing::Ours { as_configured: true },
+            Standing::Ours { as_configured: false },
+            Standing::Nothing,
+            Standing::Outdated,
+            Standing::Foreign,
+        ];
+        for (mode, sets) in [
+            (LineMode::Observe, [false; 5]),
+            (LineMode::Fill, [false, true, true, true, false]),
+            (LineMode::Enforce, [false, true, true, true, true]),
+        ] {
+            let wanted = wanted(OURS, mode);
+            assert_eq!(standings.map(|standing| wanted.to_set(standing).is_some()), sets, "{mode:?}");
+            let unbuilt = Wanted { url: Err("no reference".to_owned()), ..wanted };
+            assert!(standings.iter().all(|standing| unbuilt.to_set(*standing).is_none()));
+        }
+    }
+
+    #[test]
+    fn the_last_urls_that_were_set_are_remembered() {
+        let mut record = LineRecord::new(Entity::named("whatsapp#1"), LineStatus::Empty, noon());
+        for n in [0, 1, 2, 3, 4, 5, 6, 7, 8, 2] {
+            record = about_to_set(record, n.to_string(), noon());
+        }
+        assert_eq!(record.our_urls, ["1", "3", "4", "5", "6", "7", "8", "2"]);
+        assert!(is_leased_to_another_url(&record, "3", noon().minus(HOUR)));
+        assert!(!is_leased_to_another_url(&record, "2", noon().minus(HOUR)));
+        assert!(!is_leased_to_another_url(&record, "3", noon()));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Somebody else registers this URL, or none.
+        Register(&'static str),
+        /// The configuration changes.
+        Configure(&'static str, LineMode),
+        /// Another key is sealed.
+        Seal(u8),
+        /// The provider accepts another key from now on.
+        Accept(u8),
+        Check(Trouble),
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Trouble {
+        None,
+        /// The first get has no answer.
+        NoAnswer,
+        /// The set is answered and not carried out.
+        Ignored,
+        /// The set is carried out, and the get after it has no answer.
+        NoAnswerAfterSet,
+        /// The run is killed before the set.
+        KilledBefore,
+        /// The run is killed after the set.
+        KilledAfter,
+    }
+
+    struct World {
+        now: Timestamp,
+        registered: String,
+        accepted: u8,
+        sealed: u8,
+        wanted: Wanted,
+        record: Option<LineRecord>,
+        changes: Vec<LineChange>,
+        /// The URLs that this stack has set.
+        set: BTreeSet<String>,
+        /// Number of URLs set by the last check.
+        sets: usize,
+        /// The keys that the provider was asked with and has refused.
+        refused: BTreeSet<u8>,
+    }
+
+    impl World {
+        fn get(&mut self) -> Result<LineWebhook, Finding> {
+            assert!(!self.refused.contains(&self.sealed), "a wrong key is not tried again");
+            if self.sealed != self.accepted {
+                self.refused.insert(self.sealed);
+                return Err(Finding::Status(LineStatus::WrongKey));
+            }
+            Ok(webhook(&self.registered))
+        }
+
+        fn write(&mut self, record: LineRecord, change: Option<LineChange>) {
+            self.record = Some(LineRecord { version: record.version + 1, ..record });
+            self.changes.extend(change);
+        }
+
+        /// The steps of a pass for one line.
+        fn check(&mut self, trouble: Trouble) {
+            self.sets = 0;
+            self.now = self.now.plus(HOUR);
+            let (now, key) = (self.now, fingerprint_key());
+            let sealed = self.sealed.to_string();
+            let check =
+                Check { now, id: EventId::new(now, [0; 8]), key: Some(sealed.clone()), known_since: Some(noon()) };
+            let record = self.record.clone();
+            let record =
+                record.unwrap_or_else(|| LineRecord::new(Entity::named("whatsapp#1"), LineStatus::Unreachable, now));
+            if let Some(status) = without_asking(self.record.as_ref(), &sealed, now, false) {
+                if record.status != status {
+                    let (record, change) = next(record, &Finding::Status(status), false, &check);
+                    self.write(record, change);
+                }
+                return;
+            }
+            let failed = Finding::Failed("no answer".to_owned());
+            let got = if trouble == Trouble::NoAnswer { Err(failed.clone()) } else { self.get() };
+            let (finding, url) = match got {
+                Err(finding) => (finding, None),
+                Ok(webhook) => {
+                    let standing = self.wanted.standing(&webhook, &record.our_urls, &key);
+                    (self.wanted.finding(&webhook, standing, None), self.wanted.to_set(standing).cloned())
+                }
+            };
+            let (record, change) = next(record, &finding, false, &check);
+            let Some(url) = url else { return self.write(record, change) };
+            self.write(about_to_set(record, url_fingerprint(&url, &key), now), change);
+            if trouble == Trouble::KilledBefore {
+                return;
+            }
+            self.sets += 1;
+            if trouble != Trouble::Ignored {
+                url.expose().clone_into(&mut self.registered);
+                self.set.insert(self.registered.clone());
+            }
+            if trouble == Trouble::KilledAfter {
+                return;
+            }
+            let record = self.record.clone().unwrap();
+            let finding = match (trouble, self.get()) {
+                (Trouble::NoAnswerAfterSet, _) => failed,
+                (_, Err(finding)) => finding,
+                (_, Ok(webhook)) => {
+                    let standing = self.wanted.standing(&webhook, &record.our_urls, &key);
+                    self.wanted.finding(&webhook, standing, Some("not taken".to_owned()))
+                }
+            };
+            let (record, change) = next(record, &finding, true, &check);
+            self.write(record, change);
+        }
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let mode = prop::sample::select(vec![LineMode::Fill, LineMode::Enforce, LineMode::Observe]);
+        let trouble = prop::sample::select(vec![
+            Trouble::None,
+            Trouble::None,
+            Trouble::NoAnswer,
+            Trouble::Ignored,
+            Trouble::NoAnswerAfterSet,
+            Trouble::KilledBefore,
+            Trouble::KilledAfter,
+        ]);
+        let step = prop_oneof![
+            2 => prop::sample::select(vec!["", FOREIGN, OURS, "new.example/in/"]).prop_map(Step::Register),
+            2 => (prop::sample::select(vec![OURS, NEW]), mode).prop_map(|(url, mode)| Step::Configure(url, mode)),
+            1 => (0..3_u8).prop_map(Step::Seal),
+            1 => (0..3_u8).prop_map(Step::Accept),
+            6 => trouble.prop_map(Step::Check),
+        ];
+        prop::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_foreign_is_replaced_but_by_enforce_and_every_line_comes_to_rest(steps in steps()) {
+            let mut world = World {
+                now: noon(),
+                registered: String::new(),
+                accepted: 0,
+                sealed: 0,
+                wanted: wanted(OURS, LineMode::Fill),
+                record: None,
+                changes: Vec::new(),
+                set: BTreeSet::new(),
+                sets: 0,
+                refused: BTreeSet::new(),
+            };
+            for step in steps {
+                match step {
+                    Step::Register(url) => url.clone_into(&mut world.registered),
+                    Step::Configure(url, mode) => world.wanted = wanted(url, mode),
+                    // A key that was refused may be right later; only another one shows that.
+                    Step::Seal(key) if world.refused.contains(&key) => {}
+                    Step::Seal(key) => world.sealed = key,
+                    Step::Accept(key) if world.refused.contains(&key) => {}
+                    Step::Accept(key) => world.accepted = key,
+                    Step::Check(trouble) => {
+                        let before = world.registered.clone();
+                        world.check(trouble);
+                        prop_assert!(world.sets <= 1);
+                        let mode = world.wanted.mode;
+                        prop_assert!(world.sets == 0 || mode != LineMode::Observe);
+                        if before == FOREIGN && mode != LineMode::Enforce {
+                            prop_assert_eq!(world.registered.as_str(), FOREIGN);
+                        }
+                    }
+                }
+            }
+            // The key is right from now on, and the provider answers.
+            world.refused.clear();
+            (world.sealed, world.accepted) = (9, 9);
+            world.check(Trouble::None);
+            let (status, changes) = (world.record.clone().unwrap().status, world.changes.len());
+            for _ in 0..3 {
+                world.check(Trouble::None);
+                prop_assert_eq!((world.sets, world.changes.len()), (0, changes), "nothing changes any more");
+            }
+            let record = world.record.clone().unwrap();
+            let is_ours = webhook(&world.registered).url.is_some_and(|url| url.means(world.wanted.url.as_ref().unwrap()));
+            let expected = match () {
+                () if is_ours => LineStatus::Live,
+                () if world.registered.is_empty() => LineStatus::Empty,
+                () => LineStatus::Foreign,
+            };
+            prop_assert_eq!((record.status, status), (expected, expected));
+            prop_assert_eq!(record.not_live_since.is_none(), is_ours);
+            prop_assert_eq!(&record.lease, &None);
+            prop_assert!(is_ours || world.wanted.mode == LineMode::Observe || world.registered == FOREIGN || !world.set.contains(&world.registered));
+            // Each change begins where the one before has ended.
+            let mut last = None;
+            for change in &world.changes {
+                prop_assert_eq!(change.from, last);
+                prop_assert!(change.not_live.as_ref().is_none_or(|period| period.start <= period.end));
+                last = Some(change.to);
+            }
+        }
+    }
+}

@@ -284,7 +284,7 @@ async fn everything_about_a_client_is_one_link_away() {
     world.record(9, r#"{"event":"online","accountID":8,"server":"eu","online_reference":"client-7"}"#).await;
     world.record(8, r#"{"event":"online","accountID":9,"server":"eu","online_reference":"client-8"}"#).await;
     let visitor = Visitor::of(&world).await;
-    for at in ["lines", &format!("delivery?id={}", world.id(40)), "entity?name=builder%237"] {
+    for at in ["", "lines", &format!("delivery?id={}", world.id(40)), "entity?name=builder%237"] {
         let links = attributes(&visitor.page(at).await, "href");
         assert!(links.contains(&"client?reference=client-7".to_owned()), "{at}: {links:?}");
     }

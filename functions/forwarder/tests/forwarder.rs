@@ -408,7 +408,7 @@ async fn an_event_that_expires_while_it_waits_becomes_a_dead_letter_that_says_so
     world.forward_all().await;
     assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters).len(), 1);
     let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
-    assert_eq!((failure.attempts, failure.next_attempt_at), (1, None));
+    assert_eq!((failure.attempts, failure.last_attempt_at, failure.next_attempt_at), (1, world.now(), None));
     assert_eq!(failure.answer, "not sent: the event is no longer in the events table");
 }
 

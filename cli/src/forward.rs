@@ -48,7 +48,7 @@ pub struct Forward {
 enum Command {
     /// Shows the events that wait for the endpoint, and compares recorded with published events.
     #[command(after_help = "\
-Times are UTC. An event waits because the endpoint has refused it; later events of its line, bot or inbox wait behind it. Published \
+An event waits because the endpoint has refused it; later events of its line, bot or inbox wait behind it. Published \
 events are counted by the hour of their receipt. A count can be off by a few after a fault of the publisher. An event of the last minute \
 does not count as missing, and an event that you replay does not count as published.")]
     Status {
@@ -78,7 +78,7 @@ does not count as missing, and an event that you replay does not count as publis
     },
     /// Sends a signed test event from this machine to the endpoint, and prints its answer.
     #[command(
-        after_help = "The event has the kind `doctor`, and is recorded nowhere.\nExit code: 0 when the endpoint took the event, else 1."
+        after_help = "The event has the kind `doctor`, and is recorded nowhere.\nExit code: 0 when the endpoint took the event, 1 otherwise."
     )]
     Test,
 }

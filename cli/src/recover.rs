@@ -26,7 +26,7 @@ use crate::{
 #[command(after_help = "\
 The secrets of an event are not in the log. Take a line's API key from the provider's list getWhatsApp. A body that was not JSON is not \
 in the log either.
-Exit code: 0 when every event is recorded (with --dry-run: can be recorded), else 1.
+Exit code: 0 when every event is recorded (with --dry-run: can be recorded), 1 otherwise.
 
 Examples:
   aws logs filter-log-events --log-group-name /aws/lambda/partner-webhook-receiver --start-time 1795340000000 \\

@@ -22,7 +22,7 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// Posts a sample event to the webhook of the local run.
 #[derive(Args)]
 #[command(after_help = "\
-Exit code: 0 when the webhook answered 200, else 1.
+Exit code: 0 when the webhook answered 200, 1 otherwise.
 
 Examples:
   cargo hooks send whatsapp                     events/bodies/whatsapp.json

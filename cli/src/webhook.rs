@@ -76,7 +76,7 @@ enum Command {
     Rotate,
     /// Shows the registration and its ledger, as recorded in the table. Does not call the provider.
     #[command(
-        after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\nTimes are UTC. \"not ours\" is the period in which the webhook may have pointed elsewhere: from the last check that found our URL to the next one that did."
+        after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\n\"not ours\" is the period in which the webhook may have pointed elsewhere: from the last check that found our URL to the next one that did."
     )]
     Status {
         /// Maximum number of changes to list.

@@ -45,4 +45,15 @@ impl Screen {
         };
         style.apply_to(text).to_string()
     }
+
+    /// Returns a text in isolation if it is from right to left. Otherwise a terminal would reorder the text beside it.
+    pub fn isolated(self, text: String) -> String {
+        let is_isolated = self.width.is_some() && text.chars().any(is_right_to_left);
+        if is_isolated { format!("\u{2068}{text}\u{2069}") } else { text }
+    }
+}
+
+/// Returns whether a character is of a script from right to left, such as Hebrew or Arabic.
+fn is_right_to_left(character: char) -> bool {
+    matches!(character, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }

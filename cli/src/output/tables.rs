@@ -178,11 +178,10 @@ impl Layout<'_> {
         self.rows.iter().map(record).collect::<Vec<_>>().join("\n")
     }
 
-    /// Returns a value in its tone. On a terminal, text from right to left keeps to itself.
+    /// Returns a value in its tone.
     fn cell(&self, index: usize, cell: &str) -> String {
         let toned = self.screen.toned((self.columns[index].tone)(cell), cell);
-        let is_isolated = self.screen.width.is_some() && cell.chars().any(is_right_to_left);
-        if is_isolated { format!("\u{2068}{toned}\u{2069}") } else { toned }
+        self.screen.isolated(toned)
     }
 }
 
@@ -207,11 +206,6 @@ fn cut(text: &str, width: usize) -> String {
     let start = graphemes[..fitting(room * 2 / 5, &mut graphemes.iter())].concat();
     let end = fitting(room - start.width(), &mut graphemes.iter().rev());
     format!("{start}…{}", graphemes[graphemes.len() - end..].concat())
-}
-
-/// Returns whether a character is of a script from right to left, such as Hebrew or Arabic.
-fn is_right_to_left(character: char) -> bool {
-    matches!(character, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
 /// Returns the tone of a verdict.

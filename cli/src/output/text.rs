@@ -4,11 +4,14 @@ use serde_json::Value;
 use shared::text::{plain, short};
 use store::{QuarantineCause, StoredDelivery};
 
-use super::times;
+use super::{screen::Screen, times};
 
 /// Returns a delivery on a line of its own, for lists that have no end.
 pub fn delivery_line(delivery: &StoredDelivery) -> String {
-    let mut line = format!("{}  {}  {}", times::shown(delivery.received_at), delivery.entity, delivery.id);
+    let screen = Screen::of_stdout();
+    let shown = |text: &str| screen.isolated(plain(text));
+    let entity = shown(delivery.entity.as_str());
+    let mut line = format!("{}  {entity}  {}", times::shown(delivery.received_at), delivery.id);
     let duplicate_of = delivery.duplicate_of.as_ref().map(short);
     let extra_info = delivery.extra_info.as_ref().map(ToString::to_string);
     for (name, fact) in [
@@ -17,9 +20,9 @@ pub fn delivery_line(delivery: &StoredDelivery) -> String {
         ("update", extra_info),
         ("cause", cause(delivery)),
     ] {
-        line.extend(fact.map(|fact| format!("  {name} {fact}")));
+        line.extend(fact.map(|fact| format!("  {name} {}", shown(&fact))));
     }
-    plain(&line) + "\n"
+    line + "\n"
 }
 
 /// Returns a number of events in words.
@@ -46,7 +49,8 @@ pub fn report(report: &Value) -> Option<String> {
 /// Returns names and values, one pair on each line. Characters that a terminal obeys are escaped.
 pub fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    facts.iter().map(|(name, fact)| format!("{name:width$}  {}\n", plain(fact))).collect()
+    let screen = Screen::of_stdout();
+    facts.iter().map(|(name, fact)| format!("{name:width$}  {}\n", screen.isolated(plain(fact)))).collect()
 }
 
 /// Returns the reason why a delivery is quarantined, in plain words; `None` when it is not.

@@ -67,6 +67,16 @@ async fn lists_fit_the_terminal_and_show_every_number_whole() {
 }
 
 #[tokio::test]
+async fn text_from_right_to_left_does_not_move_the_text_beside_it() {
+    let world = world("isolated").await;
+    for command in [&["show", &world.id(50).to_string()][..], &["state", LINE], &["events"]] {
+        let shown = on_screen(&world, 160, command, &[]).await;
+        assert!(shown.contains("\u{2068}לקוח") || command[0] == "state", "{shown}");
+        assert_eq!(shown.matches('\u{2068}').count(), shown.matches('\u{2069}').count(), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn colours_are_for_terminals_that_want_them() {
     let world = world("colours").await;
     let coloured = async |environment: &[(&str, &str)]| {

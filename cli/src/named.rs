@@ -16,8 +16,8 @@ const MOST_NAMES: usize = 3;
 /// Maximum number of deliveries that are searched for the end of an id.
 const MOST_DELIVERIES: usize = 10_000;
 
-/// Digits of the end of an id in lists. No two ids share so many.
-const WHOLE_END: usize = 12;
+/// Digits of the end of an id in lists. They are random, so hardly any two of the deliveries share them.
+const WHOLE_END: usize = 8;
 
 /// Fewest digits of the end of an id that are searched for.
 const FEWEST_DIGITS: usize = 6;
@@ -63,7 +63,7 @@ pub fn candidates(name: &str) -> BTreeSet<Entity> {
         // A number as it is dialled in Israel has no country code.
         let with_country = digits.strip_prefix('0').map(|rest| format!("972{rest}"));
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| [Some(digits), with_country].into_iter().flatten().collect::<Vec<_>>()).unwrap_or_default()
+        if is_number { [Some(digits), with_country].into_iter().flatten().collect() } else { Vec::new() }
     };
     let lines = [Kind::Whatsapp, Kind::Store];
     match name.split_once('#') {

@@ -193,14 +193,11 @@ fn cut(text: &str, width: usize) -> String {
     let room = width.saturating_sub(1);
     let graphemes: Vec<&str> = text.graphemes(true).collect();
     let fitting = |room: usize, graphemes: &mut dyn Iterator<Item = &&str>| {
-        let mut used = 0;
-        let count = graphemes
-            .take_while(|grapheme| {
-                used += grapheme.width();
-                used <= room
-            })
-            .count();
-        count
+        let used = graphemes.scan(0, |used, grapheme| {
+            *used += grapheme.width();
+            Some(*used)
+        });
+        used.take_while(|used| *used <= room).count()
     };
     // More of the end: ids of about the same time share their beginning.
     let start = graphemes[..fitting(room * 2 / 5, &mut graphemes.iter())].concat();
@@ -258,7 +255,7 @@ pub fn quarantined(deliveries: &[StoredDelivery]) -> String {
     let header = [
         Column::time("received"),
         Column::id("id"),
-        Column::from("source").optional(1),
+        Column::from("source").least(15).optional(1),
         Column::from("bytes").optional(2),
         Column::from("cause").least(30),
     ];

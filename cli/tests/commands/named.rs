@@ -2,6 +2,7 @@
 
 use fixtures::{LINE, update};
 use serde_json::Value;
+use shared::EventId;
 
 use crate::world::{World, objects};
 
@@ -75,6 +76,13 @@ async fn an_event_is_found_by_the_end_of_its_id() {
     let quarantined = world.id(5).to_string();
     let shown = world.hooks(&["quarantine", "show", &quarantined[26..]]).await;
     assert!(shown.code == 0 && shown.stdout.contains(&quarantined), "{shown:?}");
+    let twins = [60, 61].map(|minutes| EventId::new(world.ago(minutes), [0xab; 8]));
+    for twin in twins {
+        world.record_at(twin.received_at(), twin, &update(1)).await;
+    }
+    let two = world.hooks(&["show", "ababab"]).await;
+    let message = format!("error: more than one id ends in ababab: {}, {}; give more digits\n", twins[0], twins[1]);
+    assert_eq!((two.code, two.stderr), (1, message));
     let none = world.hooks(&["show", "ffffffff"]).await;
     let message = "error: none of the last 10000 events has an id that ends in ffffffff; give the whole id\n";
     assert_eq!((none.code, none.stderr.as_str()), (1, message));

@@ -41,22 +41,24 @@ use crate::{
 /// Runs the whole system on this machine, until Ctrl-C.
 ///
 /// It registers the webhook with a stand-in for the provider, delivers the provider's documented events through the real receiver,
-/// shows what is recorded, and hands the events on to a sample consumer that verifies their signatures.
+/// shows what is recorded, hands the events on to a sample consumer that verifies their signatures, sets the line's own webhook, and
+/// finds an event that never came.
 #[derive(Args)]
 #[command(after_help = "\
 The functions are built again when their code changes. Their logs are in target/hooks/functions.log. The calls of the sample
 consumer are in target/hooks/consumer.jsonl, the entries on the event bus in target/hooks/event-bus.jsonl.
 
 Examples:
-  cargo hooks dev                   start, deliver three events, stay up
-  cargo hooks dev --once            start, deliver three events, check, end
+  cargo hooks dev                   start, show the tour, stay up
+  cargo hooks dev --once            start, show the tour, check, end
   cargo hooks dev --persist         keep the events for the next run
   cargo hooks dev --fail consumer   see how refused events are retried
   cargo hooks dev --forward http://127.0.0.1:8080/events
                                     post the events to a server of yours
   cargo hooks dev --services        only what the functions need, for `cargo lambda watch`")]
 pub struct Dev {
-    /// End after the first round trip. The exit code is 0 if every event was stored and handed on.
+    /// End after the first round trip. The exit code is 0 if every event was stored and handed on, the missed one was rebuilt, and the
+    /// lines are live.
     #[arg(long)]
     once: bool,
     /// Keep the database in a file under target/ for the next run, which does not deliver the documented events again.
@@ -206,18 +208,21 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
 
 fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambda: &CargoLambda) {
     say(&format!(
-        "\nIt stays up until Ctrl-C. Look at it in the browser:\n\
-         \n  {inspector}\n\
-         \nNext, in another terminal:\n\
-         \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
-         \n  cargo hooks send package\
-         \n  {cargo_lambda} invoke receiver -A 127.0.0.1 -P {port} --data-file events/receiver/200-online.json\
-         \n  cargo hooks events --follow\
-         \n  cargo hooks state whatsapp#972501234567\
-         \n  cargo hooks webhook status\
-         \n  cargo hooks webhook rotate\
-         \n  cargo hooks forward status\
-         \n  tail -f {log}\n",
+        "\nThis is what you get:\n\
+         \n  registered  the provider's webhook URL is yours, and every period in which it was not is on record\
+         \n  stored      every event once, before it is acknowledged, with API keys sealed apart\
+         \n  handed on   on your event bus, and signed to your endpoint, in order for each client\
+         \n  complete    an event that never came is found in the provider's lists, and rebuilt\
+         \n  live        each line's own webhook is set and read back, and one command proves it\n\
+         \nThree things to try in another terminal:\n\
+         \n  cargo hooks lines                        which lines are live; `cargo hooks line <number>` proves one\
+         \n  cargo hooks inspect                      the same in the browser, with every event\
+         \n  cargo hooks replay --since 1h --to bus   hands the events of the last hour on again\n\
+         \nIt stays up until Ctrl-C.\n\
+         \n  page       {inspector}\
+         \n  webhook    curl --data-binary @events/bodies/whatsapp.json {webhook}\
+         \n  functions  {cargo_lambda} invoke receiver -A 127.0.0.1 -P {port} --data-file events/receiver/200-online.json\
+         \n  log        tail -f {log}\n",
         port = functions.address().port(),
         log = from_here(functions.log()).display(),
     ));

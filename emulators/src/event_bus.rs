@@ -19,13 +19,22 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{sdk, server::Server};
+use tokio::sync::mpsc;
+
+use crate::{
+    pattern::{InvalidPattern, Pattern},
+    sdk,
+    server::Server,
+};
 
 /// Maximum number of entries in a request.
 const MAX_ENTRIES: usize = 10;
 
 /// Maximum size of all entries of a request, in bytes.
 const MAX_SIZE: usize = 256 * 1024;
+
+/// The pattern of the rule in template.yaml that has sync check a line whose API key has arrived.
+pub const NEW_KEY_PATTERN: &str = r#"{"source":["partner-webhook"],"detail-type":["whatsapp"],"detail":{"has_api_key":[true],"origin":["delivered"],"replayed":[{"exists":false}]}}"#;
 
 /// A running stand-in; dropping it ends it.
 #[derive(Debug)]
@@ -60,6 +69,14 @@ struct Log {
     poison: Option<String>,
     /// A line for each accepted entry goes there.
     log_file: Option<File>,
+    rules: Vec<Rule>,
+}
+
+/// A rule: the entries that match are sent on.
+#[derive(Debug)]
+struct Rule {
+    pattern: Pattern,
+    target: mpsc::UnboundedSender<Value>,
 }
 
 impl EventBus {
@@ -90,6 +107,16 @@ impl EventBus {
     /// Writes a line of JSON for each accepted entry into a file, from now on.
     pub fn log_to(&self, file: File) {
         self.state.lock().log_file = Some(file);
+    }
+
+    /// Returns the entries that match a pattern, from now on, as a rule's target without an input transformer gets them.
+    ///
+    /// # Errors
+    /// Fails when the text is not a pattern.
+    pub fn rule(&self, pattern: &str) -> Result<mpsc::UnboundedReceiver<Value>, InvalidPattern> {
+        let (target, matching) = mpsc::unbounded_channel();
+        self.state.lock().rules.push(Rule { pattern: Pattern::parse(pattern)?, target });
+        Ok(matching)
     }
 
     /// Returns the accepted entries, in order.
@@ -167,10 +194,14 @@ async fn answer(State(state): State<Shared>, headers: HeaderMap, body: Bytes) ->
         results.push(match (refusal, detail) {
             (None, Some(detail)) => {
                 let RequestEntry { event_bus_name: bus, source, detail_type, .. } = entry;
+                let event = json!({"source": source, "detail-type": detail_type, "detail": detail});
                 if let Some(file) = &mut log.log_file {
-                    let line = json!({"source": source, "detail-type": detail_type, "detail": detail});
                     // A full disk must not change the answer.
-                    let _ = writeln!(file, "{line}");
+                    let _ = writeln!(file, "{event}");
+                }
+                for rule in log.rules.iter().filter(|rule| rule.pattern.matches(&event)) {
+                    // A rule whose target is gone has no effect.
+                    let _ = rule.target.send(event.clone());
                 }
                 log.entries.push(Entry { bus, source, detail_type, detail });
                 json!({"EventId": format!("event-{}", log.entries.len())})
@@ -187,4 +218,34 @@ fn refuse(kind: &str, message: &str) -> Response {
     let answer = json!({"__type": kind, "message": message});
     (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], answer.to_string())
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_rule_gets_the_entries_that_match_its_pattern() {
+        let bus = EventBus::start().await.unwrap();
+        let mut matching = bus.rule(NEW_KEY_PATTERN).unwrap();
+        for detail in [
+            json!({"entity": "whatsapp#1", "origin": "delivered", "has_api_key": false}),
+            json!({"entity": "whatsapp#2", "origin": "reconciled", "has_api_key": true}),
+            json!({"entity": "whatsapp#3", "origin": "delivered", "has_api_key": true, "replayed": true}),
+            json!({"entity": "whatsapp#4", "origin": "delivered", "has_api_key": true}),
+        ] {
+            let entry = PutEventsRequestEntry::builder()
+                .event_bus_name("local")
+                .source("partner-webhook")
+                .detail_type("whatsapp")
+                .detail(detail.to_string())
+                .build();
+            client(&bus.url()).put_events().entries(entry).send().await.unwrap();
+        }
+        assert_eq!(matching.try_recv().unwrap()["detail"]["entity"], "whatsapp#4");
+        assert!(matching.try_recv().is_err());
+        assert!(bus.rule("[]").is_err());
+    }
 }

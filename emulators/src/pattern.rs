@@ -1,4 +1,5 @@
-//! Event patterns, as in the filter of an event source mapping: the operators that template.yaml uses, and no others.
+//! Event patterns, as in the filter of an event source mapping and in a rule of an event bus: the operators that template.yaml uses,
+//! and no others.
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -9,14 +10,16 @@ pub struct Pattern(Map<String, Value>);
 
 /// The text is not a [`Pattern`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not a pattern: nested objects that end in lists of texts and of the operators prefix and anything-but")]
+#[error(
+    "not a pattern: nested objects that end in lists of texts, flags and the operators prefix, anything-but and exists: false"
+)]
 pub struct InvalidPattern;
 
 impl Pattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// Fails when the text is not an object, or has another operator than `prefix` and `anything-but`.
+    /// Fails when the text is not an object, or has another operator than `prefix`, `anything-but` and `exists` with false.
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let pattern: Map<String, Value> = serde_json::from_str(text).map_err(|_| InvalidPattern)?;
         if is_known(&pattern) { Ok(Self(pattern)) } else { Err(InvalidPattern) }
@@ -32,9 +35,10 @@ fn is_known(pattern: &Map<String, Value>) -> bool {
     pattern.values().all(|member| match member {
         Value::Object(nested) => is_known(nested),
         Value::Array(allowed) => allowed.iter().all(|allowed| match allowed {
-            Value::String(_) => true,
+            Value::String(_) | Value::Bool(_) => true,
             Value::Object(operator) => operator.iter().all(|(name, operand)| match name.as_str() {
                 "prefix" => operand.is_string(),
+                "exists" => *operand == Value::Bool(false),
                 "anything-but" => operand.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)),
                 _ => false,
             }),
@@ -48,6 +52,7 @@ fn object_matches(pattern: &Map<String, Value>, event: &Value) -> bool {
     pattern.iter().all(|(name, member)| match (member, event.get(name)) {
         (Value::Object(nested), Some(event)) => object_matches(nested, event),
         (Value::Array(allowed), Some(value)) => allowed.iter().any(|allowed| value_matches(allowed, value)),
+        (Value::Array(allowed), None) => allowed.iter().any(|allowed| allowed["exists"] == false),
         _ => false,
     })
 }
@@ -83,12 +88,17 @@ mod tests {
         ] {
             assert!(!pattern.matches(&other), "{other}");
         }
+        let pattern = Pattern::parse(r#"{"has_api_key": [true], "replayed": [{"exists": false}]}"#).unwrap();
+        assert!(pattern.matches(&json!({"has_api_key": true})));
+        for other in [json!({"has_api_key": false}), json!({"has_api_key": true, "replayed": true}), json!({})] {
+            assert!(!pattern.matches(&other), "{other}");
+        }
     }
 
     #[test]
     fn a_pattern_that_would_be_misread_is_refused() {
         for text in
-            ["", "[]", r#"{"a": "b"}"#, r#"{"a": [{"exists": false}]}"#, r#"{"a": [1]}"#, r#"{"a": [{"prefix": 1}]}"#]
+            ["", "[]", r#"{"a": "b"}"#, r#"{"a": [{"exists": true}]}"#, r#"{"a": [1]}"#, r#"{"a": [{"prefix": 1}]}"#]
         {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }

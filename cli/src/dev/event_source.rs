@@ -5,8 +5,12 @@ use emulators::{
     sqs::{self, Name, Sqs},
     table_stream::StreamMapping,
 };
-use serde_json::Value;
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, watch},
+    task::JoinSet,
+    time::sleep,
+};
 
 use crate::{local_functions::LocalFunctions, output::note};
 
@@ -76,6 +80,21 @@ impl EventSource {
                         return;
                     }
                 }
+            }
+        });
+        Self { _pollers: pollers, settled }
+    }
+
+    /// Starts to call sync for the line of each event that matches a rule of the event bus.
+    pub fn of_rule(mut matching: UnboundedReceiver<Value>, functions: LocalFunctions) -> Self {
+        let (settles, settled) = watch::channel(());
+        let mut caller = Caller::new(functions, "sync");
+        let mut pollers = JoinSet::new();
+        pollers.spawn(async move {
+            while let Some(event) = matching.recv().await {
+                // A failure is left to the schedule.
+                caller.call(json!({ "action": "lines", "entity": event["detail"]["entity"] })).await;
+                settles.send_replace(());
             }
         });
         Self { _pollers: pollers, settled }

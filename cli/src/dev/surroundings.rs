@@ -23,6 +23,12 @@ const DEDUP_WINDOW_SECONDS: &str = "600";
 const RETENTION_DAYS: &str = "365";
 const FORWARD_TIMEOUT_SECONDS: &str = "10";
 
+/// The URL to set for each line. The stand-in for the provider delivers nothing there.
+const LINE_WEBHOOK_URL: &str = "https://crm.example.com/whatsapp/{whatsapp}";
+
+/// The inventory of the tour does not wait for a missed event.
+const MISSED_AFTER_MINUTES: &str = "0";
+
 const EVENT_BUS: &str = "local";
 const FORWARD_SECRET_ID: &str = "forward";
 
@@ -122,7 +128,8 @@ impl Surroundings {
         Ok(())
     }
 
-    /// Returns the environment of the functions, as template.yaml gives it on AWS; only the addresses differ. They reach
+    /// Returns the environment of the functions, as template.yaml gives it on AWS; only the addresses and the grace period of a missed
+    /// event differ. They reach
     /// DynamoDB at the first address, and know the webhook's as the second.
     pub fn environment(&self, dynamodb: &str, webhook: &str) -> Vec<(String, String)> {
         [
@@ -134,6 +141,9 @@ impl Surroundings {
             ("FINGERPRINT_KEY", "fingerprint-key-of-the-local-run"),
             ("PARTNER_API_BASE_URL", &self.partner.url()),
             ("PARTNER_SECRET_ID", "partner"),
+            ("LINE_API_BASE_URL", &self.partner.line_api_url()),
+            ("LINE_WEBHOOK_URL", LINE_WEBHOOK_URL),
+            ("MISSED_AFTER_MINUTES", MISSED_AFTER_MINUTES),
             ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
             ("WEBHOOK_URL", webhook),
             ("FALLBACK_QUEUE_URL", &self.queue.queue_url()),

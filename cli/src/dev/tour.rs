@@ -1,15 +1,17 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use emulators::{
     endpoint::Received,
+    event_bus::NEW_KEY_PATTERN,
     faults::Faults,
+    partner::{Call, Partner},
     sqs::{Name, Sqs},
 };
+use inspector::LineReader;
 use serde_json::{Value, json};
 use shared::{Entity, EventId};
-use std::sync::Arc;
-use store::{ForwardRecords, Reader, State, StoredDelivery};
+use store::{ForwardRecords, Inventory, LineStatus, Lines, Reader, SealedReader, State, StoredDelivery};
 
 use super::{
     event_source::{EventSource, QueueMapping},
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::{
     local_functions::LocalFunctions,
-    output::{say, tables},
+    output::{say, tables, times},
     project::Project,
     samples,
     send::{self, Poster},
@@ -29,6 +31,13 @@ const REDRIVE: Duration = Duration::from_secs(30);
 /// The maximum time until the events are handed on. The first retry comes after 5 s.
 const HAND_ON: Duration = Duration::from_secs(60);
 
+/// The maximum time until the webhook of a line is set.
+const LIVE: Duration = Duration::from_secs(60);
+
+/// The line whose onboarding event the provider withholds: its number and reference.
+const WITHHELD: (&str, &str) = ("972507654321", "7654321");
+const WITHHELD_KEY: &str = "987-654-321";
+
 /// A part that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Fail {
@@ -38,10 +47,11 @@ pub enum Fail {
     Consumer,
 }
 
-/// The event sources that hand on what is recorded.
+/// The event sources that hand on what is recorded, and the rule of the event bus that has sync check a line.
 pub struct HandOn {
     publisher: EventSource,
     forwarder: EventSource,
+    new_keys: EventSource,
 }
 
 impl HandOn {
@@ -55,6 +65,7 @@ impl HandOn {
         Ok(Self {
             publisher: EventSource::of_stream(surroundings.dynamodb.publisher_stream()?, functions),
             forwarder: EventSource::of_queue(&forward, &surroundings.queue, functions),
+            new_keys: EventSource::of_rule(surroundings.bus.rule(NEW_KEY_PATTERN)?, functions),
         })
     }
 }
@@ -65,7 +76,8 @@ pub fn redrive(queue: &Arc<Sqs>, functions: LocalFunctions) -> EventSource {
     EventSource::of_queue(&fallback, queue, functions)
 }
 
-/// The main job, once: the webhook gets registered, the provider delivers its documented events, they are stored and handed on.
+/// The main job, once: the webhook gets registered, the provider delivers its documented events, they are stored and handed on, the line
+/// goes live, and an event that never comes is found.
 pub struct Tour<'a> {
     pub project: &'a Project,
     pub surroundings: &'a Surroundings,
@@ -89,13 +101,24 @@ impl Tour<'_> {
         say(&format!("   outcome {}, registered {registered}, verified {}", report["outcome"], report["verified"]));
         ensure!(report["verified"] == true, "the registered URL is not our webhook");
 
-        if self.is_continued && fail.is_none() {
-            say(&format!("\nThe events of an earlier run are there, so none is delivered; {registered} registered"));
-            return Ok(());
-        }
         let mut bodies: Vec<(&str, Vec<u8>)> = Vec::new();
         for name in samples::DOCUMENTED {
             bodies.push((name, samples::body(self.project, name)?));
+        }
+        if !self.is_continued {
+            // The first inventory comes right after a deployment. It imports the clients that are there: none yet.
+            self.take_inventory().await?;
+        }
+        let line = onboard(partner, &bodies)?;
+        if self.is_continued {
+            partner.onboard(WITHHELD.0, Some(WITHHELD.1), WITHHELD_KEY);
+            if fail.is_none() {
+                self.functions.invoke("sync", json!({"action": "lines"})).await?;
+                say(&format!(
+                    "\nThe events of an earlier run are there, so none is delivered; {registered} registered"
+                ));
+                return Ok(());
+            }
         }
         match fail {
             Some(Fail::Dynamodb) => {
@@ -130,16 +153,89 @@ impl Tour<'_> {
         say(&format!("\n4. the state of each entity\n{}", tables::states(&states_of(&reader, &stored).await?)));
         ensure!(stored.len() == ids.len(), "{} of {} deliveries are stored", stored.len(), ids.len());
 
+        let receiver = if consumer.is_some() { "the sample consumer" } else { "your server" };
+        say(&format!("\n5. the publisher puts each event on the event bus, the forwarder posts it to {receiver}"));
         let handed_on = self.hand_on(&stored, must_be_taken).await?;
-        say(&format!("\n{} events stored, {handed_on}, {registered} registered", stored.len()));
+
+        say(
+            "\n6. the event brought the line's API key, so a rule of the event bus has sync set the line's own webhook",
+        );
+        let live = self.hand_on.new_keys.until(async || Ok(self.is_live(&line).await?));
+        tokio::time::timeout(LIVE, live).await.context("the line is not live in time")??;
+        let found = if self.is_continued { "" } else { self.find_withheld_event(must_be_taken).await? };
+        say("\nThe proof of each line, as `cargo hooks line <number>` shows it\n");
+        self.show(&line).await?;
+        if !self.is_continued {
+            self.show(&withheld()).await?;
+        }
+        say(&format!("\n{} events stored, {handed_on}{found}, {registered} registered", stored.len()));
         Ok(())
+    }
+
+    /// Has a client finish onboarding without its event, and finds it. Returns what was seen, in words.
+    async fn find_withheld_event(&self, must_be_taken: bool) -> Result<&'static str> {
+        let Surroundings { partner, dynamodb, .. } = self.surroundings;
+        let (number, reference) = WITHHELD;
+        let line = withheld();
+        say(&format!(
+            "\n7. another client, {number}, finishes onboarding, but its event never comes; the inventory finds it"
+        ));
+        partner.onboard(number, Some(reference), WITHHELD_KEY);
+        let report = self.take_inventory().await?;
+        let missed = report["missed"]
+            .as_array()
+            .and_then(|missed| missed.iter().find(|missed| missed["entity"] == *line.as_str()));
+        let id = missed.and_then(|missed| missed["event_id"].as_str()?.parse::<EventId>().ok());
+        let id = id.with_context(|| format!("the inventory has not found the missed event of {line}: {report}"))?;
+        let reader = Reader::new(dynamodb.client(), dynamodb.events_table());
+        let rebuilt = reader.event(&line, &id).await?.context("the missed event was not rebuilt")?;
+        self.hand_on(&[rebuilt], must_be_taken).await?;
+
+        say("8. the schedule has sync check all lines, also those whose event was rebuilt");
+        self.functions.invoke("sync", json!({"action": "lines"})).await?;
+        ensure!(self.is_live(&line).await?, "{line} is not live");
+        Ok(", 1 missed event rebuilt, 2 lines live")
+    }
+
+    /// Takes inventory. Returns its report.
+    async fn take_inventory(&self) -> Result<Value> {
+        let report = self.functions.invoke("sync", json!({"action": "inventory"})).await?;
+        ensure!(report["outcome"] != "incomplete", "the inventory is not complete: {report}");
+        Ok(report)
+    }
+
+    /// Returns whether the webhook of a line was last read back as ours.
+    async fn is_live(&self, line: &Entity) -> Result<bool> {
+        let record = self.lines().lines.get(line).await?;
+        Ok(record.is_some_and(|record| record.status == LineStatus::Live))
+    }
+
+    /// Shows the proof that a line is live.
+    async fn show(&self, line: &Entity) -> Result<()> {
+        let reader = self.lines();
+        let mut line = reader.one(line).await?.with_context(|| format!("there is no line {line}"))?;
+        reader.find_keys(std::slice::from_mut(&mut line)).await?;
+        say(&format!("   {}, {}:", line.number(), line.status_in_words()));
+        for sentence in line.proof(&times::shown) {
+            say(&format!("   {sentence}"));
+        }
+        Ok(())
+    }
+
+    fn lines(&self) -> LineReader {
+        let dynamodb = &self.surroundings.dynamodb;
+        LineReader {
+            reader: Reader::new(dynamodb.client(), dynamodb.events_table()),
+            inventory: Inventory::new(dynamodb.client(), dynamodb.events_table()),
+            lines: Lines::new(dynamodb.client(), dynamodb.events_table()),
+            sealed: SealedReader::new(dynamodb.client(), dynamodb.sealed_table()),
+        }
     }
 
     /// Waits until the events are handed on, and returns how many are, in words.
     async fn hand_on(&self, stored: &[StoredDelivery], must_be_taken: bool) -> Result<String> {
         let Surroundings { dynamodb, bus, consumer, .. } = self.surroundings;
         let receiver = if consumer.is_some() { "the sample consumer" } else { "your server" };
-        say(&format!("\n5. the publisher puts each event on the event bus, the forwarder posts it to {receiver}"));
         let records = ForwardRecords::new(dynamodb.client(), dynamodb.events_table());
         let events: Vec<_> = stored.iter().filter(|event| outbound::is_handed_on(event)).collect();
         let on_bus = || {
@@ -187,6 +283,39 @@ impl Tour<'_> {
         };
         Ok(format!("handed on: {taken} of {number}{retried}, signatures good"))
     }
+}
+
+fn withheld() -> Entity {
+    Entity::named(format!("whatsapp#{}", WITHHELD.0))
+}
+
+/// Has the provider's lists show the clients of the documented events. Returns the line.
+fn onboard(partner: &Partner, bodies: &[(&str, Vec<u8>)]) -> Result<Entity> {
+    const CREATED: u64 = 1_735_811_185;
+    let mut line = None;
+    for (kind, body) in bodies {
+        let body: Value = serde_json::from_slice(body)?;
+        match *kind {
+            "whatsapp" => {
+                let text = |name: &str| body[name].as_str();
+                let (number, key) = text("whatsapp").zip(text("whatsapp_apiKey")).context("the sample is no onboarding")?;
+                partner.onboard(number, text("whatsapp_reference"), key);
+                line = Some(Entity::named(format!("whatsapp#{number}")));
+            }
+            "builder" => partner.list(
+                Call::Builders,
+                [json!({"create_time": CREATED, "client": "Client A", "builderID": body["builderID"], "url": body["builder_url"]})],
+            ),
+            _ => partner.list(
+                Call::OnlineAccounts,
+                [json!({
+                    "create_time": CREATED, "account_name": "Client B", "account_id": body["accountID"], "server": body["server"],
+                    "account_status": "active", "reference": body["online_reference"],
+                })],
+            ),
+        }
+    }
+    line.context("the samples have no line")
 }
 
 /// The last attempt to post an event.

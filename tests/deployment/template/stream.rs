@@ -1,6 +1,7 @@
-//! The mapping of the events table's stream to the publisher: which changes call it, and for how long a batch is retried.
+//! The mapping of the events table's stream to the publisher: which changes call it, and for how long a batch is retried. And the rule
+//! that has sync check a line.
 
-use emulators::pattern::Pattern;
+use emulators::{event_bus::NEW_KEY_PATTERN, pattern::Pattern};
 use serde_json::{Value, json};
 
 use crate::reader;
@@ -38,4 +39,11 @@ fn every_new_event_calls_the_publisher_whatever_its_kind_is_named() {
         assert!(!change("INSERT", sort_key, None), "{sort_key}");
     }
     assert!(!change("INSERT", "event#1", None), "a record of a failed attempt");
+}
+
+#[test]
+fn the_rule_for_new_keys_is_that_of_the_local_run() {
+    let template = reader::read(include_str!("../../../template.yaml"));
+    let of_local_run: Value = serde_json::from_str(NEW_KEY_PATTERN).expect("a pattern");
+    assert_eq!(template["Resources"]["NewKeyRule"]["Properties"]["EventPattern"], of_local_run);
 }

@@ -75,7 +75,7 @@ enum Checked {
     /// The check could not be finished; nothing was written.
     Left(Entity),
     /// The record now, the changes since, and the URL that a plan would set, masked.
-    Done { record: LineRecord, changes: Vec<LineChange>, would_set: Option<String> },
+    Done { record: Box<LineRecord>, changes: Vec<LineChange>, would_set: Option<String> },
 }
 
 impl LinesPass<'_> {
@@ -141,7 +141,7 @@ impl LinesPass<'_> {
             if record.status == LineStatus::Unreachable {
                 left.insert(record.entity.clone());
             }
-            records.insert(record.entity.clone(), record);
+            records.insert(record.entity.clone(), *record);
         }
         let now = self.clock.now();
         let overdue = |line: &&Line| {
@@ -258,7 +258,8 @@ impl Checker<'_> {
             return Ok(Checked::Left(record.entity));
         }
         if self.pass.is_plan() {
-            return Ok(Checked::Done { record: found_record, changes: Vec::new(), would_set: Some(url.to_string()) });
+            let would_set = Some(url.to_string());
+            return Ok(Checked::Done { record: Box::new(found_record), changes: Vec::new(), would_set });
         }
         let until = self.pass.clock.now().plus(services.limits.call * 2 + MARGIN);
         let leased = decide::about_to_set(found_record, fingerprint, until);
@@ -340,7 +341,10 @@ impl Checker<'_> {
         let written =
             if self.pass.is_plan() { Ok(next) } else { self.pass.services.lines.write(&next, change.as_ref()).await };
         match written {
-            Ok(record) => Ok(Checked::Done { record, changes: change.into_iter().collect(), would_set: None }),
+            Ok(record) => {
+                let changes = change.into_iter().collect();
+                Ok(Checked::Done { record: Box::new(record), changes, would_set: None })
+            }
             Err(StoreError::Conflict) => self.of_another_run(before).await,
             Err(error) => Err(error.into()),
         }
@@ -350,7 +354,7 @@ impl Checker<'_> {
     async fn of_another_run(&self, before: &LineRecord) -> Result<Checked, SyncError> {
         let record = self.pass.services.lines.get(&before.entity).await?;
         let record = record.unwrap_or_else(|| before.clone());
-        Ok(Checked::Done { record, changes: Vec::new(), would_set: None })
+        Ok(Checked::Done { record: Box::new(record), changes: Vec::new(), would_set: None })
     }
 
     fn id(&self) -> EventId {

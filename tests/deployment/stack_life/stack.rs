@@ -14,6 +14,23 @@ use crate::{
 /// The name of the stack.
 pub const NAME: &str = "partner-webhook-test";
 
+/// Resources that hold data or have an address: no update replaces them.
+const KEPT: [&str; 13] = [
+    "Api",
+    "EventsTable",
+    "SealedTable",
+    "FallbackQueue",
+    "DeadLetterQueue",
+    "ScheduleDeadLetterQueue",
+    "PublishFailuresQueue",
+    "ForwardQueue",
+    "ForwardDeadLetterQueue",
+    "EventBus",
+    "WebhookToken",
+    "FingerprintKey",
+    "ForwardSecret",
+];
+
 /// The outputs of a stack, by their names.
 pub type Outputs = BTreeMap<String, String>;
 
@@ -25,21 +42,48 @@ pub async fn build(tools: &Tools) {
 }
 
 /// Creates the stack, or changes it; parameters that are not given stay as they are.
+///
+/// # Panics
+/// Panics if the change set, as SAM prints it, replaces or removes what is kept.
 pub async fn deploy(tools: &Tools, emulator: &Emulator, parameters: &[(&str, &str)]) -> Outputs {
+    deploy_as(NAME, tools, emulator, parameters).await
+}
+
+/// Creates or changes a stack of that name, as [`deploy`] does.
+pub async fn deploy_as(name: &str, tools: &Tools, emulator: &Emulator, parameters: &[(&str, &str)]) -> Outputs {
     let mut deploy = sam(tools, "deploy");
     emulator.in_place_of_aws(&mut deploy);
     deploy.arg("--template-file").arg(build_folder().join("template.yaml"));
-    deploy.args(["--stack-name", NAME, "--no-confirm-changeset", "--parameter-overrides"]);
+    deploy.args(["--stack-name", name, "--no-confirm-changeset", "--parameter-overrides"]);
     deploy.args(parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")));
-    succeed(&mut deploy).await;
-    outputs(tools, emulator).await
+    // SAM breaks the names in its tables by the width of the terminal.
+    deploy.env("COLUMNS", "400");
+    let printed = succeed(&mut deploy).await.stdout;
+    check_changes(&String::from_utf8_lossy(&printed));
+    outputs(name, tools, emulator).await
 }
 
-/// Deletes the stack, and what SAM has uploaded for it.
-pub async fn delete(tools: &Tools, emulator: &Emulator) {
+/// Checks the lines of a change set: `* Modify`, the logical id, the type, and whether it is replaced.
+fn check_changes(printed: &str) {
+    let mut changes = 0;
+    for line in printed.lines() {
+        let [_, action @ ("Add" | "Modify" | "Delete"), resource, _, replaced] =
+            line.split_whitespace().collect::<Vec<_>>()[..]
+        else {
+            continue;
+        };
+        changes += 1;
+        let stays = action == "Add" || (action == "Modify" && replaced == "False");
+        assert!(stays || !KEPT.contains(&resource), "the change set would replace or remove {resource}: {line}");
+    }
+    assert!(changes > 0, "SAM has printed no change set");
+}
+
+/// Deletes a stack, and what SAM has uploaded for it.
+pub async fn delete(name: &str, tools: &Tools, emulator: &Emulator) {
     let mut delete = sam(tools, "delete");
     emulator.in_place_of_aws(&mut delete);
-    succeed(delete.args(["--stack-name", NAME, "--no-prompts"])).await;
+    succeed(delete.args(["--stack-name", name, "--no-prompts"])).await;
 }
 
 /// Returns the failures of the stack's resources, one a line.
@@ -56,10 +100,10 @@ pub async fn failures(emulator: &Emulator) -> Vec<String> {
     answer.body.split("<member>").filter(failed).map(line).collect()
 }
 
-async fn outputs(tools: &Tools, emulator: &Emulator) -> Outputs {
+async fn outputs(name: &str, tools: &Tools, emulator: &Emulator) -> Outputs {
     let mut list = sam(tools, "list");
     emulator.in_place_of_aws(&mut list);
-    let output = succeed(list.args(["stack-outputs", "--stack-name", NAME, "--output", "json"])).await;
+    let output = succeed(list.args(["stack-outputs", "--stack-name", name, "--output", "json"])).await;
     let outputs: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |output: &Value, name: &str| output[name].as_str().unwrap().to_owned();
     let outputs = outputs.as_array().unwrap().iter();

@@ -167,7 +167,7 @@ pub(super) async fn objects(world: &World, arguments: &[&str]) -> Vec<Value> {
     printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn command(world: &World, arguments: &[&str]) -> Command {
+pub(super) fn command(world: &World, arguments: &[&str]) -> Command {
     let mut hooks = world.tools.command("cargo");
     world.emulator.in_place_of_aws(&mut hooks);
     hooks.args(["hooks"]).args(arguments).args(["--stack", stack::NAME, "--region", "us-east-1"]);

@@ -14,7 +14,7 @@ pub async fn tables_and_queues_outlive_the_stack(world: &World, recorded: &Recor
     for name in FUNCTIONS {
         assert!(functions::exists(&world.emulator, world.output(name)).await, "{name} does not exist");
     }
-    stack::delete(&world.tools, &world.emulator).await;
+    stack::delete(stack::NAME, &world.tools, &world.emulator).await;
     assert_eq!(world.partner.registered().as_deref(), Some(BEFORE), "what was registered before is not again");
     say("what was registered before the stack is registered again");
     for name in FUNCTIONS {

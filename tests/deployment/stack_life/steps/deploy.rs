@@ -4,6 +4,9 @@ use serde_json::json;
 use super::{events::Recorded, registration::BEFORE};
 use crate::{functions, progress::say, stack, world::World};
 
+/// The name of the secret with credentials of one's own.
+pub const CREDENTIALS: &str = "credentials-of-ones-own";
+
 /// The outputs that documents and other programs rely on.
 const OUTPUTS: [&str; 20] = [
     "WebhookUrl",
@@ -31,12 +34,14 @@ const OUTPUTS: [&str; 20] = [
 pub async fn comes_up_with_its_outputs(world: &mut World) {
     say("sam deploy, while somebody else's URL is registered");
     world.partner.register(Some(BEFORE));
+    super::clients::are_there(world);
     let (partner_api, endpoint) = (world.partner.url(), world.endpoint.url());
     let parameters = [
         ("PartnerApiBaseUrl", partner_api.as_str()),
         ("ForwardUrl", endpoint.as_str()),
         ("PartnerClientId", CLIENT_ID),
         ("PartnerClientSecret", CLIENT_SECRET),
+        ("MissedAfterMinutes", "0"),
     ];
     world.outputs = stack::deploy(&world.tools, &world.emulator, &parameters).await;
     for name in OUTPUTS {
@@ -65,7 +70,7 @@ pub async fn credentials_of_ones_own_are_read_and_left_alone(world: &mut World) 
     say("sam deploy with the partner credentials in a secret of one's own");
     let client = aws_sdk_secretsmanager::Client::new(&world.emulator.sdk_config());
     let credentials = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string();
-    let created = client.create_secret().name("credentials-of-ones-own").secret_string(&credentials).send().await;
+    let created = client.create_secret().name(CREDENTIALS).secret_string(&credentials).send().await;
     let arn = created.unwrap().arn.unwrap();
     let parameters =
         [("PartnerSecretArn", arn.as_str()), ("PartnerClientId", "wrong"), ("PartnerClientSecret", "wrong")];
@@ -79,7 +84,7 @@ pub async fn credentials_of_ones_own_are_read_and_left_alone(world: &mut World) 
 /// After the stack is gone.
 pub async fn credentials_of_ones_own_are_still_there(world: &World) {
     let client = aws_sdk_secretsmanager::Client::new(&world.emulator.sdk_config());
-    let found = client.get_secret_value().secret_id("credentials-of-ones-own").send().await.unwrap();
+    let found = client.get_secret_value().secret_id(CREDENTIALS).send().await.unwrap();
     assert!(found.secret_string().is_some_and(|text| text.contains(CLIENT_ID)), "the credentials have changed");
     say("the credentials in a secret of one's own are still there");
 }

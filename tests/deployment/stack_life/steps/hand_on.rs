@@ -8,12 +8,16 @@ use super::{
     events::Recorded,
 };
 use crate::{
+    cloudwatch, functions,
     progress::{say, wait_for},
     world::World,
 };
 
 /// Maximum time from the answer to an event until it is with a consumer, retries included.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Events wait 30 s after a first fault, and a minute after a second.
+const AFTER_FAULTS: Duration = Duration::from_secs(180);
 
 /// Tells the endpoint the secret that the deployment has made, and sends everything on the bus to a queue.
 pub async fn consumers_are_there(world: &mut World) {
@@ -133,6 +137,39 @@ pub async fn an_event_that_is_given_up_is_sent_anew(world: &World) {
         .await;
     assert_eq!(objects(world, &["dlq", "list", "--queue", "forward"]).await, [json!(null); 0]);
     say("hooks dlq --queue forward: the event that was given up is seen, and sent anew");
+}
+
+/// With a value that is no signing secret events wait, until `hooks forward rotate` stores a good one.
+pub async fn a_secret_that_signs_nothing_loses_nothing(world: &mut World) {
+    /// Enough within a quarter of an hour for the alarm.
+    const EVENTS: u64 = 3;
+    let client = aws_sdk_secretsmanager::Client::new(&world.emulator.sdk_config());
+    let put = client.put_secret_value().secret_id(world.output("ForwardSecretId"));
+    put.secret_string("not a secret to sign with").send().await.unwrap();
+    // It would go on with the secret that it knows; with another variable it starts again.
+    functions::set_variable(&world.emulator, world.output("ForwarderFunctionName"), "FORWARD_TIMEOUT_SECONDS", "9")
+        .await;
+    let mut waiting = Vec::new();
+    for bot in 0..EVENTS {
+        waiting
+            .push(world.post(json!({"event": "builder", "builderID": 980 + bot}).to_string()).await.id().to_string());
+    }
+    wait_for("the faults are counted", PATIENCE, async || {
+        let faults =
+            cloudwatch::emitted(&world.emulator).await.into_iter().filter(|datum| datum.name == "ForwardFaults");
+        (faults.map(|datum| datum.value as u64).sum::<u64>() >= EVENTS).then_some(())
+    })
+    .await;
+    object(world, &["forward", "rotate", "--yes"]).await;
+    let secret = object(world, &["forward", "secret", "--yes"]).await["secret"].as_str().unwrap().to_owned();
+    world.endpoint.verify_with(&secret);
+    world.secrets.add(secret);
+    let taken = async || {
+        let taken = world.endpoint.taken();
+        waiting.iter().all(|id| taken.contains(id)).then_some(())
+    };
+    wait_for("the endpoint has taken what waited", AFTER_FAULTS, taken).await;
+    say("a secret that signs nothing: events waited, and were taken once hooks forward rotate had stored a good one");
 }
 
 impl World {

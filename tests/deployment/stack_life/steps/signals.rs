@@ -2,9 +2,6 @@ use std::collections::BTreeSet;
 
 use crate::{cloudwatch, progress::say, stack, tools::root, world::World};
 
-/// Metrics of faults that this stack does not have.
-const FAULTS: [&str; 3] = ["EventsMissed", "ForwardFaults", "InventoryFailed"];
-
 pub async fn every_metric_that_is_watched_has_been_written(world: &World) {
     let emitted = cloudwatch::emitted(&world.emulator).await;
     assert!(emitted.iter().all(|datum| datum.namespace == stack::NAME), "a metric is in another namespace");
@@ -15,7 +12,7 @@ pub async fn every_metric_that_is_watched_has_been_written(world: &World) {
     assert!(watched.len() > 10, "the dashboard shows only {watched:?}");
     let alarms = cloudwatch::alarms(&world.emulator, stack::NAME).await;
     watched.extend(alarms.into_iter().filter(|alarm| alarm.namespace == stack::NAME).map(|alarm| alarm.metric));
-    let missing: Vec<_> = watched.difference(&emitted).filter(|metric| !FAULTS.contains(&metric.as_str())).collect();
+    let missing: Vec<_> = watched.difference(&emitted).collect();
     assert!(missing.is_empty(), "no function has written {missing:?}");
     let also: Vec<_> = emitted.difference(&watched).collect();
     say(&format!("{} metrics are watched, all of them were written; also written: {also:?}", watched.len()));
@@ -43,8 +40,7 @@ pub async fn every_alarm_rings_and_is_in_the_runbook(world: &World) {
         known.extend(world.output(name).rsplit('/').next().map(str::to_owned));
     }
     known.extend([stack::NAME.to_owned(), "v1".to_owned()]);
-    for alarm in alarms.iter().filter(|alarm| alarm.namespace != stack::NAME || FAULTS.contains(&alarm.metric.as_str()))
-    {
+    for alarm in alarms.iter().filter(|alarm| alarm.namespace != stack::NAME) {
         for (name, value) in &alarm.dimensions {
             // No output has the schedule's group, whose name is made of the stack's.
             let is_group = name == "ScheduleGroup" && value.starts_with(&format!("{}-ScheduleGroup", stack::NAME));

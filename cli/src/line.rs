@@ -66,7 +66,7 @@ pub async fn run(args: LineArgs) -> Result<ExitCode> {
     let reader = reader(&target);
     let entity = find(&reader, &written).await?;
     let unfinished = match args.check {
-        true => check(&target, &json!({ "action": "lines", "entity": entity })).await?,
+        true => check(&target, &json!({ "action": "lines", "entity": entity, "again": true })).await?,
         false => None,
     };
     let mut line = reader.one(&entity).await?.with_context(|| no_line(&written))?;

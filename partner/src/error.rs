@@ -59,6 +59,25 @@ pub enum PartnerError {
     },
 }
 
+impl PartnerError {
+    /// Returns whether the API as a whole is in trouble. Otherwise it has answered, and only this one call has failed.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::NotTheApi { status, answer, .. } => {
+                status.is_some_and(is_outage)
+                    || !matches!(answer, Unexpected::MissingField(_) | Unexpected::WrongType(_))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Returns whether a server answers with an HTTP status whatever it is asked.
+pub(crate) fn is_outage(status: u16) -> bool {
+    status == 429 || status >= 500
+}
+
 /// Cause of a failure to reach an API.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unreached {
@@ -109,6 +128,9 @@ pub enum Unexpected {
     /// An object with a field of another type than the documented one.
     #[error("a JSON object whose {0} is not of the documented type")]
     WrongType(&'static str),
+    /// A refusal with an HTTP status of 429 or 5xx.
+    #[error("a refusal with an HTTP status of failure")]
+    FailedRefusal,
     /// A good answer with a failed HTTP status.
     #[error("a good answer with an HTTP status of failure")]
     FailedStatus,

@@ -4,7 +4,7 @@ use ureq::{Agent, Body, RequestBuilder, Timeout, http::Response};
 
 use crate::{
     base_url::ApiBaseUrl,
-    error::{PartnerError, Unexpected, Unreached},
+    error::{PartnerError, Unexpected, Unreached, is_outage},
     operation::Operation,
 };
 
@@ -108,6 +108,11 @@ impl Answer {
     /// Fails when the HTTP status is not one of success.
     pub(crate) fn succeeded(&self) -> Result<(), PartnerError> {
         if (200..300).contains(&self.status) { Ok(()) } else { Err(self.not_the_api(Unexpected::FailedStatus)) }
+    }
+
+    /// Fails when the HTTP status is one with which a server refuses everything: then a refusal says nothing about the call.
+    pub(crate) fn is_about_the_call(&self) -> Result<(), PartnerError> {
+        if is_outage(self.status) { Err(self.not_the_api(Unexpected::FailedRefusal)) } else { Ok(()) }
     }
 
     pub(crate) fn not_the_api(&self, answer: Unexpected) -> PartnerError {

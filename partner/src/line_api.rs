@@ -84,7 +84,10 @@ impl LineApi {
                 answer.succeeded()?;
                 Ok(webhook)
             }
-            Err(reason) => Err(refusal(operation, reason)),
+            Err(reason) => {
+                answer.is_about_the_call()?;
+                Err(refusal(operation, reason))
+            }
         }
     }
 

@@ -129,6 +129,8 @@ async fn an_answer_that_is_not_the_apis_is_named_and_the_call_made_once() {
         (Fault::Answer(200, r#"{"status":"OK","reason":1}"#.to_owned()), Unexpected::MissingField("url")),
         (Fault::Answer(200, r#"{"status":"OK","url":null,"reason":1}"#.to_owned()), Unexpected::WrongType("url")),
         (Fault::Answer(503, r#"{"status":"OK","url":"","reason":1}"#.to_owned()), Unexpected::FailedStatus),
+        (Fault::Answer(500, r#"{"status":"FAIL","reason":3}"#.to_owned()), Unexpected::FailedRefusal),
+        (Fault::Answer(429, r#"{"status":"FAIL","reason":2}"#.to_owned()), Unexpected::FailedRefusal),
     ] {
         let partner = start().await;
         partner.next(Call::LineGet, fault.clone());

@@ -123,6 +123,8 @@ pub struct LineRecord {
     pub cause: Option<String>,
     /// Fingerprint of the API key that the provider answered to then.
     pub key: Option<String>,
+    /// Fingerprint of the last API key for which the provider answered with the webhook.
+    pub worked_key: Option<String>,
     /// Fingerprints of the URLs that were set, oldest first: one of them that is still registered is ours.
     pub our_urls: Vec<String>,
     /// The run that may be setting a URL at this moment.
@@ -319,6 +321,7 @@ impl LineRecord {
             not_live_since: None,
             cause: None,
             key: None,
+            worked_key: None,
             our_urls: Vec::new(),
             lease: None,
         }
@@ -341,6 +344,7 @@ impl LineRecord {
         set("not_live_since", time(self.not_live_since));
         set("cause", self.cause.clone());
         set("key_fingerprint", self.key.clone());
+        set("worked_key_fingerprint", self.worked_key.clone());
         set("lease_url", self.lease.as_ref().map(|lease| lease.url.clone()));
         set("lease_until", self.lease.as_ref().map(|lease| lease.until.to_string()));
         if !self.our_urls.is_empty() {
@@ -373,6 +377,7 @@ impl LineRecord {
             not_live_since: time("not_live_since")?,
             cause: words("cause")?,
             key: words("key_fingerprint")?,
+            worked_key: words("worked_key_fingerprint")?,
             our_urls: our_urls.ok_or_else(|| attributes.corrupt("our_urls"))?,
             lease: match words("lease_url")? {
                 None => None,

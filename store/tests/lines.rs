@@ -28,6 +28,7 @@ fn full() -> LineRecord {
         not_live_since: Some(noon().minus(secs(4))),
         cause: Some("the provider does not answer".to_owned()),
         key: Some("a fingerprint".to_owned()),
+        worked_key: Some("another fingerprint".to_owned()),
         our_urls: vec!["one".to_owned(), "another".to_owned()],
         lease: Some(SetLease { url: "another".to_owned(), until: noon().plus(secs(9)) }),
         ..LineRecord::new(line(), LineStatus::Unreachable, noon())

@@ -20,6 +20,8 @@ pub enum Request {
 pub struct LinesRequest {
     /// The one line to check; `None` for all.
     pub entity: Option<Entity>,
+    /// True to ask the provider also with a key that it has refused; for one line alone.
+    pub again: bool,
     /// The use of the findings.
     pub mode: PassMode,
 }
@@ -32,7 +34,10 @@ impl Request {
     pub fn read(event: &Value) -> Result<Self, BadRequest> {
         match event.get("action").and_then(Value::as_str) {
             Some("inventory") => mode(event).map(Self::Inventory),
-            Some("lines") => Ok(Self::Lines(LinesRequest { entity: line(event)?, mode: mode(event)? })),
+            Some("lines") => {
+                let entity = line(event)?;
+                Ok(Self::Lines(LinesRequest { again: again(event, entity.is_some())?, entity, mode: mode(event)? }))
+            }
             _ => Action::read(event).map(Self::Registration),
         }
     }
@@ -54,6 +59,15 @@ fn line(event: &Value) -> Result<Option<Entity>, BadRequest> {
     let entity = Entity::named(entity.as_str().ok_or(BadRequest::EntityNotText)?);
     let is_line = entity.as_str().strip_prefix("whatsapp#").is_some_and(|number| !number.is_empty());
     if is_line && entity.is_whole() { Ok(Some(entity)) } else { Err(BadRequest::NotALine) }
+}
+
+fn again(event: &Value, is_one_line: bool) -> Result<bool, BadRequest> {
+    match event.get("again").map(Value::as_bool) {
+        None => Ok(false),
+        Some(Some(true)) if is_one_line => Ok(true),
+        Some(Some(true)) => Err(BadRequest::AgainWithoutEntity),
+        Some(_) => Err(BadRequest::AgainNotTrue),
+    }
 }
 
 /// The use that a pass makes of its findings.
@@ -105,6 +119,14 @@ pub enum BadRequest {
         r#""entity" is not a WhatsApp line such as "whatsapp#972501234567"; only those have a webhook of their own"#
     )]
     NotALine,
+    /// `again` without `entity`.
+    #[error(
+        r#""again" is given without "entity"; only one line at a time can be asked about with a key that was refused"#
+    )]
+    AgainWithoutEntity,
+    /// `again` is not `true`.
+    #[error(r#""again" is not true; leave it out to ask with a refused key only when that is due"#)]
+    AgainNotTrue,
     /// No event has named `entity`.
     #[error(
         r#""entity" is not known: no event has named it; take inventory to import the lines that the provider lists"#
@@ -209,10 +231,19 @@ mod tests {
     fn all_lines_or_one_are_checked_or_planned() {
         let line = Entity::named("whatsapp#972501234567");
         let one = json!({"action": "lines", "entity": "whatsapp#972501234567", "mode": "plan"});
-        let request = LinesRequest { entity: Some(line), mode: PassMode::Plan };
+        let request = LinesRequest { entity: Some(line.clone()), again: false, mode: PassMode::Plan };
         assert_eq!(Request::read(&one), Ok(Request::Lines(request)));
-        let all = LinesRequest { entity: None, mode: PassMode::Apply };
+        let all = LinesRequest { entity: None, again: false, mode: PassMode::Apply };
         assert_eq!(Request::read(&json!({"action": "lines"})), Ok(Request::Lines(all)));
+        let again = LinesRequest { entity: Some(line.clone()), again: true, mode: PassMode::Apply };
+        let event = json!({"action": "lines", "entity": line, "again": true});
+        assert_eq!(Request::read(&event), Ok(Request::Lines(again)));
+        for again in [json!(false), json!(null), json!(1), json!("true")] {
+            let event = json!({"action": "lines", "entity": line, "again": again});
+            assert_eq!(Request::read(&event), Err(BadRequest::AgainNotTrue), "{event}");
+        }
+        let event = json!({"action": "lines", "again": true});
+        assert_eq!(Request::read(&event), Err(BadRequest::AgainWithoutEntity));
         for (entity, fault) in [
             (json!(null), BadRequest::EntityNotText),
             (json!(972), BadRequest::EntityNotText),

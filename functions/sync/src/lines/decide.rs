@@ -10,8 +10,10 @@ use crate::config::LineMode;
 
 /// Maximum number of URLs of a line that are remembered as ours.
 const OUR_URLS: usize = 8;
-/// Minimum time until the provider is asked again about a number that it does not know.
-const UNKNOWN_AGAIN: Duration = Duration::from_secs(23 * 60 * 60);
+/// Minimum time until the provider is asked again about a line for which it is asked once a day.
+const DAILY: Duration = Duration::from_secs(23 * 60 * 60);
+/// Time for which a number that the provider does not know is asked about in every pass: it may not know a new one yet.
+const NEW_NUMBER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The configured webhook of a line.
 pub(crate) struct Wanted {
@@ -137,26 +139,46 @@ impl Finding {
     }
 }
 
-/// Returns the status that a line has without asking the provider, whose answer would be the same.
+/// The person or rule that wants a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A pass over all lines.
+    Pass,
+    /// A request for this line.
+    OneLine,
+    /// A person who wants the provider to be asked in any case.
+    Again,
+}
+
+/// Returns the status that a line has without asking the provider, whose answer would probably be the same.
 pub(crate) fn without_asking(
     record: Option<&LineRecord>,
     key: &str,
     now: Timestamp,
-    is_asked_for: bool,
+    caller: Caller,
 ) -> Option<LineStatus> {
-    let record = record.filter(|record| record.key.as_deref() == Some(key))?;
+    let record = record.filter(|record| record.key.as_deref() == Some(key) && caller != Caller::Again)?;
     match record.concluded {
-        // Of this key it is known for good.
-        Some(LineStatus::WrongKey) => Some(LineStatus::WrongKey),
+        // Of a key that never worked it is known for good.
+        Some(LineStatus::WrongKey) if !has_worked(record, key) => Some(LineStatus::WrongKey),
+        Some(LineStatus::WrongKey) if record.checked_at.is_some_and(|at| now.since(at) < DAILY) => {
+            Some(LineStatus::WrongKey)
+        }
         Some(LineStatus::UnknownNumber)
             if record.status == LineStatus::UnknownNumber
-                && !is_asked_for
-                && now.since(record.attempted_at) < UNKNOWN_AGAIN =>
+                && caller == Caller::Pass
+                && now.since(record.since) >= NEW_NUMBER
+                && now.since(record.attempted_at) < DAILY =>
         {
             Some(LineStatus::UnknownNumber)
         }
         _ => None,
     }
+}
+
+/// Returns whether the provider has answered with the line's webhook for this key. A refusal of it may be the provider's fault.
+pub(crate) fn has_worked(record: &LineRecord, key: &str) -> bool {
+    record.worked_key.as_deref() == Some(key)
 }
 
 /// Returns the record after a check, and the change that it shows. `set` is true if the check has set the URL.
@@ -193,6 +215,7 @@ pub(crate) fn next(
     match finding {
         Finding::Webhook { standing, url, cause } => {
             next.checked_at = Some(now);
+            next.worked_key.clone_from(&check.key);
             next.url.clone_from(url);
             next.cause.clone_from(cause);
             if let Standing::Ours { as_configured } = standing {
@@ -244,7 +267,7 @@ pub(crate) fn is_leased_to_another_url(record: &LineRecord, url: &str, now: Time
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
     use shared::{Entity, Secret};
@@ -376,17 +399,23 @@ mod tests {
         set: BTreeSet<String>,
         /// Number of URLs set by the last check.
         sets: usize,
-        /// The keys that the provider was asked with and has refused.
-        refused: BTreeSet<u8>,
+        /// The keys that the provider was asked with and has refused, with the time.
+        refused: BTreeMap<u8, Timestamp>,
+        /// The last key that the provider has taken.
+        worked: Option<u8>,
     }
 
     impl World {
         fn get(&mut self) -> Result<LineWebhook, Finding> {
-            assert!(!self.refused.contains(&self.sealed), "a wrong key is not tried again");
+            if let Some(at) = self.refused.get(&self.sealed) {
+                assert_eq!(self.worked, Some(self.sealed), "a wrong key is not tried again");
+                assert!(self.now.since(*at) >= DAILY, "one that has worked is tried once a day");
+            }
             if self.sealed != self.accepted {
-                self.refused.insert(self.sealed);
+                self.refused.insert(self.sealed, self.now);
                 return Err(Finding::Status(LineStatus::WrongKey));
             }
+            self.worked = Some(self.sealed);
             Ok(webhook(&self.registered))
         }
 
@@ -406,7 +435,7 @@ mod tests {
             let record = self.record.clone();
             let record =
                 record.unwrap_or_else(|| LineRecord::new(Entity::named("whatsapp#1"), LineStatus::Unreachable, now));
-            if let Some(status) = without_asking(self.record.as_ref(), &sealed, now, false) {
+            if let Some(status) = without_asking(self.record.as_ref(), &sealed, now, Caller::Pass) {
                 if record.status != status {
                     let (record, change) = next(record, &Finding::Status(status), false, &check);
                     self.write(record, change);
@@ -484,16 +513,17 @@ mod tests {
                 changes: Vec::new(),
                 set: BTreeSet::new(),
                 sets: 0,
-                refused: BTreeSet::new(),
+                refused: BTreeMap::new(),
+                worked: None,
             };
             for step in steps {
                 match step {
                     Step::Register(url) => url.clone_into(&mut world.registered),
                     Step::Configure(url, mode) => world.wanted = wanted(url, mode),
                     // A key that was refused may be right later; only another one shows that.
-                    Step::Seal(key) if world.refused.contains(&key) => {}
+                    Step::Seal(key) if world.refused.contains_key(&key) => {}
                     Step::Seal(key) => world.sealed = key,
-                    Step::Accept(key) if world.refused.contains(&key) => {}
+                    Step::Accept(key) if world.refused.contains_key(&key) => {}
                     Step::Accept(key) => world.accepted = key,
                     Step::Check(trouble) => {
                         let before = world.registered.clone();

@@ -21,7 +21,7 @@ use crate::{
     error::SyncError,
     invocation::Clock,
     lines::{
-        decide::{self, Check, Finding, Wanted},
+        decide::{self, Caller, Check, Finding, Wanted},
         pacer::Pacer,
         report::{LineChanged, LinesOutcome, LinesReport, NotLive},
         services::LinesServices,
@@ -32,7 +32,8 @@ use crate::{
 const AT_ONCE: usize = 2;
 /// Time between two calls of the provider.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Number of checks in a row without an answer after which the pass ends: the provider is down, not a line.
+/// Number of checks in a row after which the pass ends: without an answer, or with the refusal of a key that has worked. Then the
+/// provider is in trouble, not a line.
 const MAX_FAILED: usize = 5;
 /// Maximum time from one check of a line to the next.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -65,6 +66,8 @@ struct Checker<'a> {
     pacer: Pacer,
     /// Number of the last checks in a row without an answer.
     failed: Cell<usize>,
+    /// Number of the last refusals in a row of keys that have worked.
+    refused: Cell<usize>,
     checked: Cell<usize>,
 }
 
@@ -108,6 +111,7 @@ impl LinesPass<'_> {
             api,
             pacer: Pacer::new(INTERVAL),
             failed: Cell::new(0),
+            refused: Cell::new(0),
             checked: Cell::new(0),
         };
         let mut left = BTreeSet::new();
@@ -151,9 +155,7 @@ impl LinesPass<'_> {
         left.extend(lines.iter().filter(overdue).map(|line| line.entity.clone()));
         report.left = left.len();
         report.checked = checker.checked.get();
-        if checker.failed.get() >= MAX_FAILED {
-            report.cause = Some("the provider did not answer several checks in a row".to_owned());
-        }
+        report.cause = checker.trouble().map(str::to_owned);
         for record in lines.iter().filter_map(|line| records.get(&line.entity)) {
             *report.counts.entry(record.status.name()).or_default() += 1;
             if record.status != LineStatus::Live {
@@ -210,7 +212,18 @@ impl Line {
 impl Checker<'_> {
     /// Returns whether no further line can be checked.
     fn is_over(&self) -> bool {
-        self.failed.get() >= MAX_FAILED || !self.has_time_for(1)
+        self.trouble().is_some() || !self.has_time_for(1)
+    }
+
+    /// Returns the trouble of the provider for which the pass ends, if there is one.
+    fn trouble(&self) -> Option<&'static str> {
+        if self.failed.get() >= MAX_FAILED {
+            Some("the provider did not answer several checks in a row")
+        } else if self.refused.get() >= MAX_FAILED {
+            Some("the provider refused the keys of several lines in a row that it took before")
+        } else {
+            None
+        }
     }
 
     fn has_time_for(&self, calls: u32) -> bool {
@@ -225,8 +238,12 @@ impl Checker<'_> {
             return self.note(line, record, LineStatus::NoKey, None).await;
         };
         let key = services.fingerprint_key.fingerprint(sealed.api_key.expose().as_bytes()).to_string();
-        let is_asked_for = self.pass.request.entity.is_some();
-        if let Some(status) = decide::without_asking(record.as_ref(), &key, now, is_asked_for) {
+        let caller = match self.pass.request {
+            LinesRequest { again: true, .. } => Caller::Again,
+            LinesRequest { entity: Some(_), .. } => Caller::OneLine,
+            LinesRequest { entity: None, .. } => Caller::Pass,
+        };
+        if let Some(status) = decide::without_asking(record.as_ref(), &key, now, caller) {
             return self.note(line, record, status, Some(key)).await;
         }
         self.checked.set(self.checked.get() + 1);
@@ -238,6 +255,13 @@ impl Checker<'_> {
         };
         let record = record.unwrap_or_else(|| LineRecord::new(line.entity.clone(), LineStatus::Unreachable, now));
         let (found, webhook) = self.look(line, &sealed.api_key, &wanted, &record.our_urls, None).await;
+        match &found {
+            Finding::Webhook { .. } => self.refused.set(0),
+            Finding::Status(LineStatus::WrongKey) if decide::has_worked(&record, &key) => {
+                self.refused.set(self.refused.get() + 1);
+            }
+            _ => {}
+        }
         let check = |key| Check {
             now: self.pass.clock.now(),
             id: self.id(),
@@ -296,8 +320,8 @@ impl Checker<'_> {
     ) -> (Finding, Option<LineWebhook>) {
         self.pacer.turn().await;
         let got = self.api.get_webhook(&line.number, key).await;
-        let is_answered = !matches!(got, Err(LineApiError::Failed(_)));
-        self.failed.set(if is_answered { 0 } else { self.failed.get() + 1 });
+        let is_outage = matches!(&got, Err(LineApiError::Failed(error)) if error.is_outage());
+        self.failed.set(if is_outage { self.failed.get() + 1 } else { 0 });
         match got {
             Ok(webhook) => {
                 let standing = wanted.standing(&webhook, our_urls, &self.pass.services.fingerprint_key);
@@ -369,9 +393,13 @@ fn in_order<'a>(lines: &'a [Line], records: &BTreeMap<Entity, LineRecord>) -> Ve
     lines
 }
 
-/// Returns whether the provider is asked about a line with this record again.
+/// Returns whether the passes ask the provider about a line with this record again.
 fn is_asked_about(record: &LineRecord) -> bool {
-    !matches!(record.status, LineStatus::NoKey | LineStatus::WrongKey)
+    match record.status {
+        LineStatus::NoKey => false,
+        LineStatus::WrongKey => record.key.as_ref().is_some_and(|key| decide::has_worked(record, key)),
+        _ => true,
+    }
 }
 
 /// Returns whether a line counts in the metric. A proof of the last day outweighs a check without an answer.

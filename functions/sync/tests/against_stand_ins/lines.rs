@@ -96,6 +96,11 @@ impl World {
         changes.into_iter().map(|change| (change.from, change.to, change.action)).collect()
     }
 
+    /// Asks for a check of a line although its key was refused.
+    async fn ask_again(&self, n: usize) -> LinesReport {
+        self.lines(json!({ "action": "lines", "entity": entity(n), "again": true })).await.unwrap()
+    }
+
     fn line_calls(&self) -> Vec<Call> {
         self.partner.take_line_calls().into_iter().map(|call| call.call).collect()
     }
@@ -296,17 +301,102 @@ async fn a_new_key_that_gets_no_answer_is_asked_again_and_the_old_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_number_that_the_provider_does_not_know_is_asked_about_once_a_day_or_by_a_person() {
+async fn a_refusal_with_a_status_of_failure_is_no_answer() {
+    let world = World::with_lines(&[], 1).await;
+    for (status, reason) in [(500, 3), (503, 3), (502, 2), (429, 3)] {
+        let refusal = json!({"status": "FAIL", "reason": reason}).to_string();
+        world.partner.next(Call::LineGet, Fault::Answer(status, refusal));
+        let report = world.lines(all()).await.unwrap();
+        assert_eq!(report.counts, [("unreachable", 1)].into(), "{status} {reason}");
+    }
+    let refusal = json!({"status": "FAIL", "reason": 3}).to_string();
+    world.partner.next(Call::LineGet, Fault::Answer(401, refusal));
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("wrong_key", 1)].into());
+}
+
+#[tokio::test]
+async fn a_refused_key_that_has_worked_is_asked_with_again_once_a_day() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.lines(all()).await.unwrap();
+    world.partner.always(Call::LineGet, Fault::Reason(3));
+    world.line_calls();
+    for (event, hours, calls) in [(all(), 1, 1), (all(), 10, 0), (one(0), 14, 0), (all(), 1, 1), (all(), 25, 0)] {
+        assert_eq!(world.lines(event).await.unwrap().counts, [("wrong_key", 1)].into());
+        assert_eq!(world.line_calls().len(), calls);
+        world.wait(HOUR * hours);
+    }
+    world.partner.behave();
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
+}
+
+#[tokio::test]
+async fn a_pass_ends_when_the_provider_refuses_several_keys_in_a_row_that_have_worked() {
+    let mut world = World::with_lines(&[], 12).await;
+    world.lines(all()).await.unwrap();
+    world.wait(HOUR);
+    world.line_calls();
+    world.partner.always(Call::LineGet, Fault::Reason(3));
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!(report.outcome, LinesOutcome::Incomplete);
+    let cause = report.cause.unwrap();
+    assert!(cause.contains("refused the keys of several lines in a row"), "{cause}");
+    let calls = world.line_calls().len();
+    assert!((5..=6).contains(&calls), "{calls}");
+    assert_eq!((report.counts["live"], report.counts["wrong_key"]), (12 - calls, calls));
+    assert_eq!(world.sum("LinesFailed"), 1.0);
+    world.partner.behave();
+    world.wait(HOUR * 24);
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 12)].into());
+}
+
+#[tokio::test]
+async fn refusals_that_are_about_the_lines_do_not_end_a_pass() {
+    let without_url = json!({"status": "OK", "reason": 1}).to_string();
+    let url_of_another_type = json!({"status": "OK", "reason": 1, "url": 7}).to_string();
+    for (fault, status) in [
+        (Fault::Reason(3), "wrong_key"),
+        (Fault::Reason(2), "unknown_number"),
+        (Fault::Reason(13), "unreachable"),
+        (Fault::Answer(200, without_url), "unreachable"),
+        (Fault::Answer(200, url_of_another_type), "unreachable"),
+    ] {
+        let world = World::with_lines(&[], 7).await;
+        world.partner.always(Call::LineGet, fault.clone());
+        let report = world.lines(all()).await.unwrap();
+        assert_eq!((world.line_calls().len(), report.cause.as_deref()), (7, None), "{fault:?}");
+        assert_eq!(report.counts, [(status, 7)].into(), "{fault:?}");
+        assert_eq!(world.sum("LinesFailed"), 0.0, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_can_ask_again_with_a_refused_key() {
+    let world = World::with_lines(&[], 1).await;
+    world.partner.next(Call::LineGet, Fault::Reason(3));
+    assert_eq!(world.lines(one(0)).await.unwrap().counts, [("wrong_key", 1)].into());
+    assert_eq!(world.lines(one(0)).await.unwrap().counts, [("wrong_key", 1)].into());
+    assert_eq!(world.line_calls().len(), 1);
+    assert_eq!(world.ask_again(0).await.counts, [("live", 1)].into());
+}
+
+#[tokio::test]
+async fn an_unknown_number_is_asked_about_in_every_pass_of_the_first_day_and_then_once_a_day_or_by_a_person() {
     let mut world = World::with_lines(&[], 1).await;
     world.partner.remove_line(&number(0));
-    for (event, calls) in [(all(), 1), (all(), 0), (one(0), 1)] {
+    for (event, hours, calls) in [
+        (all(), 1, 1),
+        (all(), 1, 1),
+        (all(), 21, 1),
+        (all(), 2, 1),
+        (all(), 1, 0),
+        (one(0), 22, 1),
+        (all(), 2, 0),
+        (all(), 0, 1),
+    ] {
         assert_eq!(world.lines(event).await.unwrap().counts, [("unknown_number", 1)].into());
         assert_eq!(world.line_calls().len(), calls);
-        world.wait(HOUR);
+        world.wait(HOUR * hours);
     }
-    world.wait(HOUR * 23);
-    world.lines(all()).await.unwrap();
-    assert_eq!(world.line_calls().len(), 1);
 }
 
 #[tokio::test]

@@ -153,6 +153,8 @@ impl InventoryPass<'_> {
         if !list.can_rebuild {
             let due = std::mem::take(&mut comparison.due);
             comparison.waiting.extend(due.into_iter().map(|due| due.tracked.entity));
+            // A number may have been used again: sealed without its reference, the new key would be the former client's.
+            comparison.keys.clear();
         }
         let mut tracked = tracked;
         tracked.extend(comparison.tracked.iter().map(|new| (new.entity.clone(), new.clone())));

@@ -291,6 +291,31 @@ async fn a_list_that_is_not_whole_finds_nothing_and_is_named() {
 }
 
 #[tokio::test]
+async fn without_the_references_no_key_of_a_reused_number_is_sealed() {
+    let mut world = World::start().await;
+    world.list_lines(0..1);
+    world.inventory().await.unwrap();
+    world.wait(HOUR);
+    let mut reused = line(0);
+    reused["apiKey"] = json!("Line-Key-of-another");
+    reused["create_time"] = json!(1_735_900_000);
+    let mut its_link = link(0);
+    its_link["reference"] = json!("another-client");
+    its_link["create_time"] = json!(1_735_900_000);
+    world.partner.list(Call::Lines, [reused]);
+    world.partner.list(Call::OnboardingLinks, [its_link]);
+    world.partner.next(Call::OnboardingLinks, Fault::Status(503));
+    let report = world.inventory().await.unwrap();
+    assert!(report.changed.iter().all(|changed| changed.change != "key"), "{:?}", report.changed);
+    assert_eq!(world.api_key(&entity(0)).await.as_deref(), Some("Line-Key-000000"));
+    world.wait(HOUR);
+    let report = world.inventory().await.unwrap();
+    assert!(report.changed.iter().any(|changed| changed.change == "key"), "{:?}", report.changed);
+    assert_eq!(world.api_key(&entity(0)).await.as_deref(), Some("Line-Key-of-another"));
+    assert_eq!(world.state(&entity(0)).await.unwrap().reference(), Some("another-client"));
+}
+
+#[tokio::test]
 async fn what_two_whole_lists_lack_is_marked_as_gone_and_unmarked_when_it_is_back() {
     let mut world = World::start().await;
     world.list_lines(0..2);

@@ -56,7 +56,7 @@ struct Raw {
     is_cut: bool,
 }
 
-/// Shows the bytes of a quarantined delivery, once the person agreed.
+/// Shows the bytes of a quarantined delivery, after the person has agreed.
 pub async fn raw(State(shown): App, Form(form): Form<QuarantinedForm>) -> Result<Response, Problem> {
     let id = parsed(&form)?;
     let back = link("delivery", &[("id", &form.id)]);
@@ -66,7 +66,7 @@ pub async fn raw(State(shown): App, Form(form): Form<QuarantinedForm>) -> Result
     }
     let actions = shown.source.actions.as_ref().context("A stack is read-only.")?;
     let Some(bytes) = (actions.raw)(id).await? else {
-        return Err(Problem::NotFound(format!("There are no bytes of {id}.")));
+        return Err(Problem::NotFound(format!("The bytes of {id} do not exist, or no longer.")));
     };
     let start = &bytes[..bytes.len().min(SHOWN)];
     // A character may be cut in two at the end.
@@ -83,7 +83,7 @@ pub async fn raw(State(shown): App, Form(form): Form<QuarantinedForm>) -> Result
     }))
 }
 
-/// Tries to record a quarantined delivery as an event, once the person agreed.
+/// Tries to record a quarantined delivery as an event, after the person has agreed.
 pub async fn retry(State(shown): App, Form(form): Form<QuarantinedForm>) -> Result<Response, Problem> {
     let id = parsed(&form)?;
     let done = match form.consent.as_str() {

@@ -13,7 +13,7 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// Tells whether it stands for a secret.
+    /// Returns whether it stands for a secret.
     pub fn is_sealed(&self) -> bool {
         self.class == "sealed"
     }

@@ -1,4 +1,4 @@
-//! Everything about a client: the entities with one of the partner's references.
+//! The page of a client: all entities with one of the partner's references.
 
 use askama::Template;
 use axum::{

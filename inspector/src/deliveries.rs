@@ -37,7 +37,7 @@ const WIDER: (&str, Duration) = ("30d", Duration::from_secs(30 * 24 * 3_600));
 struct Page {
     layout: Layout,
     asked: Asked,
-    /// The field that cannot be used.
+    /// The invalid field.
     fault: Option<Fault>,
     is_narrowed: bool,
     times: Vec<Choice>,
@@ -105,7 +105,7 @@ fn period(asked: &Asked) -> String {
     }
 }
 
-/// The page. A field that cannot be used is said at the field, and the form keeps what was typed.
+/// The page. An invalid field has its error beside it, and the form keeps the typed text.
 pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
     let now = now();
     let queried = asked.read().and_then(|filter| {
@@ -157,7 +157,7 @@ impl Page {
         }
     }
 
-    /// Returns the reason why a field cannot be used, if it cannot.
+    /// Returns the error of a field, if it is invalid.
     fn fault_at(&self, field: &str) -> Option<&str> {
         self.fault.as_ref().filter(|fault| fault.field == field).map(|fault| fault.why.as_str())
     }

@@ -1,4 +1,4 @@
-//! A line, bot or inbox: its state and its history; of a line also the proof that it is live.
+//! The page of a line, bot or inbox: its state and history, and for a line also the proof that it is live.
 
 use askama::Template;
 use axum::{
@@ -59,7 +59,7 @@ struct LineView {
     proof: Proof,
     /// Newest first.
     changes: Vec<WebhookChange>,
-    /// True when there are older ones.
+    /// True when there are older changes.
     is_cut: bool,
     show: String,
 }
@@ -73,7 +73,7 @@ struct WebhookChange {
     is_set: bool,
     url: Option<String>,
     cause: Option<String>,
-    /// The time in which it pointed nowhere or elsewhere: its ends, and its duration.
+    /// The period in which it pointed nowhere or elsewhere: its ends, and its duration.
     not_live: Option<(Moment, Moment, String)>,
 }
 
@@ -167,8 +167,8 @@ fn is_line(entity: &Entity) -> bool {
 }
 
 impl LineView {
-    /// Reads the proof of a line; `None` when nothing is known of it. Its sealed key is not looked for: an event of the history tells
-    /// whether there is one.
+    /// Reads the proof of a line; `None` when nothing is known about it. It does not look for the sealed key: the history shows whether an
+    /// event had one.
     async fn read(
         shown: &Shown,
         entity: &Entity,

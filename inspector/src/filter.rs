@@ -38,7 +38,7 @@ pub struct Asked {
     pub after: String,
 }
 
-/// A field of the form whose value cannot be used.
+/// A field of the form with an invalid value.
 pub struct Fault {
     /// Name of the field.
     pub field: &'static str,
@@ -120,14 +120,14 @@ impl Asked {
         )
     }
 
-    /// Tells whether any field but the period is given.
+    /// Returns whether any field but the period is given.
     pub fn is_narrowed(&self) -> bool {
         [&self.kind, &self.entity, &self.reference, &self.text].iter().any(|field| !field.trim().is_empty())
     }
 }
 
 impl Filter {
-    /// Tells whether new deliveries belong on the page.
+    /// Returns whether new deliveries belong on the page.
     pub fn is_live(&self) -> bool {
         self.until.is_none() && self.after.is_none()
     }
@@ -147,7 +147,7 @@ impl Filter {
         Ok(DeliveryQuery::new(reader, self.of.clone(), start..end))
     }
 
-    /// Tells whether a delivery passes the filter.
+    /// Returns whether a delivery passes the filter.
     pub fn matches(&self, query: &DeliveryQuery, delivery: &StoredDelivery) -> bool {
         query.matches(delivery) && self.text.as_ref().is_none_or(|text| text.is_in(delivery))
     }
@@ -168,7 +168,7 @@ impl Filter {
         }
     }
 
-    /// Reads until the page is full, or with `counts` to the end of the period; maximum [`MOST_READ`].
+    /// Reads until the page is full, or with `counts` to the end of the period, but at most [`MOST_READ`] deliveries.
     async fn walk(&self, query: &DeliveryQuery, after: Option<EventId>, counts: bool) -> Result<Found, Problem> {
         let DeliveryFilter { entity, reference, kind, .. } = &self.of;
         // Every other filter has an index.
@@ -179,7 +179,7 @@ impl Filter {
         let listing = Listing { times: query.times.clone(), order, after, page_size };
         let mut candidates = query.candidates(&listing);
         let mut found = Found { deliveries: Vec::new(), next: None, searched: None, counts: Counts::default() };
-        // Deliveries read, in all and for the page.
+        // Deliveries read: in total, and for the page.
         let (mut read, mut for_page) = (0, 0);
         let (mut last, mut is_full) = (None, false);
         while let Some(delivery) = candidates.try_next().await? {
@@ -227,7 +227,7 @@ impl SearchedText {
         Self { parts: parts.collect() }
     }
 
-    /// Tells whether a delivery has it in one of its texts.
+    /// Returns whether a text of a delivery contains it.
     fn is_in(&self, delivery: &StoredDelivery) -> bool {
         let places = [
             Some(delivery.entity.as_str()),
@@ -242,7 +242,7 @@ impl SearchedText {
             || delivery.body.as_deref().is_some_and(|body| self.is_spelled_in(body))
     }
 
-    /// Tells whether a text has all parts, one after the other.
+    /// Returns whether a text contains all parts in this order.
     fn is_part_of(&self, place: &str) -> bool {
         let follows = |text: &str| {
             let mut rest = text;
@@ -256,7 +256,7 @@ impl SearchedText {
         follows(&place) || (shown != place && follows(&shown))
     }
 
-    /// Tells whether a string of a body has it behind escapes such as `\u05e9` or `https:\/\/`.
+    /// Returns whether a string of a body contains it, after escapes such as `\u05e9` or `https:\/\/` are decoded.
     fn is_spelled_in(&self, body: &str) -> bool {
         let said = |spelled: &str| serde_json::from_str::<String>(spelled).ok();
         body.contains('\\')

@@ -2,9 +2,8 @@
 //!
 //! Any page in a browser can send requests to 127.0.0.1, and can point a name of its own at it. Such a request has another
 //! `Host`, or the `Origin` of that page, and it does not have the token.
-//!
-//! A person who forwards the port reaches the pages under another address. Only the one address that this person has named is accepted
-//! then: as the `Host`, or, because some forwarders replace the `Host` by ours, as the `Origin` alone.
+//! A person who forwards the port reaches the pages under another address. Beside our own address, only the one that this person has named
+//! is accepted: as the `Host`, or as the `Origin` alone, because some forwarders replace the `Host` with ours.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -111,7 +110,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Creates one for the pages on a port of 127.0.0.1, and for those who reach that port through another address.
+    /// Creates one for the pages on a port of 127.0.0.1, and for the address under which that port is forwarded.
     pub fn new(token: PageToken, port: u16, forwarded: Option<ForwardedAddress>) -> Self {
         Self { token, port, forwarded }
     }
@@ -143,7 +142,7 @@ impl Guard {
             || self.forwarded.as_ref().is_some_and(|forwarded| host == forwarded.host)
     }
 
-    /// Tells whether a page of this origin, which sent a request to one of our hosts, is ours.
+    /// Returns whether a page of this origin, which sent a request to one of our hosts, is ours.
     fn is_own_origin(&self, origin: &str, host: &str) -> bool {
         match &self.forwarded {
             Some(forwarded) if origin == forwarded.origin => true,

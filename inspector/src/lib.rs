@@ -60,8 +60,8 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Serves the pages on a port of 127.0.0.1, or on a free one when that is taken. Their address has the token. `forwarded` returns
-    /// the address under which a port is reached from elsewhere, if it is: they also answer there.
+    /// Serves the pages on a port of 127.0.0.1, or on a free one when that is taken. Their address contains the token. `forwarded` returns
+    /// the address under which the port is forwarded, if there is one: the pages answer under it too.
     ///
     /// # Errors
     /// Fails when no port is free.

@@ -1,5 +1,5 @@
-//! Everything recorded about a line: its state, what the provider's lists have shown, its key and its own webhook; and the proof that
-//! it is live, in sentences.
+//! Everything recorded about a line: its state, its entry in the provider's lists, its key and its own webhook; and the proof that it is
+//! live, in sentences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub struct Line {
     pub entity: Entity,
     /// Its state; `None` when no event of it is recorded.
     pub state: Option<State>,
-    /// What the provider's lists have shown of it; `None` when no list had it.
+    /// Its entry in the provider's lists; `None` when no list had it.
     pub listed: Option<Tracked>,
     /// The last check of its own webhook; `None` when it was never checked.
     pub webhook: Option<LineRecord>,
@@ -29,7 +29,7 @@ pub struct Line {
     pub key: LineKey,
 }
 
-/// What is known about the API key of a line.
+/// The knowledge about the API key of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKey {
     /// The sealed table was not read.
@@ -43,12 +43,12 @@ pub enum LineKey {
     },
 }
 
-/// How the first event of a line was recorded.
+/// The way in which the first event of a line was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Onboarding {
     /// It was received.
     Received(Timestamp),
-    /// The line was there before this stack looked, so the event was rebuilt from the list at this time.
+    /// The line is older than this stack, so the event was rebuilt from the list at this time.
     Imported(Timestamp),
     /// It was missed, and rebuilt from the list at this time.
     Rebuilt(Timestamp),
@@ -96,7 +96,7 @@ impl Line {
         self.state.as_ref()?.reference()
     }
 
-    /// Returns how its first event was recorded.
+    /// Returns the way in which its first event was recorded.
     pub fn onboarding(&self) -> Onboarding {
         let Some(state) = &self.state else { return Onboarding::Waiting };
         let rebuilt = self.listed.as_ref().and_then(|listed| Some((listed.rebuilt_at?, listed)));
@@ -112,7 +112,7 @@ impl Line {
     /// Returns the time since which it is gone at the provider.
     pub fn gone_at(&self) -> Option<Timestamp> {
         let gone_at = self.listed.as_ref()?.gone_at?;
-        // An event since then says that it is back.
+        // A later event shows that it is back.
         self.state.as_ref().is_none_or(|state| state.last_seen <= gone_at).then_some(gone_at)
     }
 
@@ -121,7 +121,7 @@ impl Line {
         self.webhook.as_ref().is_some_and(|webhook| webhook.status == LineStatus::Live)
     }
 
-    /// Returns whether it should be live and is not. A line that is gone at the provider need not be.
+    /// Returns whether it is not live, although the provider still has it.
     pub fn is_problem(&self) -> bool {
         !self.is_live() && self.gone_at().is_none()
     }
@@ -152,8 +152,8 @@ impl Line {
     /// Returns the proof that the line is live, or what it lacks, in sentences. `moment` writes the times.
     pub fn proof(&self, moment: &dyn Fn(Timestamp) -> String) -> Vec<String> {
         let mut proof = vec![match self.listed.as_ref().and_then(|listed| listed.listed_at) {
-            Some(at) => format!("Onboarded: the provider's list of {} was the first to have it.", moment(at)),
-            None => "No list of the provider that was read so far has it.".to_owned(),
+            Some(at) => format!("Onboarded: it first appeared in the provider's list of {}.", moment(at)),
+            None => "It has not appeared in the provider's list yet.".to_owned(),
         }];
         proof.extend(
             self.gone_at()
@@ -162,16 +162,18 @@ impl Line {
         proof.push(match self.onboarding() {
             Onboarding::Received(at) => format!("Its first event was received at {}.", moment(at)),
             Onboarding::Imported(at) => {
-                format!("It was there before this stack looked: its event was rebuilt from the list at {}.", moment(at))
+                format!("It is older than this stack: its event was rebuilt from the list at {}.", moment(at))
             }
             Onboarding::Rebuilt(at) => format!("Its event was missed, and rebuilt from the list at {}.", moment(at)),
             Onboarding::Waiting => "No event of it has been recorded yet.".to_owned(),
         });
         proof.push(match self.key {
-            LineKey::Unknown => "The sealed table was not read, so its API key is not known to be there.".to_owned(),
+            LineKey::Unknown => {
+                "The sealed table was not read, so it is not known whether its API key is sealed.".to_owned()
+            }
             LineKey::Missing => "No event has brought its API key.".to_owned(),
             LineKey::Sealed { received_at } => {
-                format!("Its API key is sealed; the newest event with it is of {}.", moment(received_at))
+                format!("Its API key is sealed; the last event with a key was received at {}.", moment(received_at))
             }
         });
         proof.extend(self.webhook_in_sentences(moment));
@@ -190,15 +192,20 @@ impl Line {
         let mut sentences = vec![match webhook.status {
             LineStatus::Live => {
                 let read_at = webhook.live_at.unwrap_or(webhook.attempted_at);
-                format!("Its own webhook was read back as {url} at {}, and is ours since {since}.", moment(read_at))
+                format!(
+                    "Its own webhook was read back as {url} at {}, and has been ours since {since}.",
+                    moment(read_at)
+                )
             }
-            LineStatus::Empty => format!("Its own webhook is empty since {since}: its messages are delivered nowhere."),
-            LineStatus::Foreign => format!("Its own webhook points to {url} since {since}, which is not ours."),
+            LineStatus::Empty => {
+                format!("Its own webhook has been empty since {since}: its messages are delivered nowhere.")
+            }
+            LineStatus::Foreign => format!("Its own webhook has pointed to {url}, which is not ours, since {since}."),
             LineStatus::WrongKey => {
-                format!("The provider refuses its API key since {since}; sync tries again when a new key comes.")
+                format!("The provider has refused its API key since {since}, so its own webhook cannot be read.")
             }
             LineStatus::NoKey => "Its own webhook cannot be read without its API key.".to_owned(),
-            LineStatus::UnknownNumber => format!("The provider does not know its number since {since}."),
+            LineStatus::UnknownNumber => format!("The provider has not known its number since {since}."),
             LineStatus::Unreachable => {
                 let before =
                     webhook.concluded.map(|status| format!(" The check before found it {}.", in_words(status)));
@@ -206,7 +213,7 @@ impl Line {
                 format!("The provider did not answer the last check, at {at}.{}", before.unwrap_or_default())
             }
             LineStatus::Off => {
-                "The lines' own webhooks are not kept: the parameter LineWebhookUrl is empty.".to_owned()
+                "The lines' own webhooks are not checked: the parameter LineWebhookUrl is empty.".to_owned()
             }
         }];
         sentences.extend(webhook.cause.as_ref().map(|cause| format!("Cause: {cause}.")));
@@ -310,7 +317,7 @@ impl LineReader {
     }
 }
 
-/// Returns whether an entity is a line, and not the collective one of events that name none.
+/// Returns whether an entity is one line, and not the shared entity of events that name none.
 fn is_line(entity: &Entity) -> bool {
     entity.as_str().strip_prefix("whatsapp#").is_some() && entity.is_whole()
 }

@@ -27,7 +27,7 @@ pub struct Proof {
     pub sentence: String,
     /// More about the cause, if something is wrong.
     pub cause: Option<String>,
-    /// Since when the standing is this one.
+    /// Time since which it has this standing.
     pub since: Option<Moment>,
     pub steps: Vec<Step>,
 }
@@ -35,7 +35,7 @@ pub struct Proof {
 /// A step on the way to a live line.
 pub struct Step {
     pub class: &'static str,
-    /// The class in a word, for those who do not see its sign.
+    /// The class in a word, for screen readers.
     pub done: &'static str,
     pub text: String,
     pub time: Option<Moment>,
@@ -46,7 +46,7 @@ pub struct Step {
 enum Standing {
     /// It is no longer at the provider.
     Gone(Timestamp),
-    /// The stack does not keep the lines' webhooks.
+    /// The stack does not set the lines' webhooks.
     Off,
     /// Its webhook was never checked.
     NotChecked,
@@ -85,7 +85,7 @@ impl Standing {
                 LineStatus::Live => "Its messages reach your webhook.",
                 LineStatus::Empty => "It has no webhook, so its messages are delivered nowhere.",
                 LineStatus::Foreign => "Its messages go to another webhook.",
-                LineStatus::WrongKey => "The provider refuses its key. It is checked again when a new key arrives.",
+                LineStatus::WrongKey => "The provider refuses its key, so its webhook cannot be read.",
                 LineStatus::UnknownNumber => "The provider does not know this number.",
                 LineStatus::NoKey => "Its webhook cannot be set: no key has arrived.",
                 LineStatus::Unreachable => "The provider did not answer the last check.",
@@ -110,17 +110,17 @@ pub fn class(status: LineStatus) -> &'static str {
     }
 }
 
-/// Tells whether a line should be live and is not.
+/// Returns whether a line should be live and is not.
 pub fn is_problem(line: &Line, keeps_lines: bool) -> bool {
     matches!(Standing::of(line, keeps_lines), Standing::NotChecked | Standing::Checked(_)) && !line.is_live()
 }
 
-/// Tells whether a line should be live, and has not been for a day or more.
+/// Returns whether a line should be live, and has not been for a day or more.
 pub fn is_stuck(line: &Line, keeps_lines: bool, now: Timestamp) -> bool {
     is_problem(line, keeps_lines) && since(line).is_some_and(|since| now.since(since) >= STUCK)
 }
 
-/// Returns since when the webhook of a line has its standing. A line without a check has it since its beginning.
+/// Returns the time since which the webhook of a line has its standing. A line that was never checked has had it from the start.
 fn since(line: &Line) -> Option<Timestamp> {
     let begun = || line.onboarding().at().or_else(|| line.listed.as_ref()?.listed_at);
     line.webhook.as_ref().map(|webhook| webhook.not_live_since.unwrap_or(webhook.since)).or_else(begun)

@@ -1,4 +1,4 @@
-//! The lines, problems first: for each of them a sentence and the proof.
+//! The lines, problems first, each with a sentence and its proof.
 
 use askama::Template;
 use axum::{
@@ -42,7 +42,7 @@ struct Page {
     extent: String,
     is_first: bool,
     next: Option<String>,
-    /// The command that lists the same, and the one that lists clients in onboarding.
+    /// The commands that list the same lines, and the clients in onboarding.
     command: String,
     stuck: String,
 }
@@ -115,7 +115,7 @@ impl Asked {
     }
 }
 
-/// Tells whether the number, the reference or the name of a line contains a text in lower case.
+/// Returns whether the number, the reference or the name of a line contains a text in lower case.
 fn has(line: &Line, text: &str) -> bool {
     [Some(line.entity.as_str()), line.reference(), line.name()]
         .into_iter()

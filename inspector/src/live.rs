@@ -42,7 +42,7 @@ const WAITING: usize = 1_024;
 
 /// Polls the table for all listeners.
 pub struct Live {
-    /// Differs from that of every earlier inspector: a page of another one shows what may no longer exist.
+    /// The id of this inspector's run. A page from an earlier run may show deliveries that no longer exist.
     run: String,
     reader: Reader,
     every: Duration,
@@ -113,7 +113,7 @@ impl Live {
         }
     }
 
-    /// Tells whether nobody listens. The next listener then starts a new poll.
+    /// Returns whether nobody listens. The next listener then starts a new poll.
     fn is_left(&self) -> bool {
         let mut is_looking = self.is_looking.lock().unwrap_or_else(PoisonError::into_inner);
         *is_looking = self.updates.receiver_count() > 0;

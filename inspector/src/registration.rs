@@ -51,7 +51,7 @@ struct Page {
     time_name: &'static str,
     stretches: Vec<Stretch>,
     not_ours: String,
-    /// True when there was such a time.
+    /// True when there was such a period.
     has_gap: bool,
     entries: Vec<Entry>,
     in_all: usize,

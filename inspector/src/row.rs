@@ -13,7 +13,7 @@ pub struct Row {
     pub id: String,
     pub link: String,
     pub time: Moment,
-    /// True when a row beside it has the same second.
+    /// True when an adjacent row has the same second.
     pub shares_second: bool,
     pub kind: String,
     pub kind_class: &'static str,

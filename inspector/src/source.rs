@@ -17,7 +17,7 @@ use super::line_facts::LineReader;
 pub struct Source {
     /// Its deliveries and states, without secrets.
     pub reader: Reader,
-    /// Its lines. The pages do not look for their keys in the sealed table.
+    /// Reads its lines. The pages do not look for their keys in the sealed table.
     pub lines: LineReader,
     /// True when it sets the webhooks of lines.
     pub keeps_lines: bool,

@@ -38,7 +38,7 @@ struct Page {
     kinds: Vec<Tab>,
     kind: String,
     status: String,
-    /// The reason why the status cannot be used.
+    /// The error of the field for the update code.
     fault: Option<String>,
     rows: Vec<Row>,
     first: String,
@@ -63,7 +63,7 @@ struct Row {
     last_seen: Moment,
 }
 
-/// The page. A status that cannot be used is said at its field.
+/// The page. An invalid update code has its error beside the field.
 pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Response, Problem> {
     let now = now();
     let after: Option<Cursor> = match which.after.as_str() {

@@ -28,14 +28,14 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Tells whether nothing changed.
+    /// Returns whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty() && self.missing.is_empty()
     }
 }
 
 impl Change {
-    /// Tells whether it is the update code.
+    /// Returns whether it is the update code.
     pub fn is_update(&self) -> bool {
         let (Self::Changed { name, .. } | Self::Added { name, .. }) = self;
         name.ends_with("_extra_info")

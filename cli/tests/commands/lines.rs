@@ -160,9 +160,9 @@ async fn a_line_is_proved_in_sentences_with_its_history_and_everything_with_its_
             "line 972501234567",
             "reference client-7",
             "webhook live",
-            "Onboarded: the provider's list of -30 (30 min ago) was the first to have it.",
+            "Onboarded: it first appeared in the provider's list of -30 (30 min ago).",
             "Its first event was received at -4320 (3 d ago).",
-            "Its API key is sealed; the newest event with it is of -40 (40 min ago).",
+            "Its API key is sealed; the last event with a key was received at -40 (40 min ago).",
             "This stack last set it at -20 (20 min ago).",
             "Its last event was received at -40 (40 min ago).",
             "│ -20 ┆ live ┆ set ┆ https://ours.example/***1111 ┆ -50 to -20, 30 min │",
@@ -193,9 +193,12 @@ async fn a_line_that_is_not_live_says_why() {
         (
             "972500000003",
             3,
-            ["Its event was missed, and rebuilt from the list at ", "Its own webhook points to other.example since "],
+            [
+                "Its event was missed, and rebuilt from the list at ",
+                "Its own webhook has pointed to other.example, which is not ours, since ",
+            ],
         ),
-        ("972500000002", 3, ["It was there before this stack looked: ", "Its own webhook was never checked."]),
+        ("972500000002", 3, ["It is older than this stack: ", "Its own webhook was never checked."]),
         ("972500000005", 3, ["No event of it has been recorded yet.", "No event has brought its API key."]),
         ("972500000004", 0, ["It is gone at the provider: ", "Its own webhook was never checked."]),
     ] {
@@ -260,7 +263,7 @@ async fn lines_are_checked_and_planned_by_sync_itself() {
 
     world.partner.register_line("972501234567", Some("https://other.example/in/Foreign-Token-9876543210"));
     let checked = hooks(&["line", "972501234567", "--check"]).await;
-    assert!(checked.code == 3 && checked.stdout.contains("points to other.example"), "{checked:?}");
+    assert!(checked.code == 3 && checked.stdout.contains("has pointed to other.example"), "{checked:?}");
     assert!(checked.stdout.contains("The history of its webhook"), "{}", checked.stdout);
     assert_eq!(url(), "https://other.example/in/Foreign-Token-9876543210", "it is left as it is");
 }

@@ -110,7 +110,7 @@ async fn each_trouble_of_a_line_is_said_and_comes_before_the_live_ones() {
         (0, "live Its messages reach your webhook."),
         (1, "empty It has no webhook, so its messages are delivered nowhere."),
         (2, "foreign Its messages go to another webhook."),
-        (3, "wrong key The provider refuses its key."),
+        (3, "wrong key The provider refuses its key, so its webhook cannot be read."),
         (4, "no key Its webhook cannot be set: no key has arrived."),
         (5, "unknown number The provider does not know this number."),
         (6, "unreachable The provider did not answer the last check."),

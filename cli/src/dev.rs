@@ -209,13 +209,13 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
 fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambda: &CargoLambda) {
     say(&format!(
         "\nThis is what you get:\n\
-         \n  registered  the provider's webhook URL is yours, and every period in which it was not is on record\
-         \n  stored      every event once, before it is acknowledged, with API keys sealed apart\
-         \n  handed on   on your event bus, and signed to your endpoint, in order for each client\
-         \n  complete    an event that never came is found in the provider's lists, and rebuilt\
+         \n  registered  the provider's webhook URL is yours, and every period in which it was not is recorded\
+         \n  stored      every event once, before it is acknowledged, with API keys in a table of their own\
+         \n  handed on   on your event bus, and to your endpoint, signed and in order for each client\
+         \n  complete    missed events are found in the provider's lists, and rebuilt\
          \n  live        each line's own webhook is set and read back, and one command proves it\n\
          \nThree things to try in another terminal:\n\
-         \n  cargo hooks lines                        which lines are live; `cargo hooks line <number>` proves one\
+         \n  cargo hooks lines                        all lines and their status; `cargo hooks line <number>` shows the proof of one\
          \n  cargo hooks inspect                      the same in the browser, with every event\
          \n  cargo hooks replay --since 1h --to bus   hands the events of the last hour on again\n\
          \nIt stays up until Ctrl-C.\n\

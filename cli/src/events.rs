@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// Lists the events that the local run or a deployed stack received, newest first.
 #[derive(Args)]
 #[command(after_help = "\
-Times are UTC, or with --local on this machine's clock. Secrets were removed before the events were recorded, and are not shown. \
+Times are in UTC, or with --local in this machine's time zone. Secrets were removed before the events were recorded, and are not shown. \
 Filters combine. Events of `hooks doctor` are listed only with --kind doctor or --entity doctor#-.
 
 Examples:

@@ -1,4 +1,4 @@
-//! The faults of the surroundings, such as credentials, network and stack: what is wrong, and the command that fixes it.
+//! Faults outside the program, such as in credentials, network or stack, each with the command that fixes it.
 
 use std::{env, error::Error, fmt};
 
@@ -8,7 +8,7 @@ use shared::{Causes, text::quoted};
 
 use crate::aws_error::AwsError;
 
-/// The command that gives a person credentials.
+/// The commands that set up credentials.
 const LOGIN: &str = "aws configure, or aws sso login";
 
 /// AWS' errors for expired credentials.
@@ -26,7 +26,7 @@ const UNKNOWN: [&str; 5] = [
 /// The words of the SDK for a request without an answer.
 const NO_ANSWER: &str = "dispatch failure: ";
 
-/// A fault of the surroundings. `Display` does not include the fix.
+/// A fault outside the program. `Display` does not include the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The part at fault.
@@ -37,7 +37,7 @@ pub struct Fault {
     pub fix: String,
 }
 
-/// A part of the surroundings.
+/// A part outside the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Region,
@@ -72,7 +72,7 @@ impl Fault {
         Self::new(Part::Tool, what, fix)
     }
 
-    /// Returns a fault of the credentials that shows before AWS has seen them. `profile` is the one in use, if it was named.
+    /// Returns a fault of the credentials that appears before they are sent to AWS. `profile` is the one in use, if it was named.
     pub async fn of_credentials(aws: &SdkConfig, profile: Option<&str>) -> Option<Self> {
         let fault = |what: String, fix: String| Some(Self::new(Part::Credentials, what, fix));
         let Some(provider) = aws.credentials_provider() else {
@@ -114,7 +114,7 @@ impl Fault {
             Some(code) if EXPIRED.contains(&code) => Self::new(
                 Part::Credentials,
                 format!("the credentials have expired ({code})"),
-                "aws sso login, or get new credentials from where these came",
+                "aws sso login, or get new credentials from the same source",
             ),
             Some(code) if UNKNOWN.contains(&code) => {
                 Self::new(Part::Credentials, format!("AWS does not accept the credentials ({code})"), "aws configure")
@@ -156,7 +156,7 @@ fn network_fix(cause: &str) -> &'static str {
     }
 }
 
-/// Returns an error as a command ends with it: what is wrong, and on a second line its fix, if one is known.
+/// Returns an error as a command prints it: the fault, and on a second line its fix, if one is known.
 pub fn told(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     if let Some(fault) = error.chain().find_map(|cause| cause.downcast_ref::<Fault>()) {

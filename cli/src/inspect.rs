@@ -35,8 +35,8 @@ const PORT: u16 = 9010;
 The page listens on 127.0.0.1 only, and shows nothing without the token in its address. Secrets were removed before the events were \
 recorded.
 
-From another machine, forward the port: ssh -L 9010:127.0.0.1:9010 <host>. With the same port on both sides nothing else is needed. \
-Otherwise name the address that the browser uses with --address. In GitHub Codespaces it is known.
+From another machine, forward the port: ssh -L 9010:127.0.0.1:9010 <host>. If the port is the same on both sides, nothing else is needed. \
+Otherwise name the address that the browser uses with --address. In GitHub Codespaces, it is detected.
 
 Examples:
   cargo hooks inspect                                      the local run
@@ -134,8 +134,8 @@ pub async fn start(
     Ok(inspector)
 }
 
-/// Returns the token of the local runs of a checkout, which is made at the first one: open pages stay valid when a run is started again.
-/// Only this user can read it.
+/// Returns the token of the local runs of a checkout. The first run creates it, and open pages stay valid in later runs. Only this user can
+/// read it.
 ///
 /// # Errors
 /// Fails when its file cannot be read or written.

@@ -21,7 +21,7 @@ use crate::{
 /// Number of keys that are read at once.
 const AT_ONCE: usize = 8;
 
-/// Prints the API key of a line, or all keys: the last one that an event of the line carried. Asks first.
+/// Prints the newest API key of a line, or those of all lines and stores. Asks first.
 #[derive(Args)]
 #[command(after_help = "\
 Anyone with a key can send messages as the client. It goes to standard output, or into Secrets Manager, and nowhere else. With --all \
@@ -36,8 +36,8 @@ Examples:
 pub struct Key {
     #[command(flatten)]
     which: Which,
-    /// Store each key as a secret in the stack's account, instead of printing it: its name is PREFIX, the kind, a slash and the number. A
-    /// secret with the name gets a new version.
+    /// Store each key as a secret in the stack's account, instead of printing it. The secret's name is PREFIX, the kind, a slash and the
+    /// number. An existing secret gets a new version.
     #[arg(long, value_name = "PREFIX", requires = "all", value_parser = NonEmptyStringValueParser::new())]
     to_secrets_manager: Option<String>,
     #[command(flatten)]
@@ -137,7 +137,7 @@ async fn print_all(sealed: &SealedReader, entities: Vec<Entity>, output: Output)
     Ok(())
 }
 
-/// Stores each key as a secret. What is stored stays stored if a later one fails: storing all again does no harm.
+/// Stores each key as a secret. Secrets that were stored before a failure stay, and the command can be run again.
 async fn store_all(
     sealed: &SealedReader,
     entities: Vec<Entity>,
@@ -159,7 +159,7 @@ async fn store_all(
         }
     }
     if output == Output::Table {
-        progress.print(&format!("{created} secrets created, {updated} got a new version.\n"))?;
+        progress.print(&format!("{created} secrets created, {updated} updated.\n"))?;
     }
     Ok(())
 }

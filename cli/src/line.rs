@@ -28,7 +28,7 @@ use crate::{
 /// Shows everything about one line: the proof that it is live, or the reason why it is not.
 #[derive(Args)]
 #[command(after_help = "\
-The number is taken as people write it: +972 50-123-4567 is 972501234567. A reference of yours names a line too.
+The number can be written in any usual form: +972 50-123-4567 is 972501234567. Your reference names a line too.
 
 Exit code: 0 when the line is live or gone at the provider, 3 when it is not live, 1 after a failure or when there is no such line.
 
@@ -101,7 +101,7 @@ struct Known {
     /// The newest changes of its webhook, newest first.
     changes: Vec<LineChange>,
     more: bool,
-    /// All states with the same reference, that of the line included.
+    /// All states with the same reference, including the line's own.
     related: Vec<State>,
 }
 
@@ -180,7 +180,7 @@ fn history(changes: &[LineChange]) -> String {
 
 /// Finds the line that a person means.
 async fn find(reader: &LineReader, typed: &str) -> Result<Entity> {
-    // A line that is only listed has no state, by which names are found.
+    // Names are found by states, and a line that is only listed has none.
     for entity in named::candidates(typed).into_iter().filter(is_line) {
         if reader.one(&entity).await?.is_some() {
             return Ok(entity);

@@ -23,7 +23,7 @@ use crate::{
 /// be read.
 pub const NOT_LIVE: u8 = 3;
 
-/// Lists all lines: how each was onboarded, whether its key is sealed, and whether its own webhook is ours. Problems come first.
+/// Lists all lines with their onboarding, their key and their own webhook, problems first.
 ///
 /// Reads only the tables, unless you ask for a check.
 #[derive(Args)]
@@ -36,15 +36,14 @@ The webhook of a line is
   unknown number  not known: the provider does not have the number
   no key          not known: no event has brought the line's API key
   unreachable     not known: the provider did not answer the last check
-  not checked     not known: no check of the line has ended yet
-  off             not kept: the parameter LineWebhookUrl is empty
+  not checked     not known: no check of the line has ended yet, or the parameter LineWebhookUrl is empty
 
 Exit code: 0 when all listed lines are live, 3 when one is not, 1 after a failure. Lines that are gone at the provider do not count.
 With --plan, 3 when a pass would set a webhook. With --stuck, 3 when a client is stuck.
 
 Examples:
   cargo hooks lines                                          the local run
-  cargo hooks lines --stack partner-webhook --not-live       the lines that need you
+  cargo hooks lines --stack partner-webhook --not-live       the lines that need attention
   cargo hooks lines --stack partner-webhook --check          asks the provider first
   cargo hooks lines --stack partner-webhook --plan           what a check would set
   cargo hooks lines --stack partner-webhook --output json | jq 'select(.live | not)'")]
@@ -52,7 +51,7 @@ pub struct LinesArgs {
     /// Only lines that are not live.
     #[arg(long)]
     not_live: bool,
-    /// Clients that do not finish onboarding, and numbers that are about to lapse, instead of lines. Asks the provider.
+    /// Clients that have not finished onboarding, and numbers that are about to lapse, instead of lines. Asks the provider.
     #[arg(long, conflicts_with_all = ["not_live", "check", "plan", "sort", "limit"])]
     stuck: bool,
     /// Only lines with this reference of yours.
@@ -130,7 +129,7 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     }
 }
 
-/// Returns what reads the lines of a target.
+/// Returns the reader of a target's lines.
 pub fn reader(target: &Target) -> LineReader {
     let (client, events_table) = (&target.dynamodb, &target.settings.events_table);
     LineReader {
@@ -141,14 +140,14 @@ pub fn reader(target: &Target) -> LineReader {
     }
 }
 
-/// Looks for the keys of lines. Who may not read the sealed table sees the lines without them.
+/// Looks for the keys of lines. Without permission to read the sealed table, lines are shown without keys.
 pub async fn find_keys(reader: &LineReader, lines: &mut [Line]) {
     if let Err(error) = reader.find_keys(lines).await {
-        note(&format!("The sealed table cannot be read, so it is not known which keys are there: {error}"));
+        note(&format!("The sealed table cannot be read, so it is not known which keys are sealed: {error}"));
     }
 }
 
-/// Calls sync to check lines. Returns why it could not check all of them.
+/// Calls sync to check lines. Returns the reason if it could not check all of them.
 ///
 /// # Errors
 /// Fails when the pass fails.
@@ -203,7 +202,7 @@ fn plan_for_people(report: &Value) -> String {
     text
 }
 
-/// Shows the clients that do not finish onboarding, and the numbers that are about to lapse.
+/// Shows the clients that have not finished onboarding, and the numbers that are about to lapse.
 async fn stuck(target: &Target, reference: Option<&str>, output: Output) -> Result<ExitCode> {
     let answer = target.call_sync(&json!({ "action": "inventory", "mode": "plan" })).await?;
     let report = read_answer(&answer)?;
@@ -289,7 +288,7 @@ pub fn webhook_tone(status: &str) -> Option<Tone> {
     }
 }
 
-/// Returns how a line was onboarded, in plain words.
+/// Returns the way in which a line was onboarded, in plain words.
 fn onboarding(line: &Line) -> String {
     let how = match line.onboarding() {
         Onboarding::Received(_) => "event received",
@@ -300,7 +299,7 @@ fn onboarding(line: &Line) -> String {
     if line.gone_at().is_some() { format!("{how}; gone") } else { how.to_owned() }
 }
 
-/// Returns a line as one line of JSON. Members keep their names in later versions.
+/// Returns a line as one line of JSON. Later versions do not rename members.
 ///
 /// # Errors
 /// Fails when it cannot be written as JSON.

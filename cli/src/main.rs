@@ -49,7 +49,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 struct Hooks {
     #[command(subcommand)]
     command: Command,
-    /// Show times on this machine's clock, and read times without a time zone on it. Default: UTC. JSON is always in UTC.
+    /// Use this machine's time zone, for output and for times without a zone. Default: UTC. JSON is always in UTC.
     #[arg(long, global = true)]
     local: bool,
 }

@@ -36,7 +36,7 @@ pub async fn entity(reader: &Reader, typed: &str) -> Result<Entity> {
         found.push(state.entity);
     }
     if found.is_empty() && !name.contains('#') {
-        // With its blanks, if there are any.
+        // With the spaces around it, if there are any.
         let states = reader.states_by_reference(typed, PAGE).map_ok(|state| state.entity);
         found = first(states, MOST_NAMES).await?.0;
     }
@@ -56,7 +56,7 @@ fn names(entities: &[Entity]) -> String {
     entities.iter().map(|entity| plain(entity.as_str())).collect::<Vec<_>>().join(" or ")
 }
 
-/// Returns the entities whose whole name this can be.
+/// Returns the entities that this can be the whole name of.
 pub fn candidates(name: &str) -> BTreeSet<Entity> {
     let numbers = |name: &str| {
         let digits: String = name.chars().filter(|letter| !" +-().\u{a0}".contains(*letter)).collect();
@@ -120,7 +120,7 @@ pub enum TypedId {
 impl FromStr for TypedId {
     type Err = &'static str;
 
-    /// Reads an id, or its end. What is before `…`, as in lists, is not needed.
+    /// Reads an id, or its end. Text before `…`, as in lists, is ignored.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(id) = text.trim().parse() {
             return Ok(Self::Whole(id));
@@ -167,7 +167,7 @@ impl TypedId {
     }
 }
 
-/// Reads the name of a kind: blanks around it do not count, and neither do capitals in a name of the provider's.
+/// Reads the name of a kind. Spaces around it are ignored, and so is the case of the provider's own names.
 ///
 /// # Errors
 /// Never fails.

@@ -75,7 +75,7 @@ pub fn print_bytes(bytes: &[u8]) -> Result<bool> {
     }
 }
 
-/// Writes a line for people to standard output, for a program that goes on without a reader.
+/// Writes a line for people to standard output, for a program that keeps running when nobody reads it.
 pub fn say(line: &str) {
     // Nobody reads it if standard output is closed or cannot be written to.
     let _ = print(&format!("{line}\n"));

@@ -100,7 +100,7 @@ impl Project {
     /// Fails when it cannot be created.
     pub fn scratch(&self) -> Result<PathBuf> {
         let folder = self.root.join("target/hooks");
-        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", folder.display()))?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         Ok(folder)
     }

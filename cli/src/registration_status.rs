@@ -131,7 +131,7 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
     shown
 }
 
-/// Returns a warning that our URL is not registered: since when, and who receives the events.
+/// Returns a warning that our URL is not registered, with the time since then and the receiver of the events.
 pub fn not_ours(registered: Option<&str>, since: Option<Timestamp>) -> String {
     let since = since.map(|since| format!(" SINCE {}", times::shown(since))).unwrap_or_default();
     let receiver = match registered {
@@ -142,7 +142,7 @@ pub fn not_ours(registered: Option<&str>, since: Option<Timestamp>) -> String {
     Screen::of_stdout().toned(Some(Tone::Bad), &plain(&warning)) + "\n"
 }
 
-/// Returns the host of a URL, or the whole text if it is none.
+/// Returns the host of a URL, or the whole text if it is not a URL.
 pub fn host(url: &str) -> String {
     let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
     host.unwrap_or_else(|| url.to_owned())

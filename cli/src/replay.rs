@@ -64,7 +64,7 @@ A checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks, until th
 the time range of the first run.
 
 An event that waited in the fallback queue is stored under its time of receipt. A replay that is already past that time does not send \
-it, not even with --resume. `hooks doctor` shows whether the queue is empty.
+it, even with --resume. `hooks doctor` shows whether the queue is empty.
 Exit code: 0 when every event was taken, 1 otherwise.
 
 Examples:

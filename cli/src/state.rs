@@ -73,7 +73,7 @@ fn in_full(state: &State, key: String, now: Timestamp) -> String {
         ("last seen", moment(state.last_seen)),
         ("last event", state.last_event_id.to_string()),
     ];
-    // No other kind has keys.
+    // Other kinds have no keys.
     if matches!(Kind::of(&state.kind), Kind::Whatsapp | Kind::Store) {
         facts.push(("API key", key));
     }

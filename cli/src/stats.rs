@@ -20,7 +20,7 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "\
 Reads every delivery in the time range. Events of `hooks doctor` are counted only with --kind doctor. Days are in UTC, or with --local \
-on this machine's clock.
+in this machine's time zone.
 
 Examples:
   cargo hooks stats --since 30d
@@ -130,7 +130,7 @@ fn lines(by: By, counts: &BTreeMap<Option<String>, Count>) -> serde_json::Result
     counts.iter().map(line).collect()
 }
 
-/// Returns the counts as RFC 4180 has them, without a sum.
+/// Returns the counts in the format of RFC 4180, without a sum.
 fn csv(by: By, counts: &BTreeMap<Option<String>, Count>) -> String {
     let quoted = |text: &str| match text.contains([',', '"', '\r', '\n']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),

@@ -205,7 +205,7 @@ impl Target {
                 stack.parameter("DedupWindowSeconds")?,
                 stack.parameter("RetentionDays")?,
             )?,
-            // A stack of an earlier version has no such parameter.
+            // A stack deployed from an earlier version lacks this parameter.
             keeps_lines: stack.parameter("LineWebhookUrl").is_ok_and(|url| !url.is_empty()),
             allowed_source_ips: stack.parameter("AllowedSourceIps").ok().map(str::to_owned),
             queues: Queues {

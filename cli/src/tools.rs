@@ -41,15 +41,15 @@ pub fn folder(project: &Project) -> PathBuf {
 /// Fetches the tools.
 ///
 /// # Errors
-/// Fails outside a checkout, without a Python that can make an environment, and when a file cannot be fetched or has another hash.
+/// Fails outside a checkout, without a Python that can create an environment, and when a file cannot be fetched or has the wrong hash.
 pub async fn run(Tools {}: Tools) -> Result<ExitCode> {
     let folder = folder(&Project::find()?);
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", from_here(&folder).display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", from_here(&folder).display()))?;
     let requirements = folder.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS)?;
     let no_python = "install Python 3.10 or newer with its module venv, such as: sudo apt install python3-venv";
     run_step("python3", [OsStr::new("-m"), "venv".as_ref(), folder.as_os_str()], no_python).await?;
-    // The list is complete.
+    // The list has every dependency.
     let install =
         ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--requirement"];
     let install = install.map(OsStr::new).into_iter().chain([requirements.as_os_str()]);

@@ -53,10 +53,10 @@ enum Command {
         after_help = "Exit code: 0 when our URL is registered, 3 when `sync` would register it, 1 when that is not known."
     )]
     Plan,
-    /// Registers our URL if another one is registered, as the schedule does. The first time it asks before it replaces somebody's URL.
+    /// Registers our URL if another one is registered, as the schedule does. Asks before it first replaces another URL.
     #[command(
-        after_help = "If our URL was never registered and another one is, its owner receives the provider's events today, and no longer afterwards. \
-                      So it asks, and names the host. In a script, give --yes."
+        after_help = "If our URL was never registered and another one is, that one will stop receiving the provider's events. \
+                      So the command names its host and asks. In a script, give --yes."
     )]
     Sync {
         #[command(flatten)]
@@ -127,7 +127,7 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
     act(&target, &event, output).await
 }
 
-/// Asks before our URL is registered for the first time in place of another one, whose owner would no longer receive the events.
+/// Asks before our URL first replaces another one, which would no longer receive the events.
 ///
 /// # Errors
 /// Fails when the answer is not yes, or the provider cannot be asked.

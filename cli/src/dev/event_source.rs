@@ -92,7 +92,7 @@ impl EventSource {
         let mut pollers = JoinSet::new();
         pollers.spawn(async move {
             while let Some(event) = matching.recv().await {
-                // A failure is left to the schedule.
+                // After a failure, the next scheduled pass checks the line.
                 caller.call(json!({ "action": "lines", "entity": event["detail"]["entity"] })).await;
                 settles.send_replace(());
             }

@@ -26,7 +26,7 @@ const FORWARD_TIMEOUT_SECONDS: &str = "10";
 /// The URL to set for each line. The stand-in for the provider delivers nothing there.
 const LINE_WEBHOOK_URL: &str = "https://crm.example.com/whatsapp/{whatsapp}";
 
-/// The inventory of the tour does not wait for a missed event.
+/// In the local run, the inventory reports a missed event at once.
 const MISSED_AFTER_MINUTES: &str = "0";
 
 const EVENT_BUS: &str = "local";

@@ -106,7 +106,7 @@ impl Tour<'_> {
             bodies.push((name, samples::body(self.project, name)?));
         }
         if !self.is_continued {
-            // The first inventory comes right after a deployment. It imports the clients that are there: none yet.
+            // The first inventory runs right after a deployment. It imports the existing clients: none yet.
             self.take_inventory().await?;
         }
         let line = onboard(partner, &bodies)?;
@@ -172,7 +172,7 @@ impl Tour<'_> {
         Ok(())
     }
 
-    /// Has a client finish onboarding without its event, and finds it. Returns what was seen, in words.
+    /// Lets a client finish onboarding without its event, and has the inventory find it. Returns the result in words.
     async fn find_withheld_event(&self, must_be_taken: bool) -> Result<&'static str> {
         let Surroundings { partner, dynamodb, .. } = self.surroundings;
         let (number, reference) = WITHHELD;
@@ -191,7 +191,7 @@ impl Tour<'_> {
         let rebuilt = reader.event(&line, &id).await?.context("the missed event was not rebuilt")?;
         self.hand_on(&[rebuilt], must_be_taken).await?;
 
-        say("8. the schedule has sync check all lines, also those whose event was rebuilt");
+        say("8. the schedule has sync check all lines, including the one whose event was rebuilt");
         self.functions.invoke("sync", json!({"action": "lines"})).await?;
         ensure!(self.is_live(&line).await?, "{line} is not live");
         Ok(", 1 missed event rebuilt, 2 lines live")
@@ -298,7 +298,7 @@ fn onboard(partner: &Partner, bodies: &[(&str, Vec<u8>)]) -> Result<Entity> {
         match *kind {
             "whatsapp" => {
                 let text = |name: &str| body[name].as_str();
-                let (number, key) = text("whatsapp").zip(text("whatsapp_apiKey")).context("the sample is no onboarding")?;
+                let (number, key) = text("whatsapp").zip(text("whatsapp_apiKey")).context("the sample is not an onboarding event")?;
                 partner.onboard(number, text("whatsapp_reference"), key);
                 line = Some(Entity::named(format!("whatsapp#{number}")));
             }

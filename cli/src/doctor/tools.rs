@@ -11,7 +11,7 @@ use crate::{
     tools,
 };
 
-/// The command that brings the tools of a deployment.
+/// The command that fetches the tools for a deployment.
 const FETCH: &str = "cargo hooks tools";
 
 /// Cargo, which builds the functions.
@@ -38,7 +38,7 @@ pub async fn cargo_lambda(project: &Project) -> Finding {
     match version {
         Some(version) => Finding::ok(version),
         None => Finding::warn(
-            "not found; `cargo hooks dev` brings it for local runs, and `sam build` needs it on the PATH",
+            "not found; `cargo hooks dev` installs it for local runs, and `sam build` needs it on the PATH",
             FETCH,
         ),
     }

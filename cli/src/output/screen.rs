@@ -5,9 +5,9 @@ use console::{Style, Term};
 /// The width and the colours of standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Screen {
-    /// Number of columns; `None` when it is no terminal, which has room for everything.
+    /// Number of columns; `None` when it is not a terminal, and then there is room for everything.
     pub width: Option<usize>,
-    /// Whether colours may be used: on a terminal, without `NO_COLOR`.
+    /// True when colours may be used: on a terminal, without `NO_COLOR`.
     pub has_colours: bool,
 }
 
@@ -16,7 +16,7 @@ pub struct Screen {
 pub enum Tone {
     /// It works.
     Good,
-    /// It needs a look.
+    /// It needs attention.
     Warning,
     /// It has failed.
     Bad,
@@ -46,14 +46,14 @@ impl Screen {
         style.apply_to(text).to_string()
     }
 
-    /// Returns a text in isolation if it is from right to left. Otherwise a terminal would reorder the text beside it.
+    /// Returns a text, isolated if it runs from right to left. Otherwise a terminal would reorder the text beside it.
     pub fn isolated(self, text: String) -> String {
         let is_isolated = self.width.is_some() && text.chars().any(is_right_to_left);
         if is_isolated { format!("\u{2068}{text}\u{2069}") } else { text }
     }
 }
 
-/// Returns whether a character is of a script from right to left, such as Hebrew or Arabic.
+/// Returns whether a character belongs to a right-to-left script, such as Hebrew or Arabic.
 fn is_right_to_left(character: char) -> bool {
     matches!(character, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }

@@ -20,13 +20,13 @@ const ENTITY: usize = 28;
 /// Columns of the shortest form of an id: its end, which `hooks show` finds.
 const ID: usize = 13;
 
-/// The next attempt of an event that is given up.
+/// Shown as the next attempt of an event that is given up.
 const GIVEN_UP: &str = "none: given up";
 
 /// Columns of a time.
 const TIME: usize = 25;
 
-/// A column of a table. A text is a column that is cut to 10 columns if it has to be, and never left out.
+/// A column of a table. A column made from a text is cut to 10 characters if necessary, and is never left out.
 #[derive(Clone, Copy)]
 pub struct Column {
     name: &'static str,
@@ -34,7 +34,7 @@ pub struct Column {
     least: usize,
     /// True to cut it only when no other column can be cut further.
     is_firm: bool,
-    /// 0 is never left out; of the others the highest goes first.
+    /// Rank for leaving it out: the highest first, and 0 never.
     rank: u8,
     tone: fn(&str) -> Option<Tone>,
 }
@@ -66,7 +66,7 @@ impl Column {
         Self { least, ..self }
     }
 
-    /// Allows the column to be left out when there is too little room: the one with the highest rank, from 1 up, goes first.
+    /// Allows the column to be left out when there is too little room. The column with the highest rank goes first; ranks start at 1.
     pub const fn optional(self, rank: u8) -> Self {
         Self { rank, ..self }
     }
@@ -77,7 +77,7 @@ impl Column {
     }
 }
 
-/// Returns a table that fits the terminal. Characters in it that a terminal obeys are escaped.
+/// Returns a table that fits the terminal. Control characters are escaped.
 pub fn table<const COLUMNS: usize, C: Into<Column>>(
     header: [C; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
@@ -94,8 +94,8 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    /// Returns a frame around all values if there is room. Otherwise columns are cut and left out, and if that does not help, the rows are
-    /// one below the other, each value on a line of its own.
+    /// Returns the values in a frame if there is room. Otherwise columns are cut and left out, and if that is not enough, each value gets
+    /// its own line.
     fn text(&self) -> String {
         match self.widths() {
             Some(widths) => self.framed(&widths),
@@ -199,7 +199,7 @@ fn cut(text: &str, width: usize) -> String {
         });
         used.take_while(|used| *used <= room).count()
     };
-    // More of the end: ids of about the same time share their beginning.
+    // More of the end, because ids of about the same time share their beginning.
     let start = graphemes[..fitting(room * 2 / 5, &mut graphemes.iter())].concat();
     let end = fitting(room - start.width(), &mut graphemes.iter().rev());
     format!("{start}…{}", graphemes[graphemes.len() - end..].concat())

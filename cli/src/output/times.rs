@@ -1,4 +1,4 @@
-//! Times for people: in UTC, or on this machine's clock with `--local`.
+//! Times for people: in UTC, or in this machine's time zone with `--local`.
 
 use std::sync::OnceLock;
 
@@ -8,10 +8,10 @@ use shared::{
     human_time::{Moment, ago, to_the_second},
 };
 
-/// The zone of this machine, once it is asked for.
+/// The time zone of this machine, if `--local` is given.
 static LOCAL: OnceLock<TimeZone> = OnceLock::new();
 
-/// Shows and reads times on this machine's clock from now on.
+/// Shows and reads times in this machine's time zone from now on.
 pub fn use_local() {
     LOCAL.get_or_init(TimeZone::system);
 }

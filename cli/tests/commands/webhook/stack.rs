@@ -112,7 +112,7 @@ async fn all_keys_go_into_the_secrets_of_the_account_after_one_confirmation() {
     assert!(world.secrets.values("clients/whatsapp/972501234567").is_empty());
 
     let stored = store(&["--yes"]).await;
-    assert_eq!((stored.code, stored.stdout.as_str()), (0, "2 secrets created, 0 got a new version.\n"), "{stored:?}");
+    assert_eq!((stored.code, stored.stdout.as_str()), (0, "2 secrets created, 0 updated.\n"), "{stored:?}");
     let current = |number: &str| world.secrets.staged(&format!("clients/whatsapp/{number}"), "AWSCURRENT");
     assert_eq!(current("972501234567").as_deref(), Some(API_KEY));
     assert_eq!(current("972502222222").as_deref(), Some("second-key-0123456789"));

@@ -62,7 +62,7 @@ enum StatsOutput {
 #[derive(Clone, Copy, Default)]
 struct Count {
     deliveries: u64,
-    /// Those among them that repeat an event.
+    /// The number of those that are duplicates.
     duplicates: u64,
 }
 

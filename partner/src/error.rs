@@ -129,10 +129,10 @@ pub enum Unexpected {
     #[error("a JSON object whose {0} is not of the documented type")]
     WrongType(&'static str),
     /// A refusal with an HTTP status of 429 or 5xx.
-    #[error("a refusal with an HTTP status of failure")]
+    #[error("a refusal with an HTTP error status")]
     FailedRefusal,
-    /// A good answer with a failed HTTP status.
-    #[error("a good answer with an HTTP status of failure")]
+    /// A success answer with an HTTP error status.
+    #[error("a success answer with an HTTP error status")]
     FailedStatus,
     /// A list whose total is not the number of its elements.
     #[error("a list of {elements} elements whose total is {total}")]

@@ -1,5 +1,5 @@
-//! The client of the provider's partner API: access tokens, the registered webhook, and the lists of everything that exists. And
-//! of the WhatsApp V2 API: the webhook of each line.
+//! The client of the provider's partner API: access tokens, the registered webhook, and the lists of everything that exists. Also the
+//! client of the WhatsApp V2 API: the webhook of each line.
 //!
 //! A [`Session`] has an access token and replaces it at most once. Otherwise nothing is tried twice, and no redirect is
 //! followed. Requests are written exactly as documented. Answers are read with tolerance where the provider is known to

@@ -19,7 +19,7 @@ const UNKNOWN_NUMBER: Reason = Reason(2);
 /// Reason of a refusal: the API key is wrong.
 const WRONG_KEY: Reason = Reason(3);
 
-/// The WhatsApp V2 API. A call is one request, and none is repeated.
+/// The WhatsApp V2 API. Each call is one request, without retries.
 pub struct LineApi {
     http: HttpClient,
 }
@@ -31,22 +31,22 @@ pub struct LineApi {
 pub struct LineWebhook {
     /// The registered URL; `None` for none.
     pub url: Option<RegisteredUrl>,
-    /// True if the provider repeats failed deliveries; `None` when it does not say so in a form that is known.
+    /// True if the provider retries failed deliveries; `None` when its value is missing or in an unknown form.
     pub retry: Option<bool>,
     /// True if the provider delivers the states of sent messages too; `None` as above.
     pub read_status: Option<bool>,
-    /// The settings that are not ours, by name, as the provider wrote them. A telephone number may be among them.
+    /// The settings that this project does not manage, by name, as the provider wrote them. A telephone number may be among them.
     pub others: Map<String, Value>,
 }
 
-/// The settings of a line's webhook that are ours.
+/// The settings of a line's webhook that this project manages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineSettings {
     /// The URL.
     pub url: WebhookUrl,
-    /// True to have failed deliveries repeated.
+    /// True if the provider is to retry failed deliveries.
     pub retry: bool,
-    /// True to have the states of sent messages delivered too.
+    /// True if the provider is also to report the states of sent messages.
     pub read_status: bool,
 }
 
@@ -70,7 +70,7 @@ impl LineApi {
         Self { http: HttpClient::new(base, limits) }
     }
 
-    /// Returns the webhook of a line. `number` has digits alone.
+    /// Returns the webhook of a line. `number` consists of digits.
     ///
     /// # Errors
     /// Fails when the provider does not answer with it.
@@ -91,11 +91,11 @@ impl LineApi {
         }
     }
 
-    /// Sets the webhook of a line. The settings that are not ours are sent as they were read, because the provider does not document
-    /// that it keeps those that are left out. Only [`LineApi::get_webhook`] shows whether the provider took it.
+    /// Sets the webhook of a line. Settings that this project does not manage are sent as they were read, because the provider does not
+    /// document that it keeps omitted ones. Only [`LineApi::get_webhook`] shows whether the webhook was set.
     ///
     /// # Errors
-    /// Fails when the provider does not confirm it. It may have been done all the same.
+    /// Fails when the provider does not confirm it. The webhook may have been set nevertheless.
     pub async fn set_webhook(
         &self,
         number: &str,
@@ -116,7 +116,7 @@ impl LineApi {
 }
 
 impl LineWebhook {
-    /// Names of the settings that are not ours.
+    /// Names of the settings that this project does not manage.
     const OTHERS: [&str; 2] = ["system", "systemPhoneAlert"];
 
     /// Reads an answer. Only an empty `url` means that nothing is registered; without the field it is unknown.

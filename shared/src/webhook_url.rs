@@ -165,8 +165,8 @@ impl RegisteredUrl {
         (same_place && !token.is_empty() && !token.contains('/')).then(|| TokenHash::of(token))
     }
 
-    /// Returns a text that is the same for every spelling of the same URL, by the rule of [`RegisteredUrl::means`]. A URL without a
-    /// scheme is read with the given one.
+    /// Returns the canonical text of the URL: the same for every spelling, by the rule of [`RegisteredUrl::means`]. A URL without a scheme
+    /// gets the given one.
     pub fn canonical(&self, default_scheme: &str) -> Secret {
         let Spelling { scheme, user, host, port, path, rest } = Spelling::of(&self.0, default_scheme);
         let user = user.map(|user| format!("{user}@")).unwrap_or_default();

@@ -37,7 +37,7 @@ pub(crate) async fn get_all(
         let left = answer.unprocessed_keys.unwrap_or_default().into_iter();
         rest = left.map(|(table, left)| (table, left.keys)).filter(|(_, keys)| !keys.is_empty()).collect();
         if count(&rest) == asked {
-            return Err(StoreError::DynamoDb("it has no capacity left to read".to_owned()));
+            return Err(StoreError::DynamoDb("the read was throttled".to_owned()));
         }
     }
     Ok(items)

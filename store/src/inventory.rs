@@ -22,8 +22,8 @@ pub struct Tracked {
     pub entity: Entity,
     /// Time of the first list with it; `None` when no list had it yet. A list without it, while it had no event, starts over.
     pub listed_at: Option<Timestamp>,
-    /// Time of the last list before that which proves that it was not there: a complete one in which every element could be used.
-    /// `None` when there was none, so that it may have been there before this stack looked.
+    /// Time of the last earlier list that proves its absence: a complete one in which every element could be used. `None` when there was
+    /// none, so it may be older than this stack.
     pub not_listed_at: Option<Timestamp>,
     /// Time of its creation, as the list says.
     pub created_at: Option<Timestamp>,
@@ -150,7 +150,7 @@ impl Inventory {
         Ok((times, entities))
     }
 
-    /// Returns what the lists have shown of one entity; `None` when nothing is known of it.
+    /// Returns the record of one entity in the lists; `None` when no list had it.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer, or the item cannot be read.

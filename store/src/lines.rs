@@ -107,7 +107,7 @@ pub struct LineRecord {
     pub since: Timestamp,
     /// Time of the last attempt.
     pub attempted_at: Timestamp,
-    /// Time of the last check that the provider answered; `None` when it answered none.
+    /// Time of the last check that the provider answered; `None` when there was none.
     pub checked_at: Option<Timestamp>,
     /// The result of that check.
     pub concluded: Option<LineStatus>,
@@ -119,9 +119,9 @@ pub struct LineRecord {
     pub live_at: Option<Timestamp>,
     /// Time since which the webhook has pointed nowhere or elsewhere; `None` while it is ours, or nothing is known.
     pub not_live_since: Option<Timestamp>,
-    /// Additional reason why the line is not live, or is not as configured, for people.
+    /// The reason why the line is not live or not as configured, for people, if the status does not tell.
     pub cause: Option<String>,
-    /// Fingerprint of the API key that the provider answered to then.
+    /// Fingerprint of the API key that was used then.
     pub key: Option<String>,
     /// Fingerprint of the last API key for which the provider answered with the webhook.
     pub worked_key: Option<String>,
@@ -143,7 +143,7 @@ pub struct SetLease {
 /// The action that a check took before it found a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LineAction {
-    /// None: it was found so.
+    /// None: the check found this status.
     Found,
     /// Our URL was set.
     Set,
@@ -173,7 +173,7 @@ impl FromStr for LineAction {
     }
 }
 
-/// A change of a line's own webhook. A check that the provider did not answer is none.
+/// A change of a line's own webhook. A check that the provider did not answer is not a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineChange {
     /// Id of the change. Ids sort by the time of the record, which [`EventId::received_at`] returns.

@@ -24,7 +24,7 @@ pub struct DeliveryFilter {
     pub reference: Option<String>,
     /// Name of the kind.
     pub kind: Option<String>,
-    /// Text that is in its body, its id, its entity or another of its facts. Upper and lower case are the same.
+    /// Text in its body, its id, its entity or another of its facts, in upper or lower case.
     pub text: Option<String>,
     /// True to select only duplicates.
     pub duplicates: bool,
@@ -96,7 +96,7 @@ impl DeliveryQuery {
     /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn newest(&self, limit: usize) -> Result<NewestDeliveries, StoreError> {
         let DeliveryFilter { entity, reference, kind, text, duplicates, .. } = &self.filter;
-        // Each of the others has an index.
+        // The other conditions have an index.
         let is_picked = kind.is_some() || text.is_some() || *duplicates || (entity.is_some() && reference.is_some());
         let page_size = if is_picked { PAGE } else { page_size(limit) };
         let listing = Listing { times: self.times.clone(), order: Order::NewestFirst, after: None, page_size };

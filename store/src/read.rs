@@ -435,7 +435,7 @@ pub(crate) fn deliveries(
     items.map(|item| StoredDelivery::from_item(&item?))
 }
 
-/// The start of 2026, the year of this project's first version: no delivery was received before.
+/// The start of 2026, the year of this project's first version: no delivery is older.
 const FIRST: i64 = 1_767_225_600_000_000;
 
 /// Returns the months that a range of times touches, as `2026-11`. There are none before 2026.

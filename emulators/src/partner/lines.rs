@@ -19,7 +19,7 @@ pub struct Line {
     pub api_key: String,
     /// The registered URL; empty for none.
     pub url: String,
-    /// 1 if failed deliveries are repeated, else 0.
+    /// 1 if failed deliveries are retried, else 0.
     pub retry: i64,
     /// 1 if the states of sent messages are delivered too, else 0.
     pub read_status: i64,

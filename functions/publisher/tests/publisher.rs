@@ -338,7 +338,7 @@ async fn a_request_is_filled_to_the_last_byte() {
 }
 
 #[tokio::test]
-async fn the_log_says_what_became_of_each_record_and_has_no_body() {
+async fn the_log_shows_the_outcome_of_each_record_and_no_body() {
     let mut world = World::start(false).await;
     for second in 0..2 {
         world.record(second, &json!({"event": "whatsapp", "whatsapp": "1", "note": "s3cret", "second": second})).await;

@@ -12,7 +12,7 @@ const LONGEST_PAUSE: u64 = 15 * 60;
 /// A message that cannot be read now cannot be read later either, so it need not wait a day for the dead-letter queue.
 pub(crate) const UNREADABLE: Duration = Duration::from_secs(5);
 
-/// Returns the pause after this number of receipts of a message that could not be recorded. The pauses of [`MAX_RECEIVES`]
+/// Returns the pause before the next attempt to record a message that was received this number of times. The pauses of [`MAX_RECEIVES`]
 /// receipts outlast 23 hours without DynamoDB.
 pub(crate) fn pause(receives: u32) -> Duration {
     let seconds = FIRST_PAUSE << receives.saturating_sub(1).min(6);

@@ -332,7 +332,7 @@ async fn a_message_that_cannot_be_recorded_is_counted_at_each_attempt() {
 }
 
 #[tokio::test]
-async fn the_log_says_what_became_of_each_message_and_has_no_secret() {
+async fn the_log_shows_the_outcome_of_each_message_and_no_secret() {
     let world = World::start().await;
     let pending = |second, token| {
         queued(second, update(second).to_string().as_bytes(), TokenCheck::Pending(TokenHash::of(token)))

@@ -129,7 +129,7 @@ pub enum BadRequest {
     AgainNotTrue,
     /// No event has named `entity`.
     #[error(
-        r#""entity" is not known: no event has named it; take inventory to import the lines that the provider lists"#
+        r#""entity" is not known: no event has named it; run the inventory to import the lines that the provider lists"#
     )]
     UnknownLine,
     /// `set` without `url`.

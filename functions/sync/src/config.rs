@@ -134,7 +134,7 @@ impl Config {
 
 impl LinesConfig {
     fn read(environment: &Environment) -> Result<Option<Self>, InvalidVariable> {
-        // Read in any case, so that a mistake is found before the URL is set.
+        // Read even without a URL, so that a mistake is found before one is set.
         let mode = environment.read_if_set("LINE_WEBHOOK_MODE", "fill", line_mode)?.unwrap_or(LineMode::Fill);
         let retry = environment.read_if_set("LINE_WEBHOOK_RETRY", "1", flag)?.unwrap_or(true);
         let read_status = environment.read_if_set("LINE_WEBHOOK_READ_STATUS", "0", flag)?.unwrap_or(false);

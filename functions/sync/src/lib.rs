@@ -1,5 +1,5 @@
-//! Everything that talks to the provider, in three passes. `registration` keeps the registered webhook URL ours. `inventory` compares
-//! the provider's lists with the states, and rebuilds events that were missed. `lines` keeps the webhook of each line as configured.
+//! The function that talks to the provider, in three passes. `registration` keeps our webhook URL registered. `inventory` compares the
+//! provider's lists with the states, and rebuilds events that were missed. `lines` keeps the webhook of each line as configured.
 //!
 //! The schedule retries, the code does not: a failed step ends the run, and the next run starts over. The one exception is an
 //! expired access token, which is replaced once.

@@ -10,7 +10,7 @@ use crate::{
 
 const OURS: &str = "https://hooks.example.com/v1/in/***1f2a";
 
-/// A line with its event of so many minutes ago.
+/// A line with an event received this many minutes ago.
 async fn received(world: &World, minutes: u64, number: &str, reference: &str) -> Entity {
     let body =
         json!({ "event": "whatsapp", "whatsapp": number, "whatsapp_reference": reference, "whatsapp_extra_info": 1 });

@@ -33,7 +33,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) has_unusable: bool,
     /// Time of the last complete list before this one; `None` for the first.
     pub(crate) earlier: Option<Timestamp>,
-    /// Time of the last one of them without unusable elements: only that proves of an entity that it was not listed.
+    /// Time of the last one without unusable elements: only such a list proves that an entity was not listed.
     pub(crate) earlier_whole: Option<Timestamp>,
     /// The states of the kind, read after the list.
     pub(crate) states: &'a BTreeMap<Entity, Known>,
@@ -182,7 +182,7 @@ impl Comparison {
                 now.absent_since = Some(facts.at);
             }
             // Without a state it is no client that anybody here knows. A waiting event may be fresher than the list.
-            // Two lists within a minute may both have met the same short trouble of the provider.
+            // Two lists within a minute may both be affected by the same short fault of the provider.
             Some(since) if now.gone_at.is_none() && facts.at.since(since) < facts.grace => {}
             Some(_) if now.gone_at.is_none() && last_seen.is_some() && !facts.deliveries_wait => {
                 now.gone_at = Some(facts.at);
@@ -555,7 +555,7 @@ mod tests {
             let mut lost = BTreeMap::<Entity, usize>::new();
             // Entities whose event was received, recorded or not.
             let mut received = BTreeSet::new();
-            // Entities that were listed before a list proved of any that it was not there.
+            // Entities that were listed before any list could prove an absence.
             let mut old = BTreeSet::new();
             let mut missed = BTreeSet::new();
             let mut gone = BTreeSet::new();

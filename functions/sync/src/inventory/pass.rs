@@ -50,7 +50,7 @@ pub(crate) struct InventoryPass<'a> {
     pub(crate) clock: Clock,
     /// Time that the run may take.
     pub(crate) time: Duration,
-    /// Number of missed events that are rebuilt and noted. It counts also if the pass fails afterwards.
+    /// Number of missed events that are rebuilt and noted. They count even if the pass fails afterwards.
     pub(crate) missed: Cell<usize>,
 }
 

@@ -10,14 +10,14 @@ use crate::config::LineMode;
 
 /// Maximum number of URLs of a line that are remembered as ours.
 const OUR_URLS: usize = 8;
-/// Minimum time until the provider is asked again about a line for which it is asked once a day.
+/// Minimum time between two questions to the provider about a line with the same lasting fault.
 const DAILY: Duration = Duration::from_secs(23 * 60 * 60);
 /// Time for which a number that the provider does not know is asked about in every pass: it may not know a new one yet.
 const NEW_NUMBER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The configured webhook of a line.
 pub(crate) struct Wanted {
-    /// The URL; else the reason why there is none.
+    /// The URL, or the reason why there is none.
     pub(crate) url: Result<WebhookUrl, String>,
     pub(crate) retry: bool,
     pub(crate) read_status: bool,
@@ -45,7 +45,7 @@ pub(crate) enum Finding {
         standing: Standing,
         /// The URL as it is recorded: masked, and of a foreign one the host alone.
         url: Option<String>,
-        /// Why it is not as configured, if the standing does not say it.
+        /// The reason why it is not as configured, if the standing does not tell.
         cause: Option<String>,
     },
     /// The status is known without the webhook.
@@ -103,14 +103,14 @@ impl Wanted {
     pub(crate) fn finding(&self, webhook: &LineWebhook, standing: Standing, fault: Option<String>) -> Finding {
         let url = webhook.url.as_ref().map(|url| match (standing, &self.url) {
             (Standing::Foreign, _) => url.masked_host(),
-            // In our own spelling: another one of the provider's is no change.
+            // In our own spelling, so that another spelling by the provider is not a change.
             (Standing::Ours { .. }, Ok(ours)) => ours.to_string(),
             _ => url.to_string(),
         });
         let cause = match (standing, &self.url) {
             (Standing::Ours { as_configured: true }, _) => None,
             (Standing::Ours { as_configured: false }, _) => fault.or_else(|| {
-                Some("the provider has other values of retry and readStatus than the configured ones".to_owned())
+                Some("the provider's values of retry and readStatus differ from the configured ones".to_owned())
             }),
             (_, Err(cause)) => Some(cause.clone()),
             (Standing::Outdated, _) => {
@@ -159,7 +159,7 @@ pub(crate) fn without_asking(
 ) -> Option<LineStatus> {
     let record = record.filter(|record| record.key.as_deref() == Some(key) && caller != Caller::Again)?;
     match record.concluded {
-        // Of a key that never worked it is known for good.
+        // The refusal of a key that never worked is final.
         Some(LineStatus::WrongKey) if !has_worked(record, key) => Some(LineStatus::WrongKey),
         Some(LineStatus::WrongKey) if record.checked_at.is_some_and(|at| now.since(at) < DAILY) => {
             Some(LineStatus::WrongKey)
@@ -198,7 +198,7 @@ pub(crate) fn next(
     }
     next.status = status;
     let Some(concluded) = finding.concluded() else {
-        // Of the webhook nothing new is known. A set without an answer may still be under way.
+        // Nothing new is known about the webhook. A set without an answer may still be in progress.
         if let Finding::Failed(cause) = finding {
             next.cause = Some(cause.clone());
         }
@@ -208,7 +208,7 @@ pub(crate) fn next(
     next.key = check.key.clone();
     next.lease = None;
     next.cause = None;
-    // Without an answer about the webhook the last known URL is no longer known.
+    // Without an answer about the webhook, the last known URL may be outdated.
     next.url = None;
     let mut is_set = false;
     let mut not_live = None;

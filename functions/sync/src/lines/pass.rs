@@ -1,8 +1,6 @@
-//! A pass: the lines and their records, then one check after another, as far as the time suffices.
-//!
-//! A check reads what is registered, and writes it down together with the URL that it is about to set, before it sets it. The record
-//! can be written only by one run at a time, so of two runs that are about to set, one goes on. If it is killed, the next run finds
-//! the URL among ours.
+//! A pass reads the lines and their records, then checks one line after another while there is time.
+//! A check reads the registered URL. Before it sets another one, it records both. Only one run at a time can write the record, so only one
+//! of two runs goes on to set. If that run is killed, the next one finds the URL among ours.
 
 use std::{
     cell::Cell,
@@ -37,7 +35,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const MAX_FAILED: usize = 5;
 /// Maximum time from one check of a line to the next.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Time for what a check does beside its calls of the provider.
+/// Time that a check needs beside its calls to the provider.
 const MARGIN: Duration = Duration::from_secs(4);
 
 /// One pass.
@@ -73,7 +71,7 @@ struct Checker<'a> {
 
 /// The end of a check.
 enum Checked {
-    /// What is recorded is still so.
+    /// The record is still right.
     Unchanged,
     /// The check could not be finished; nothing was written.
     Left(Entity),
@@ -174,7 +172,7 @@ impl LinesPass<'_> {
         self.request.mode == PassMode::Plan
     }
 
-    /// Returns the one line that is asked for. It counts also when it is marked as gone: its event may just have come.
+    /// Returns the requested line, even if it is marked as gone: an event of it may just have arrived.
     async fn one(&self, entity: &Entity) -> Result<(Vec<Line>, BTreeMap<Entity, LineRecord>), SyncError> {
         let (state, record) = tokio::join!(self.services.reader.state(entity), self.services.lines.get(entity));
         let line = state?.and_then(Line::of).ok_or(BadRequest::UnknownLine)?;
@@ -187,7 +185,7 @@ impl LinesPass<'_> {
         let (_, tracked) = self.services.inventory.read().await?;
         let is_gone = |state: &State| {
             let gone_at = tracked.get(&state.entity).and_then(|tracked| tracked.gone_at);
-            // An event since then says that it is back.
+            // A later event shows that it is back.
             gone_at.is_some_and(|gone_at| state.last_seen <= gone_at)
         };
         let states = self.services.reader.states(&Kind::Whatsapp, None, None, PAGE);
@@ -295,7 +293,7 @@ impl Checker<'_> {
         let settings = LineSettings { url: url.clone(), retry: wanted.retry, read_status: wanted.read_status };
         self.pacer.turn().await;
         let set = self.api.set_webhook(&line.number, &sealed.api_key, &settings, webhook).await;
-        // Only what is registered afterwards counts, also after an answer that says nothing.
+        // Only the URL read back counts, whatever the answer to the set.
         let fault = set.err().map_or_else(
             || "the provider accepted the setting but shows another one".to_owned(),
             |error| error.to_string(),
@@ -355,7 +353,7 @@ impl Checker<'_> {
         self.finish(next, change, &record).await
     }
 
-    /// Writes the record of a check with its change. If another run has changed the record since, that run's is returned.
+    /// Writes the record of a check with its change. If another run has changed the record since, returns that run's record.
     async fn finish(
         &self,
         next: LineRecord,

@@ -23,7 +23,7 @@ pub struct LinesReport {
     pub not_live: Vec<NotLive>,
     /// Number of lines that were never checked, not for a day, or without an answer. The next pass continues with them.
     pub left: usize,
-    /// Why the pass ended early.
+    /// The reason why the pass ended early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// Number of lines that count in the metric `LinesNotLive`; `None` for a pass over one line, and for a plan.
@@ -98,7 +98,7 @@ pub struct NotLive {
     /// The registered URL, masked; of a foreign one the host alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Why, if the status does not say it.
+    /// The reason, if the status does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }

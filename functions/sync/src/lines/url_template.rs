@@ -15,7 +15,7 @@ pub(crate) struct LineUrlTemplate(String);
 pub(crate) enum InvalidTemplate {
     #[error("{0}")]
     Url(#[from] InvalidWebhookUrl),
-    #[error("has a placeholder other than {WHATSAPP} and {REFERENCE}, or a brace that belongs to none")]
+    #[error("has a placeholder other than {WHATSAPP} and {REFERENCE}, or a single brace")]
     UnknownPlaceholder,
     #[error("has a placeholder in its host; only the path and the query may have one")]
     PlaceholderInHost,
@@ -26,7 +26,7 @@ pub(crate) enum InvalidTemplate {
 pub(crate) enum NoLineUrl {
     #[error("LINE_WEBHOOK_URL needs the partner's reference, and the line has none")]
     NoReference,
-    #[error("LINE_WEBHOOK_URL needs the partner's reference, and \".\" or \"..\" as a part of a path leads elsewhere")]
+    #[error("LINE_WEBHOOK_URL needs the partner's reference, and \".\" or \"..\" in a path leads elsewhere")]
     DotReference,
     #[error("with the line's number and reference LINE_WEBHOOK_URL is {0}")]
     Invalid(InvalidWebhookUrl),
@@ -60,7 +60,7 @@ impl LineUrlTemplate {
 }
 
 fn filled(template: &str, number: &str, reference: &str) -> String {
-    // The reference last, and encoded: it cannot bring in a placeholder.
+    // The reference comes last and is encoded, so it cannot add a placeholder.
     template.replace(WHATSAPP, &encoded(number)).replace(REFERENCE, &encoded(reference))
 }
 

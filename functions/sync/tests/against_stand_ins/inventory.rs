@@ -356,7 +356,7 @@ async fn an_element_that_could_not_be_used_in_the_first_list_is_imported_from_th
 }
 
 #[tokio::test]
-async fn a_missed_event_that_is_noted_is_counted_also_when_the_pass_fails_afterwards() {
+async fn a_missed_event_that_is_noted_is_counted_even_if_the_pass_fails_afterwards() {
     let miss = async |world: &mut World| {
         world.list_lines(0..1);
         world.inventory().await.unwrap();

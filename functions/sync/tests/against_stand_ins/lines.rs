@@ -198,7 +198,7 @@ async fn each_status_is_found_in_its_case() {
 }
 
 #[tokio::test]
-async fn a_foreign_url_is_replaced_in_the_mode_enforce_alone_and_none_in_the_mode_observe() {
+async fn a_foreign_url_is_replaced_only_in_the_mode_enforce_and_observe_replaces_nothing() {
     for (settings, registered, expected, status) in [
         (&[][..], Some(FOREIGN), Some(FOREIGN), "foreign"),
         (&[OBSERVE], Some(FOREIGN), Some(FOREIGN), "foreign"),
@@ -219,7 +219,7 @@ async fn a_foreign_url_is_replaced_in_the_mode_enforce_alone_and_none_in_the_mod
 }
 
 #[tokio::test]
-async fn an_outdated_url_of_ours_is_replaced_and_is_ours_also_when_the_new_one_was_not_taken() {
+async fn an_outdated_url_of_ours_is_replaced_and_stays_ours_if_the_new_one_is_not_accepted() {
     let mut world = World::with_lines(&[], 1).await;
     world.lines(all()).await.unwrap();
     world.configure(&[("LINE_WEBHOOK_URL", "https://new.example/{whatsapp}")]);
@@ -254,7 +254,7 @@ async fn the_configured_settings_are_set_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn settings_that_the_provider_does_not_take_are_reported_and_are_no_news_twice() {
+async fn settings_that_the_provider_does_not_accept_are_reported_once() {
     let world = World::with_lines(&[], 1).await;
     world.partner.put_line(&number(0), Line { url: ours(0), ..Line::new(&key(0)) });
     world.partner.always(Call::LineSet, Fault::SetIgnored);
@@ -416,7 +416,7 @@ async fn a_line_without_a_key_is_asked_about_when_one_comes() {
 }
 
 #[tokio::test]
-async fn a_check_without_an_answer_takes_no_proof_back_and_is_no_change() {
+async fn a_check_without_an_answer_keeps_the_last_proof_and_is_no_change() {
     let mut world = World::with_lines(&[], 1).await;
     world.lines(all()).await.unwrap();
     let proved = world.line(0).await;
@@ -450,7 +450,7 @@ async fn a_pass_ends_when_the_provider_does_not_answer_several_times_in_a_row() 
 }
 
 #[tokio::test]
-async fn what_a_set_answers_does_not_count_but_what_is_registered_afterwards() {
+async fn the_answer_to_a_set_does_not_count_but_the_url_that_is_read_back_does() {
     for (fault, status, cause) in [
         (Fault::SetIgnored, "empty", Some("the provider accepted the setting but shows another one")),
         (Fault::Reason(3), "empty", Some("the provider refuses the line's API key (reason 3)")),
@@ -504,7 +504,7 @@ async fn a_line_without_the_reference_that_its_url_needs_is_reported_with_the_ca
 }
 
 #[tokio::test]
-async fn a_plan_says_what_a_pass_would_set_and_changes_nothing() {
+async fn a_plan_shows_the_urls_that_a_pass_would_set_and_changes_nothing() {
     let world = World::with_lines(&[], 2).await;
     world.partner.register_line(&number(1), Some(FOREIGN));
     let before = world.dynamodb.client().scan().table_name("events").send().await.unwrap().count();
@@ -648,7 +648,7 @@ async fn a_pass_that_has_no_time_left_says_how_many_lines_are_left() {
 }
 
 #[tokio::test]
-async fn metrics_count_what_was_checked_set_and_is_not_live() {
+async fn metrics_count_the_lines_that_are_checked_set_and_not_live() {
     let mut world = World::with_lines(&[], 3).await;
     world.partner.register_line(&number(2), Some(FOREIGN));
     world.lines(one(0)).await.unwrap();

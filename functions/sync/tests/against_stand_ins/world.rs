@@ -198,7 +198,7 @@ impl World {
         self.invoke_within(sync, event, Duration::from_secs(120)).await
     }
 
-    /// The same, with a time after which Lambda would end it.
+    /// Invokes the function with a time limit, as Lambda sets one.
     pub async fn invoke_within(
         &self,
         sync: &WebhookSync,

@@ -1,4 +1,4 @@
-//! What the provider's lists show, and the events do not: clients from before the stack, and an event that never came.
+//! Clients that only the provider's lists show: those from before the stack, and one whose event never came.
 
 use emulators::partner::{CLIENT_ID, Call, Fault};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! A colleague with the policy in docs/read-only-policy.json: the commands that read work, and those that show secrets or change
-//! something do not. The emulator does not enforce policies, so the calls go through a proxy that does.
+//! A colleague with the policy in docs/read-only-policy.json: reading commands work, and commands that show secrets or change something do
+//! not. The emulator does not enforce policies, so the calls go through a proxy that does.
 
 use std::{fs, sync::Arc};
 

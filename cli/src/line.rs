@@ -40,7 +40,7 @@ pub struct LineArgs {
     /// Number of the line, its entity, such as whatsapp#972501234567, or its reference.
     #[arg(value_parser = NonEmptyStringValueParser::new(), num_args = 1.., required = true)]
     number: Vec<String>,
-    /// Check the line with the provider first, and set a missing webhook, as the schedule does.
+    /// Check the line with the provider first, and set a missing webhook, as the schedule does. Tries even a refused key.
     #[arg(long)]
     check: bool,
     /// Start of the time range for the history of its webhook: a time ago (36h, 7d, 2w), a day or a moment.

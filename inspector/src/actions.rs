@@ -66,7 +66,7 @@ pub async fn raw(State(shown): App, Form(form): Form<QuarantinedForm>) -> Result
     }
     let actions = shown.source.actions.as_ref().context("A stack is read-only.")?;
     let Some(bytes) = (actions.raw)(id).await? else {
-        return Err(Problem::NotFound(format!("The bytes of {id} do not exist, or no longer.")));
+        return Err(Problem::NotFound(format!("The bytes of {id} do not exist, or have been deleted.")));
     };
     let start = &bytes[..bytes.len().min(SHOWN)];
     // A character may be cut in two at the end.

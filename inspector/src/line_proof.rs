@@ -82,7 +82,7 @@ impl Standing {
             Self::Off => "This stack does not set the webhooks of lines.",
             Self::NotChecked => "Its webhook has not been checked yet.",
             Self::Checked(status) => match status {
-                LineStatus::Live => "Its messages reach your webhook.",
+                LineStatus::Live => "Its messages go to your webhook.",
                 LineStatus::Empty => "It has no webhook, so its messages are delivered nowhere.",
                 LineStatus::Foreign => "Its messages go to another webhook.",
                 LineStatus::WrongKey => "The provider refuses its key, so its webhook cannot be read.",

@@ -20,7 +20,7 @@ pub enum Request {
 pub struct LinesRequest {
     /// The one line to check; `None` for all.
     pub entity: Option<Entity>,
-    /// True to ask the provider also with a key that it has refused; for one line alone.
+    /// True to ask the provider even with a key that it has refused; only for a single line.
     pub again: bool,
     /// The use of the findings.
     pub mode: PassMode,
@@ -109,7 +109,7 @@ pub enum BadRequest {
     )]
     UnknownAction,
     /// `mode` of a pass is not `plan`.
-    #[error(r#""mode" is not "plan"; leave it out to record and change what is found"#)]
+    #[error(r#""mode" is not "plan"; leave it out to apply the findings"#)]
     UnknownMode,
     /// `entity` is not a string.
     #[error(r#""entity" is not a string; write it as "whatsapp#972501234567", or leave it out to check all lines"#)]
@@ -120,12 +120,10 @@ pub enum BadRequest {
     )]
     NotALine,
     /// `again` without `entity`.
-    #[error(
-        r#""again" is given without "entity"; only one line at a time can be asked about with a key that was refused"#
-    )]
+    #[error(r#""again" is given without "entity"; a refused key can be tried again for one line at a time"#)]
     AgainWithoutEntity,
     /// `again` is not `true`.
-    #[error(r#""again" is not true; leave it out to ask with a refused key only when that is due"#)]
+    #[error(r#""again" is not true; leave it out to try a refused key only when that is due"#)]
     AgainNotTrue,
     /// No event has named `entity`.
     #[error(

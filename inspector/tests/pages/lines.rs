@@ -63,7 +63,7 @@ async fn a_live_line_has_its_proof_step_by_step() {
     let visitor = Visitor::of(&world).await;
     let minute = |minutes: u64| world.ago(minutes).to_string()[5..16].replace('T', " ");
     let expected = format!(
-        "972501234567 client-7 live Its messages reach your webhook. Since {} . \
+        "972501234567 client-7 live Its messages go to your webhook. Since {} . \
          done: onboarded, in the provider's list since {} done: event received {} done: key sealed \
          done: own webhook read back at {OURS} {} done: last event {}",
         minute(30),
@@ -107,7 +107,7 @@ async fn each_trouble_of_a_line_is_said_and_comes_before_the_live_ones() {
     let page = visitor.page("lines").await;
     let shown = items(&page);
     for (n, words) in [
-        (0, "live Its messages reach your webhook."),
+        (0, "live Its messages go to your webhook."),
         (1, "empty It has no webhook, so its messages are delivered nowhere."),
         (2, "foreign Its messages go to another webhook."),
         (3, "wrong key The provider refuses its key, so its webhook cannot be read."),

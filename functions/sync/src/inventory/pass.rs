@@ -153,7 +153,7 @@ impl InventoryPass<'_> {
         if !list.can_rebuild {
             let due = std::mem::take(&mut comparison.due);
             comparison.waiting.extend(due.into_iter().map(|due| due.tracked.entity));
-            // A number may have been used again: sealed without its reference, the new key would be the former client's.
+            // The number may have a new client. Sealed without the new reference, the key would appear to be the former client's.
             comparison.keys.clear();
         }
         let mut tracked = tracked;

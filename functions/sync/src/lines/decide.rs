@@ -12,7 +12,7 @@ use crate::config::LineMode;
 const OUR_URLS: usize = 8;
 /// Minimum time between two questions to the provider about a line with the same lasting fault.
 const DAILY: Duration = Duration::from_secs(23 * 60 * 60);
-/// Time for which a number that the provider does not know is asked about in every pass: it may not know a new one yet.
+/// Time for which every pass asks about a number that the provider does not know: a new number may not be known yet.
 const NEW_NUMBER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The configured webhook of a line.
@@ -146,7 +146,7 @@ pub(crate) enum Caller {
     Pass,
     /// A request for this line.
     OneLine,
-    /// A person who wants the provider to be asked in any case.
+    /// A person who wants an answer from the provider in any case.
     Again,
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn without_asking(
     }
 }
 
-/// Returns whether the provider has answered with the line's webhook for this key. A refusal of it may be the provider's fault.
+/// Returns whether this key has worked: the provider has answered it with the line's webhook. A refusal of it may be the provider's fault.
 pub(crate) fn has_worked(record: &LineRecord, key: &str) -> bool {
     record.worked_key.as_deref() == Some(key)
 }

@@ -30,8 +30,8 @@ use crate::{
 const AT_ONCE: usize = 2;
 /// Time between two calls of the provider.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Number of checks in a row after which the pass ends: without an answer, or with the refusal of a key that has worked. Then the
-/// provider is in trouble, not a line.
+/// Number of checks in a row after which the pass ends, if all got no answer, or all found that a key that had worked is refused. The fault
+/// is the provider's then, not a line's.
 const MAX_FAILED: usize = 5;
 /// Maximum time from one check of a line to the next.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -62,9 +62,9 @@ struct Checker<'a> {
     config: &'a LinesConfig,
     api: &'a LineApi,
     pacer: Pacer,
-    /// Number of the last checks in a row without an answer.
+    /// Number of checks in a row, at the end, without an answer.
     failed: Cell<usize>,
-    /// Number of the last refusals in a row of keys that have worked.
+    /// Number of refusals in a row, at the end, of keys that had worked.
     refused: Cell<usize>,
     checked: Cell<usize>,
 }
@@ -213,12 +213,12 @@ impl Checker<'_> {
         self.trouble().is_some() || !self.has_time_for(1)
     }
 
-    /// Returns the trouble of the provider for which the pass ends, if there is one.
+    /// Returns the provider's fault for which the pass ends, if there is one.
     fn trouble(&self) -> Option<&'static str> {
         if self.failed.get() >= MAX_FAILED {
             Some("the provider did not answer several checks in a row")
         } else if self.refused.get() >= MAX_FAILED {
-            Some("the provider refused the keys of several lines in a row that it took before")
+            Some("the provider refused several keys in a row that it had accepted before")
         } else {
             None
         }

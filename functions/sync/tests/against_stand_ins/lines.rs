@@ -96,7 +96,7 @@ impl World {
         changes.into_iter().map(|change| (change.from, change.to, change.action)).collect()
     }
 
-    /// Asks for a check of a line although its key was refused.
+    /// Requests a check of a line even if its key was refused.
     async fn ask_again(&self, n: usize) -> LinesReport {
         self.lines(json!({ "action": "lines", "entity": entity(n), "again": true })).await.unwrap()
     }

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_refusal_of_aws_tells_credentials_from_a_missing_stack() {
+    fn refusals_of_aws_distinguish_credentials_from_a_missing_stack() {
         for (code, part) in [
             ("ExpiredToken", Part::Credentials),
             ("InvalidClientTokenId", Part::Credentials),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_with_its_fix_and_a_lost_connection_in_plain_words() {
+    fn an_error_is_printed_with_its_fix_and_a_lost_connection_in_plain_words() {
         let fault: anyhow::Error = Fault::no_region().into();
         let told_of = told(&fault);
         assert!(told_of.starts_with("error: the region is not known\nfix: export AWS_REGION=<region>"), "{told_of}");

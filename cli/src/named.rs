@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_whole_or_its_end() {
+    fn an_id_is_read_whole_or_by_its_end() {
         let id = "019aab4e-9fc0-7000-8707-0707071234df";
         assert_eq!(id.parse(), Ok(TypedId::Whole(id.parse().unwrap())));
         for end in ["…071234df", "019a…071234df", "071234DF", "...071234df", " …07-1234df"] {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_is_read_without_blanks_around_it() {
+    fn spaces_around_a_kind_are_ignored() {
         for (typed, expected) in [(" WhatsApp ", "whatsapp"), ("Quarantine", "quarantine"), (" New Kind", "New Kind")] {
             assert_eq!(kind(typed), Ok(expected.to_owned()));
         }

@@ -56,7 +56,7 @@ pub enum LineApiError {
     /// Reason 2.
     #[error("the provider does not know the line's number (reason 2)")]
     UnknownNumber,
-    /// Reason 3. The reason is not that of the partner API with the same number.
+    /// Reason 3, which means something else in the partner API.
     #[error("the provider refuses the line's API key (reason 3)")]
     WrongKey,
     /// No answer, or one that says nothing about the line.
@@ -80,7 +80,7 @@ impl LineApi {
         let answer = self.http.send(operation, None, Some(body.to_string().into_bytes())).await?;
         match answer.read(|body| outcome(&read_object(body)?, LineWebhook::read))? {
             Ok(webhook) => {
-                // A gateway in trouble may repeat an old answer, or a part of one.
+                // A failing gateway may repeat an old answer, or a part of one.
                 answer.succeeded()?;
                 Ok(webhook)
             }

@@ -118,7 +118,7 @@ async fn reasons_have_the_meaning_of_this_api() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_the_apis_is_named_and_the_call_made_once() {
+async fn an_answer_from_something_else_is_named_and_the_call_is_not_repeated() {
     for (fault, answer) in [
         (Fault::Html, Unexpected::Html),
         (Fault::Empty, Unexpected::Empty),

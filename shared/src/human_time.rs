@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn days_and_times_without_a_zone_are_those_of_the_clock() {
+    fn days_and_times_without_a_zone_are_in_the_zone_of_the_clock() {
         // Jerusalem's clock is set back from 3 to 2 hours ahead of UTC on 25 October 2026, at 02:00.
         let change: Timestamp = "2026-10-24T23:00:00.000000Z".parse().unwrap();
         let ahead = |at: Timestamp| if at < change { 10_800 } else { 7_200 };

@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_foreign_url_nothing_but_the_host_is_shown() {
+    fn only_the_host_of_a_foreign_url_is_shown() {
         for (text, shown) in [
             ("https://user:pass@Other.Example:8443/in/Secret?key=1#x", "other.example"),
             ("your-webhook.example.com", "your-webhook.example.com"),

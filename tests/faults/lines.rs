@@ -226,6 +226,6 @@ async fn new_lines_are_set_to_one_url_each_wherever_the_pass_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outdated_url_is_replaced_by_one_other_wherever_the_pass_is_killed() {
+async fn an_outdated_url_is_replaced_by_a_single_new_one_wherever_the_pass_is_killed() {
     killed_anywhere(Scenario::Outdated).await;
 }

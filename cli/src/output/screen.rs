@@ -25,7 +25,7 @@ pub enum Tone {
 }
 
 impl Screen {
-    /// Returns that of this program.
+    /// Returns the screen of this program.
     pub fn of_stdout() -> Self {
         // A terminal without a size, such as that of a recording, has 0 columns.
         let width =

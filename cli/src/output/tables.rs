@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn text_from_right_to_left_keeps_to_its_cell_on_a_terminal() {
+    fn right_to_left_text_stays_in_its_cell_on_a_terminal() {
         let shown = shown(Some(160));
         let line = shown.lines().find(|line| line.contains("לקוח")).unwrap();
         let (start, end) = (line.find('\u{2068}').unwrap(), line.find('\u{2069}').unwrap());
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_terminal_gets_every_value_whole() {
+    fn output_to_a_file_or_pipe_has_every_value_in_full() {
         let shown = shown(None);
         assert!(shown.contains(&"לקוח 👩‍👩‍👧 ".repeat(30)) && shown.contains(EVENT), "{shown}");
         assert!(!shown.contains(['\u{2068}', '\u{1b}']), "{shown}");
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn states_have_colours_where_there_are_any() {
+    fn states_have_colours_if_the_screen_has_colours() {
         let of = |has_colours| Screen { width: None, has_colours }.toned(verdict("fail"), "fail");
         assert_eq!([of(false), of(true)], ["fail".to_owned(), "\u{1b}[31mfail\u{1b}[0m".to_owned()]);
     }

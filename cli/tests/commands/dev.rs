@@ -21,7 +21,7 @@ async fn the_local_run_posts_to_this_machine_alone() {
 }
 
 #[tokio::test]
-async fn a_local_run_goes_on_when_nobody_reads_its_output() {
+async fn a_local_run_keeps_running_when_nobody_reads_its_output() {
     let project = project("closed-output");
     let programs = project.join("programs");
     fs::create_dir(&programs).unwrap();

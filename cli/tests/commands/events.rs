@@ -129,7 +129,7 @@ async fn later_pages_are_not_read() {
 }
 
 #[tokio::test]
-async fn a_start_long_ago_costs_no_query_of_the_time_before_the_first_version() {
+async fn a_start_long_ago_costs_no_queries_from_before_the_first_version() {
     let world = World::start("long-ago").await;
     world.fill().await;
     let faults = Faults::before(&world.dynamodb_url()).await.unwrap();
@@ -162,7 +162,7 @@ async fn events_of_doctor_are_listed_only_when_they_are_asked_for() {
 }
 
 #[tokio::test]
-async fn times_are_shown_and_read_on_the_clock_of_this_machine() {
+async fn times_are_shown_and_read_in_the_time_zone_of_this_machine() {
     let world = World::start("local").await;
     let at: Timestamp = "2026-10-20T09:30:00.000000Z".parse().unwrap();
     world.record_at(at, EventId::new(at, [1; 8]), &update(1)).await;

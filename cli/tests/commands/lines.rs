@@ -132,7 +132,7 @@ async fn the_exit_code_is_zero_when_every_line_is_live_or_gone() {
 }
 
 #[tokio::test]
-async fn a_line_is_proved_in_sentences_with_its_history_and_everything_with_its_reference() {
+async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_reference() {
     let world = with_lines("line").await;
     let change = |minutes: u64, from: Option<LineStatus>, to, action, not_live: Option<(u64, u64)>| LineChange {
         id: EventId::new(world.ago(minutes), minutes.to_be_bytes()),
@@ -187,7 +187,7 @@ async fn a_line_is_proved_in_sentences_with_its_history_and_everything_with_its_
 }
 
 #[tokio::test]
-async fn a_line_that_is_not_live_says_why() {
+async fn a_line_that_is_not_live_is_shown_with_the_reason() {
     let world = with_lines("line-why").await;
     for (number, code, sentences) in [
         (
@@ -211,7 +211,7 @@ async fn a_line_that_is_not_live_says_why() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_no_line_says_so_and_names_similar_ones() {
+async fn a_number_without_a_line_is_refused_with_similar_numbers() {
     let world = with_lines("no-line").await;
     for (written, message) in [
         ("972509999999", "there is no line 972509999999: there is no entity 972509999999: no event has named it"),
@@ -229,7 +229,7 @@ async fn a_number_that_is_no_line_says_so_and_names_similar_ones() {
 }
 
 #[tokio::test]
-async fn lines_are_also_shown_to_those_who_cannot_read_the_sealed_table() {
+async fn lines_are_shown_without_keys_if_the_sealed_table_cannot_be_read() {
     let world = with_lines("lines-no-keys").await;
     world.use_sealed_table("another");
     let shown = world.hooks(&["lines", "--output", "json"]).await;
@@ -241,7 +241,7 @@ async fn lines_are_also_shown_to_those_who_cannot_read_the_sealed_table() {
 }
 
 #[tokio::test]
-async fn lines_are_checked_and_planned_by_sync_itself() {
+async fn sync_itself_checks_and_plans_lines() {
     const KEY: &str = "key-of-the-line";
     let world = WithSync::start("lines-check").await;
     let hooks = async |arguments: &[&str]| {

@@ -38,7 +38,7 @@ async fn an_entity_is_found_by_its_number_its_account_or_its_reference() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_mistyped_or_is_that_of_two_entities_names_them() {
+async fn an_unclear_name_is_refused_with_the_entities_that_it_can_mean() {
     let world = world("mistyped").await;
     world.record(10, r#"{"event":"whatsapp","whatsapp":"972501111111","whatsapp_reference":"client-7"}"#).await;
     for (typed, message) in [

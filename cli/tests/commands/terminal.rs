@@ -67,7 +67,7 @@ async fn lists_fit_the_terminal_and_show_every_number_whole() {
 }
 
 #[tokio::test]
-async fn text_from_right_to_left_does_not_move_the_text_beside_it() {
+async fn right_to_left_text_does_not_move_the_text_beside_it() {
     let world = world("isolated").await;
     for command in [&["show", &world.id(50).to_string()][..], &["state", LINE], &["events"]] {
         let shown = on_screen(&world, 160, command, &[]).await;
@@ -77,7 +77,7 @@ async fn text_from_right_to_left_does_not_move_the_text_beside_it() {
 }
 
 #[tokio::test]
-async fn colours_are_for_terminals_that_want_them() {
+async fn colours_appear_only_on_terminals_that_allow_them() {
     let world = world("colours").await;
     let coloured = async |environment: &[(&str, &str)]| {
         on_screen(&world, 160, &["events"], environment).await.contains("\u{1b}[31mquarantine\u{1b}[0m")

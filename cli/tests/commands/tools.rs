@@ -15,7 +15,7 @@ fn python(tools: &Path, code: u8) {
 }
 
 #[tokio::test]
-async fn the_tools_of_a_deployment_are_fetched_into_the_checkout_and_their_hashes_checked() {
+async fn the_tools_for_a_deployment_are_fetched_into_the_checkout_and_their_hashes_checked() {
     let project = project("tools");
     let tools = project.join("path");
     fs::create_dir_all(&tools).unwrap();

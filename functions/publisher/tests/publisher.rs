@@ -171,7 +171,7 @@ async fn while_the_bus_is_down_the_batch_comes_again_from_its_first_failure_and_
 }
 
 #[tokio::test]
-async fn a_batch_comes_again_from_the_first_record_that_failed() {
+async fn a_batch_is_retried_from_the_first_record_that_failed() {
     let mut world = World::start(false).await;
     let mut ids = Vec::new();
     for number in 0..3 {

@@ -114,7 +114,7 @@ pub enum BadRequest {
     /// `entity` is not a string.
     #[error(r#""entity" is not a string; write it as "whatsapp#972501234567", or leave it out to check all lines"#)]
     EntityNotText,
-    /// `entity` is not that of a WhatsApp line.
+    /// `entity` is not a WhatsApp line.
     #[error(
         r#""entity" is not a WhatsApp line such as "whatsapp#972501234567"; only those have a webhook of their own"#
     )]

@@ -1,6 +1,5 @@
 //! The lines: the webhook of each one is compared with the configured one, set, and read back.
-//!
-//! `pass` is the way from the lines to the report. `decide` is pure.
+//! `pass` checks the lines and writes the report. `decide` is pure.
 
 mod decide;
 mod pacer;

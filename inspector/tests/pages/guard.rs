@@ -196,7 +196,7 @@ async fn a_forwarded_address_is_an_origin_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_token_is_kept_as_it_is_and_no_other_text_is_one() {
+async fn a_token_keeps_its_text_and_other_texts_are_refused() {
     let world = World::start().await;
     let token = "0123456789abcdef0123456789abcdef";
     let inspector = Inspector::start(world.source(), 0, token.parse().unwrap(), |_| None).await.unwrap();

@@ -82,7 +82,7 @@ async fn a_live_line_has_its_proof_step_by_step() {
 }
 
 #[tokio::test]
-async fn each_trouble_of_a_line_is_said_and_comes_before_the_live_ones() {
+async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
     let world = World::start().await;
     let mut entities = Vec::new();
     for n in 0..9_u64 {
@@ -182,7 +182,7 @@ async fn a_missed_and_an_imported_event_are_told_apart() {
 }
 
 #[tokio::test]
-async fn where_no_webhook_of_lines_is_configured_nothing_is_asked_of_them() {
+async fn lines_without_a_configured_webhook_are_not_problems() {
     let world = World::start().await;
     world.fill().await;
     let mut source = world.source();
@@ -264,7 +264,7 @@ async fn a_line_has_its_proof_and_the_changes_of_its_webhook_on_its_page() {
 }
 
 #[tokio::test]
-async fn a_line_that_only_the_list_has_is_on_its_page_too() {
+async fn a_line_that_is_only_in_the_list_has_a_page_too() {
     let world = World::start().await;
     let tracked = Tracked { listed_at: Some(world.ago(50)), ..Tracked::new(Entity::named(LINE)) };
     inventory(&world).write(&[tracked]).await.unwrap();

@@ -129,7 +129,7 @@ async fn a_search_that_does_not_reach_back_to_what_the_page_shows_says_so() {
 }
 
 #[tokio::test]
-async fn a_page_learns_whether_it_is_of_an_earlier_run() {
+async fn a_page_learns_that_it_is_from_an_earlier_run() {
     let world = World::start().await;
     let run = async |visitor: &Visitor| Stream::open(visitor, "live", &[]).await.next("run").await;
     let visitor = Visitor::of(&world).await;

@@ -66,7 +66,7 @@ async fn the_list_is_filtered_by_entity_time_and_text() {
 }
 
 #[tokio::test]
-async fn a_field_that_cannot_be_used_is_said_at_the_field_and_the_form_keeps_the_rest() {
+async fn an_invalid_field_has_its_error_beside_it_and_the_form_keeps_the_rest() {
     let (_world, visitor) = world_and_visitor().await;
     for (query, field, why) in [
         ("since=soonish", "since", "\"soonish\": expected"),

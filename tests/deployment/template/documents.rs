@@ -181,7 +181,7 @@ fn the_rule_for_new_keys_matches_entries_of_the_bus() {
     assert_eq!(transformer["InputPathsMap"], json!({ "entity": "$.detail.entity" }));
 }
 
-/// Checks that a rule asks for nothing that an entry does not have; `members` are those of an entry's detail.
+/// Checks that a rule matches only members that an entry has; `members` are the members of an entry's detail.
 fn check_rule(name: &str, properties: &Value, members: &BTreeSet<&str>) {
     assert_eq!(properties["EventPattern"]["source"][0], "partner-webhook", "{name}");
     assert!(names(&properties["EventPattern"]).iter().all(|part| OF_AN_ENTRY.contains(part)), "{name}");
@@ -202,7 +202,7 @@ const READING: [&str; 5] = [
 ];
 
 #[test]
-fn the_policy_for_readers_only_reads_and_names_resources_that_there_are() {
+fn the_policy_for_readers_only_reads_and_names_existing_resources() {
     let template = reader::read(crate::TEMPLATE);
     let policy: Value = serde_json::from_str(&read("docs/read-only-policy.json")).expect("JSON");
     for statement in policy["Statement"].as_array().expect("statements") {

@@ -1,11 +1,11 @@
-//! Updates in place. When certain properties change, CloudFormation replaces a resource, or generates another secret. Here are those of
-//! the resources that hold data or have an address, with the values that they were created with.
+//! Updates in place. When certain properties change, CloudFormation replaces a resource, or generates another secret. These tests pin the
+//! properties of resources that hold data or have an address, at their first values.
 
 use serde_json::{Value, json};
 
 use crate::reader;
 
-/// The resources that no version may replace, each with the properties that would do it, and their values. A missing property is null.
+/// The resources that no version may replace, with the properties that cause a replacement, and their values. A missing property is null.
 fn kept() -> [(&'static str, Value); 12] {
     let keys = json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]);
     let table =
@@ -33,7 +33,7 @@ fn kept() -> [(&'static str, Value); 12] {
     ]
 }
 
-/// Returns the faults, one a line.
+/// Returns the faults, one per line.
 fn judge(template: &str) -> Vec<String> {
     let template = reader::read(template);
     let resources = &template["Resources"];
@@ -53,7 +53,7 @@ fn judge(template: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_version_replaces_what_holds_data_or_has_an_address() {
+fn no_version_replaces_resources_that_hold_data_or_have_an_address() {
     assert_eq!(judge(crate::TEMPLATE), [""; 0]);
     for (before, after) in [
         ("      BillingMode: PAY_PER_REQUEST\n", "      TableName: events\n"),

@@ -81,7 +81,7 @@ impl Permissions {
         }
     }
 
-    /// A permission to call a function, which is a statement in other words.
+    /// Reads a permission to call a function as the policy statement that it stands for.
     fn read_permission(&mut self, resource: &str, properties: &Value) {
         let known = ["Action", "FunctionName", "Principal", "SourceArn"];
         let members = properties.as_object();

@@ -1,4 +1,4 @@
-//! The mapping of the events table's stream to the publisher: which changes call it, and for how long a batch is retried. And the rule
+//! The mapping of the events table's stream to the publisher: which changes call it, and for how long a batch is retried. Also the rule
 //! that has sync check a line.
 
 use emulators::{event_bus::NEW_KEY_PATTERN, pattern::Pattern};

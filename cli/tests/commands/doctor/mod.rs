@@ -66,11 +66,11 @@ async fn a_missing_part_is_named_with_its_fix() {
     world.tool("aws", "aws-cli/1.45.11");
     let (ended, lines) = world.doctor(&[]).await;
     assert_eq!(ended.code, 0, "without them most can be done");
-    for (check, mend) in
+    for (check, fix) in
         [("cargo-lambda", "cargo hooks tools"), ("SAM CLI", "cargo hooks tools"), ("local run", "cargo hooks dev")]
     {
         let line = line(&lines, check);
-        assert_eq!((&line["verdict"], &line["mend"]), (&json!("warn"), &json!(mend)));
+        assert_eq!((&line["verdict"], &line["mend"]), (&json!("warn"), &json!(fix)));
     }
     assert_eq!(line(&lines, "AWS CLI")["detail"], "aws-cli/1.45.11; deploying needs version 2");
     assert!(verdicts(&lines[6..]).iter().all(|(_, verdict)| *verdict == "skip"), "{lines:?}");
@@ -96,10 +96,10 @@ async fn a_missing_part_is_named_with_its_fix() {
 #[tokio::test]
 async fn each_part_that_does_not_work_fails() {
     let world = World::start("doctor-faults").await;
-    let failed = async |check: &str, mend: &str, detail: &str| {
+    let failed = async |check: &str, fix: &str, detail: &str| {
         let (ended, lines) = world.doctor(&[]).await;
         let line = line(&lines, check).clone();
-        assert_eq!((ended.code, &line["verdict"], &line["mend"]), (1, &json!("fail"), &json!(mend)), "{line}");
+        assert_eq!((ended.code, &line["verdict"], &line["mend"]), (1, &json!("fail"), &json!(fix)), "{line}");
         assert!(line["detail"].as_str().unwrap().contains(detail), "{line}");
         lines
     };
@@ -202,14 +202,14 @@ async fn an_event_that_waits_long_for_the_endpoint_and_a_dead_letter_are_warning
     world.refused(30).await;
     assert_eq!(finding().await.2, "your endpoint has refused events, which are tried again");
     world.refused(90).await;
-    let (code, verdict, detail, mend) = finding().await;
-    assert_eq!((code, verdict, mend), (0, json!("warn"), json!("cargo hooks forward status --stack hooks-forward")));
+    let (code, verdict, detail, fix) = finding().await;
+    assert_eq!((code, verdict, fix), (0, json!("warn"), json!("cargo hooks forward status --stack hooks-forward")));
     assert_eq!(detail, "an event waits for your endpoint since 1 h ago; the last answer: answered 503");
 
     world.webhook.sqs.send_in_group(Name::ForwardDeadLetters, "{}", "group", "id");
-    let (_, verdict, detail, mend) = finding().await;
+    let (_, verdict, detail, fix) = finding().await;
     let list = "cargo hooks dlq list --queue forward --stack hooks-forward";
-    assert_eq!((verdict, mend), (json!("warn"), json!(list)));
+    assert_eq!((verdict, fix), (json!("warn"), json!(list)));
     assert_eq!(detail, "about 1 message that your endpoint did not accept");
 }
 

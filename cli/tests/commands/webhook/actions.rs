@@ -75,7 +75,7 @@ async fn another_url_is_set_and_ours_again_when_none_is_given() {
 }
 
 #[tokio::test]
-async fn a_url_of_somebody_else_is_named_and_is_an_exit_code_of_its_own() {
+async fn a_url_of_somebody_else_is_named_and_has_its_own_exit_code() {
     let world = World::start("not-ours").await;
     assert_eq!(world.webhook(&["sync"]).await.code, 0);
     for command in ["get", "status"] {

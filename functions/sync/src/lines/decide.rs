@@ -219,8 +219,8 @@ pub(crate) fn next(
             next.url.clone_from(url);
             next.cause.clone_from(cause);
             if let Standing::Ours { as_configured } = standing {
-                // A run that was killed has set the URL, but could not write that down. Settings that the provider does not take are
-                // set at every check, which is no news.
+                // A run that was killed has set the URL, but could not record it. Settings that the provider does not accept are set at
+                // every check, and are not recorded again.
                 is_set =
                     (set || before.lease.is_some()) && (*as_configured || before.concluded != Some(LineStatus::Live));
                 if is_set {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registered_url_is_ours_by_its_meaning_outdated_if_it_was_set_and_else_foreign() {
+    fn a_registered_url_is_ours_outdated_or_foreign() {
         let (wanted, key) = (wanted(OURS, LineMode::Fill), fingerprint_key());
         let set = [url_fingerprint(&WebhookUrl::parse("https://Old.example:443/in/").unwrap(), &key)];
         let as_configured = Standing::Ours { as_configured: true };

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn different_urls_and_those_that_come_back_after_a_week_are_no_contest() {
+    fn different_urls_and_urls_that_return_after_a_week_are_not_a_contest() {
         assert_eq!(fight(9, HOUR, &["https://one.example/in", "https://two.example/in"]), [Decision::Register; 9]);
         assert_eq!(fight(9, HOUR * 24 * 7, &["https://other.example/in"]), [Decision::Register; 9]);
     }

@@ -267,7 +267,7 @@ async fn settings_that_the_provider_does_not_accept_are_reported_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_asked_once_until_another_key_comes() {
+async fn a_wrong_key_is_sent_once_until_another_key_arrives() {
     let mut world = World::with_lines(&[], 1).await;
     world.partner.put_line(&number(0), Line::new("Line-Key-new"));
     for event in [all(), all(), one(0)] {
@@ -282,7 +282,7 @@ async fn a_wrong_key_is_asked_once_until_another_key_comes() {
 }
 
 #[tokio::test]
-async fn a_new_key_that_gets_no_answer_is_asked_again_and_the_old_one_is_not() {
+async fn a_new_key_without_an_answer_is_tried_again_and_the_old_one_is_not() {
     let mut world = World::with_lines(&[], 1).await;
     world.partner.put_line(&number(0), Line::new("Line-Key-new"));
     world.lines(all()).await.unwrap();
@@ -301,7 +301,7 @@ async fn a_new_key_that_gets_no_answer_is_asked_again_and_the_old_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_refusal_with_a_status_of_failure_is_no_answer() {
+async fn a_refusal_with_an_http_error_status_is_no_answer() {
     let world = World::with_lines(&[], 1).await;
     for (status, reason) in [(500, 3), (503, 3), (502, 2), (429, 3)] {
         let refusal = json!({"status": "FAIL", "reason": reason}).to_string();
@@ -315,7 +315,7 @@ async fn a_refusal_with_a_status_of_failure_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_refused_key_that_has_worked_is_asked_with_again_once_a_day() {
+async fn a_refused_key_that_has_worked_is_tried_again_once_a_day() {
     let mut world = World::with_lines(&[], 1).await;
     world.lines(all()).await.unwrap();
     world.partner.always(Call::LineGet, Fault::Reason(3));
@@ -400,7 +400,7 @@ async fn an_unknown_number_is_asked_about_in_every_pass_of_the_first_day_and_the
 }
 
 #[tokio::test]
-async fn a_line_without_a_key_is_asked_about_when_one_comes() {
+async fn a_line_without_a_key_is_asked_about_when_a_key_arrives() {
     let mut world = World::with_lines(&[], 0).await;
     world.partner.put_line(&number(0), Line::new(&key(0)));
     world
@@ -473,7 +473,7 @@ async fn the_answer_to_a_set_does_not_count_but_the_url_that_is_read_back_does()
 }
 
 #[tokio::test]
-async fn a_set_whose_result_cannot_be_read_is_entered_by_the_next_pass() {
+async fn a_set_with_an_unreadable_result_is_recorded_by_the_next_pass() {
     let world = World::with_lines(&[], 1).await;
     world.partner.next(Call::LineGet, Fault::Answer(200, json!({"status": "OK", "url": ""}).to_string()));
     world.partner.next(Call::LineGet, Fault::Disconnect);
@@ -550,7 +550,7 @@ async fn a_line_that_is_gone_is_called_only_when_it_is_asked_for_or_has_a_newer_
 }
 
 #[tokio::test]
-async fn an_entity_that_is_no_known_line_is_refused() {
+async fn an_entity_that_is_not_a_known_line_is_refused() {
     let world = World::with_lines(&[], 1).await;
     for (entity, told) in [
         (json!("whatsapp#972509999999"), "is not known"),
@@ -566,7 +566,7 @@ async fn an_entity_that_is_no_known_line_is_refused() {
 }
 
 #[tokio::test]
-async fn two_runs_at_once_set_the_same_url_and_enter_it_once() {
+async fn two_runs_at_once_set_the_same_url_and_record_it_once() {
     for _ in 0..5 {
         let world = World::with_lines(&[], 1).await;
         let other = world.process(LIMITS);
@@ -582,7 +582,7 @@ async fn two_runs_at_once_set_the_same_url_and_enter_it_once() {
 }
 
 #[tokio::test]
-async fn while_another_run_may_set_another_url_none_is_set() {
+async fn no_url_is_set_while_another_run_may_set_another_one() {
     let mut world = World::with_lines(&[], 1).await;
     let until = world.now.plus(HOUR);
     let lease = Some(SetLease { url: "another".to_owned(), until });
@@ -634,7 +634,7 @@ async fn lines_that_were_never_checked_come_first_then_the_oldest_check() {
 }
 
 #[tokio::test]
-async fn a_pass_that_has_no_time_left_says_how_many_lines_are_left() {
+async fn a_pass_without_time_reports_the_number_of_lines_left() {
     let mut world = World::with_lines(&[], 20).await;
     world.restart(Limits { partner: partner::Limits { call: Duration::from_millis(500), ..LIMITS.partner }, ..LIMITS });
     for _ in 0..2 {

@@ -56,7 +56,7 @@ pub async fn that_were_there_before_are_imported(world: &World) {
     say("hooks inventory: the clients that were there before the stack are imported, with their keys sealed");
 }
 
-/// The provider gets refused credentials once, however many runs follow, and is asked again when the secret has changed.
+/// Refused credentials are sent to the provider once, however many runs follow. A changed secret is sent again.
 pub async fn with_wrong_credentials_the_provider_is_asked_once(world: &World) {
     let secrets = aws_sdk_secretsmanager::Client::new(&world.emulator.sdk_config());
     let (id, sync) = (world.output("PartnerSecretId"), world.output("SyncFunctionName"));

@@ -34,7 +34,7 @@ const MAX_ENTRIES: usize = 10;
 const MAX_SIZE: usize = 256 * 1024;
 
 /// The pattern of the rule in template.yaml that has sync check a line whose API key has arrived.
-pub const NEW_KEY_PATTERN: &str = r#"{"source":["partner-webhook"],"detail-type":["whatsapp"],"detail":{"has_api_key":[true],"origin":["delivered"],"replayed":[{"exists":false}]}}"#;
+pub const NEW_KEY_PATTERN: &str = r#"{"source":["partner-webhook"],"detail-type":["whatsapp"],"detail":{"entity":[{"anything-but":["whatsapp#-"]}],"has_api_key":[true],"origin":["delivered"],"replayed":[{"exists":false}]}}"#;
 
 /// A running stand-in; dropping it ends it.
 #[derive(Debug)]
@@ -234,6 +234,7 @@ mod tests {
             json!({"entity": "whatsapp#1", "origin": "delivered", "has_api_key": false}),
             json!({"entity": "whatsapp#2", "origin": "reconciled", "has_api_key": true}),
             json!({"entity": "whatsapp#3", "origin": "delivered", "has_api_key": true, "replayed": true}),
+            json!({"entity": "whatsapp#-", "origin": "delivered", "has_api_key": true}),
             json!({"entity": "whatsapp#4", "origin": "delivered", "has_api_key": true}),
         ] {
             let entry = PutEventsRequestEntry::builder()

@@ -85,7 +85,8 @@ impl EventSource {
         Self { _pollers: pollers, settled }
     }
 
-    /// Starts to call sync for the line of each event that matches a rule of the event bus.
+    /// Starts to call sync for the line of each event that matches a rule of the event bus, one at a time. On AWS a queue between the
+    /// two limits the calls at once; the channel takes its place here.
     pub fn of_rule(mut matching: UnboundedReceiver<Value>, functions: LocalFunctions) -> Self {
         let (settles, settled) = watch::channel(());
         let mut caller = Caller::new(functions, "sync");

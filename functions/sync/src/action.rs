@@ -1,3 +1,5 @@
+use lambda::MessageBatch;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared::{Entity, InvalidWebhookUrl, WebhookUrl};
 use thiserror::Error;
@@ -27,11 +29,22 @@ pub struct LinesRequest {
 }
 
 impl Request {
-    /// Reads an event. Without `action` it asks for [`Action::Sync`].
+    /// Reads an event. Without `action` it asks for [`Action::Sync`]. The event may be a batch of SQS with one message, which asks for a
+    /// check of one line.
     ///
     /// # Errors
     /// The event asks for nothing, or is ambiguous.
     pub fn read(event: &Value) -> Result<Self, BadRequest> {
+        if event.get("Records").is_none() {
+            return Self::of_caller(event);
+        }
+        match Self::of_caller(&body(event)?)? {
+            Self::Lines(request) if request.entity.is_some() => Ok(Self::Lines(request)),
+            _ => Err(BadRequest::NotALineMessage),
+        }
+    }
+
+    fn of_caller(event: &Value) -> Result<Self, BadRequest> {
         match event.get("action").and_then(Value::as_str) {
             Some("inventory") => mode(event).map(Self::Inventory),
             Some("lines") => {
@@ -40,6 +53,17 @@ impl Request {
             }
             _ => Action::read(event).map(Self::Registration),
         }
+    }
+}
+
+/// Returns the body of the only message of a batch.
+fn body(event: &Value) -> Result<Value, BadRequest> {
+    let batch = MessageBatch::deserialize(event).map_err(|_| BadRequest::NotOneMessage)?;
+    match batch.messages.as_slice() {
+        [message] if event["Records"][0]["eventSource"] == "aws:sqs" => {
+            serde_json::from_str(&message.body).map_err(|_| BadRequest::NotALineMessage)
+        }
+        _ => Err(BadRequest::NotOneMessage),
     }
 }
 
@@ -97,6 +121,14 @@ pub enum Action {
 /// The reason why an event cannot be carried out. No part of the event is in it, because a URL is secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadRequest {
+    /// `Records`, but not a batch of SQS with one message.
+    #[error(r#""Records" is not a batch of SQS with one message; only the queue of new keys calls sync with one"#)]
+    NotOneMessage,
+    /// A message of the queue that asks for something else.
+    #[error(
+        r#"the message does not ask for a check of one line, as {{"action":"lines","entity":"whatsapp#972501234567"}} does; after three receives it is a dead letter"#
+    )]
+    NotALineMessage,
     /// JSON, but not an object.
     #[error(r#"the event is not a JSON object; send one such as {{"action":"sync"}}"#)]
     NotAnObject,
@@ -256,6 +288,42 @@ mod tests {
         for (name, fault) in [("mode", BadRequest::UnknownMode), ("url", BadRequest::UrlNotWanted)] {
             let event = json!({"action": "lines", name: "apply"});
             assert_eq!(Request::read(&event), Err(fault), "{event}");
+        }
+    }
+
+    fn message(body: &str) -> Value {
+        let attributes = json!({"ApproximateReceiveCount": "1", "SentTimestamp": "1795348801000"});
+        json!({"Records": [{
+            "messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs", "body": body, "attributes": attributes,
+        }]})
+    }
+
+    #[test]
+    fn a_message_of_the_queue_asks_for_a_check_of_one_line_and_for_nothing_else() {
+        let line = r##"{"action":"lines","entity":"whatsapp#972501234567"}"##;
+        let entity = Some(Entity::named("whatsapp#972501234567"));
+        let request = LinesRequest { entity, mode: PassMode::Apply, again: false };
+        assert_eq!(Request::read(&message(line)), Ok(Request::Lines(request)));
+        for (body, fault) in [
+            ("", BadRequest::NotALineMessage),
+            ("not JSON", BadRequest::NotALineMessage),
+            ("{}", BadRequest::NotALineMessage),
+            ("[]", BadRequest::NotAnObject),
+            (r#"{"action":"lines"}"#, BadRequest::NotALineMessage),
+            (r#"{"action":"rotate"}"#, BadRequest::NotALineMessage),
+            (r#"{"action":"inventory"}"#, BadRequest::NotALineMessage),
+            (r##"{"action":"lines","entity":"whatsapp#-"}"##, BadRequest::NotALine),
+            (&message(line).to_string(), BadRequest::NotALineMessage),
+        ] {
+            assert_eq!(Request::read(&message(body)), Err(fault), "{body}");
+        }
+        let mut two = message(line);
+        let record = two["Records"][0].clone();
+        two["Records"].as_array_mut().unwrap().push(record);
+        let mut other_source = message(line);
+        other_source["Records"][0]["eventSource"] = "aws:s3".into();
+        for event in [two, other_source, json!({"Records": []}), json!({"Records": {}, "action": "sync"})] {
+            assert_eq!(Request::read(&event), Err(BadRequest::NotOneMessage), "{event}");
         }
     }
 

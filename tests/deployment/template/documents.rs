@@ -176,6 +176,8 @@ fn the_rule_for_new_keys_matches_entries_of_the_bus() {
     let detail = &rule["EventPattern"]["detail"];
     assert_eq!((&detail["has_api_key"], &detail["origin"]), (&json!([true]), &json!(["delivered"])));
     assert_eq!(detail["replayed"], json!([{ "exists": false }]));
+    // An event without a usable number.
+    assert_eq!(detail["entity"], json!([{ "anything-but": ["whatsapp#-"] }]));
     let transformer = &rule["Targets"][0]["InputTransformer"];
     assert_eq!(transformer["InputTemplate"], r#"{"action":"lines","entity":<entity>}"#);
     assert_eq!(transformer["InputPathsMap"], json!({ "entity": "$.detail.entity" }));

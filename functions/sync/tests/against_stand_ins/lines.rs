@@ -110,8 +110,32 @@ impl World {
     }
 }
 
+/// The event with which the queue of new keys hands over a request.
+fn queued(request: &Value) -> Value {
+    let attributes = json!({"ApproximateReceiveCount": "1", "SentTimestamp": "1795348801000"});
+    let message = json!({
+        "messageId": "1", "receiptHandle": "r", "eventSource": "aws:sqs", "body": request.to_string(), "attributes": attributes,
+    });
+    json!({ "Records": [message] })
+}
+
 fn statuses(report: &LinesReport) -> Vec<(&str, &str)> {
     report.not_live.iter().map(|line| (line.entity.as_str(), line.webhook)).collect()
+}
+
+#[tokio::test]
+async fn a_message_of_the_queue_has_its_line_set_and_one_that_asks_for_more_fails_without_a_call() {
+    let world = World::with_lines(&[], 2).await;
+    let report = world.lines(queued(&one(1))).await.unwrap();
+    assert_eq!((report.outcome, report.checked), (LinesOutcome::Updated, 1));
+    assert_eq!((world.url(0), world.url(1)), (String::new(), ours(1)));
+    world.line_calls();
+    let error = world.lines(queued(&all())).await.unwrap_err();
+    assert_eq!(error.cause(), "BadRequest");
+    assert_eq!(world.line_calls(), []);
+    let line = world.last_line();
+    assert_eq!((&line["level"], &line["cause"]), (&json!("ERROR"), &json!("BadRequest")));
+    assert_eq!(line["error"], error.to_string());
 }
 
 #[tokio::test]

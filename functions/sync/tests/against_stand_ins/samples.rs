@@ -1,6 +1,6 @@
 use std::{fs, path::Path};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sync::Answer;
 
 use crate::world::{World, as_lambda_error};
@@ -14,6 +14,7 @@ async fn every_sample_event_is_carried_out_or_refused_as_its_name_says() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let mut event: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let world = World::start().await;
+        world.deliver(&json!({"event": "whatsapp", "whatsapp": "972501234567"})).await;
         if event["ResponseURL"].as_str().is_some_and(|url| url.starts_with("http://127.0.0.1:")) {
             event["ResponseURL"] = world.cloudformation.response_url().into();
         }
@@ -25,6 +26,10 @@ async fn every_sample_event_is_carried_out_or_refused_as_its_name_says() {
             (Ok(Answer::Resolved(_)), false) => {
                 assert!(name.starts_with("cloudformation-"));
                 assert_eq!(world.cloudformation.take_answers()[0]["Status"], "SUCCESS");
+            }
+            (Ok(Answer::Lines(report)), false) => {
+                assert!(name.starts_with("lines"));
+                assert_eq!(report.counts, [("off", 1)].into());
             }
             (Err(error), true) => {
                 assert_eq!(as_lambda_error(error)["errorType"], "BadRequest", "{name}");

@@ -40,6 +40,7 @@ pub async fn a_parameter_brings_them(world: &mut World) {
     let api = world.partner.line_api_url();
     let parameters = [("LineWebhookUrl", URL), ("LineApiBaseUrl", &api), ("StuckAlarm", "true")];
     let outputs = stack::deploy(&world.tools, &world.emulator, &parameters).await;
+    world.outputs.insert("LineWebhookMode".to_owned(), "fill".to_owned());
     assert_eq!(outputs, world.outputs, "an update of parameters has replaced something");
     say("the change set replaces nothing that holds data");
 }

@@ -126,7 +126,7 @@ pub enum BadRequest {
     NotOneMessage,
     /// A message of the queue that asks for something else.
     #[error(
-        r#"the message does not ask for a check of one line, as {{"action":"lines","entity":"whatsapp#972501234567"}} does; after three receives it is a dead letter"#
+        r#"the message does not ask for a check of one line, as {{"action":"lines","entity":"whatsapp#972501234567"}} does; after three receives it becomes a dead letter"#
     )]
     NotALineMessage,
     /// JSON, but not an object.

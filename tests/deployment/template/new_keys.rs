@@ -1,15 +1,15 @@
-//! The way of a new key from the event bus to sync: through a queue, so that a burst of events takes neither the receiver's concurrency
-//! nor the provider's patience.
+//! A new key gets from the event bus to sync through a queue, so that a burst of events neither takes the receiver's concurrency nor floods
+//! the provider with calls.
 
 use serde_json::{Value, json};
 
 use crate::reader;
 
-/// The resources of the way; a stack without lines has none of them.
+/// The resources between the event bus and sync; a stack without lines has none of them.
 const RESOURCES: [&str; 5] =
     ["NewKeyRule", "NewKeyQueue", "NewKeyQueuePolicy", "NewKeyMapping", "ScheduleDeadLetterQueuePolicy"];
 
-/// Returns the faults, one each.
+/// Returns the faults of a template.
 fn judge(template: &str) -> Vec<&'static str> {
     let template = reader::read(template);
     let of = |name: &str| &template["Resources"][name]["Properties"];
@@ -18,26 +18,26 @@ fn judge(template: &str) -> Vec<&'static str> {
     let (rule, queue, mapping) = (of("NewKeyRule"), of("NewKeyQueue"), of("NewKeyMapping"));
     let mut faults = Vec::new();
     if rule["Targets"].as_array().is_none_or(|targets| targets.len() != 1 || targets[0]["Arn"] != queue_arn) {
-        faults.push("the rule does not put keys into the queue alone");
+        faults.push("the queue is not the only target of the rule");
     }
     if mapping["EventSourceArn"] != queue_arn || mapping["FunctionName"] != json!({"!Ref": "SyncFunction"}) {
         faults.push("the queue does not call sync");
     }
     if mapping["BatchSize"] != 1 {
-        faults.push("sync reads one message at a time");
+        faults.push("sync cannot read more than one message at a time");
     }
     if mapping["ScalingConfig"]["MaximumConcurrency"] != 2 {
         faults.push("a burst may take the receiver's concurrency");
     }
     if seconds(&queue["VisibilityTimeout"]) < 6 * seconds(&of("SyncFunction")["Timeout"]) {
-        faults.push("a message may come again while sync works on it");
+        faults.push("a message may be received again while sync works on it");
     }
     let dead_letters = json!({"deadLetterTargetArn": {"!GetAtt": "ScheduleDeadLetterQueue.Arn"}, "maxReceiveCount": 3});
     if queue["RedrivePolicy"] != dead_letters {
-        faults.push("a message that cannot be read comes again for ever");
+        faults.push("a message that cannot be read is retried forever");
     }
     if RESOURCES.iter().any(|name| template["Resources"][name]["Condition"] != "HasLines") {
-        faults.push("a stack without lines has a part of it");
+        faults.push("a stack without lines has some of the resources");
     }
     faults
 }

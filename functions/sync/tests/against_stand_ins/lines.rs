@@ -110,7 +110,7 @@ impl World {
     }
 }
 
-/// The event with which the queue of new keys hands over a request.
+/// The event of Lambda for a message of the queue of new keys.
 fn queued(request: &Value) -> Value {
     let attributes = json!({"ApproximateReceiveCount": "1", "SentTimestamp": "1795348801000"});
     let message = json!({
@@ -124,7 +124,7 @@ fn statuses(report: &LinesReport) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn a_message_of_the_queue_has_its_line_set_and_one_that_asks_for_more_fails_without_a_call() {
+async fn a_message_of_the_queue_sets_its_line_and_any_other_request_fails_without_a_call() {
     let world = World::with_lines(&[], 2).await;
     let report = world.lines(queued(&one(1))).await.unwrap();
     assert_eq!((report.outcome, report.checked), (LinesOutcome::Updated, 1));

@@ -45,7 +45,7 @@ const LINES_CHECKED: Count = Count::named("LinesChecked");
 const LINES_NOT_LIVE: Count = Count::named("LinesNotLive");
 /// Lines whose URL was set.
 const LINES_SET: Count = Count::named("LinesSet");
-/// A pass over the lines ended with an error, or early because the provider did not answer.
+/// A pass over the lines ended with an error, or early because of a fault of the provider.
 const LINES_FAILED: Count = Count::named("LinesFailed");
 
 /// The name of the cause of a [`SyncError`].

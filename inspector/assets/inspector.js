@@ -48,7 +48,7 @@ function setUpColours() {
 
 const times = {
   isLocal: false,
-  // The times of a part of the page, in UTC or in local time.
+  // Shows the times in a part of the page, in UTC or in local time.
   show(part) {
     for (const element of part.querySelectorAll('time[datetime]')) times.write(element);
   },
@@ -194,7 +194,7 @@ function setUpLive() {
 
   let source = null;
   let run = null;
-  // A page of an earlier run shows what may no longer exist.
+  // A page from an earlier run may show deliveries that no longer exist.
   const check = (other) => {
     if (run && run !== other) location.reload();
     run = other;
@@ -204,7 +204,7 @@ function setUpLive() {
     try {
       answer = await fetch('icon.svg', { method: 'HEAD', cache: 'no-store' });
     } catch {
-      // Nobody is there yet.
+      // No inspector is running yet.
     }
     if (answer?.status === 404) say('this address is no longer valid', 'off');
     else if (answer) listenWhileSeen();

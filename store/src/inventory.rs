@@ -25,6 +25,8 @@ pub struct Tracked {
     /// Time of the last earlier list that proves its absence: a complete one in which every element could be used. `None` when there was
     /// none, so it may be older than this stack.
     pub not_listed_at: Option<Timestamp>,
+    /// True when the first list with it was not the first complete one of its kind: its event may be on its way.
+    pub is_later: bool,
     /// Time of its creation, as the list says.
     pub created_at: Option<Timestamp>,
     /// True while the provider lists it as suspended.
@@ -46,6 +48,7 @@ impl Tracked {
             entity,
             listed_at: None,
             not_listed_at: None,
+            is_later: false,
             created_at: None,
             is_suspended: false,
             rebuilt_at: None,
@@ -60,6 +63,7 @@ impl Tracked {
             (keys::PK.to_owned(), text(keys::INVENTORY)),
             (keys::SK.to_owned(), text(&self.entity)),
             ("suspended".to_owned(), AttributeValue::Bool(self.is_suspended)),
+            ("later".to_owned(), AttributeValue::Bool(self.is_later)),
         ]);
         let times = [
             ("listed_at", self.listed_at),
@@ -77,12 +81,14 @@ impl Tracked {
     fn from_item(item: &Item) -> Result<Self, StoreError> {
         let attributes = Attributes(item);
         let time = |name: &str| attributes.optional(name, |at| at.parse().ok());
+        let flag = |name: &str| item.get(name).and_then(|flag| flag.as_bool().ok()).copied().unwrap_or_default();
         Ok(Self {
             entity: Entity::named(attributes.text(keys::SK)?),
             listed_at: time("listed_at")?,
             not_listed_at: time("not_listed_at")?,
             created_at: time("created_at")?,
-            is_suspended: item.get("suspended").and_then(|flag| flag.as_bool().ok()).copied().unwrap_or_default(),
+            is_later: flag("later"),
+            is_suspended: flag("suspended"),
             rebuilt_at: time("rebuilt_at")?,
             key: attributes.optional("key_fingerprint", |key| Some(key.to_owned()))?,
             absent_since: time("absent_since")?,
@@ -91,8 +97,10 @@ impl Tracked {
     }
 }
 
-/// Suffix of the attribute with [`ListTime::whole`], after the kind.
+/// Suffix of the attribute with [`ListTime::whole`], after the kind. An item of an earlier version does not have it.
 const WHOLE: &str = ".whole";
+/// Value of that attribute while no list was whole.
+const NEVER: &str = "never";
 
 /// The times of the complete lists of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +147,13 @@ impl Inventory {
                 let attributes = Attributes(&item);
                 let is_kind = |name: &&String| ![keys::PK, keys::SK].contains(&name.as_str()) && !name.ends_with(WHOLE);
                 for kind in item.keys().filter(is_kind) {
-                    let whole = attributes.optional(&format!("{kind}{WHOLE}"), |at| at.parse().ok())?;
-                    times.insert(kind.clone(), ListTime { last: attributes.parsed(kind)?, whole });
+                    let last = attributes.parsed(kind)?;
+                    let whole = attributes.optional(&format!("{kind}{WHOLE}"), |at| match at {
+                        NEVER => Some(None),
+                        at => at.parse().ok().map(Some),
+                    })?;
+                    // An earlier version did not tell lists apart.
+                    times.insert(kind.clone(), ListTime { last, whole: whole.unwrap_or(Some(last)) });
                 }
             } else {
                 let tracked = Tracked::from_item(&item)?;
@@ -180,11 +193,15 @@ impl Inventory {
     /// # Errors
     /// Fails when DynamoDB refuses or does not answer.
     pub async fn listed(&self, kind: &Kind, at: Timestamp, is_whole: bool) -> Result<(), StoreError> {
-        let set = if is_whole { "SET #kind = :at, #whole = :at" } else { "SET #kind = :at" };
-        let mut names = HashMap::from([("#kind".to_owned(), kind.to_string())]);
-        if is_whole {
-            names.insert("#whole".to_owned(), format!("{kind}{WHOLE}"));
-        }
+        let set = if is_whole {
+            "SET #kind = :at, #whole = :at"
+        } else {
+            "SET #kind = :at, #whole = if_not_exists(#whole, if_not_exists(#kind, :never))"
+        };
+        let names =
+            HashMap::from([("#kind".to_owned(), kind.to_string()), ("#whole".to_owned(), format!("{kind}{WHOLE}"))]);
+        let never = (!is_whole).then(|| (":never".to_owned(), text(NEVER)));
+        let values = HashMap::from_iter([(":at".to_owned(), text(at))].into_iter().chain(never));
         let update = self
             .client
             .update_item()
@@ -194,7 +211,7 @@ impl Inventory {
             .update_expression(set)
             .condition_expression("attribute_not_exists(#kind) OR #kind < :at")
             .set_expression_attribute_names(Some(names))
-            .expression_attribute_values(":at", text(at));
+            .set_expression_attribute_values(Some(values));
         match update.send().await {
             Ok(_) => Ok(()),
             // A later run was faster.

@@ -3,6 +3,7 @@
 
 mod common;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use common::{LINE, World, delivery, noon, secs, update};
 use serde_json::json;
 use shared::{Entity, Kind, Timestamp};
@@ -71,6 +72,7 @@ async fn what_the_lists_have_shown_is_read_back_also_of_many_entities() {
         listed_at: Some(noon()),
         not_listed_at: Some(noon().minus(secs(60))),
         created_at: Some(noon().minus(secs(90))),
+        is_later: true,
         is_suspended: true,
         rebuilt_at: Some(noon().plus(secs(1))),
         key: Some("fingerprint".to_owned()),
@@ -94,4 +96,22 @@ async fn what_the_lists_have_shown_is_read_back_also_of_many_entities() {
     assert_eq!(inventory.entity(&all[0].entity).await.unwrap().as_ref(), Some(&all[0]));
     assert_eq!(inventory.entity(&Entity::named("builder#60")).await.unwrap(), None);
     assert_eq!(world.reader.state(&Entity::named("inventory")).await.unwrap(), None, "it is no entity");
+}
+
+#[tokio::test]
+async fn a_list_of_an_earlier_version_counts_as_whole_and_one_that_never_was_does_not() {
+    let world = World::start().await;
+    let inventory = Inventory::new(world.dynamodb.client(), world.dynamodb.events_table());
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let earlier = world.dynamodb.client().put_item().table_name(world.dynamodb.events_table());
+    let earlier = earlier.item("pk", text("inventory")).item("sk", text("lists"));
+    earlier.item("builder", text(&noon().to_string())).send().await.unwrap();
+    let (times, _) = inventory.read().await.unwrap();
+    assert_eq!(times["builder"], ListTime { last: noon(), whole: Some(noon()) });
+    let later = noon().plus(secs(1));
+    inventory.listed(&Kind::Builder, later, false).await.unwrap();
+    inventory.listed(&Kind::Store, later, false).await.unwrap();
+    let (times, _) = inventory.read().await.unwrap();
+    assert_eq!(times["builder"], ListTime { last: later, whole: Some(noon()) });
+    assert_eq!(times["store"], ListTime { last: later, whole: None });
 }

@@ -130,6 +130,7 @@ impl Comparison {
         if now.listed_at.is_none() || (state.is_none() && now.absent_since.is_some()) {
             now.listed_at = Some(facts.at);
             now.not_listed_at = facts.earlier_whole;
+            now.is_later = facts.earlier.is_some();
         }
         now.absent_since = None;
         if now.gone_at.take().is_some() {
@@ -165,7 +166,8 @@ impl Comparison {
         };
         let listed_for = tracked.listed_at.map_or(Duration::ZERO, |listed_at| facts.at.since(listed_at));
         let may_still_come = listed_for < facts.grace || facts.deliveries_wait;
-        if reason == Reason::Missed && may_still_come && !is_rebuilt {
+        let has_event = reason == Reason::Missed || (facts.has_events && tracked.is_later);
+        if has_event && may_still_come && !is_rebuilt {
             self.waiting.push(tracked.entity.clone());
         } else {
             self.due.push(Due { tracked: tracked.clone(), reason });
@@ -442,13 +444,33 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_that_an_unusable_element_may_have_named_is_imported_and_not_missed() {
+    fn an_entity_that_an_unusable_element_may_have_named_is_imported_after_the_grace_period_and_not_missed() {
         let mut world = World::new();
         world.list(1);
         world.list(2);
         world.unusable.insert(line(1));
         assert_eq!(reasons(&world.pass()), [(line(2), Reason::Import)]);
+        // Its event may be on its way, as that of any entity of a later list.
+        let waiting = world.pass();
+        assert_eq!((reasons(&waiting), waiting.waiting), (vec![], vec![line(1)]));
         world.wait(GRACE);
+        world.queued.insert(line(1));
+        assert_eq!(world.pass().waiting, [line(1)]);
+        world.queued.clear();
+        assert_eq!(reasons(&world.pass()), [(line(1), Reason::Import)]);
+    }
+
+    #[test]
+    fn the_import_of_the_first_list_waits_for_nothing_also_when_a_later_pass_continues_it() {
+        let mut world = World::new();
+        world.list(1);
+        world.queued.insert(line(9));
+        let left = world.compare();
+        assert_eq!(reasons(&left), [(line(1), Reason::Import)]);
+        // The time of the first pass was over.
+        world.tracked.extend(left.tracked.into_iter().map(|tracked| (tracked.entity.clone(), tracked)));
+        (world.earlier, world.earlier_whole) = (Some(world.now), Some(world.now));
+        world.wait(MINUTE);
         assert_eq!(reasons(&world.pass()), [(line(1), Reason::Import)]);
     }
 

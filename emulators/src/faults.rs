@@ -53,6 +53,8 @@ pub enum Point {
     Before,
     /// It is carried out, and not answered yet.
     After,
+    /// As [`Point::After`], but its connection does not break: it is answered once the sender is dropped.
+    BeforeAnswer,
 }
 
 /// A request that is held. Dropping it lets the request's connection break.
@@ -286,6 +288,9 @@ async fn exchange(
     if point == Some(Point::After) {
         held().await;
         return Err(io::ErrorKind::ConnectionAborted.into());
+    }
+    if point == Some(Point::BeforeAnswer) {
+        held().await;
     }
     match fault {
         Fault::CarryOutAndDrop => Err(io::ErrorKind::ConnectionAborted.into()),

@@ -7,7 +7,7 @@ use thiserror::Error;
 pub struct Environment(HashMap<String, String>);
 
 /// A variable that prevents the function from starting. The error does not include its value, which may be a secret.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("environment variable {name}: {fault}; for example: {example}")]
 pub struct InvalidVariable {
     name: &'static str,

@@ -35,7 +35,8 @@ pub struct LineWebhook {
     pub retry: Option<bool>,
     /// True if the provider delivers the states of sent messages too; `None` as above.
     pub read_status: Option<bool>,
-    /// The settings that this project does not manage, by name, as the provider wrote them. A telephone number may be among them.
+    /// The settings that this project does not manage and that have a value, by name, as the provider wrote them. A telephone number
+    /// may be among them.
     pub others: Map<String, Value>,
 }
 
@@ -131,10 +132,21 @@ impl LineWebhook {
             Ok(Some(1)) => Some(true),
             _ => answer.0.get(name).and_then(Value::as_bool),
         };
-        let other =
-            |name: &&str| Some(((*name).to_owned(), answer.0.get(*name).filter(|value| !value.is_null())?.clone()));
+        let has_value = |value: &&Value| !value.is_null() && value.as_str().is_none_or(|text| !text.trim().is_empty());
+        let other = |name: &&str| Some(((*name).to_owned(), answer.0.get(*name).filter(has_value)?.clone()));
         let others = Self::OTHERS.iter().filter_map(other).collect();
         Ok(Self { url, retry: flag("retry"), read_status: flag("readStatus"), others })
+    }
+
+    /// Returns the names of the settings that are not ours and differ from those of another answer. A number and its text are the same.
+    pub fn other_settings_unlike(&self, before: &Self) -> Vec<&'static str> {
+        let text = |webhook: &Self, name: &str| {
+            webhook
+                .others
+                .get(name)
+                .map(|value| value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned()))
+        };
+        Self::OTHERS.into_iter().filter(|name| text(self, name) != text(before, name)).collect()
     }
 }
 
@@ -195,6 +207,19 @@ mod tests {
         }
         let webhook = read(json!({"url": ""})).unwrap();
         assert_eq!((webhook.url, webhook.retry, webhook.read_status), (None, None, None));
+    }
+
+    #[test]
+    fn other_settings_without_a_value_are_left_out_and_the_others_compared_by_their_text() {
+        let others = |system: Value, alert: Value| {
+            read(json!({"url": "", "system": system, "systemPhoneAlert": alert})).unwrap()
+        };
+        assert!(others(json!(null), json!(" ")).others.is_empty());
+        let before = others(json!("1"), json!("0501234567"));
+        assert_eq!(before.others.len(), 2);
+        assert!(others(json!(1), json!(" 0501234567")).other_settings_unlike(&before).is_empty());
+        assert_eq!(others(json!("0"), json!("0501234567")).other_settings_unlike(&before), ["system"]);
+        assert_eq!(others(json!("1"), json!("")).other_settings_unlike(&before), ["systemPhoneAlert"]);
     }
 
     #[test]

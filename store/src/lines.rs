@@ -224,12 +224,23 @@ impl Lines {
     /// # Errors
     /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn get_many(&self, lines: &[Entity]) -> Result<BTreeMap<Entity, LineRecord>, StoreError> {
+        self.get_each(lines).await?.into_iter().map(|(line, record)| Ok((line, record?))).collect()
+    }
+
+    /// Returns the same as [`Lines::get_many`], with the fault in place of a record that cannot be read.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer.
+    pub async fn get_each(
+        &self,
+        lines: &[Entity],
+    ) -> Result<BTreeMap<Entity, Result<LineRecord, StoreError>>, StoreError> {
         let mut records = BTreeMap::new();
         for lines in lines.chunks(READ_AT_ONCE) {
             let keys = HashMap::from([(self.events_table.clone(), lines.iter().map(record_key).collect())]);
             for (_, item) in get_all(&self.client, keys, true).await? {
-                let record = LineRecord::from_item(&item)?;
-                records.insert(record.entity.clone(), record);
+                let line = Entity::named(Attributes(&item).text(keys::PK)?);
+                records.insert(line, LineRecord::from_item(&item));
             }
         }
         Ok(records)

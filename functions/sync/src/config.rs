@@ -21,8 +21,8 @@ pub struct Config {
     pub(crate) token_overlap: Duration,
     /// `None` without `FINGERPRINT_KEY`: then only the registration is kept.
     pub(crate) inventory: Option<InventoryConfig>,
-    /// `None` without `LINE_WEBHOOK_URL`: then no line is checked.
-    pub(crate) lines: Option<LinesConfig>,
+    /// `None` without `LINE_WEBHOOK_URL`: then no line is checked. A mistake in it must not stop the registration and the inventory.
+    pub(crate) lines: Result<Option<LinesConfig>, InvalidVariable>,
 }
 
 /// The configuration of the lines' webhooks.
@@ -97,7 +97,7 @@ impl Config {
     /// Reads and checks the environment.
     ///
     /// # Errors
-    /// Fails at the first variable that is missing or invalid.
+    /// Fails at the first variable that is missing or invalid. With an invalid one of the lines, their pass alone fails.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         Ok(Self {
             partner_api: environment.read(
@@ -127,7 +127,7 @@ impl Config {
                 None => None,
                 Some(_) => Some(InventoryConfig::read(environment)?),
             },
-            lines: LinesConfig::read(environment)?,
+            lines: LinesConfig::read(environment),
         })
     }
 }
@@ -297,8 +297,8 @@ mod tests {
 
     #[test]
     fn lines_are_off_without_a_url_and_their_settings_have_defaults() {
-        assert!(Config::read(&Environment::from(GOOD)).unwrap().lines.is_none());
-        let lines = read_with("LINE_WEBHOOK_URL", "https://example.com/{whatsapp}").unwrap().lines.unwrap();
+        assert!(Config::read(&Environment::from(GOOD)).unwrap().lines.unwrap().is_none());
+        let lines = read_with("LINE_WEBHOOK_URL", "https://example.com/{whatsapp}").unwrap().lines.unwrap().unwrap();
         assert_eq!((lines.mode, lines.retry, lines.read_status), (LineMode::Fill, true, false));
         assert_eq!(lines.api, ApiBaseUrl::parse(LINE_API).unwrap());
         for (name, value, fault) in [
@@ -309,7 +309,7 @@ mod tests {
             ("LINE_WEBHOOK_READ_STATUS", "2", "is neither 0 nor 1"),
             ("LINE_API_BASE_URL", "http://example.com", "is not https"),
         ] {
-            let message = read_with(name, value).unwrap_err().to_string();
+            let message = read_with(name, value).unwrap().lines.unwrap_err().to_string();
             assert!(message.contains(&format!("{name}: ")) && message.contains(fault), "{message}");
             assert!(!message.contains("secret"), "{message}");
         }

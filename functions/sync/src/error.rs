@@ -1,3 +1,4 @@
+use lambda::InvalidVariable;
 use lambda_runtime::Diagnostic;
 use partner::{Operation, PartnerError};
 use shared::Timestamp;
@@ -72,6 +73,11 @@ pub enum SyncError {
          the receiver has them"
     )]
     InventoryNotConfigured,
+    /// The environment has a mistake in the configuration of the lines.
+    #[error(
+        "the configuration of the lines has a mistake, so none was checked: {0}; deploy again with a valid parameter"
+    )]
+    LinesMisconfigured(InvalidVariable),
     /// The time of the function was over.
     #[error("the run was stopped shortly before the function's timeout; the next run continues from there")]
     OutOfTime,
@@ -135,6 +141,7 @@ impl SyncError {
             Self::StackDeleted { .. } => "StackDeleted",
             Self::CredentialsUnchanged { .. } => "WrongCredentials",
             Self::InventoryNotConfigured => "InventoryNotConfigured",
+            Self::LinesMisconfigured(_) => "LinesMisconfigured",
             Self::OutOfTime => "OutOfTime",
             Self::Panicked => "Panicked",
             Self::Partner(error) => match error {

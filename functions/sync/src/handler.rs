@@ -36,7 +36,7 @@ impl WebhookSync {
         sqs: aws_sdk_sqs::Client,
         metrics: Metrics,
     ) -> Self {
-        let lines = config.lines.take();
+        let lines = std::mem::replace(&mut config.lines, Ok(None));
         let recording = config.inventory.as_ref();
         let lines = recording.map(|recording| LinesServices::new(lines, recording, limits.partner, &dynamodb));
         let inventory = config.inventory.take().map(|config| InventoryServices::new(config, &dynamodb, sqs));

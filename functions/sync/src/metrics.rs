@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lambda::{Count, CountBy, Dimension, Document, Millis};
-use store::{ChangeKind, LineAction};
+use store::ChangeKind;
 
 use crate::{answer::Answer, error::SyncError, registration::Summary};
 
@@ -80,7 +80,8 @@ pub(crate) fn write(mut document: Document<'_>, summary: &Summary, result: &Resu
         document.count(EVENTS_MISSED, u64::try_from(summary.events_missed).unwrap_or(u64::MAX));
         count_inventory(&mut document, result);
     }
-    if summary.is_lines {
+    // An event that asks for nothing is the sender's fault; no pass has failed.
+    if summary.is_lines && !matches!(result, Err(SyncError::BadRequest(_))) {
         count_lines(&mut document, result);
     }
     if let Err(error) = result {
@@ -109,9 +110,8 @@ fn count_lines(document: &mut Document<'_>, result: &Result<Answer, SyncError>) 
         return;
     };
     document.count(LINES_FAILED, u64::from(report.cause.is_some()));
-    let set = report.changed.iter().filter(|change| change.action == LineAction::Set.name()).count();
     for (metric, count) in
-        [(LINES_CHECKED, Some(report.checked)), (LINES_SET, Some(set)), (LINES_NOT_LIVE, report.alarming)]
+        [(LINES_CHECKED, Some(report.checked)), (LINES_SET, Some(report.set)), (LINES_NOT_LIVE, report.alarming)]
     {
         if let Some(count) = count {
             document.count(metric, u64::try_from(count).unwrap_or(u64::MAX));

@@ -6,7 +6,7 @@ use partner::LineWebhook;
 use shared::{EventId, FingerprintKey, RegisteredUrl, Timestamp, WebhookUrl};
 use store::{LineAction, LineChange, LineRecord, LineStatus, SetLease};
 
-use crate::config::LineMode;
+use crate::{config::LineMode, lines::url_template::LineUrl};
 
 /// Maximum number of URLs of a line that are remembered as ours.
 const OUR_URLS: usize = 8;
@@ -18,7 +18,7 @@ const NEW_NUMBER: Duration = Duration::from_secs(24 * 60 * 60);
 /// The configured webhook of a line.
 pub(crate) struct Wanted {
     /// The URL, or the reason why there is none.
-    pub(crate) url: Result<WebhookUrl, String>,
+    pub(crate) url: Result<LineUrl, String>,
     pub(crate) retry: bool,
     pub(crate) read_status: bool,
     pub(crate) mode: LineMode,
@@ -43,7 +43,7 @@ pub(crate) enum Finding {
     /// The provider answered with the webhook.
     Webhook {
         standing: Standing,
-        /// The URL as it is recorded: masked, and of a foreign one the host alone.
+        /// The URL as it is recorded: of ours what [`LineUrl`] shows, of any other the host alone.
         url: Option<String>,
         /// The reason why it is not as configured, if the standing does not tell.
         cause: Option<String>,
@@ -61,6 +61,8 @@ pub(crate) struct Check {
     pub(crate) id: EventId,
     /// Fingerprint of the line's key.
     pub(crate) key: Option<String>,
+    /// Fingerprint of the configured URL, if there is one.
+    pub(crate) url: Option<String>,
     /// Time since which the line's key is known.
     pub(crate) known_since: Option<Timestamp>,
 }
@@ -76,7 +78,7 @@ impl Wanted {
     /// Compares a webhook with the configured one.
     pub(crate) fn standing(&self, webhook: &LineWebhook, our_urls: &[String], key: &FingerprintKey) -> Standing {
         let Some(registered) = &webhook.url else { return Standing::Nothing };
-        if self.url.as_ref().is_ok_and(|url| registered.means(url)) {
+        if self.url.as_ref().is_ok_and(|url| registered.means(url.url())) {
             // A setting that the provider does not report cannot be compared.
             let as_configured = webhook.retry.is_none_or(|retry| retry == self.retry)
                 && webhook.read_status.is_none_or(|read_status| read_status == self.read_status);
@@ -90,7 +92,7 @@ impl Wanted {
     }
 
     /// Returns the URL to set; `None` when the webhook is left as it is.
-    pub(crate) fn to_set(&self, standing: Standing) -> Option<&WebhookUrl> {
+    pub(crate) fn to_set(&self, standing: Standing) -> Option<&LineUrl> {
         let sets = match (self.mode, standing) {
             (LineMode::Observe, _) | (_, Standing::Ours { as_configured: true }) => false,
             (LineMode::Fill, Standing::Foreign) => false,
@@ -102,10 +104,9 @@ impl Wanted {
     /// Describes a webhook for the record. `fault` is the fault of the setting before, if there was one.
     pub(crate) fn finding(&self, webhook: &LineWebhook, standing: Standing, fault: Option<String>) -> Finding {
         let url = webhook.url.as_ref().map(|url| match (standing, &self.url) {
-            (Standing::Foreign, _) => url.masked_host(),
             // In our own spelling, so that another spelling by the provider is not a change.
             (Standing::Ours { .. }, Ok(ours)) => ours.to_string(),
-            _ => url.to_string(),
+            _ => url.masked_host(),
         });
         let cause = match (standing, &self.url) {
             (Standing::Ours { as_configured: true }, _) => None,
@@ -123,6 +124,18 @@ impl Wanted {
 }
 
 impl Finding {
+    /// Returns the finding with these settings, which are not ours and have changed together with our URL, in its cause.
+    pub(crate) fn with_changed_settings(mut self, settings: &[&str]) -> Self {
+        if let Self::Webhook { cause, .. } = &mut self
+            && !settings.is_empty()
+        {
+            let told =
+                format!("the provider has changed other settings together with the URL: {}", settings.join(", "));
+            *cause = Some(cause.take().map_or_else(|| told.clone(), |cause| format!("{cause}; {told}")));
+        }
+        self
+    }
+
     /// Returns the status; `None` when the provider did not answer.
     fn concluded(&self) -> Option<LineStatus> {
         match self {
@@ -219,6 +232,10 @@ pub(crate) fn next(
             next.url.clone_from(url);
             next.cause.clone_from(cause);
             if let Standing::Ours { as_configured } = standing {
+                // Even if somebody else has set it: it is replaced once another one is configured.
+                if let Some(url) = &check.url {
+                    remember(&mut next, url.clone());
+                }
                 // A run that was killed has set the URL, but could not record it. Settings that the provider does not accept are set at
                 // every check, and are not recorded again.
                 is_set =
@@ -252,12 +269,17 @@ pub(crate) fn next(
 /// Returns the record of a line right before its URL is set.
 pub(crate) fn about_to_set(record: LineRecord, url: String, until: Timestamp) -> LineRecord {
     let mut record = record;
-    record.our_urls.retain(|ours| *ours != url);
-    record.our_urls.push(url.clone());
-    let surplus = record.our_urls.len().saturating_sub(OUR_URLS);
-    record.our_urls.drain(..surplus);
+    remember(&mut record, url.clone());
     record.lease = Some(SetLease { url, until });
     record
+}
+
+/// Remembers a URL as ours, by its fingerprint.
+fn remember(record: &mut LineRecord, url: String) {
+    record.our_urls.retain(|ours| *ours != url);
+    record.our_urls.push(url);
+    let surplus = record.our_urls.len().saturating_sub(OUR_URLS);
+    record.our_urls.drain(..surplus);
 }
 
 /// Returns whether another run may be setting another URL at this moment.
@@ -273,6 +295,7 @@ mod tests {
     use shared::{Entity, Secret};
 
     use super::*;
+    use crate::lines::LineUrlTemplate;
 
     const HOUR: Duration = Duration::from_secs(3600);
     const OURS: &str = "https://bot.example/in";
@@ -288,7 +311,8 @@ mod tests {
     }
 
     fn wanted(url: &str, mode: LineMode) -> Wanted {
-        Wanted { url: Ok(WebhookUrl::parse(url).unwrap()), retry: true, read_status: false, mode }
+        let url = LineUrlTemplate::parse(url).unwrap().url("972501234567", None).unwrap();
+        Wanted { url: Ok(url), retry: true, read_status: false, mode }
     }
 
     fn webhook(url: &str) -> LineWebhook {
@@ -430,8 +454,13 @@ mod tests {
             self.now = self.now.plus(HOUR);
             let (now, key) = (self.now, fingerprint_key());
             let sealed = self.sealed.to_string();
-            let check =
-                Check { now, id: EventId::new(now, [0; 8]), key: Some(sealed.clone()), known_since: Some(noon()) };
+            let check = Check {
+                now,
+                id: EventId::new(now, [0; 8]),
+                key: Some(sealed.clone()),
+                url: self.wanted.url.as_ref().ok().map(|url| url_fingerprint(url.url(), &key)),
+                known_since: Some(noon()),
+            };
             let record = self.record.clone();
             let record =
                 record.unwrap_or_else(|| LineRecord::new(Entity::named("whatsapp#1"), LineStatus::Unreachable, now));
@@ -453,13 +482,13 @@ mod tests {
             };
             let (record, change) = next(record, &finding, false, &check);
             let Some(url) = url else { return self.write(record, change) };
-            self.write(about_to_set(record, url_fingerprint(&url, &key), now), change);
+            self.write(about_to_set(record, url_fingerprint(url.url(), &key), now), change);
             if trouble == Trouble::KilledBefore {
                 return;
             }
             self.sets += 1;
             if trouble != Trouble::Ignored {
-                url.expose().clone_into(&mut self.registered);
+                url.url().expose().clone_into(&mut self.registered);
                 self.set.insert(self.registered.clone());
             }
             if trouble == Trouble::KilledAfter {
@@ -547,7 +576,7 @@ mod tests {
                 prop_assert_eq!((world.sets, world.changes.len()), (0, changes), "nothing changes any more");
             }
             let record = world.record.clone().unwrap();
-            let is_ours = webhook(&world.registered).url.is_some_and(|url| url.means(world.wanted.url.as_ref().unwrap()));
+            let is_ours = webhook(&world.registered).url.is_some_and(|url| url.means(world.wanted.url.as_ref().unwrap().url()));
             let expected = match () {
                 () if is_ours => LineStatus::Live,
                 () if world.registered.is_empty() => LineStatus::Empty,

@@ -5,6 +5,7 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     time::Duration,
 };
 
@@ -21,7 +22,7 @@ use crate::{
     lines::{
         decide::{self, Caller, Check, Finding, Wanted},
         pacer::Pacer,
-        report::{LineChanged, LinesOutcome, LinesReport, NotLive},
+        report::{LineChanged, LinesOutcome, LinesReport, NotLive, log_changed},
         services::LinesServices,
     },
 };
@@ -48,9 +49,20 @@ pub(crate) struct LinesPass<'a> {
     pub(crate) random: [u8; 8],
 }
 
+/// The lines of a pass.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<Line>,
+    records: BTreeMap<Entity, LineRecord>,
+    /// The lines of which an item cannot be read. They are not checked.
+    unreadable: BTreeSet<Entity>,
+}
+
 /// A line, as its state has it.
 struct Line {
     entity: Entity,
+    /// Time of its first event.
+    known_since: Timestamp,
     /// Its number, in digits.
     number: String,
     reference: Option<String>,
@@ -81,23 +93,28 @@ enum Checked {
 
 impl LinesPass<'_> {
     pub(crate) async fn run(&self) -> Result<LinesReport, SyncError> {
-        let (lines, mut records) = match &self.request.entity {
+        let webhook = self.services.webhook.as_ref().map_err(|fault| SyncError::LinesMisconfigured(fault.clone()))?;
+        let Lines { lines, mut records, unreadable } = match &self.request.entity {
             Some(entity) => self.one(entity).await?,
             None => self.all().await?,
         };
+        let without_state = unreadable.iter().filter(|entity| lines.iter().all(|line| line.entity != **entity)).count();
         let mut report = LinesReport {
             action: "lines",
             outcome: LinesOutcome::UpToDate,
-            lines: lines.len(),
+            lines: lines.len() + without_state,
             counts: BTreeMap::new(),
             checked: 0,
             changed: Vec::new(),
+            changed_left_out: 0,
             not_live: Vec::new(),
+            not_live_left_out: 0,
             left: 0,
             cause: None,
             alarming: None,
+            set: 0,
         };
-        let Some((config, api)) = &self.services.webhook else {
+        let Some((config, api)) = webhook else {
             if !lines.is_empty() {
                 report.counts.insert(LineStatus::Off.name(), lines.len());
             }
@@ -112,13 +129,16 @@ impl LinesPass<'_> {
             refused: Cell::new(0),
             checked: Cell::new(0),
         };
-        let mut left = BTreeSet::new();
-        let queue = in_order(&lines, &records);
+        let queue = in_order(lines.iter().filter(|line| !unreadable.contains(&line.entity)), &records);
+        let mut left = unreadable;
         let checks = stream::iter(queue).map(async |line| {
             if checker.is_over() {
                 return Ok(Checked::Unchanged);
             }
-            checker.check(line, records.get(&line.entity).cloned()).await
+            match checker.check(line, records.get(&line.entity).cloned()).await {
+                Err(SyncError::StoreFailed(error)) => leave(error).map(|_| Checked::Left(line.entity.clone())),
+                checked => checked,
+            }
         });
         let checked: Vec<Checked> = checks.buffer_unordered(AT_ONCE).try_collect().await?;
         for checked in checked {
@@ -161,10 +181,15 @@ impl LinesPass<'_> {
             }
         }
         if self.request.entity.is_none() && !self.is_plan() {
-            let alarming = lines.iter().filter_map(|line| records.get(&line.entity));
-            report.alarming = Some(alarming.filter(|record| is_alarming(record, now)).count());
+            let alarming = lines.iter().filter(|line| is_alarming(line, records.get(&line.entity), now));
+            report.alarming = Some(alarming.count());
         }
+        report.set = report.changed.iter().filter(|changed| changed.action == LineAction::Set.name()).count();
         report.outcome = outcome(&report, self.is_plan());
+        if !self.is_plan() {
+            report.changed.iter().for_each(log_changed);
+        }
+        report.shorten();
         Ok(report)
     }
 
@@ -173,28 +198,40 @@ impl LinesPass<'_> {
     }
 
     /// Returns the requested line, even if it is marked as gone: an event of it may just have arrived.
-    async fn one(&self, entity: &Entity) -> Result<(Vec<Line>, BTreeMap<Entity, LineRecord>), SyncError> {
+    async fn one(&self, entity: &Entity) -> Result<Lines, SyncError> {
         let (state, record) = tokio::join!(self.services.reader.state(entity), self.services.lines.get(entity));
         let line = state?.and_then(Line::of).ok_or(BadRequest::UnknownLine)?;
         let records = record?.map(|record| (entity.clone(), record)).into_iter().collect();
-        Ok((vec![line], records))
+        Ok(Lines { lines: vec![line], records, ..Lines::default() })
     }
 
     /// Returns all lines that are not gone at the provider.
-    async fn all(&self) -> Result<(Vec<Line>, BTreeMap<Entity, LineRecord>), SyncError> {
+    async fn all(&self) -> Result<Lines, SyncError> {
         let (_, tracked) = self.services.inventory.read().await?;
         let is_gone = |state: &State| {
             let gone_at = tracked.get(&state.entity).and_then(|tracked| tracked.gone_at);
             // A later event shows that it is back.
             gone_at.is_some_and(|gone_at| state.last_seen <= gone_at)
         };
-        let states = self.services.reader.states(&Kind::Whatsapp, None, None, PAGE);
-        let lines =
-            states.try_filter_map(|state| std::future::ready(Ok(if is_gone(&state) { None } else { Line::of(state) })));
-        let lines: Vec<Line> = lines.try_collect().await?;
-        let entities: Vec<Entity> = lines.iter().map(|line| line.entity.clone()).collect();
-        let records = self.services.lines.get_many(&entities).await?;
-        Ok((lines, records))
+        let mut states = pin!(self.services.reader.states(&Kind::Whatsapp, None, None, PAGE));
+        // By entity: one whose update code changes while the index is read may come twice.
+        let mut lines = BTreeMap::new();
+        let (mut records, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+        while let Some(state) = states.next().await {
+            match state {
+                Ok(state) if is_gone(&state) => {}
+                Ok(state) => lines.extend(Line::of(state).map(|line| (line.entity.clone(), line))),
+                Err(error) => _ = unreadable.insert(leave(error)?),
+            }
+        }
+        let entities: Vec<Entity> = lines.keys().cloned().collect();
+        for (entity, record) in self.services.lines.get_each(&entities).await? {
+            match record {
+                Ok(record) => _ = records.insert(entity, record),
+                Err(error) => _ = unreadable.insert(leave(error)?),
+            }
+        }
+        Ok(Lines { lines: lines.into_values().collect(), records, unreadable })
     }
 }
 
@@ -203,7 +240,7 @@ impl Line {
         let number: String = state.entity.as_str().strip_prefix("whatsapp#")?.to_owned();
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         let reference = state.reference().map(str::to_owned);
-        is_number.then_some(Self { entity: state.entity, number, reference })
+        is_number.then_some(Self { known_since: state.first_seen, entity: state.entity, number, reference })
     }
 }
 
@@ -260,10 +297,12 @@ impl Checker<'_> {
             }
             _ => {}
         }
+        let url = wanted.url.as_ref().ok().map(|url| decide::url_fingerprint(url.url(), &services.fingerprint_key));
         let check = |key| Check {
             now: self.pass.clock.now(),
             id: self.id(),
             key: Some(key),
+            url: url.clone(),
             known_since: Some(sealed.received_at),
         };
         let (found_record, found_change) = decide::next(record.clone(), &found, false, &check(key.clone()));
@@ -274,9 +313,14 @@ impl Checker<'_> {
         let Some((url, webhook)) = to_set else {
             return self.finish(found_record, found_change, &record).await;
         };
-        let fingerprint = decide::url_fingerprint(url, &services.fingerprint_key);
+        let fingerprint = decide::url_fingerprint(url.url(), &services.fingerprint_key);
         let is_leased = decide::is_leased_to_another_url(&record, &fingerprint, self.pass.clock.now());
         if is_leased || !self.has_time_for(2) {
+            return Ok(Checked::Left(record.entity));
+        }
+        // The index that the lines come from may be behind, and a URL with the reference of a former client would be wrong.
+        let state = services.reader.state(&line.entity).await?;
+        if state.and_then(Line::of).is_none_or(|now| now.reference != line.reference) {
             return Ok(Checked::Left(record.entity));
         }
         if self.pass.is_plan() {
@@ -290,7 +334,7 @@ impl Checker<'_> {
             Err(StoreError::Conflict) => return self.of_another_run(&record).await,
             Err(error) => return Err(error.into()),
         };
-        let settings = LineSettings { url: url.clone(), retry: wanted.retry, read_status: wanted.read_status };
+        let settings = LineSettings { url: url.url().clone(), retry: wanted.retry, read_status: wanted.read_status };
         self.pacer.turn().await;
         let set = self.api.set_webhook(&line.number, &sealed.api_key, &settings, webhook).await;
         // Only the URL read back counts, whatever the answer to the set.
@@ -298,7 +342,9 @@ impl Checker<'_> {
             || "the provider accepted the setting but shows another one".to_owned(),
             |error| error.to_string(),
         );
-        let (finding, _) = self.look(line, &sealed.api_key, &wanted, &leased.our_urls, Some(fault)).await;
+        let (finding, after) = self.look(line, &sealed.api_key, &wanted, &leased.our_urls, Some(fault)).await;
+        let changed = after.map(|after| after.other_settings_unlike(webhook)).unwrap_or_default();
+        let finding = finding.with_changed_settings(&changed);
         let (next, change) = decide::next(leased.clone(), &finding, true, &check(key));
         let mut checked = self.finish(next, change, &leased).await?;
         if let Checked::Done { changes, .. } = &mut checked {
@@ -346,7 +392,7 @@ impl Checker<'_> {
             return Ok(Checked::Unchanged);
         }
         self.checked.set(self.checked.get() + 1);
-        let check = Check { now, id: self.id(), key, known_since: None };
+        let check = Check { now, id: self.id(), key, url: None, known_since: None };
         let (next, change) = decide::next(record.clone(), &Finding::Status(status), false, &check);
         // The provider was not asked.
         let next = LineRecord { checked_at: record.checked_at, ..next };
@@ -385,8 +431,8 @@ impl Checker<'_> {
 }
 
 /// Returns the lines in the order of their checks: those that were never checked, then the oldest check first.
-fn in_order<'a>(lines: &'a [Line], records: &BTreeMap<Entity, LineRecord>) -> Vec<&'a Line> {
-    let mut lines: Vec<&Line> = lines.iter().collect();
+fn in_order<'a>(lines: impl Iterator<Item = &'a Line>, records: &BTreeMap<Entity, LineRecord>) -> Vec<&'a Line> {
+    let mut lines: Vec<&Line> = lines.collect();
     lines.sort_by_key(|line| records.get(&line.entity).map(|record| record.attempted_at));
     lines
 }
@@ -400,19 +446,31 @@ fn is_asked_about(record: &LineRecord) -> bool {
     }
 }
 
-/// Returns whether a line counts in the metric. A proof of the last day outweighs a check without an answer.
-fn is_alarming(record: &LineRecord, now: Timestamp) -> bool {
+/// Logs an item that cannot be read and returns its line, which is left. Any other error ends the pass.
+fn leave(error: StoreError) -> Result<Entity, SyncError> {
+    let StoreError::Corrupt { pk, .. } = &error else { return Err(error.into()) };
+    let line = Entity::named(pk.clone());
+    tracing::error!(%error, "a line is left, because an item of it cannot be read");
+    Ok(line)
+}
+
+/// Returns whether a line counts in the metric. A proof counts for a day, also after a check without an answer. A line that was never
+/// checked counts after a day.
+fn is_alarming(line: &Line, record: Option<&LineRecord>, now: Timestamp) -> bool {
+    let Some(record) = record else { return now.since(line.known_since) > DAY };
     match record.status {
-        LineStatus::Live | LineStatus::Off => false,
-        LineStatus::Unreachable => record.live_at.is_none_or(|live_at| now.since(live_at) > DAY),
+        LineStatus::Off => false,
+        LineStatus::Live | LineStatus::Unreachable => record.live_at.is_none_or(|live_at| now.since(live_at) > DAY),
         _ => true,
     }
 }
 
 fn outcome(report: &LinesReport, is_plan: bool) -> LinesOutcome {
+    // A finding of a plan is not its doing.
+    let changed = if is_plan { report.set } else { report.changed.len() };
     if report.left > 0 || report.cause.is_some() {
         LinesOutcome::Incomplete
-    } else if report.changed.is_empty() {
+    } else if changed == 0 {
         LinesOutcome::UpToDate
     } else if is_plan {
         LinesOutcome::WouldUpdate

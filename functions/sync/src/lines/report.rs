@@ -4,6 +4,9 @@ use serde::Serialize;
 use shared::Entity;
 use store::{LineChange, LineRecord, LineStatus};
 
+/// Maximum number of elements of a list in the answer, which Lambda limits to 6 MB.
+const LISTED: usize = 1_000;
+
 /// The answer to a pass over the lines.
 #[derive(Clone, Debug, Serialize)]
 pub struct LinesReport {
@@ -17,10 +20,16 @@ pub struct LinesReport {
     pub counts: BTreeMap<&'static str, usize>,
     /// Number of lines that this pass has checked.
     pub checked: usize,
-    /// The changes that this pass has found or made; in a plan, those that a pass would make.
+    /// The changes that this pass has found or made; in a plan, those that a pass would make. Maximum 1,000.
     pub changed: Vec<LineChanged>,
-    /// The lines that are not live.
+    /// Number of further changes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub changed_left_out: usize,
+    /// The lines that are not live. Maximum 1,000.
     pub not_live: Vec<NotLive>,
+    /// Number of further lines that are not live.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_live_left_out: usize,
     /// Number of lines that were never checked, not for a day, or without an answer. The next pass continues with them.
     pub left: usize,
     /// The reason why the pass ended early.
@@ -29,6 +38,23 @@ pub struct LinesReport {
     /// Number of lines that count in the metric `LinesNotLive`; `None` for a pass over one line, and for a plan.
     #[serde(skip)]
     pub(crate) alarming: Option<usize>,
+    /// Number of lines whose URL was set; in a plan, of those whose URL a pass would set.
+    #[serde(skip)]
+    pub(crate) set: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl LinesReport {
+    /// Shortens the lists to what an answer can hold.
+    pub(crate) fn shorten(&mut self) {
+        self.changed_left_out = self.changed.len().saturating_sub(LISTED);
+        self.changed.truncate(LISTED);
+        self.not_live_left_out = self.not_live.len().saturating_sub(LISTED);
+        self.not_live.truncate(LISTED);
+    }
 }
 
 /// The result of a pass.
@@ -115,11 +141,14 @@ impl NotLive {
     }
 }
 
-/// Logs how a pass ended, as one line, and each change.
+/// Logs a change.
+pub(crate) fn log_changed(change: &LineChanged) {
+    let LineChanged { entity, from, to, url, action } = change;
+    tracing::info!(%entity, from, to, url, action, "the webhook of a line has changed");
+}
+
+/// Logs how a pass ended, as one line.
 pub(crate) fn log(report: &LinesReport) {
-    for LineChanged { entity, from, to, url, action } in &report.changed {
-        tracing::info!(%entity, from, to, url, action, "the webhook of a line has changed");
-    }
     if let Some(cause) = &report.cause {
         tracing::error!(cause, "the pass over the lines ended early");
     }
@@ -129,10 +158,52 @@ pub(crate) fn log(report: &LinesReport) {
         outcome = report.outcome.name(),
         lines = report.lines,
         live = count(LineStatus::Live),
-        not_live = report.not_live.len(),
+        not_live = report.not_live.len() + report.not_live_left_out,
         checked = report.checked,
-        changed = report.changed.len(),
+        changed = report.changed.len() + report.changed_left_out,
         left = report.left,
         "the webhooks of the lines were checked"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_shortened_and_what_is_left_out_is_counted() {
+        let entity = |n: usize| Entity::named(format!("whatsapp#{n}"));
+        let change = |n| LineChanged { entity: entity(n), from: None, to: "live", url: None, action: "set" };
+        let not_live =
+            |n| NotLive { entity: entity(n), webhook: "empty", since: String::new(), url: None, cause: None };
+        let report = |changed: usize, lines: usize| {
+            let mut report = LinesReport {
+                action: "lines",
+                outcome: LinesOutcome::Updated,
+                lines,
+                counts: [("empty", lines)].into(),
+                checked: lines,
+                changed: (0..changed).map(change).collect(),
+                changed_left_out: 0,
+                not_live: (0..lines).map(not_live).collect(),
+                not_live_left_out: 0,
+                left: 0,
+                cause: None,
+                alarming: None,
+                set: changed,
+            };
+            report.shorten();
+            serde_json::to_value(report).unwrap()
+        };
+        let full = report(1_000, 1_000);
+        assert_eq!(
+            (full["changed"].as_array().unwrap().len(), full["not_live"].as_array().unwrap().len()),
+            (1_000, 1_000)
+        );
+        assert!(full.get("changed_left_out").is_none() && full.get("not_live_left_out").is_none());
+        let more = report(1_001, 10_000);
+        assert_eq!((more["changed"].as_array().unwrap().len(), &more["changed_left_out"]), (1_000, &1.into()));
+        assert_eq!((more["not_live"].as_array().unwrap().len(), &more["not_live_left_out"]), (1_000, &9_000.into()));
+        assert_eq!((&more["counts"]["empty"], &more["lines"]), (&10_000.into(), &10_000.into()));
+    }
 }

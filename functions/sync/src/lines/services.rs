@@ -1,3 +1,4 @@
+use lambda::InvalidVariable;
 use partner::{Limits, LineApi};
 use shared::FingerprintKey;
 use store::{Inventory, Lines, Reader, SealedReader};
@@ -12,22 +13,23 @@ pub(crate) struct LinesServices {
     pub(crate) inventory: Inventory,
     pub(crate) fingerprint_key: FingerprintKey,
     /// The configured webhook and the API that has it; `None` when no URL is configured.
-    pub(crate) webhook: Option<(LinesConfig, LineApi)>,
+    pub(crate) webhook: Result<Option<(LinesConfig, LineApi)>, InvalidVariable>,
     pub(crate) limits: Limits,
 }
 
 impl LinesServices {
     pub(crate) fn new(
-        config: Option<LinesConfig>,
+        config: Result<Option<LinesConfig>, InvalidVariable>,
         recording: &InventoryConfig,
         limits: Limits,
         dynamodb: &aws_sdk_dynamodb::Client,
     ) -> Self {
         let settings = &recording.recording.store;
-        let webhook = config.map(|config| {
+        let with_api = |config: LinesConfig| {
             let api = LineApi::new(config.api.clone(), limits);
             (config, api)
-        });
+        };
+        let webhook = config.map(|config| config.map(with_api));
         Self {
             lines: Lines::new(dynamodb.clone(), &settings.events_table),
             reader: Reader::new(dynamodb.clone(), &settings.events_table),

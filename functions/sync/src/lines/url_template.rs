@@ -5,10 +5,20 @@ use thiserror::Error;
 
 const WHATSAPP: &str = "{whatsapp}";
 const REFERENCE: &str = "{reference}";
+/// Shown in place of what may be a secret.
+const MASK: &str = "***";
 
 /// The URL to register for each line, with placeholders for the line's number and the partner's reference.
 #[derive(Clone)]
 pub(crate) struct LineUrlTemplate(String);
+
+/// The URL of a line. `Display` shows its origin, and of its path and query the line's number, the reference and the names of
+/// parameters: every other part may be a secret.
+#[derive(Clone)]
+pub(crate) struct LineUrl {
+    url: WebhookUrl,
+    shown: String,
+}
 
 /// The reason why a text is not a [`LineUrlTemplate`]. It does not include the text, which may contain a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -48,14 +58,62 @@ impl LineUrlTemplate {
     }
 
     /// Returns the URL of a line.
-    pub(crate) fn url(&self, number: &str, reference: Option<&str>) -> Result<WebhookUrl, NoLineUrl> {
+    pub(crate) fn url(&self, number: &str, reference: Option<&str>) -> Result<LineUrl, NoLineUrl> {
         let needed = self.0.contains(REFERENCE);
         let reference = match reference {
             None if needed => return Err(NoLineUrl::NoReference),
             Some("." | "..") if needed => return Err(NoLineUrl::DotReference),
             reference => reference.unwrap_or_default(),
         };
-        WebhookUrl::parse(&filled(&self.0, number, reference)).map_err(NoLineUrl::Invalid)
+        let url = WebhookUrl::parse(&filled(&self.0, number, reference)).map_err(NoLineUrl::Invalid)?;
+        Ok(LineUrl { url, shown: filled(&self.masked(), number, reference) })
+    }
+
+    /// Returns the template with `***` in place of what may be a secret.
+    fn masked(&self) -> String {
+        let start = self.0.find("://").map_or(0, |at| at + "://".len());
+        let end = self.0[start..].find(['/', '?']).map_or(self.0.len(), |at| start + at);
+        let (origin, rest) = self.0.split_at(end);
+        let origin = WebhookUrl::parse(origin).map_or_else(|_| MASK.to_owned(), |origin| origin.to_string());
+        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        let path: Vec<String> = path.split('/').map(masked).collect();
+        let parameter = |parameter: &str| match parameter.split_once('=') {
+            Some((name, value)) => format!("{name}={}", masked(value)),
+            None => masked(parameter),
+        };
+        let query = query.map(|query| query.split('&').map(parameter).collect::<Vec<String>>().join("&"));
+        origin + &path.join("/") + &query.map(|query| format!("?{query}")).unwrap_or_default()
+    }
+}
+
+/// Returns a part of a template with `***` in place of everything but placeholders.
+fn masked(part: &str) -> String {
+    let literal = |text: &str| if text.is_empty() { "" } else { MASK };
+    let mut pieces = part.split('{');
+    let mut shown = literal(pieces.next().unwrap_or_default()).to_owned();
+    for piece in pieces {
+        let (name, rest) = piece.split_once('}').unwrap_or((piece, ""));
+        shown += &format!("{{{name}}}{}", literal(rest));
+    }
+    shown
+}
+
+impl LineUrl {
+    /// Returns the whole URL, to compare it and to set it.
+    pub(crate) fn url(&self) -> &WebhookUrl {
+        &self.url
+    }
+}
+
+impl fmt::Display for LineUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for LineUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -84,7 +142,34 @@ mod tests {
     use super::*;
 
     fn url(template: &str, reference: Option<&str>) -> Result<String, NoLineUrl> {
-        LineUrlTemplate::parse(template).unwrap().url("972501234567", reference).map(|url| url.expose().to_owned())
+        LineUrlTemplate::parse(template)
+            .unwrap()
+            .url("972501234567", reference)
+            .map(|url| url.url().expose().to_owned())
+    }
+
+    fn shown(template: &str, reference: Option<&str>) -> String {
+        LineUrlTemplate::parse(template).unwrap().url("972501234567", reference).unwrap().to_string()
+    }
+
+    #[test]
+    fn of_path_and_query_only_the_placeholders_and_the_names_of_parameters_are_shown() {
+        for (template, expected) in [
+            ("https://Example.com", "https://example.com"),
+            ("https://example.com:8443/", "https://example.com:8443/"),
+            ("https://example.com/in/s3cr3t/{whatsapp}", "https://example.com/***/***/972501234567"),
+            ("https://example.com/a{whatsapp}b{reference}/", "https://example.com/***972501234567***a%2Fb/"),
+            ("https://example.com?s3cr3t", "https://example.com?***"),
+            ("https://example.com/?k=s3cr3t&{reference}&c={reference}", "https://example.com/?k=***&a%2Fb&c=a%2Fb"),
+            ("https://example.com/?k=s3=cr3t?s3cr3t/{whatsapp}", "https://example.com/?k=***972501234567"),
+            ("http://127.0.0.1:9000/s3cr3t", "http://127.0.0.1:9000/***"),
+        ] {
+            assert_eq!(shown(template, Some("a/b")), expected);
+        }
+        let host = shown("https://a1b2c3d4e5f6a7b8c9d0e1f2.hooks.example/", None);
+        assert!(host.starts_with("https://***") && host.ends_with(".hooks.example/"), "{host}");
+        let backslash = shown("https://example.com\\s3cr3t/{whatsapp}", None);
+        assert!(!backslash.contains("s3cr3t"), "{backslash}");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 use std::time::Duration;
 
-use emulators::partner::{Call, Fault, Line, LineCall, Writing};
+use aws_sdk_dynamodb::types::AttributeValue;
+use emulators::{
+    faults::{Faults, Point},
+    partner::{Call, Fault, Line, LineCall, Writing},
+};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use shared::{Entity, EventId, Timestamp};
@@ -424,6 +428,164 @@ async fn an_unknown_number_is_asked_about_in_every_pass_of_the_first_day_and_the
 }
 
 #[tokio::test]
+async fn a_reference_that_has_changed_since_the_lines_were_listed_is_never_set() {
+    let mut world = World::with_lines(&[], 1).await;
+    let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
+    world.restart_with_dynamodb_at(&faults.url());
+    world.lines(json!({"action": "lines", "mode": "plan"})).await.unwrap();
+    let listed = faults.take_seen().iter().position(|operation| operation == "BatchGetItem").unwrap();
+    // An event that is received at the same time as another may count as the older one.
+    world.wait(HOUR);
+    let held = faults.hold(listed, Point::BeforeAnswer);
+    world.line_calls();
+    let change = async {
+        let listed = held.reached().await.unwrap();
+        world
+            .deliver(&json!({
+                "status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_reference": "another-client",
+                "whatsapp_extra_info": 1,
+            }))
+            .await;
+        drop(listed);
+    };
+    let (report, ()) = tokio::join!(world.lines(all()), change);
+    let report = report.unwrap();
+    assert_eq!((report.outcome, report.left), (LinesOutcome::Incomplete, 1));
+    assert_eq!((world.url(0), world.line_calls()), (String::new(), vec![Call::LineGet]));
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
+    assert!(world.url(0).ends_with("?client=another-client"));
+}
+
+#[tokio::test]
+async fn a_url_of_ours_that_somebody_else_has_set_is_replaced_when_ours_changes() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.partner.put_line(&number(0), Line { url: ours(0), retry: 1, ..Line::new(&key(0)) });
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
+    assert_eq!(world.line_calls(), [Call::LineGet]);
+    world.configure(&[("LINE_WEBHOOK_URL", "https://new.example/{whatsapp}")]);
+    assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
+    assert_eq!(world.url(0), format!("https://new.example/{}", number(0)));
+}
+
+#[tokio::test]
+async fn of_a_url_of_ours_only_the_host_the_number_and_the_reference_are_shown() {
+    let url = "https://crm.example:8443/Line-Secret/{whatsapp}/x?key=Line-Secret&client={reference}";
+    let mut world = World::with_lines(&[], 1).await;
+    world.configure(&[("LINE_WEBHOOK_URL", url)]);
+    let shown = format!("https://crm.example:8443/***/{}/***?key=***&client=client-0", number(0));
+    let plan = world.lines(json!({"action": "lines", "mode": "plan"})).await.unwrap();
+    assert_eq!(plan.changed[0].url.as_ref(), Some(&shown));
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!(report.changed[1].url.as_ref(), Some(&shown));
+    assert_eq!(world.line(0).await.url, Some(shown));
+    world.configure(&[URL, OBSERVE]);
+    world.lines(all()).await.unwrap();
+    assert_eq!(world.line(0).await.url.as_deref(), Some("crm.example"), "of an earlier one the host alone");
+}
+
+#[tokio::test]
+async fn lines_without_a_proof_of_the_last_day_count_as_not_live() {
+    for is_checked in [true, false] {
+        let mut world = World::with_lines(&[], 20).await;
+        if is_checked {
+            world.lines(all()).await.unwrap();
+        }
+        world.partner.always(Call::LineGet, Fault::Status(503));
+        world.wait(HOUR * 12);
+        world.lines(all()).await.unwrap();
+        let unanswered = if is_checked { 0.0 } else { f64::from(u32::try_from(world.line_calls().len()).unwrap()) };
+        assert_eq!(world.sum("LinesNotLive"), unanswered, "{is_checked}");
+        world.wait(HOUR * 13);
+        world.lines(all()).await.unwrap();
+        assert_eq!(world.sum("LinesNotLive") - unanswered, 20.0, "{is_checked}");
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_configuration_of_the_lines_stops_their_pass_alone() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.configure(&[URL, ("LINE_WEBHOOK_MODE", "Enforce")]);
+    world.run("sync").await.unwrap();
+    world.inventory().await.unwrap();
+    for event in [all(), one(0)] {
+        let error = world.lines(event).await.unwrap_err();
+        assert_eq!(error.cause(), "LinesMisconfigured");
+        assert!(error.to_string().contains("LINE_WEBHOOK_MODE: is none of"), "{error}");
+    }
+    assert_eq!((world.line_calls(), world.sum("LinesFailed")), (vec![], 2.0));
+}
+
+#[tokio::test]
+async fn a_plan_that_would_set_nothing_is_up_to_date_and_logs_no_change() {
+    let world = World::with_lines(&[], 1).await;
+    world.partner.register_line(&number(0), Some(FOREIGN));
+    let plan = json!({"action": "lines", "mode": "plan"});
+    let report = world.lines(plan.clone()).await.unwrap();
+    assert_eq!((report.outcome, report.changed[0].to), (LinesOutcome::UpToDate, "foreign"));
+    world.partner.register_line(&number(0), None);
+    assert_eq!(world.lines(plan).await.unwrap().outcome, LinesOutcome::WouldUpdate);
+    let is_change = |line: &&String| line.contains("the webhook of a line has changed");
+    assert_eq!(world.log().iter().filter(is_change).count(), 0);
+    world.lines(all()).await.unwrap();
+    assert_eq!(world.log().iter().filter(is_change).count(), 2, "empty, live");
+}
+
+#[tokio::test]
+async fn other_settings_that_the_provider_changes_with_the_url_are_named() {
+    let world = World::with_lines(&[], 1).await;
+    let answer = |url: &str, system: &str, alert: &str| {
+        let answer = json!({
+            "status": "OK", "url": url, "system": system, "systemPhoneAlert": alert, "retry": 1, "readStatus": 0, "reason": 1,
+        });
+        Fault::Answer(200, answer.to_string())
+    };
+    world.partner.next(Call::LineGet, answer("", "1", "0501234567"));
+    world.partner.next(Call::LineGet, answer(&ours(0), "0", ""));
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!(report.counts, [("live", 1)].into());
+    let cause = "the provider has changed other settings together with the URL: system, systemPhoneAlert";
+    assert_eq!(world.line_history(0).await.pop().unwrap().cause.as_deref(), Some(cause));
+}
+
+#[tokio::test]
+async fn a_line_with_an_item_that_cannot_be_read_is_left_and_the_others_are_checked() {
+    let world = World::with_lines(&[], 4).await;
+    let client = world.dynamodb.client();
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let (events, sealed) = (world.dynamodb.events_table(), world.dynamodb.sealed_table());
+    let record = client.put_item().table_name(events).item("pk", text(entity(0).as_str())).item("sk", text("line"));
+    record.item("webhook", text("unreadable")).send().await.unwrap();
+    for (table, n, attribute) in [(sealed, 1, "received_at"), (events, 2, "first_seen")] {
+        let items = client.scan().table_name(table).send().await.unwrap();
+        let is_meant = |item: &&std::collections::HashMap<String, AttributeValue>| {
+            item["pk"] == text(entity(n).as_str()) && item.contains_key(attribute)
+        };
+        let mut item = items
+            .items()
+            .iter()
+            .find(|item| is_meant(item) && (n == 1 || item["sk"] == text("state")))
+            .unwrap()
+            .clone();
+        item.insert(attribute.to_owned(), text("unreadable"));
+        client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+    }
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!((report.outcome, report.left, report.lines), (LinesOutcome::Incomplete, 3, 4));
+    assert_eq!((report.counts, world.url(3)), ([("live", 1)].into(), ours(3)));
+    let log = world.log().join("\n");
+    for n in 0..3 {
+        assert!(log.contains(&format!("the item {}", entity(n))), "{n}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_asks_for_nothing_is_no_failed_pass() {
+    let world = World::with_lines(&[], 0).await;
+    world.lines(one(0)).await.unwrap_err();
+    assert_eq!((world.sum("LinesFailed"), world.sum("SyncFailed BadRequest")), (0.0, 1.0));
+}
+
+#[tokio::test]
 async fn a_line_without_a_key_is_asked_about_when_a_key_arrives() {
     let mut world = World::with_lines(&[], 0).await;
     world.partner.put_line(&number(0), Line::new(&key(0)));
@@ -536,7 +698,8 @@ async fn a_plan_shows_the_urls_that_a_pass_would_set_and_changes_nothing() {
     assert_eq!(plan.outcome, LinesOutcome::WouldUpdate);
     let set: Vec<_> = plan.changed.iter().filter(|change| change.action == "set").collect();
     assert_eq!((set.len(), &set[0].entity, set[0].from, set[0].to), (1, &entity(0), Some("empty"), "live"));
-    assert!(set[0].url.as_deref().unwrap().starts_with("https://bot.example/in/"));
+    let shown = format!("https://bot.example/***/{}/***?client=client-0", number(0));
+    assert_eq!(set[0].url.as_ref(), Some(&shown));
     assert_eq!(plan.counts, [("empty", 1), ("foreign", 1)].into());
     assert_eq!((world.url(0), world.line_calls().contains(&Call::LineSet)), (String::new(), false));
     let after = world.dynamodb.client().scan().table_name("events").send().await.unwrap().count();

@@ -36,9 +36,10 @@ The webhook of a line is
   unknown number  not known: the provider does not have the number
   no key          not known: no event has brought the line's API key
   unreachable     not known: the provider did not answer the last check
-  not checked     not known: no check of the line has ended yet, or the parameter LineWebhookUrl is empty
+  not checked     not known: no check of the line has ended yet
+  off             not known: the parameter LineWebhookUrl is empty
 
-Exit code: 0 when all listed lines are live, 3 when one is not, 1 after a failure. Lines that are gone at the provider do not count.
+Exit code: 0 when all listed lines are live, or off, 3 when one is not, 1 after a failure. Lines that are gone at the provider do not count.
 With --plan, 3 when a pass would set a webhook. With --stuck, 3 when a client is stuck.
 
 Examples:
@@ -119,7 +120,11 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     lines.truncate(args.limit.unwrap_or(usize::MAX));
     find_keys(&reader, &mut lines).await;
     let more = (lines.len() < found).then(|| format!("{} of {found} lines", lines.len()));
-    let none = if known == 0 { "No such lines.\n" } else { "None: every line is live, or gone at the provider.\n" };
+    let none = match known {
+        0 => "No such lines.\n",
+        _ if !target.keeps_lines => "None: LineWebhookUrl is empty, so the lines' own webhooks are not checked.\n",
+        _ => "None: every line is live, or gone at the provider.\n",
+    };
     List { items: &lines, none: none.to_owned(), more }
         .print(args.output, line_json, |lines| rows(lines, not_live, known))?;
     match unfinished {
@@ -137,6 +142,7 @@ pub fn reader(target: &Target) -> LineReader {
         inventory: Inventory::new(client.clone(), events_table),
         lines: Lines::new(client.clone(), events_table),
         sealed: SealedReader::new(client.clone(), &target.settings.sealed_table),
+        keeps_lines: target.keeps_lines,
     }
 }
 
@@ -311,6 +317,7 @@ fn line_json(line: &Line) -> serde_json::Result<String> {
 pub fn object(line: &Line) -> Value {
     let onboarding = line.onboarding();
     let listed = line.listed.as_ref();
+    let webhook = line.webhook.as_ref().filter(|_| line.is_kept);
     json!({
         "entity": line.entity,
         "number": line.number(),
@@ -328,16 +335,16 @@ pub fn object(line: &Line) -> Value {
             LineKey::Missing => json!({ "sealed": false, "received_at": null }),
             LineKey::Sealed { received_at } => json!({ "sealed": true, "received_at": received_at }),
         },
-        "webhook": line.webhook.as_ref().map(|webhook| json!({
-            "status": webhook.status.name(),
-            "since": webhook.since,
-            "url": webhook.url,
-            "checked_at": webhook.checked_at,
-            "attempted_at": webhook.attempted_at,
-            "set_at": webhook.set_at,
-            "live_at": webhook.live_at,
-            "not_live_since": webhook.not_live_since,
-            "cause": webhook.cause,
+        "webhook": line.status().map(|status| json!({
+            "status": status.name(),
+            "since": webhook.map(|webhook| webhook.since),
+            "url": webhook.and_then(|webhook| webhook.url.as_ref()),
+            "checked_at": webhook.and_then(|webhook| webhook.checked_at),
+            "attempted_at": webhook.map(|webhook| webhook.attempted_at),
+            "set_at": webhook.and_then(|webhook| webhook.set_at),
+            "live_at": webhook.and_then(|webhook| webhook.live_at),
+            "not_live_since": webhook.and_then(|webhook| webhook.not_live_since),
+            "cause": webhook.and_then(|webhook| webhook.cause.as_ref()),
         })),
         "last_event_at": line.state.as_ref().map(|state| state.last_seen),
     })

@@ -205,8 +205,8 @@ impl Target {
                 stack.parameter("DedupWindowSeconds")?,
                 stack.parameter("RetentionDays")?,
             )?,
-            // A stack deployed from an earlier version lacks this parameter.
-            keeps_lines: stack.parameter("LineWebhookUrl").is_ok_and(|url| !url.is_empty()),
+            // The output depends on a condition of the template. CloudFormation shows LineWebhookUrl as asterisks, even when it is empty.
+            keeps_lines: stack.output("LineWebhookMode").is_ok(),
             allowed_source_ips: stack.parameter("AllowedSourceIps").ok().map(str::to_owned),
             queues: Queues {
                 sqs,

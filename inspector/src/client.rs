@@ -67,7 +67,7 @@ pub async fn page(Extract(shown): App, Query(Which { reference }): Query<Which>)
     let is_line = |state: &&State| lines.iter().any(|line| line.entity == state.entity);
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Lines),
-        proofs: lines.iter().map(|line| Proof::of(line, source.keeps_lines, now)).collect(),
+        proofs: lines.iter().map(|line| Proof::of(line, source.lines.keeps_lines, now)).collect(),
         others: states.iter().filter(|state| !is_line(state)).map(|state| Other::of(state, now)).collect(),
         is_cut,
         deliveries: link("./", &[("reference", &reference), ("since", "30d")]),

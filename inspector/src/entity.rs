@@ -185,7 +185,7 @@ impl LineView {
             line.key = LineKey::Sealed { received_at: event.received_at };
         }
         Ok(Some(Self {
-            proof: Proof::of(&line, source.keeps_lines, now),
+            proof: Proof::of(&line, source.lines.keeps_lines, now),
             changes: changes.iter().map(|change| WebhookChange::of(change, now)).collect(),
             is_cut,
             show: format!("cargo hooks line {}{}", quoted(line.number()), source.arguments),

@@ -14,6 +14,9 @@ use store::{Inventory, LineRecord, LineStatus, Lines, PAGE, Reader, SealedReader
 /// Maximum number of keys that are looked for at a time.
 const AT_ONCE: usize = 16;
 
+/// The sentence about the webhook of a line that is not checked.
+const OFF: &str = "The lines' own webhooks are not checked: the parameter LineWebhookUrl is empty.";
+
 /// A line. It has a state, or a list of the provider has it, or its webhook was checked.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -25,6 +28,8 @@ pub struct Line {
     pub listed: Option<Tracked>,
     /// The last check of its own webhook; `None` when it was never checked.
     pub webhook: Option<LineRecord>,
+    /// True when the webhooks of lines are checked and set today. Otherwise `webhook` is history.
+    pub is_kept: bool,
     /// Its API key.
     pub key: LineKey,
 }
@@ -118,17 +123,22 @@ impl Line {
 
     /// Returns whether its own webhook was last read back as ours.
     pub fn is_live(&self) -> bool {
-        self.webhook.as_ref().is_some_and(|webhook| webhook.status == LineStatus::Live)
+        self.status() == Some(LineStatus::Live)
     }
 
-    /// Returns whether it is not live, although the provider still has it.
+    /// Returns the status of its webhook; `None` when it was never checked.
+    pub fn status(&self) -> Option<LineStatus> {
+        if self.is_kept { self.webhook.as_ref().map(|webhook| webhook.status) } else { Some(LineStatus::Off) }
+    }
+
+    /// Returns whether it should be live and is not, although the provider still has it.
     pub fn is_problem(&self) -> bool {
-        !self.is_live() && self.gone_at().is_none()
+        !matches!(self.status(), Some(LineStatus::Live | LineStatus::Off)) && self.gone_at().is_none()
     }
 
     /// Returns the status of its webhook in plain words.
     pub fn status_in_words(&self) -> String {
-        self.webhook.as_ref().map_or_else(|| "not checked".to_owned(), |webhook| in_words(webhook.status))
+        self.status().map_or_else(|| "not checked".to_owned(), in_words)
     }
 
     /// Returns its place in a list with the worst problems first; 0 is the worst.
@@ -136,7 +146,7 @@ impl Line {
         if self.gone_at().is_some() {
             return 9;
         }
-        match self.webhook.as_ref().map(|webhook| webhook.status) {
+        match self.status() {
             Some(LineStatus::Foreign) => 0,
             Some(LineStatus::Empty) => 1,
             Some(LineStatus::WrongKey) => 2,
@@ -184,6 +194,9 @@ impl Line {
     }
 
     fn webhook_in_sentences(&self, moment: &dyn Fn(Timestamp) -> String) -> Vec<String> {
+        if !self.is_kept {
+            return vec![OFF.to_owned()];
+        }
         let Some(webhook) = &self.webhook else {
             return vec!["Its own webhook was never checked.".to_owned()];
         };
@@ -212,9 +225,7 @@ impl Line {
                 let at = moment(webhook.attempted_at);
                 format!("The provider did not answer the last check, at {at}.{}", before.unwrap_or_default())
             }
-            LineStatus::Off => {
-                "The lines' own webhooks are not checked: the parameter LineWebhookUrl is empty.".to_owned()
-            }
+            LineStatus::Off => OFF.to_owned(),
         }];
         sentences.extend(webhook.cause.as_ref().map(|cause| format!("Cause: {cause}.")));
         sentences.extend(webhook.set_at.map(|at| format!("This stack last set it at {}.", moment(at))));
@@ -236,6 +247,8 @@ pub struct LineReader {
     pub lines: Lines,
     /// Finds their keys.
     pub sealed: SealedReader,
+    /// True when the target sets the webhooks of lines.
+    pub keeps_lines: bool,
 }
 
 impl LineReader {
@@ -272,7 +285,8 @@ impl LineReader {
         let (state, listed, webhook) =
             try_join3(self.reader.state(entity), self.inventory.entity(entity), self.lines.get(entity)).await?;
         let is_known = state.is_some() || webhook.is_some() || listed.as_ref().is_some_and(|of| of.listed_at.is_some());
-        Ok(is_known.then(|| Line { entity: entity.clone(), state, listed, webhook, key: LineKey::Unknown }))
+        let is_kept = self.keeps_lines;
+        Ok(is_known.then(|| Line { entity: entity.clone(), state, listed, webhook, is_kept, key: LineKey::Unknown }))
     }
 
     /// Looks for the keys of lines.
@@ -308,6 +322,7 @@ impl LineReader {
                 state: states.remove(&entity),
                 listed: listed.remove(&entity),
                 webhook: webhooks.remove(&entity),
+                is_kept: self.keeps_lines,
                 key: LineKey::Unknown,
                 entity,
             })

@@ -57,7 +57,7 @@ struct Tab {
 /// The page. All lines are read and sorted, and 50 are shown.
 pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
     let (now, source) = (now(), &shown.source);
-    let keeps_lines = source.keeps_lines;
+    let keeps_lines = source.lines.keeps_lines;
     let text = asked.text.trim().to_lowercase();
     let mut lines = source.lines.all().await?;
     lines.retain(|line| text.is_empty() || has(line, &text));

@@ -19,8 +19,6 @@ pub struct Source {
     pub reader: Reader,
     /// Reads its lines. The pages do not look for their keys in the sealed table.
     pub lines: LineReader,
-    /// True when it sets the webhooks of lines.
-    pub keeps_lines: bool,
     /// Its registration.
     pub ledger: RegistrationLedger,
     /// Its forwarded events; `None` when it has no forwarder, and then the pages show nothing about forwarding.

@@ -229,6 +229,7 @@ impl Tour<'_> {
             inventory: Inventory::new(dynamodb.client(), dynamodb.events_table()),
             lines: Lines::new(dynamodb.client(), dynamodb.events_table()),
             sealed: SealedReader::new(dynamodb.client(), dynamodb.sealed_table()),
+            keeps_lines: true,
         }
     }
 

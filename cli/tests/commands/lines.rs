@@ -4,7 +4,7 @@ use shared::{Entity, EventId};
 use store::{Inventory, LineAction, LineChange, LineRecord, LineStatus, Lines, Tracked};
 
 use crate::{
-    webhook::world::World as WithSync,
+    webhook::{stack::CREDENTIALS, world::World as WithSync},
     world::{World, objects},
 };
 
@@ -266,4 +266,29 @@ async fn sync_itself_checks_and_plans_lines() {
     assert!(checked.code == 3 && checked.stdout.contains("has pointed to other.example"), "{checked:?}");
     assert!(checked.stdout.contains("The history of its webhook"), "{}", checked.stdout);
     assert_eq!(url(), "https://other.example/in/Foreign-Token-9876543210", "it is left as it is");
+}
+
+#[tokio::test]
+async fn the_lines_of_a_stack_without_a_url_for_them_are_off_and_no_problem() {
+    let world = WithSync::start("lines-off").await;
+    world.partner.onboard("972501234567", Some("client-7"), "key-of-the-line");
+    assert_eq!(world.hooks(&["inventory"]).await.code, 0);
+    world.partner.register_line("972501234567", Some("https://other.example/in/Foreign-Token-9876543210"));
+    assert_eq!(world.hooks(&["lines", "--check"]).await.code, 3);
+    for (stack, code, status) in [("hooks-lines", 3, "foreign"), ("hooks", 0, "off")] {
+        let of = async |arguments: &[&str]| {
+            let ended = world.hooks_of_stack(&[arguments, &["--stack", stack]].concat(), &CREDENTIALS).await;
+            assert_eq!((ended.code, ended.stderr.as_str()), (code, ""), "{stack} {arguments:?}: {}", ended.stdout);
+            ended.stdout
+        };
+        assert!(of(&["lines"]).await.contains(status), "{stack}");
+        let line = of(&["line", "972501234567"]).await;
+        assert_eq!(line.contains("The lines' own webhooks are not checked"), status == "off", "{line}");
+        let shown = objects(&of(&["lines", "--output", "json"]).await);
+        assert_eq!(shown[0]["webhook"]["status"], status);
+        assert_eq!(shown[0]["webhook"]["since"].is_null(), status == "off");
+    }
+    let none = ["lines", "--not-live", "--stack", "hooks"];
+    let none = world.hooks_of_stack(&none, &CREDENTIALS).await;
+    assert_eq!(none.stdout, "None: LineWebhookUrl is empty, so the lines' own webhooks are not checked.\n");
 }

@@ -186,7 +186,7 @@ async fn lines_without_a_configured_webhook_are_not_problems() {
     let world = World::start().await;
     world.fill().await;
     let mut source = world.source();
-    source.keeps_lines = false;
+    source.lines.keeps_lines = false;
     let visitor = Visitor::to(source).await;
     let page = visitor.page("lines").await;
     assert!(

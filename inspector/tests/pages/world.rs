@@ -51,8 +51,8 @@ impl World {
                 lines: Lines::new(client.clone(), table),
                 // The pages must not look there: it would answer that it does not exist.
                 sealed: SealedReader::new(client.clone(), "no-such-table"),
+                keeps_lines: true,
             },
-            keeps_lines: true,
             ledger: RegistrationLedger::new(client.clone(), table),
             forward_records: Some(ForwardRecords::new(client, table)),
             dedup_window: settings().dedup_window,

@@ -1,6 +1,6 @@
 //! `hooks webhook`, and a deployed stack.
 
 mod actions;
-mod stack;
+pub mod stack;
 mod status;
 pub mod world;

@@ -14,7 +14,8 @@ use crate::program::{self, hooks, project};
 /// The exit code of `get` before anything was registered.
 const NOT_REGISTERED: i32 = 3;
 
-const CREDENTIALS: [(&str, &str); 3] =
+/// The environment of a person who may use the stack.
+pub const CREDENTIALS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local"), ("AWS_REGION", "eu-west-1")];
 
 #[tokio::test]

@@ -192,7 +192,7 @@ async fn invoke(State(calls): State<mpsc::Sender<Call>>, event: Bytes) -> Respon
     }
 }
 
-/// Describes the stack `hooks`, and `empty`, which has no outputs.
+/// Describes the stack `hooks`, `hooks-lines`, which keeps lines, and `empty`, which has no outputs.
 async fn describe_stacks(request: String) -> Response {
     let stack = |outputs: &str, parameters: &str| {
         format!(
@@ -215,12 +215,17 @@ async fn describe_stacks(request: String) -> Response {
         ("DedupWindowSeconds", "600"),
         ("RetentionDays", "365"),
         ("PartnerApiBaseUrl", "https://partners.example.net/api"),
+        // With NoEcho, CloudFormation shows also an empty value so.
+        ("LineWebhookUrl", "****"),
     ]
     .map(|(key, value)| {
         format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
     });
     let xml = [("content-type", "text/xml")];
-    if request.contains("StackName=hooks") {
+    let lines = "<member><OutputKey>LineWebhookMode</OutputKey><OutputValue>fill</OutputValue></member>";
+    if request.contains("StackName=hooks-lines") {
+        (xml, stack(&(outputs.concat() + lines), &parameters.concat())).into_response()
+    } else if request.contains("StackName=hooks") {
         (xml, stack(&outputs.concat(), &parameters.concat())).into_response()
     } else if request.contains("StackName=empty") {
         (xml, stack("", "")).into_response()

@@ -179,6 +179,8 @@ fn database(project: &Project) -> Result<PathBuf> {
 
 /// Starts what the functions need, and stays until Ctrl-C. The functions run elsewhere.
 async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitCode> {
+    let found = CargoLambda::find(&project.root().join(".tools/cargo-lambda")).await;
+    let cargo_lambda = found.map_or_else(|| "cargo lambda".to_owned(), |found| found.to_string());
     let surroundings = start_surroundings(project, options, FIXED_PORTS, None).await?;
     // As if sync had registered the samples' token.
     let tokens = AcceptedTokens::new(surroundings.dynamodb.client(), surroundings.dynamodb.events_table());
@@ -195,9 +197,9 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
         "DynamoDB, SQS, Secrets Manager, the partner API, CloudFormation, EventBridge and the sample consumer are up on ports 9001 to \
          9007 until Ctrl-C.\n\
          \nNext, in another terminal, run the functions:\n\
-         \n  cargo lambda watch\n\
+         \n  {cargo_lambda} watch\n\
          \nand in a third one, call them and look at what is stored:\n\
-         \n  cargo lambda invoke receiver --data-file events/receiver/200-whatsapp.json\
+         \n  {cargo_lambda} invoke receiver --data-file events/receiver/200-whatsapp.json\
          \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
          \n  cargo hooks events\n"
     ));

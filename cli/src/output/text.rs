@@ -33,11 +33,14 @@ pub fn events(number: u64) -> String {
 /// Returns a report of sync, one member on each line; `None` when it is no report.
 pub fn report(report: &Value) -> Option<String> {
     let text = |name: &str| report[name].as_str().map(str::to_owned);
+    let action = text("action")?;
+    // The URL of a set is the caller's choice, and need not be the one that the schedule registers.
+    let desired = if action == "set" { "requested" } else { "desired" };
     let mut lines = vec![
-        ("action", text("action")?),
+        ("action", action),
         ("outcome", text("outcome")?),
         ("registered", text("registered").unwrap_or_else(|| "nothing".to_owned())),
-        ("desired", text("desired")?),
+        (desired, text("desired")?),
         ("verified", if report["verified"].as_bool()? { "yes" } else { "no" }.to_owned()),
     ];
     if let (Some(from), Some(until)) = (report["not_ours"]["from"].as_str(), report["not_ours"]["until"].as_str()) {

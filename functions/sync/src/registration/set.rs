@@ -26,26 +26,26 @@ impl Run<'_> {
     /// Registers the URL that a person has chosen.
     pub(crate) async fn set(&mut self, url: WebhookUrl, ours: OurUrls) -> Result<Report, SyncError> {
         let chosen = self.choose(&ours, url).await?;
+        if !matches!(chosen, Chosen::Another(_)) {
+            self.fail_if_deleted()?;
+        }
+        // Right before the set: if ours is still registered, no time until now counts as not ours.
+        let (mut session, registered) = self.ask().await?;
+        let found = self.observe(&ours, registered).await?;
+        self.ledger.write().await?;
         let (url, registered) = match chosen {
             Chosen::Ours(chosen) => {
-                self.fail_if_deleted()?;
                 let accepted_since = self.accept(&chosen.token).await?;
-                let (mut session, registered) = self.ask().await?;
-                let found = self.observe(&ours, registered).await?;
-                self.ledger.write().await?;
                 self.keep_url_before_ours(&found, &session.account()).await?;
                 self.settle(accepted_since).await;
                 let registered = self.set_ours(&chosen.url, &mut session).await?;
                 (chosen.url, registered)
             }
             Chosen::OursWithOlderToken(url) => {
-                self.fail_if_deleted()?;
-                let mut session = self.open_session().await?;
                 let registered = self.set_ours(&url, &mut session).await?;
                 (url, registered)
             }
             Chosen::Another(url) => {
-                let mut session = self.open_session().await?;
                 session.set_webhook(&url).await?;
                 let registered = session.get_webhook().await?;
                 (url, registered)

@@ -140,6 +140,18 @@ async fn a_url_set_by_a_person_is_in_the_ledger() {
 }
 
 #[tokio::test]
+async fn the_url_read_right_before_a_set_counts_as_a_check() {
+    let mut world = World::start().await;
+    world.run("sync").await.unwrap();
+    world.wait(HOUR);
+    let report = world.send(json!({ "action": "set", "url": FOREIGN })).await.unwrap();
+    let window = report.not_ours.unwrap();
+    assert!(window.start >= world.now, "{window:?} starts before {}", world.now);
+    let [_, set] = world.changes().await.try_into().unwrap();
+    assert_eq!(set.not_ours, Some(window));
+}
+
+#[tokio::test]
 async fn get_and_plan_write_nothing() {
     let world = World::start().await;
     world.partner.register(Some(FOREIGN));

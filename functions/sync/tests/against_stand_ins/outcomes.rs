@@ -125,7 +125,7 @@ async fn set_registers_the_given_url() {
     assert_eq!((report.action, report.outcome, report.verified), ("set", Outcome::Updated, true));
     assert_eq!(report.desired.expose(), FOREIGN);
     assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
-    assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Set, Call::Get]);
+    assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Get, Call::Set, Call::Get]);
 }
 
 #[tokio::test]

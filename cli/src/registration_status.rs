@@ -5,7 +5,7 @@ use std::{fmt::Write, ops::Range, time::Duration};
 use inspector::registration_facts;
 use serde::Serialize;
 use shared::{EventId, Timestamp, human_time::minutes, text::plain};
-use store::{Change, Registration, RegistrationStatus, Whereabouts};
+use store::{Change, ChangeKind, Registration, RegistrationStatus, Whereabouts};
 
 use crate::output::{
     json,
@@ -124,11 +124,22 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
     if limit < in_all {
         let _ = writeln!(shown, "{limit} of {in_all} changes since {start}; --limit shows more.");
     }
-    let _ = match status.not_ours() {
-        Duration::ZERO => writeln!(shown, "Since {start} it was never seen elsewhere."),
-        not_ours => writeln!(shown, "Since {start} it may have been elsewhere for {} in all.", minutes(not_ours)),
-    };
+    if status.registration().ours_at.is_some() {
+        let start = times::shown(watched_since(status));
+        let _ = match status.not_ours() {
+            Duration::ZERO => writeln!(shown, "Since {start} it was never seen elsewhere."),
+            not_ours => writeln!(shown, "Since {start} it may have been elsewhere for {} in all.", minutes(not_ours)),
+        };
+    }
     shown
+}
+
+/// Returns the start of the range, or the time of the first registration if that is later.
+fn watched_since(status: &RegistrationStatus) -> Timestamp {
+    match status.in_time().filter(|change| change.kind != ChangeKind::Failed).last() {
+        Some(first) if first.kind == ChangeKind::Registered => first.at,
+        _ => status.times().start,
+    }
 }
 
 /// Returns a warning that our URL is not registered, with the time since then and the receiver of the events.
@@ -151,7 +162,7 @@ pub fn host(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use shared::EventId;
-    use store::{Change, ChangeKind, CompetingUrl};
+    use store::CompetingUrl;
 
     use super::*;
 
@@ -214,10 +225,18 @@ Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.
 registered  unknown: no check has been recorded yet
 
 Nothing has happened since 2026-11-22T09:30:00Z.
-Since 2026-11-22T09:30:00Z it was never seen elsewhere.
 ";
         assert_eq!(table(&status, 20), expected);
         assert!(json(&status, 20).unwrap().contains(r#""whereabouts":"unknown""#));
+    }
+
+    #[test]
+    fn no_time_before_the_first_registration_is_said_to_have_been_watched() {
+        let failed = change(30, ChangeKind::Failed, OTHER, None);
+        let registered = change(60, ChangeKind::Registered, OURS, None);
+        let status = RegistrationStatus::new(ours(), vec![registered, failed], at(0)..at(270));
+        let shown = table(&status, 20);
+        assert!(shown.ends_with("\nSince 2026-11-22T10:30:00Z it was never seen elsewhere.\n"), "{shown}");
     }
 
     #[test]

@@ -13,7 +13,9 @@ use store::{DeliveryQuery, Follow, NewestDeliveries, StoreError, StoredDelivery}
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
+    faults::with_fix,
     interrupt::interrupted,
+    named,
     output::{List, Output, json, note, print, tables, text, times},
     query::Selection,
     target::{Target, TargetArgs},
@@ -62,12 +64,17 @@ pub async fn run(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let until_now = events.selection.range.until.is_none();
     let range = events.selection.range.resolve(now);
-    let query = events.selection.query(Target::find(events.target).await?.reader, range, Some(DOCTOR)).await?;
+    let kind = events.selection.kind().map(str::to_owned);
+    let reader = Target::find(events.target.clone()).await?.reader;
+    let query = events.selection.query(reader, range, Some(DOCTOR)).await?;
     let mut found = query.newest(events.limit).await?;
+    if found.deliveries.is_empty() {
+        named::note_unknown_kind(kind.as_deref());
+    }
     if events.follow {
         found.deliveries.reverse();
         return tokio::select! {
-            ended = follow(&query, &found, now, events.output) => ended,
+            ended = follow(query, &found, now, &events.target, events.output) => ended,
             () = interrupted() => Ok(ExitCode::SUCCESS),
         };
     }
@@ -79,8 +86,15 @@ pub async fn run(events: Events) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the deliveries that were found, and then each new one, until nobody reads on. A read that fails is repeated by the next poll.
-async fn follow(query: &DeliveryQuery, found: &NewestDeliveries, now: Timestamp, output: Output) -> Result<ExitCode> {
+/// Prints the deliveries that were found, and then each new one, until nobody reads on. A read that fails is repeated by the next poll. If
+/// the local run has ended, it goes on with the next one.
+async fn follow(
+    mut query: DeliveryQuery,
+    found: &NewestDeliveries,
+    now: Timestamp,
+    target: &TargetArgs,
+    output: Output,
+) -> Result<ExitCode> {
     let line = |delivery: &StoredDelivery| match output {
         Output::Json => Ok(json::delivery(delivery)?),
         Output::Table => anyhow::Ok(text::delivery_line(delivery)),
@@ -103,13 +117,20 @@ async fn follow(query: &DeliveryQuery, found: &NewestDeliveries, now: Timestamp,
     loop {
         polls.tick().await;
         let show = |delivery| anyhow::Ok(!query.matches(&delivery) || print(&line(&delivery)?)?);
-        match follow.look(query, SystemTime::now().into(), show).await {
+        match follow.look(&query, SystemTime::now().into(), show).await {
             Ok(true) if is_failing => note("New events can be read again."),
             Ok(true) => {}
             Ok(false) => return Ok(ExitCode::SUCCESS),
-            Err(error) if error.is::<StoreError>() && is_failing => continue,
-            Err(error) if error.is::<StoreError>() => {
-                note(&format!("New events cannot be read, trying again every second: {error:#}"));
+            Err(mut error) if error.is::<StoreError>() => {
+                if target.stack().is_none() {
+                    match Target::find(target.clone()).await {
+                        Ok(run) => query.read_from(run.reader),
+                        Err(no_run) => error = no_run,
+                    }
+                }
+                if !is_failing {
+                    note(&format!("New events cannot be read, trying again every second: {}", with_fix(&error)));
+                }
                 is_failing = true;
                 continue;
             }

@@ -158,13 +158,18 @@ fn network_fix(cause: &str) -> &'static str {
 
 /// Returns an error as a command prints it: the fault, and on a second line its fix, if one is known.
 pub fn told(error: &anyhow::Error) -> String {
+    format!("error: {}", with_fix(error))
+}
+
+/// Returns an error and its fix as [`told`] does, for the end of a sentence.
+pub fn with_fix(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     if let Some(fault) = error.chain().find_map(|cause| cause.downcast_ref::<Fault>()) {
-        return format!("error: {text}\nfix: {}", fault.fix);
+        return format!("{text}\nfix: {}", fault.fix);
     }
     match text.split_once(NO_ANSWER) {
-        Some((before, cause)) => format!("error: {before}no connection: {cause}\nfix: {}", network_fix(cause)),
-        None => format!("error: {text}"),
+        Some((before, cause)) => format!("{before}no connection: {cause}\nfix: {}", network_fix(cause)),
+        None => text,
     }
 }
 

@@ -51,7 +51,11 @@ impl LocalFunctions {
 pub fn read_answer(answer: &str) -> Result<Value> {
     let answer: Value = serde_json::from_str(answer).with_context(|| format!("not JSON: {answer}"))?;
     if let Some(message) = answer.get("errorMessage").and_then(Value::as_str) {
-        bail!("{}: {message}", answer["errorType"].as_str().unwrap_or("no type"));
+        match answer["errorType"].as_str().unwrap_or("no type") {
+            // The person who called it knows whose fault it is.
+            "BadRequest" => bail!("{}", message.trim_start_matches("bad request: ")),
+            cause => bail!("{cause}: {message}"),
+        }
     }
     Ok(answer)
 }

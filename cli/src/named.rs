@@ -7,6 +7,8 @@ use futures_util::{StreamExt, TryStreamExt, future::try_join_all};
 use shared::{Entity, EventId, Kind, Timestamp, text::plain};
 use store::{DeliveryQuery, Listing, Order, PAGE, Quarantine, Reader, first};
 
+use crate::output::note;
+
 /// Maximum number of states of a kind that are compared with a name that no event has.
 const MOST_STATES: usize = 1_000;
 
@@ -21,6 +23,9 @@ const WHOLE_END: usize = 8;
 
 /// Fewest digits of the end of an id that are searched for.
 const FEWEST_DIGITS: usize = 6;
+
+/// The names of kinds that a mistyped one is compared with.
+const KINDS: [&str; 6] = ["whatsapp", "store", "builder", "online", "quarantine", "doctor"];
 
 /// Returns the entity that a person means: by its name, by its number or account, or by its reference.
 ///
@@ -158,7 +163,9 @@ impl TypedId {
         }
         match &found[..] {
             [id] => Ok(*id),
-            [] => bail!("none of the last {MOST_DELIVERIES} events has an id that ends in {end}; give the whole id"),
+            [] => bail!(
+                "none of the last {MOST_DELIVERIES} events has an id that ends in {end}; give its last digits, or the whole id"
+            ),
             ids => {
                 let ids = ids.iter().map(EventId::to_string).collect::<Vec<_>>().join(", ");
                 bail!("more than one id ends in {end}: {ids}; give more digits")
@@ -175,6 +182,15 @@ pub fn kind(text: &str) -> Result<String, Infallible> {
     let (name, lower) = (text.trim(), text.trim().to_lowercase());
     let is_known = !matches!(Kind::of(&lower), Kind::Other(_) | Kind::Unnamed) || lower == "quarantine";
     Ok(if is_known { lower } else { name.to_owned() })
+}
+
+/// Notes for the person that a kind is probably mistyped: it is close to the name of one that there is.
+pub fn note_unknown_kind(kind: Option<&str>) {
+    let Some(kind) = kind else { return };
+    let names = KINDS.iter().filter(|name| strsim::osa_distance(name, kind) <= 2);
+    if let Some(close) = names.min_by_key(|name| strsim::osa_distance(name, kind)).filter(|close| **close != kind) {
+        note(&format!("{kind} is no kind of the provider's; did you mean {close}?"));
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub struct List<'a, T> {
     pub items: &'a [T],
     /// Printed in place of the table when there are no items; empty for nothing.
     pub none: String,
-    /// The number shown and the total, such as "20 of more messages"; `None` when these are all.
+    /// The number shown and the total, such as "The first 20 messages"; `None` when these are all.
     pub more: Option<String>,
 }
 
@@ -45,7 +45,10 @@ impl<T> List<'_, T> {
         let Self { items, none, more } = self;
         let shown = match output {
             Output::Json => items.iter().map(json).collect::<serde_json::Result<String>>()?,
-            Output::Table if items.is_empty() && more.is_none() => none,
+            Output::Table if items.is_empty() => match more {
+                None => none,
+                Some(_) => "--limit 0 shows none of them.\n".to_owned(),
+            },
             Output::Table => {
                 let more = more.map(|more| format!("{more}; --limit shows more.\n"));
                 table(items) + &more.unwrap_or_default()

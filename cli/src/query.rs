@@ -81,6 +81,11 @@ pub fn time_range(since: Moment, until: Option<Moment>, now: Timestamp) -> Range
 }
 
 impl Selection {
+    /// Returns the kind that was asked for.
+    pub fn kind(&self) -> Option<&str> {
+        self.filter.kind.as_deref()
+    }
+
     /// Returns the query for the deliveries received within a time range. A kind can be left out unless it is asked for.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::ready, process::ExitCode};
 
 use anyhow::Result;
 use clap::{
-    Args, ValueEnum,
+    ArgGroup, Args, ValueEnum,
     builder::{NonEmptyStringValueParser, TypedValueParser},
 };
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -48,11 +48,11 @@ pub struct States {
 
 /// The states that match all of these.
 #[derive(Args)]
+#[command(group = ArgGroup::new("which").args(["kind", "reference"]).required(true).multiple(true))]
 struct Filter {
     /// Kind of the entities, such as whatsapp, builder or online.
     #[arg(
         long,
-        required_unless_present = "reference",
         value_parser = NonEmptyStringValueParser::new().try_map(|kind| named::kind(&kind))
     )]
     kind: Option<String>,
@@ -102,7 +102,10 @@ pub async fn run(States { filter, sort, count, limit, target, output }: States) 
             (states, more)
         }
     };
-    let more = more.then(|| format!("{} of more states", states.len()));
+    let more = more.then(|| format!("The first {} states", states.len()));
+    if states.is_empty() && limit > 0 {
+        named::note_unknown_kind(filter.kind.as_deref());
+    }
     List { items: &states, none: "No such states.\n".to_owned(), more }.print(output, json::state, tables::states)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ use shared::Timestamp;
 use store::StoredDelivery;
 
 use crate::{
+    named,
     output::{json, print, progress::Progress, tables, text, times},
     query::Selection,
     target::{Target, TargetArgs},
@@ -72,6 +73,7 @@ struct Count {
 /// Fails when they cannot be read, or no event has named the entity.
 pub async fn run(Stats { selection, by, target, output }: Stats) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
+    let kind = selection.kind().map(str::to_owned);
     let query = selection.query(Target::find(target).await?.reader, times, Some(DOCTOR)).await?;
     let progress = Progress::of("counting");
     let mut counts = BTreeMap::<Option<String>, Count>::new();
@@ -84,6 +86,9 @@ pub async fn run(Stats { selection, by, target, output }: Stats) -> Result<ExitC
         progress.reached(read, text::events(read));
     }
     drop(progress);
+    if counts.is_empty() {
+        named::note_unknown_kind(kind.as_deref());
+    }
     print(&match output {
         StatsOutput::Table => table(by, &counts),
         StatsOutput::Json => lines(by, &counts)?,

@@ -59,6 +59,11 @@ impl DeliveryQuery {
         Self { reader, filter, times }
     }
 
+    /// Has the query read elsewhere from now on.
+    pub fn read_from(&mut self, reader: Reader) {
+        self.reader = reader;
+    }
+
     /// Lists the selected deliveries, oldest first: all of them, or those received after a given one.
     ///
     /// The stream ends with an error as that of [`Reader::history`] does.

@@ -44,7 +44,7 @@ async fn list(scan: &mut Scan<'_>, limit: usize, output: Output) -> Result<ExitC
     let more = dead_letters.len() > limit;
     let hidden = if more { None } else { hidden(scan).await };
     dead_letters.truncate(limit);
-    let more = more.then(|| format!("{} of more messages", dead_letters.len()));
+    let more = more.then(|| format!("The first {} messages", dead_letters.len()));
     let none = if hidden.is_some() { "" } else { "No messages are in the dead-letter queue.\n" }.to_owned();
     List { items: &dead_letters, none, more }.print(output, show::json, show::table)?;
     hidden.iter().for_each(|hidden| note(hidden));

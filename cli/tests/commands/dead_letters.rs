@@ -90,7 +90,7 @@ async fn more_messages_than_sqs_gives_at_once_are_listed_and_shown_again() {
         let listed = world.hooks(&["dlq", "list", "--limit", limit]).await.stdout;
         listed.lines().last().unwrap().to_owned()
     };
-    assert_eq!(last("24").await, "24 of more messages; --limit shows more.");
+    assert_eq!(last("24").await, "The first 24 messages; --limit shows more.");
     assert!(last("25").await.starts_with('└'));
 }
 

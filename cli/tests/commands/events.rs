@@ -83,6 +83,8 @@ async fn a_table_says_when_there_is_more_or_nothing() {
     let listed = world.hooks(&["events", "--limit", "2"]).await.stdout;
     let last = listed.lines().last().unwrap();
     assert!(last.starts_with("The last 2 since 20") && last.ends_with("; --limit shows more."), "{listed}");
+    let none = world.hooks(&["events", "--limit", "0"]).await.stdout;
+    assert_eq!(none, "--limit 0 shows none of them.\n");
     let exactly = world.hooks(&["events", "--limit", "5"]).await.stdout;
     assert!(!exactly.contains("--limit"), "{exactly}");
     let (since, until) = (world.ago(43), world.ago(41));
@@ -352,13 +354,53 @@ async fn new_events_are_shown_after_a_time_without_the_table() {
     next(&mut lines).await;
     table.refuse();
     let note = next(&mut notes).await;
-    assert!(note.starts_with("New events cannot be read, trying again every second: "), "{note}");
+    let expected = "New events cannot be read, trying again every second: DynamoDB: no connection: ";
+    assert!(note.starts_with(expected), "{note}");
+    let fix = next(&mut notes).await;
+    assert!(fix.starts_with("fix: cargo hooks dev"), "{fix}");
     let now = Timestamp::from(SystemTime::now());
     let id = EventId::new(now, [2; 8]);
     world.record_at(now, id, &update(2)).await;
     table.recover().unwrap();
     assert_eq!(next(&mut notes).await, "New events can be read again.");
     assert!(next(&mut lines).await.contains(&id.to_string()));
+}
+
+#[tokio::test]
+async fn new_events_of_another_local_run_are_shown_after_the_first_one_has_ended() {
+    let (world, next_run) = (World::start("follow-run").await, World::start("follow-next-run").await);
+    world.record(10, &update(1)).await;
+    let table = Faults::before(&world.dynamodb_url()).await.unwrap();
+    world.reach_dynamodb_by(&table.url());
+    let mut hooks = hooks(&world.project, &["events", "--follow", "--limit", "1"], &[]);
+    let mut hooks = hooks.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(hooks.stderr.take().unwrap()).lines();
+    next(&mut lines).await;
+    std::fs::remove_file(world.project.join("target/hooks/run.json")).unwrap();
+    table.refuse();
+    let expected = "New events cannot be read, trying again every second: no local run is up; start one with `cargo hooks dev` in \
+                    another terminal, or give --stack";
+    assert_eq!(next(&mut notes).await, expected);
+    let now = Timestamp::from(SystemTime::now());
+    let id = EventId::new(now, [2; 8]);
+    next_run.record_at(now, id, &update(2)).await;
+    next_run.run_in(&world.project);
+    assert_eq!(next(&mut notes).await, "New events can be read again.");
+    assert!(next(&mut lines).await.contains(&id.to_string()));
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_the_providers_is_pointed_out() {
+    let world = World::start("mistyped").await;
+    world.fill().await;
+    for command in ["events", "stats"] {
+        let mistyped = world.hooks(&[command, "--kind", "whatsap"]).await;
+        let note = "whatsap is no kind of the provider's; did you mean whatsapp?\n";
+        assert_eq!((mistyped.code, mistyped.stderr.as_str()), (0, note), "{command}");
+        let other = world.hooks(&[command, "--kind", "package"]).await;
+        assert_eq!((other.code, other.stderr.as_str()), (0, ""), "{command}");
+    }
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ async fn an_event_is_found_by_the_end_of_its_id() {
     let message = format!("error: more than one id ends in ababab: {}, {}; give more digits\n", twins[0], twins[1]);
     assert_eq!((two.code, two.stderr), (1, message));
     let none = world.hooks(&["show", "ffffffff"]).await;
-    let message = "error: none of the last 10000 events has an id that ends in ffffffff; give the whole id\n";
+    let message =
+        "error: none of the last 10000 events has an id that ends in ffffffff; give its last digits, or the whole id\n";
     assert_eq!((none.code, none.stderr.as_str()), (1, message));
 }

@@ -80,9 +80,15 @@ async fn states_are_listed_by_kind_and_last_update() {
     assert_eq!(listed(&["--limit", "4"]).await.len(), 4);
 
     let more = world.hooks(&["states", "--kind", "builder", "--limit", "4"]).await.stdout;
-    assert_eq!(more.lines().last(), Some("4 of more states; --limit shows more."));
+    assert_eq!(more.lines().last(), Some("The first 4 states; --limit shows more."));
     let nothing = world.hooks(&["states", "--kind", "package"]).await;
     assert_eq!((nothing.code, nothing.stdout.as_str()), (0, "No such states.\n"));
+    let mistyped = world.hooks(&["states", "--kind", "bulder"]).await;
+    assert_eq!((mistyped.code, mistyped.stdout.as_str()), (0, "No such states.\n"));
+    assert_eq!(mistyped.stderr, "bulder is no kind of the provider's; did you mean builder?\n");
+    let neither = world.hooks(&["states"]).await;
+    assert_eq!(neither.code, 2);
+    assert!(neither.stderr.contains("<--kind <KIND>|--reference <REFERENCE>>"), "{}", neither.stderr);
     let nine = world.hooks(&["state", "builder#9", "--output", "json"]).await;
     let nine: Value = serde_json::from_str(&nine.stdout).unwrap();
     assert_eq!((&nine["extra_info"], &nine["fields"]["other.on"]), (&json!("98765432109876543210"), &json!(true)));

@@ -45,20 +45,24 @@ impl World {
         let deliveries = RecentDeliveries::start().await;
         let sqs = Sqs::start(Rules::default()).await.unwrap();
         let project = project(&format!("reading/{name}"));
-        let functions = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
-        program::remember(
-            &project,
-            ("http://127.0.0.1:9000/v1/webhook", "http://127.0.0.1:9001/api"),
-            functions,
-            &deliveries.dynamodb,
-            &sqs,
-        );
         let event_bus = EventBus::start().await.unwrap();
         let secrets = SecretsManager::start().await.unwrap();
         secrets.put("forward", SIGNING_SECRET);
         let world = Self { deliveries, project, sqs, event_bus, secrets };
+        world.run_in(&world.project);
         world.forward_to("http://127.0.0.1:1/events");
         world
+    }
+
+    /// Makes it the local run of a checkout.
+    pub fn run_in(&self, project: &Path) {
+        program::remember(
+            project,
+            ("http://127.0.0.1:9000/v1/webhook", "http://127.0.0.1:9001/api"),
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            &self.dynamodb,
+            &self.sqs,
+        );
     }
 
     /// Has events forwarded to an endpoint.

@@ -189,7 +189,7 @@ pub fn note_unknown_kind(kind: Option<&str>) {
     let Some(kind) = kind else { return };
     let names = KINDS.iter().filter(|name| strsim::osa_distance(name, kind) <= 2);
     if let Some(close) = names.min_by_key(|name| strsim::osa_distance(name, kind)).filter(|close| **close != kind) {
-        note(&format!("{kind} is no kind of the provider's; did you mean {close}?"));
+        note(&format!("{kind} is not a known kind; did you mean {close}?"));
     }
 }
 

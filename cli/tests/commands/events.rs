@@ -391,12 +391,12 @@ async fn new_events_of_another_local_run_are_shown_after_the_first_one_has_ended
 }
 
 #[tokio::test]
-async fn a_kind_that_is_not_the_providers_is_pointed_out() {
+async fn a_mistyped_kind_is_pointed_out() {
     let world = World::start("mistyped").await;
     world.fill().await;
     for command in ["events", "stats"] {
         let mistyped = world.hooks(&[command, "--kind", "whatsap"]).await;
-        let note = "whatsap is no kind of the provider's; did you mean whatsapp?\n";
+        let note = "whatsap is not a known kind; did you mean whatsapp?\n";
         assert_eq!((mistyped.code, mistyped.stderr.as_str()), (0, note), "{command}");
         let other = world.hooks(&[command, "--kind", "package"]).await;
         assert_eq!((other.code, other.stderr.as_str()), (0, ""), "{command}");

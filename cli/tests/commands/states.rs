@@ -85,7 +85,7 @@ async fn states_are_listed_by_kind_and_last_update() {
     assert_eq!((nothing.code, nothing.stdout.as_str()), (0, "No such states.\n"));
     let mistyped = world.hooks(&["states", "--kind", "bulder"]).await;
     assert_eq!((mistyped.code, mistyped.stdout.as_str()), (0, "No such states.\n"));
-    assert_eq!(mistyped.stderr, "bulder is no kind of the provider's; did you mean builder?\n");
+    assert_eq!(mistyped.stderr, "bulder is not a known kind; did you mean builder?\n");
     let neither = world.hooks(&["states"]).await;
     assert_eq!(neither.code, 2);
     assert!(neither.stderr.contains("<--kind <KIND>|--reference <REFERENCE>>"), "{}", neither.stderr);

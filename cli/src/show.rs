@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use shared::{Timestamp, human_time::ago};
+use shared::{Kind, Timestamp, human_time::ago};
 use store::StoredDelivery;
 
 use crate::{
@@ -66,6 +66,7 @@ pub fn in_full(delivery: &StoredDelivery) -> String {
         ("fingerprint", delivery.fingerprint.clone()),
     ]);
     facts.extend(text::cause(delivery).map(|cause| ("cause", cause)));
+    facts.extend(Kind::of(&delivery.kind).why_unnamed().map(|why| ("no kind", why.to_owned())));
     facts.extend(delivery.content_type.clone().map(|content_type| ("content type", content_type)));
     facts.extend(delivery.content_encoding.clone().map(|encoding| ("content encoding", encoding)));
     facts.extend(delivery.body_bytes.map(|bytes| ("body", format!("{bytes} bytes, in the sealed table"))));

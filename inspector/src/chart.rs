@@ -115,7 +115,7 @@ impl Chart {
         let number = counts.deliveries.len();
         let (newest, oldest) = (moment_of(last, now), moment_of(first, now));
         Some(Self {
-            description: format!("Per {step_name}, from {oldest} to {newest}; maximum {most}."),
+            description: format!("At most {most} per {step_name}, from {oldest} to {newest}."),
             label: if counts.is_cut {
                 format!("The newest {} {period}", deliveries(number))
             } else {

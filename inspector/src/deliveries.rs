@@ -8,7 +8,8 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use shared::{Timestamp, text::plain};
+use outbound::DOCTOR;
+use shared::{Timestamp, human_time::moment, text::plain};
 
 use super::{
     chart::{Chart, Counts},
@@ -186,14 +187,17 @@ fn times(since: &str) -> Vec<Choice> {
     };
     let mut times: Vec<Choice> = TIMES.into_iter().map(choice).collect();
     if times.iter().all(|time| !time.is_chosen) {
-        times.push(choice((since, &format!("Since {}", plain(since)))));
+        let shown = plain(since);
+        // The page of an invalid one says why it is invalid.
+        let name = if moment(since).is_ok() { format!("Since {shown}") } else { shown };
+        times.push(choice((since, &name)));
     }
     times
 }
 
 fn kinds(kind: &str) -> Vec<Choice> {
     let choice = |value: &str| Choice { value: value.to_owned(), name: plain(value), is_chosen: value == kind };
-    let mut kinds: Vec<Choice> = KINDS.into_iter().chain([QUARANTINE]).map(choice).collect();
+    let mut kinds: Vec<Choice> = KINDS.into_iter().chain([QUARANTINE, DOCTOR]).map(choice).collect();
     if !kind.is_empty() && kinds.iter().all(|kind| !kind.is_chosen) {
         kinds.push(choice(kind));
     }

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::Deserialize;
 use shared::{
-    EventId, Timestamp, json,
+    EventId, Kind, Timestamp, json,
     text::{plain, short},
 };
 use store::{Listing, Order, StoredDelivery, first};
@@ -47,6 +47,8 @@ struct Page {
     /// The deduplication window.
     window: String,
     cause: Option<String>,
+    /// Why the event has no kind.
+    no_kind: Option<&'static str>,
     body_bytes: Option<u64>,
     content_type: Option<String>,
     content_encoding: Option<String>,
@@ -103,6 +105,7 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
         more_repeats,
         window: roughly(shown.source.dedup_window),
         cause: if row.is_held { Some(HELD.to_owned()) } else { delivery.cause.as_deref().map(plain) },
+        no_kind: Kind::of(&delivery.kind).why_unnamed(),
         quarantine: row.is_quarantined.then(|| {
             let command = |action| format!("cargo hooks quarantine {action}{arguments}");
             (command(format!("show {id} --raw")), command(format!("retry {id}")))

@@ -1,6 +1,7 @@
 //! The filter of a page, and a bounded search for its deliveries.
 
 use futures_util::{TryStreamExt, future::try_join};
+use outbound::DOCTOR;
 use serde::Deserialize;
 use shared::{
     EventId, Timestamp,
@@ -87,6 +88,8 @@ impl Asked {
             entity: given(&self.entity),
             reference: given(&self.reference),
             kind: given(&self.kind),
+            // As in the command line.
+            except_kind: Some(DOCTOR.to_owned()),
             ..DeliveryFilter::default()
         };
         Ok(Filter {

@@ -19,6 +19,9 @@ pub const KINDS: [&str; 6] = ["whatsapp", "builder", "online", "store", "partner
 /// The kind of quarantined deliveries.
 pub const QUARANTINE: &str = "quarantine";
 
+/// The kind of events that name none.
+pub const UNNAMED: &str = "unnamed";
+
 /// The section of the inspector that a page is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -109,7 +112,7 @@ pub fn link(page: &str, query: &[(&str, &str)]) -> String {
 
 /// Returns the style class of a kind.
 pub fn kind_class(kind: &str) -> &'static str {
-    KINDS.into_iter().chain([QUARANTINE]).find(|name| *name == kind).unwrap_or("other")
+    KINDS.into_iter().chain([QUARANTINE, UNNAMED]).find(|name| *name == kind).unwrap_or("other")
 }
 
 /// Returns the present time.

@@ -34,6 +34,9 @@ pub fn stretches(segments: &[Segment], now: Timestamp) -> Vec<Stretch> {
         let (held, class) = match segment.ownership {
             Ownership::Ours => ("your webhook", "ours"),
             Ownership::NotOurs => ("another URL, or none", "not-ours"),
+            Ownership::Unknown if segments.len() > 1 && segment.times.end == last.times.end => {
+                ("not checked since", "unknown")
+            }
             Ownership::Unknown => ("not known", "unknown"),
         };
         let (x, end) = (place(segment.times.start), place(segment.times.end));

@@ -206,7 +206,7 @@ fn key(line: &Line) -> Step {
         {
             Step::done("key sealed", None)
         }
-        _ => Step::open("key not checked yet", None),
+        _ => Step::open("key not used yet", None),
     }
 }
 

@@ -44,6 +44,12 @@ impl Kind {
         }
     }
 
+    /// Returns the reason why an event has no kind; `None` when it has one.
+    pub fn why_unnamed(&self) -> Option<&'static str> {
+        (*self == Self::Unnamed)
+            .then_some("It names no kind: the member \"event\" is missing, or is not a usable name.")
+    }
+
     /// Returns the name as the provider writes it, or `unnamed` for [`Kind::Unnamed`].
     pub fn as_str(&self) -> &str {
         match self {
@@ -89,10 +95,11 @@ mod tests {
         }
         for name in ["WhatsApp", "שלום", "a#b", &"x".repeat(64)] {
             assert_eq!(Kind::of(name), Kind::Other(name.to_owned()));
-            assert_eq!(Kind::of(name).as_str(), name);
+            assert_eq!((Kind::of(name).as_str(), Kind::of(name).why_unnamed()), (name, None));
         }
         for name in ["", "a\nb", "unnamed", &"x".repeat(65)] {
             assert_eq!(Kind::of(name), Kind::Unnamed);
+            assert!(Kind::of(name).why_unnamed().is_some());
             assert_eq!(Kind::of(name).to_string(), "unnamed");
         }
     }

@@ -220,7 +220,11 @@ pub fn verdict(verdict: &str) -> Option<Tone> {
 pub fn deliveries(deliveries: &[StoredDelivery]) -> String {
     let header = [
         Column::time("received"),
-        Column::from("kind").optional(2).toned(|kind| (kind == "quarantine").then_some(Tone::Bad)),
+        Column::from("kind").optional(2).toned(|kind| match kind {
+            "quarantine" => Some(Tone::Bad),
+            "unnamed" => Some(Tone::Warning),
+            _ => None,
+        }),
         Column::entity("entity"),
         Column::id("id"),
         Column::from("duplicate of").optional(1).toned(|_| Some(Tone::Warning)),

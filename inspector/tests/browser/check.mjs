@@ -449,6 +449,26 @@ try {
     }
   });
 
+  await check('at every width the page fits its window, and no number in a list is cut', async () => {
+    // Two rows of the same second show their milliseconds.
+    await new Promise((resolve) => setTimeout(resolve, 1000 - Date.now() % 1000));
+    await Promise.all([3, 4].map((update) => post(run.webhook, { event: 'whatsapp', whatsapp: '972541112233', whatsapp_extra_info: update })));
+    for (const width of [390, 700, 768, 850, 900, 1024, 1280]) {
+      const page = await open('', { viewport: { width, height: 900 } });
+      for (const at of ['', 'lines', 'states', 'forwarding', 'registration']) {
+        await page.goto(run.inspector + at);
+        const [whole, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+        assert.ok(whole <= seen, `${at} at ${width}: ${whole} of ${seen}`);
+      }
+      await page.goto(run.inspector);
+      const cut = await page.locator('#rows td.entity').evaluateAll((cells) => cells
+        .filter((cell) => /^whatsapp#\d{12}$/.test(cell.textContent.trim()) && cell.scrollWidth > cell.clientWidth)
+        .map((cell) => cell.textContent));
+      assert.deepEqual(cut, [], `cut at ${width}`);
+      await page.close();
+    }
+  });
+
   for (const colorScheme of ['light', 'dark']) {
     await check(`axe finds nothing to complain about in ${colorScheme} colours`, async () => {
       const page = await open('', { colorScheme, bypassCSP: true, reducedMotion: 'reduce' });

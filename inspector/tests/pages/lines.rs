@@ -270,6 +270,7 @@ async fn a_line_that_is_only_in_the_list_has_a_page_too() {
     inventory(&world).write(&[tracked]).await.unwrap();
     let visitor = Visitor::of(&world).await;
     let shown = text(&visitor.page("entity?name=whatsapp%23972501234567").await);
+    assert!(shown.contains("not yet: key not used yet"), "{shown}");
     assert!(shown.contains("not yet: no event yet") && shown.contains("No state is stored"), "{shown}");
     assert_eq!(visitor.get("entity?name=whatsapp%23972509999999").await.status, 404);
 }

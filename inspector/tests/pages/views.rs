@@ -86,6 +86,7 @@ async fn an_invalid_field_has_its_error_beside_it_and_the_form_keeps_the_rest() 
             assert!(values.iter().any(|value| value == kept), "{query}: {kept} is kept");
         }
         assert!(answer.body.contains("<option value=\"builder\" selected>"), "{query}");
+        assert!(!answer.body.contains("Since soonish"), "a text that is no time is not called one");
         assert!(!text(&answer.body).contains("No matching deliveries"), "nothing was looked for");
     }
     let answer = visitor.get("states?kind=builder&status=soon").await;
@@ -122,6 +123,36 @@ async fn the_chart_counts_the_whole_period_on_every_page_with_totals_by_kind() {
     assert!(hour.contains("8 deliveries in the last hour</title>"), "{hour}");
     let until = visitor.page("?since=2h&until=60m").await;
     assert!(until.contains("12 deliveries from 2h to 60m</title>"), "{until}");
+}
+
+#[tokio::test]
+async fn events_of_the_doctor_are_left_out_unless_somebody_asks_for_them() {
+    let (world, visitor) = world_and_visitor().await;
+    world.record(10, r#"{"event":"doctor","n":1}"#).await;
+    let page = visitor.page("").await;
+    assert!(!attributes(&page, "data-id").contains(&world.id(10).to_string()));
+    assert!(page.contains("5 deliveries in the last 24 hours</title>"), "they are not counted either");
+    assert!(page.contains("<span>at most 1 per minute</span>"), "{page}");
+    for query in ["?kind=doctor", "?entity=doctor%23-"] {
+        let asked = visitor.page(query).await;
+        assert_eq!(attributes(&asked, "data-id"), [world.id(10).to_string()], "{query}");
+    }
+    assert!(page.contains("<option value=\"doctor\">"), "the form can ask for them");
+}
+
+#[tokio::test]
+async fn an_event_that_names_no_kind_says_so() {
+    let (world, visitor) = world_and_visitor().await;
+    world.record(10, r#"{"status":"OK","whatsapp":"972501234567"}"#).await;
+    let page = visitor.page(&format!("delivery?id={}", world.id(10))).await;
+    let shown = text(&page);
+    assert!(
+        shown.contains("unnamed It names no kind: the member \"event\" is missing, or is not a usable name."),
+        "{shown}"
+    );
+    assert!(visitor.page("").await.contains("<span class=\"dot unnamed\""), "the list warns of it");
+    let named = text(&visitor.page(&format!("delivery?id={}", world.id(30))).await);
+    assert!(!named.contains("names no kind"), "{named}");
 }
 
 #[tokio::test]
@@ -519,6 +550,7 @@ async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
         "Your webhook receives the events",
         "registered https://hooks.example.com/v1/webhook/***2b72, ours since -40 (40 min ago)",
         "Events may have gone elsewhere for 10 min in the last 24 hours.",
+        "not checked since -20 ",
         "your webhook -40 -20 20 min",
         "another URL, or none -50 -40 10 min",
         "-30 failed <b>PartnerUnreachable sync",

@@ -28,6 +28,10 @@ impl Consent {
         write!(stderr(), "{question} [y/N] ").and_then(|()| stderr().flush()).context("standard error")?;
         let mut answer = String::new();
         stdin().read_line(&mut answer).context("standard input")?;
+        if !answer.ends_with('\n') {
+            // The answer ended without Enter, so the cursor is still behind the question.
+            writeln!(stderr()).context("standard error")?;
+        }
         ensure!(is_yes(&answer), "nothing was done, as the answer was not yes");
         Ok(())
     }

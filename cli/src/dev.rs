@@ -8,7 +8,7 @@ mod surroundings;
 mod tour;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     process::ExitCode,
     time::SystemTime,
@@ -29,6 +29,7 @@ use self::{
     tour::{Fail, HandOn, Tour, redrive},
 };
 use crate::{
+    faults::Fault,
     inspect,
     interrupt::interrupted,
     local_functions::LocalFunctions,
@@ -115,6 +116,12 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
     }
     if options.services {
         return stay_for_cargo_lambda(&project, &options).await;
+    }
+    if let Some(port) = options.port
+        && let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+    {
+        let what = format!("port {port} of 127.0.0.1 cannot be used: {}", error.kind());
+        return Err(Fault::of_tool(what, "leave out --port, and the functions get a free one").into());
     }
     let cargo_lambda = CargoLambda::find_or_install(&project.root().join(".tools/cargo-lambda")).await?;
     say("Building the functions");

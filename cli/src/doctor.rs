@@ -72,7 +72,7 @@ pub async fn run(Doctor { target, send, output }: Doctor) -> Result<ExitCode> {
     let mut report = Report::new(output);
     let (subject, missing) = match target.stack() {
         None => (local_run(&mut report).await?, "no local run is up"),
-        Some(name) => (deployed(&mut report, name, &target, send).await?, "the stack was not found"),
+        Some(name) => (deployed(&mut report, name, &target, send).await?, "the stack was not reached"),
     };
     match subject {
         Some(subject) => examine(&mut report, &subject, &target.arguments()).await?,

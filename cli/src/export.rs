@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use futures_util::StreamExt;
 use shared::Timestamp;
-use store::{DeliveryQuery, PAGE};
+use store::PAGE;
 
 use crate::{
     output::{json, note, print, progress::Progress, text, times},
@@ -47,7 +47,7 @@ pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
     let query = selection.query(Target::find(target).await?.reader, times, None).await?;
     // On a terminal the lines themselves tell how far it is.
-    let progress = (!stdout().is_terminal()).then(|| Progress::to(micros(&query, query.times.end)));
+    let progress = (!stdout().is_terminal()).then(|| Progress::of("reading"));
     let mut number = 0_u64;
     let mut pages = pin!(query.walk(None).ready_chunks(PAGE.into()));
     while let Some(page) = pages.next().await {
@@ -62,15 +62,10 @@ pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
         number += page.len() as u64;
         if let (Some(progress), Some(last)) = (&progress, page.last()) {
             let message = format!("{}, {}", text::events(number), times::shown(last.received_at));
-            progress.reached(micros(&query, last.received_at), message);
+            progress.reached(number, message);
         }
     }
     drop(progress);
     note(&text::events(number));
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns the distance of a moment from the start of the time range.
-fn micros(query: &DeliveryQuery, at: Timestamp) -> u64 {
-    u64::try_from(at.since(query.times.start).as_micros()).unwrap_or(u64::MAX)
 }

@@ -23,6 +23,9 @@ const UNKNOWN: [&str; 5] = [
     "IncompleteSignature",
 ];
 
+/// The words of the SDK when there is no file with profiles.
+const NO_PROFILES: &str = "the credential provider was not enabled";
+
 /// The words of the SDK for a request without an answer.
 const NO_ANSWER: &str = "dispatch failure: ";
 
@@ -82,8 +85,10 @@ impl Fault {
         let of_profile = profile.map(|profile| format!(" --profile {}", quoted(profile))).unwrap_or_default();
         let named = profile.map(|profile| format!(" of the profile {profile}")).unwrap_or_default();
         let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        if has(&["was not defined", "does not exist"]) && profile.is_some() {
-            let what = format!("there is no profile {} in ~/.aws", profile.unwrap_or_default());
+        if let Some(profile) = profile
+            && has(&["was not defined", "does not exist", NO_PROFILES])
+        {
+            let what = format!("there is no profile {profile} in ~/.aws");
             return Some(Self::new(Part::Profile, what, "aws configure list-profiles, to see the names"));
         }
         if has(&["credentials-login", "login_session"]) {
@@ -99,8 +104,8 @@ impl Fault {
                 format!("aws sso login{of_profile}"),
             );
         }
-        // The lines after the first one list every place that was tried.
-        if has(&["no credentials", "no providers", "the credential provider was not enabled"]) {
+        // The lines after the first one list every place that was tried. The metadata of a machine in EC2 is the last one.
+        if has(&["no credentials", "no providers", NO_PROFILES, "IMDS"]) {
             return fault("there are no credentials for AWS".to_owned(), LOGIN.to_owned());
         }
         let first = message.lines().next().unwrap_or_default();

@@ -63,7 +63,7 @@ fn for_people(report: &Value) -> String {
     let number = |name: &str| report[name].as_u64().unwrap_or_default().to_string();
     let mut facts = vec![
         ("outcome", shown(&report["outcome"])),
-        ("known", number("known")),
+        ("states", number("known")),
         ("imported", number("imported")),
         ("missed", count("missed")),
         ("waiting", count("waiting")),
@@ -142,6 +142,7 @@ mod tests {
         }));
         for text in [
             "outcome   incomplete\n",
+            "states    3\n",
             "missed    1\n",
             "a list of 2 elements whose total is 3",
             "whatsapp#972501234567",

@@ -278,9 +278,8 @@ struct ReplayRun<'a> {
 impl ReplayRun<'_> {
     /// Sends the events, up to the first that is refused unless it keeps going.
     async fn take(&mut self, mut deliveries: BoxStream<'_, Result<StoredDelivery, StoreError>>) -> Result<()> {
-        let times = self.checkpoint.times();
-        let micros = |at: Timestamp| u64::try_from(at.since(times.start).as_micros()).unwrap_or(u64::MAX);
-        let progress = Progress::to(micros(times.end));
+        // Nobody knows how many events there are, and they need not be spread evenly over the time range.
+        let progress = Progress::of("reading");
         let began = std::time::Instant::now();
         let mut ticks = interval(Duration::from_secs(1) / self.rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -315,7 +314,7 @@ impl ReplayRun<'_> {
             let rate = f64::from(number) / began.elapsed().as_secs_f64();
             let message =
                 format!("{}, {rate:.1}/s, last {}", text::events(self.checkpoint.counts.handed_over), short(&id));
-            progress.reached(micros(event.received_at), message);
+            progress.reached(number.into(), message);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
+use shared::text::plain;
 
 use crate::project::{Project, from_here};
 
@@ -21,8 +22,13 @@ pub fn body(project: &Project, event: &str) -> Result<Vec<u8>> {
     let folder = project.root().join("events/bodies");
     let sample = folder.join(format!("{event}.json"));
     let file = if sample.is_file() { sample } else { PathBuf::from(event) };
-    let body = fs::read(&file)
-        .with_context(|| format!("{event} is neither a file nor one of the samples: {}", names(project).join(", ")))?;
+    if !file.exists() {
+        let names = names(project);
+        let close = names.iter().find(|name| strsim::osa_distance(name, event) <= 2);
+        let close = close.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+        bail!("{} is neither a file nor one of the samples: {}{close}", plain(event), names.join(", "));
+    }
+    let body = fs::read(&file).with_context(|| file.display().to_string())?;
     if serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|json| json.get("requestContext").is_some()) {
         let file = from_here(&file);
         bail!(

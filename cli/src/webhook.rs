@@ -14,7 +14,7 @@ use store::{RegistrationLedger, RegistrationStatus, Whereabouts};
 use crate::{
     consent::Consent,
     local_functions::read_answer,
-    output::{Output, print, text, times},
+    output::{Output, note, print, text, times},
     registration_status,
     target::{Target, TargetArgs},
 };
@@ -164,6 +164,9 @@ async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode>
             warning + &report_text
         }
     })?;
+    if event["action"] == "rotate" && report["verified"] == true && output == Output::Table {
+        note("The old token stays accepted for TokenOverlapHours (default: 24).");
+    }
     match report["outcome"].as_str() {
         Some("updated") if report["verified"] != true => {
             bail!("the provider accepted the URL but shows another one as registered")

@@ -271,7 +271,7 @@ impl Tour<'_> {
             let (attempts, answer) = attempt.map_or_else(Default::default, |attempt| (attempt.number, attempt.answer));
             [event.entity.to_string(), event.id.to_string(), attempts, answer]
         });
-        say(&tables::table(["entity", "id", "attempts", "last answer"], rows));
+        say(&tables::attempts(rows));
         let (on_bus, number) = (on_bus(), events.len());
         ensure!(on_bus == number, "{on_bus} of {number} events are on the event bus");
         ensure!(taken == number || !must_be_taken, "{receiver} has taken {taken} of {number} events");

@@ -17,8 +17,8 @@ use super::{
 /// Columns of an entity: the number of a line is whole, and of a longer name the number at its end.
 const ENTITY: usize = 28;
 
-/// Columns of the shortest form of an id: its end, which `hooks show` finds.
-const ID: usize = 13;
+/// Columns of the shortest form of an id: its last 8 digits, which `hooks show` finds.
+const ID: usize = 9;
 
 /// Shown as the next attempt of an event that is given up.
 const GIVEN_UP: &str = "none: given up";
@@ -34,6 +34,8 @@ pub struct Column {
     least: usize,
     /// True to cut it only when no other column can be cut further.
     is_firm: bool,
+    /// True to keep only the end of a value that is cut.
+    keeps_end: bool,
     /// Rank for leaving it out: the highest first, and 0 never.
     rank: u8,
     tone: fn(&str) -> Option<Tone>,
@@ -41,7 +43,7 @@ pub struct Column {
 
 impl From<&'static str> for Column {
     fn from(name: &'static str) -> Self {
-        Self { name, least: 10, is_firm: false, rank: 0, tone: |_| None }
+        Self { name, least: 10, is_firm: false, keeps_end: false, rank: 0, tone: |_| None }
     }
 }
 
@@ -53,7 +55,7 @@ impl Column {
 
     /// Returns a column of ids.
     pub fn id(name: &'static str) -> Self {
-        Self { is_firm: true, ..Self::from(name).least(ID) }
+        Self { is_firm: true, keeps_end: true, ..Self::from(name).least(ID) }
     }
 
     /// Returns a column of times.
@@ -69,6 +71,11 @@ impl Column {
     /// Allows the column to be left out when there is too little room. The column with the highest rank goes first; ranks start at 1.
     pub const fn optional(self, rank: u8) -> Self {
         Self { rank, ..self }
+    }
+
+    /// Returns a value of at most that many columns.
+    fn cut(&self, value: &str, width: usize) -> String {
+        cut(value, width, if self.keeps_end { 0 } else { 2 })
     }
 
     /// Shows its values in tones.
@@ -148,7 +155,7 @@ impl Layout<'_> {
         text += &line(["╞", "═", "╪", "╡"]);
         for cells in self.rows {
             text += &row(&|index, width| {
-                let cut = cut(&cells[index], width);
+                let cut = self.columns[index].cut(&cells[index], width);
                 self.cell(index, &cut) + &" ".repeat(width.saturating_sub(cut.width()))
             });
         }
@@ -170,7 +177,7 @@ impl Layout<'_> {
         let record = |cells: &Vec<String>| {
             let lines = cells.iter().zip(self.columns).enumerate().filter(|(_, (cell, _))| !cell.is_empty());
             let lines = lines.map(|(index, (cell, column))| {
-                let cell = self.cell(index, &cut(cell, room.max(column.least)));
+                let cell = self.cell(index, &column.cut(cell, room.max(column.least)));
                 format!("{:names$}  {cell}\n", column.name)
             });
             lines.collect::<String>()
@@ -185,8 +192,8 @@ impl Layout<'_> {
     }
 }
 
-/// Returns a text with its middle left out, if it is wider than that many columns.
-fn cut(text: &str, width: usize) -> String {
+/// Returns a text with its middle left out, if it is wider than that many columns. `start` fifths of the room are for its start.
+fn cut(text: &str, width: usize, start: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -200,7 +207,7 @@ fn cut(text: &str, width: usize) -> String {
         used.take_while(|used| *used <= room).count()
     };
     // More of the end, because ids of about the same time share their beginning.
-    let start = graphemes[..fitting(room * 2 / 5, &mut graphemes.iter())].concat();
+    let start = graphemes[..fitting(room * start / 5, &mut graphemes.iter())].concat();
     let end = fitting(room - start.width(), &mut graphemes.iter().rev());
     format!("{start}…{}", graphemes[graphemes.len() - end..].concat())
 }
@@ -218,19 +225,6 @@ pub fn verdict(verdict: &str) -> Option<Tone> {
 
 /// Returns a table of deliveries.
 pub fn deliveries(deliveries: &[StoredDelivery]) -> String {
-    let header = [
-        Column::time("received"),
-        Column::from("kind").optional(2).toned(|kind| match kind {
-            "quarantine" => Some(Tone::Bad),
-            "unnamed" => Some(Tone::Warning),
-            _ => None,
-        }),
-        Column::entity("entity"),
-        Column::id("id"),
-        Column::from("duplicate of").optional(1).toned(|_| Some(Tone::Warning)),
-        Column::from("reference"),
-        Column::from("update"),
-    ];
     let row = |delivery: &StoredDelivery| {
         [
             times::shown(delivery.received_at),
@@ -242,7 +236,32 @@ pub fn deliveries(deliveries: &[StoredDelivery]) -> String {
             delivery.extra_info.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]
     };
-    table(header, deliveries.iter().map(row))
+    table(delivery_columns(), deliveries.iter().map(row))
+}
+
+fn delivery_columns() -> [Column; 7] {
+    [
+        Column::time("received"),
+        Column::from("kind").optional(3).toned(|kind| match kind {
+            "quarantine" => Some(Tone::Bad),
+            "unnamed" => Some(Tone::Warning),
+            _ => None,
+        }),
+        Column::entity("entity"),
+        Column::id("id"),
+        Column::from("duplicate of").optional(2).toned(|_| Some(Tone::Warning)),
+        Column::from("reference").optional(1),
+        Column::from("update"),
+    ]
+}
+
+/// Returns a table of the last attempt to post each event: entity, id, attempts and answer.
+pub fn attempts(rows: impl IntoIterator<Item = [String; 4]>) -> String {
+    table(attempt_columns(), rows)
+}
+
+fn attempt_columns() -> [Column; 4] {
+    [Column::entity("entity"), Column::id("id"), Column::from("attempts").optional(1), Column::from("last answer")]
 }
 
 /// Returns a table of quarantined deliveries.
@@ -358,17 +377,8 @@ mod tests {
             ["2026-11-22T09:30:00Z", "whatsapp", LINE, EVENT, "", &reference, "2"],
             ["2026-11-22T09:31:00Z", "online", "online#eu1#523", EVENT, "…123456789012", "client-7", "1"],
         ];
-        let columns = [
-            Column::time("received"),
-            Column::from("kind").optional(2),
-            Column::entity("entity"),
-            Column::id("id"),
-            Column::from("duplicate of").optional(1),
-            Column::from("reference"),
-            Column::from("update"),
-        ];
         let rows: Vec<_> = rows.map(|row| row.map(str::to_owned).to_vec()).into();
-        Layout { columns: &columns, rows: &rows, screen: Screen { width, has_colours: false } }.text()
+        Layout { columns: &delivery_columns(), rows: &rows, screen: Screen { width, has_colours: false } }.text()
     }
 
     #[test]
@@ -385,8 +395,11 @@ mod tests {
     fn columns_are_cut_and_then_left_out_by_rank_and_then_the_rows_are_stacked() {
         let [wide, medium, narrow] = [160, 100, 60].map(|width| shown(Some(width)));
         assert!(wide.contains(EVENT) && wide.contains("duplicate of") && !wide.contains("Left out"), "{wide}");
-        assert!(medium.contains("019aab4e-9…707-0707071234df"), "{medium}");
-        assert!(medium.ends_with("Left out on this narrow screen: kind, duplicate of.\n"), "{medium}");
+        assert!(medium.contains(" …707071234df ") && !medium.contains(EVENT), "{medium}");
+        assert!(medium.ends_with("Left out on this narrow screen: kind.\n"), "{medium}");
+        let small = shown(Some(80));
+        let note = "Left out on this narrow screen: kind, duplicate of, reference.\n";
+        assert!(small.contains(LINE) && small.contains("071234df ") && small.ends_with(note), "{small}");
         let lines: Vec<&str> = narrow.lines().collect();
         assert_eq!(
             lines[..3],
@@ -420,8 +433,17 @@ mod tests {
             ("👩👩👩👩👩👩", 6, "👩…👩"),
             ("e\u{301}e\u{301}e\u{301}", 2, "…e\u{301}"),
         ] {
-            assert_eq!(cut(text, width), expected, "{text}");
+            assert_eq!(cut(text, width, 2), expected, "{text}");
         }
+        assert_eq!(cut(EVENT, 9, 0), "…071234df");
+    }
+
+    #[test]
+    fn attempts_on_a_narrow_screen_show_every_number_whole_and_ids_by_their_end() {
+        let rows = [[LINE, EVENT, "1", "taken"].map(str::to_owned).to_vec()];
+        let screen = Screen { width: Some(60), has_colours: false };
+        let shown = Layout { columns: &attempt_columns(), rows: &rows, screen }.text();
+        assert!(shown.contains(&format!("│ {LINE} ┆ …")) && shown.contains("071234df"), "{shown}");
     }
 
     #[test]

@@ -21,6 +21,19 @@ async fn the_local_run_posts_to_this_machine_alone() {
 }
 
 #[tokio::test]
+async fn a_port_that_is_taken_is_an_error_with_a_fix_before_anything_is_built() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let project = project("taken-port");
+    let refused = run(hooks(&project, &["dev", "--once", "--port", &port], &[])).await;
+    let message = format!(
+        "error: port {port} of 127.0.0.1 cannot be used: address in use\n\
+         fix: leave out --port, and the functions get a free one\n"
+    );
+    assert_eq!((refused.code, refused.stdout.as_str(), refused.stderr), (1, "", message));
+}
+
+#[tokio::test]
 async fn a_local_run_keeps_running_when_nobody_reads_its_output() {
     let project = project("closed-output");
     let programs = project.join("programs");

@@ -391,6 +391,25 @@ async fn new_events_of_another_local_run_are_shown_after_the_first_one_has_ended
 }
 
 #[tokio::test]
+async fn an_event_without_a_kind_says_what_is_missing() {
+    let world = World::start("unnamed").await;
+    world.record(10, r#"{"evnt":"whatsapp"}"#).await;
+    let shown = world.hooks(&["show", &world.id(10).to_string()]).await.stdout;
+    assert!(shown.contains("It names no kind: the member \"event\" is missing, or is not a usable name.\n"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_mistyped_sample_is_pointed_out() {
+    let world = World::start("mistyped-sample").await;
+    let samples = world.project.join("events/bodies");
+    std::fs::create_dir_all(&samples).unwrap();
+    std::fs::write(samples.join("whatsapp.json"), "{}").unwrap();
+    let sent = world.hooks(&["send", "whatsap"]).await;
+    let message = "error: whatsap is neither a file nor one of the samples: whatsapp; did you mean whatsapp?\n";
+    assert_eq!((sent.code, sent.stderr.as_str()), (1, message));
+}
+
+#[tokio::test]
 async fn a_mistyped_kind_is_pointed_out() {
     let world = World::start("mistyped").await;
     world.fill().await;

@@ -49,7 +49,10 @@ async fn the_key_is_shown_to_nobody_else() {
     let world = with_keys("no-key").await;
     for typed in ["\n", "n\n", "\u{4}"] {
         let refused = at_terminal(&world, &["key", LINE], typed).await;
-        let message = format!("Show the API key of {LINE}? [y/N] error: nothing was done, as the answer was not yes\n");
+        // Where Enter was pressed, the terminal itself has begun a line.
+        let line_end = if typed.ends_with('\n') { "" } else { "\n" };
+        let message =
+            format!("Show the API key of {LINE}? [y/N] {line_end}error: nothing was done, as the answer was not yes\n");
         assert_eq!(refused, Ended { code: 1, stdout: String::new(), stderr: message }, "{typed:?}");
     }
     // Without a terminal, and in whatever else is shown.

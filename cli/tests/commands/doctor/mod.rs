@@ -180,6 +180,7 @@ async fn the_faults_of_a_stack_are_told_apart() {
     }
     let (ended, lines) = world.doctor_with(&["--stack", "hooks"], &[]).await;
     assert_eq!((ended.code, verdicts(&lines)[0]), (1, ("region", "fail")));
+    assert_eq!(line(&lines, "tables")["detail"], "the stack was not reached");
     let nobody = [("AWS_REGION", "eu-west-1"), ("AWS_EC2_METADATA_DISABLED", "true")];
     let (ended, lines) = world.doctor_with(&["--stack", "hooks"], &nobody).await;
     assert_eq!((ended.code, verdicts(&lines)[1]), (1, ("credentials", "fail")));

@@ -176,6 +176,16 @@ async fn region_and_credentials_come_from_where_the_aws_cli_has_them() {
     let nobody = get(&[], &CREDENTIALS[2..]).await;
     let message = "error: there are no credentials for AWS\nfix: aws configure, or aws sso login\n";
     assert_eq!((nobody.code, nobody.stderr.as_str()), (1, message));
+    let partner = world.partner.url();
+    let metadata = [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", partner.as_str())];
+    let no_role = get(&[], &[&CREDENTIALS[2..], &metadata].concat()).await;
+    assert_eq!((no_role.code, no_role.stderr.as_str()), (1, message), "an address without credentials of a machine");
+    let empty = project("empty-home");
+    let unknown =
+        get(&["--profile", "nobody"], &[&CREDENTIALS[..], &[("HOME", empty.to_str().unwrap())]].concat()).await;
+    let no_profile =
+        "error: there is no profile nobody in ~/.aws\nfix: aws configure list-profiles, to see the names\n";
+    assert_eq!((unknown.code, unknown.stderr.as_str()), (1, no_profile), "without any profile");
     // A profile that is named counts more than the credentials in the environment.
     let not_logged_in = get(&["--profile", "sso"], &CREDENTIALS).await;
     let message =

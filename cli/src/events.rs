@@ -7,8 +7,7 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use outbound::DOCTOR;
-use shared::Timestamp;
+use shared::{DOCTOR, Timestamp};
 use store::{DeliveryQuery, Follow, NewestDeliveries, StoreError, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 

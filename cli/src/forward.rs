@@ -6,10 +6,10 @@ use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use outbound::{Answer, DOCTOR, Message, OVERLAP, SigningSecret};
+use outbound::{Answer, Message, OVERLAP, SigningSecret};
 use serde_json::json;
 use shared::{
-    EventId, Timestamp,
+    DOCTOR, EventId, Timestamp,
     human_time::{Moment, ago, moment},
     text::plain,
 };

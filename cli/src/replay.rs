@@ -19,11 +19,10 @@ use futures_util::{
     future::try_join_all,
     stream::{self, BoxStream},
 };
-use outbound::DOCTOR;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
-    EventId, Timestamp,
+    DOCTOR, EventId, Timestamp,
     text::{plain, quoted, short},
 };
 use store::{DeliveryQuery, Reader, StoreError, StoredDelivery};

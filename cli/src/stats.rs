@@ -5,9 +5,8 @@ use std::{collections::BTreeMap, pin::pin, process::ExitCode, time::SystemTime};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use futures_util::TryStreamExt;
-use outbound::DOCTOR;
 use serde_json::json;
-use shared::Timestamp;
+use shared::{DOCTOR, Timestamp};
 use store::StoredDelivery;
 
 use crate::{

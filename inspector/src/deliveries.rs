@@ -8,8 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use outbound::DOCTOR;
-use shared::{Timestamp, human_time::moment, text::plain};
+use shared::{DOCTOR, Timestamp, human_time::moment, text::plain};
 
 use super::{
     chart::{Chart, Counts},

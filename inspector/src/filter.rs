@@ -1,10 +1,9 @@
 //! The filter of a page, and a bounded search for its deliveries.
 
 use futures_util::{TryStreamExt, future::try_join};
-use outbound::DOCTOR;
 use serde::Deserialize;
 use shared::{
-    EventId, Timestamp,
+    DOCTOR, EventId, Timestamp,
     human_time::{Moment, moment},
     text::plain,
 };

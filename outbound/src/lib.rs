@@ -21,10 +21,7 @@ pub use signing::{InvalidSigningSecret, Signer, SigningSecret};
 pub use stored_secret::{CurrentSecret, OVERLAP, SecretFault, StoredSecret};
 pub use without_sealed::without_sealed;
 
-/// The kind of the events that `hooks doctor` sends to test a stack. They are recorded, but not published.
-pub const DOCTOR: &str = "doctor";
-
 /// Returns whether an event is published: duplicates, quarantined deliveries and the doctor's test events are not.
 pub fn is_handed_on(delivery: &store::StoredDelivery) -> bool {
-    delivery.duplicate_of.is_none() && delivery.body.is_some() && delivery.kind != DOCTOR
+    delivery.duplicate_of.is_none() && delivery.body.is_some() && delivery.kind != shared::DOCTOR
 }

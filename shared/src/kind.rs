@@ -25,6 +25,9 @@ pub enum Kind {
     Unnamed,
 }
 
+/// The kind of the events that `hooks doctor` sends to test a stack. They are recorded, but not handed on.
+pub const DOCTOR: &str = "doctor";
+
 /// Maximum length of a name, in bytes. A longer one is only in the body.
 const LONGEST: usize = 64;
 

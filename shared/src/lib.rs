@@ -39,7 +39,7 @@ pub use fields::{Fields, Value};
 pub use fingerprint::{Fingerprint, FingerprintKey, InvalidFingerprint, WeakFingerprintKey};
 pub use gzip::gunzip;
 pub use integer::Integer;
-pub use kind::Kind;
+pub use kind::{DOCTOR, Kind};
 pub use queue_url::{InvalidQueueUrl, QueueUrl};
 pub use queued::{QueuedDelivery, Received, TokenCheck, UnreadableMessage};
 pub use secret::Secret;

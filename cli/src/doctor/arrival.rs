@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use outbound::DOCTOR;
 use serde_json::{Value, json};
-use shared::{EventId, Secret, WebhookToken, WebhookUrl};
+use shared::{DOCTOR, EventId, Secret, WebhookToken, WebhookUrl};
 use store::Reader;
 use tokio::time::sleep;
 

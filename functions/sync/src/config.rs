@@ -5,7 +5,7 @@ use partner::ApiBaseUrl;
 use shared::{QueueUrl, WebhookUrl};
 use thiserror::Error;
 
-use crate::{lines::LineUrlTemplate, secret_fault::SecretId};
+use crate::{line_url::LineUrlTemplate, secret_fault::SecretId};
 
 /// The configuration in the function's environment.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ mod handler;
 mod inventory;
 mod invocation;
 mod limits;
+mod line_url;
 mod lines;
 mod metrics;
 mod our_urls;

@@ -6,12 +6,10 @@ mod pacer;
 mod pass;
 mod report;
 mod services;
-mod url_template;
 
 pub(crate) use report::log;
 pub use report::{LineChanged, LinesOutcome, LinesReport, NotLive};
 pub(crate) use services::LinesServices;
-pub(crate) use url_template::LineUrlTemplate;
 
 use crate::{
     action::LinesRequest,

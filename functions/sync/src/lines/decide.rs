@@ -6,7 +6,7 @@ use partner::LineWebhook;
 use shared::{EventId, FingerprintKey, RegisteredUrl, Timestamp, WebhookUrl};
 use store::{LineAction, LineChange, LineRecord, LineStatus, SetLease};
 
-use crate::{config::LineMode, lines::url_template::LineUrl};
+use crate::{config::LineMode, line_url::LineUrl};
 
 /// Maximum number of URLs of a line that are remembered as ours.
 const OUR_URLS: usize = 8;
@@ -295,7 +295,7 @@ mod tests {
     use shared::{Entity, Secret};
 
     use super::*;
-    use crate::lines::LineUrlTemplate;
+    use crate::line_url::LineUrlTemplate;
 
     const HOUR: Duration = Duration::from_secs(3600);
     const OURS: &str = "https://bot.example/in";

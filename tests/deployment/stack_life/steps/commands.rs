@@ -131,7 +131,9 @@ pub async fn the_inspector_shows_it(world: &World, recorded: &Recorded) {
     let mut lines = BufReader::new(inspector.stdout.take().unwrap()).lines();
     let page = lines.next_line().await.unwrap().expect("no address is printed");
     let of_entity = format!("?entity={}", recorded.entity.as_str().replace('#', "%23"));
-    for (path, shown) in [(of_entity.as_str(), recorded.entity.as_str()), ("registration", "Your webhook receives the events")] {
+    for (path, shown) in
+        [(of_entity.as_str(), recorded.entity.as_str()), ("registration", "Your webhook receives the events")]
+    {
         let page = format!("{page}{path}");
         let html = spawn_blocking(move || ureq::get(&page).call().unwrap().body_mut().read_to_string().unwrap());
         let html = html.await.unwrap();

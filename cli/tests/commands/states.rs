@@ -83,9 +83,9 @@ async fn states_are_listed_by_kind_and_last_update() {
     assert_eq!(more.lines().last(), Some("The first 4 states; --limit shows more."));
     let nothing = world.hooks(&["states", "--kind", "package"]).await;
     assert_eq!((nothing.code, nothing.stdout.as_str()), (0, "No such states.\n"));
-    let mistyped = world.hooks(&["states", "--kind", "bulder"]).await;
+    let mistyped = world.hooks(&["states", "--kind", "builders"]).await;
     assert_eq!((mistyped.code, mistyped.stdout.as_str()), (0, "No such states.\n"));
-    assert_eq!(mistyped.stderr, "bulder is not a known kind; did you mean builder?\n");
+    assert_eq!(mistyped.stderr, "builders is not a known kind; did you mean builder?\n");
     let neither = world.hooks(&["states"]).await;
     assert_eq!(neither.code, 2);
     assert!(neither.stderr.contains("<--kind <KIND>|--reference <REFERENCE>>"), "{}", neither.stderr);

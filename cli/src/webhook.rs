@@ -73,7 +73,14 @@ enum Command {
         consent: Consent,
     },
     /// Registers our URL with a new token. The old token stays accepted for a time.
-    Rotate,
+    #[command(
+        after_help = "The old token stays accepted, so rotating needs no confirmation. If our URL was never registered and another \
+                      one is, it asks first, as `sync` does."
+    )]
+    Rotate {
+        #[command(flatten)]
+        consent: Consent,
+    },
     /// Shows the registration and its ledger, as recorded in the table. Does not call the provider.
     #[command(
         after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\n\"not ours\" is the period in which the webhook may have pointed elsewhere: from the last check that found our URL to the next one that did."
@@ -121,7 +128,10 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
             }
             json!({ "action": "set", "url": url.as_ref().unwrap_or(&target.address) })
         }
-        Command::Rotate => json!({ "action": "rotate" }),
+        Command::Rotate { consent } => {
+            ask_before_the_first(&target, &consent).await?;
+            json!({ "action": "rotate" })
+        }
         Command::Status { limit, since } => return status(&target.ledger, limit, since, output).await,
     };
     act(&target, &event, output).await

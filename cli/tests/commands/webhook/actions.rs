@@ -106,8 +106,8 @@ async fn a_url_of_somebody_else_is_named_and_has_its_own_exit_code() {
 async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_asks() {
     let world = World::start("first").await;
     world.partner.register(Some(FOREIGN));
-    for command in [&["sync"][..], &["set"]] {
-        let asked = world.webhook(command).await;
+    for command in ["sync", "set", "rotate"] {
+        let asked = world.webhook(&[command]).await;
         let message = "error: other.example receives the provider's events today, and will stop receiving them. Register our URL in its \
                        place? Nobody can be asked, as standard input is no terminal; give --yes to say yes\n";
         assert_eq!((asked.code, asked.stdout.as_str(), asked.stderr.as_str()), (1, "", message));

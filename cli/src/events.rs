@@ -86,7 +86,7 @@ pub async fn run(events: Events) -> Result<ExitCode> {
 }
 
 /// Prints the deliveries that were found, and then each new one, until nobody reads on. A read that fails is repeated by the next poll. If
-/// the local run has ended, it goes on with the next one.
+/// the local run has ended, it continues with the next one.
 async fn follow(
     mut query: DeliveryQuery,
     found: &NewestDeliveries,

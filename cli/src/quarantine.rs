@@ -140,7 +140,7 @@ pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> 
     }
 }
 
-/// Tries to record a quarantined delivery, also one that is held for its address. Returns the outcome in words.
+/// Tries to record a quarantined delivery, even one that is held for its address. Returns the outcome in words.
 ///
 /// # Errors
 /// Fails when a read or write fails.

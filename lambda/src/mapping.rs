@@ -33,7 +33,7 @@ pub struct MessageAttributes {
     /// Number of receipts, this one included.
     #[serde(rename = "ApproximateReceiveCount", deserialize_with = "number")]
     pub receives: u32,
-    /// Time at which it was put into the queue, on the clock of SQS.
+    /// Time at which it was put into the queue, by SQS's clock.
     #[serde(rename = "SentTimestamp", deserialize_with = "millis")]
     pub sent_at: Timestamp,
     /// The message group; empty in a queue that is not FIFO.
@@ -60,8 +60,8 @@ fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Er
     number(deserializer).map(|millis: i64| Timestamp::from_micros(millis.saturating_mul(1_000)))
 }
 
-/// The answer to a batch: the items that failed. Of a queue they stay in it, and the others are deleted. Of a stream the first one
-/// and all later ones come again.
+/// The answer to a batch: the items that failed. Failed messages stay in their queue, and the others are deleted. From a stream, the first
+/// failed record and all later ones are delivered again.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedItems {

@@ -37,7 +37,7 @@ pub(crate) fn trusted(environment: &Environment) -> Result<TrustStore, InvalidVa
     })
 }
 
-/// Checks the certificates for faults at which the SDK would panic.
+/// Checks the certificates for faults on which the SDK would panic.
 fn check(pem: &[u8]) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {

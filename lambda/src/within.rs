@@ -5,7 +5,7 @@ use tokio::time::timeout;
 /// Waits for `what` for a maximum time, and returns its result or the text of its error.
 ///
 /// # Errors
-/// Fails with the error's own text, or with one that names `what` when the time is over. The future is then dropped; a
+/// Fails with the error's own text, or with one that names `what` when the time runs out. The future is then dropped; a
 /// request that it sent may still be carried out.
 pub async fn within<T, E: Display>(
     limit: Duration,

@@ -14,7 +14,7 @@ const LIFE: Duration = Duration::from_secs(3600);
 /// A cached token is not used this shortly before its expiry: a run may last that long, and clocks differ.
 const MARGIN: Duration = Duration::from_secs(120);
 
-/// The access token of earlier sessions, in memory alone.
+/// The access token of earlier sessions, kept only in memory.
 #[derive(Default)]
 pub(crate) struct AccessTokenCache(Mutex<Option<Cached>>);
 

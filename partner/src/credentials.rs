@@ -23,7 +23,7 @@ pub struct ClientCredentials {
 pub struct AccessToken(Secret);
 
 impl AccessToken {
-    /// Creates a bearer token from visible ASCII, as an HTTP header requires; `None` for any other text, also an empty one.
+    /// Creates a bearer token from visible ASCII, as an HTTP header requires; `None` for any other text, including an empty one.
     pub fn new(token: Secret) -> Option<Self> {
         let text = token.expose();
         (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(Self(token))

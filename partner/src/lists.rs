@@ -61,7 +61,7 @@ impl ListAnswer {
     }
 }
 
-/// An element of a list, of which documented fields are taken one by one.
+/// An element of a list, from which documented fields are taken one by one.
 pub(crate) struct Element(Map<String, Value>);
 
 impl Element {

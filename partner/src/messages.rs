@@ -56,7 +56,7 @@ impl AccessTokenAnswer {
         let token = object.text("access_token")?.filter(|token| !token.is_empty());
         match (object.reason()?, token) {
             (Some(Reason::OK) | None, Some(token)) => {
-                // An impossible expiration is ignored: the token is valid for its hour all the same.
+                // An impossible expiration is ignored: the token is still valid for its hour.
                 let expires_at = object.integer("expiration_time").unwrap_or_default();
                 let expires_at = expires_at.map(|seconds| Timestamp::from_micros(seconds.saturating_mul(1_000_000)));
                 Ok(Self::Granted { token: Secret::new(token), expires_at })

@@ -11,7 +11,7 @@ use crate::{
     operation::{List, Operation},
 };
 
-/// The partner API. Keeps the access token from one session to the next, in memory alone.
+/// The partner API. Keeps the access token from one session to the next, only in memory.
 pub struct PartnerApi {
     http: HttpClient,
     tokens: AccessTokenCache,
@@ -91,7 +91,7 @@ impl Session<'_> {
     /// Registers a webhook URL. Only [`Session::get_webhook`] shows whether the provider took it.
     ///
     /// # Errors
-    /// Fails when the provider does not confirm it. After [`PartnerError::Unreachable`] it may have been done all the same.
+    /// Fails when the provider does not confirm it. After [`PartnerError::Unreachable`] it may have been registered nevertheless.
     pub async fn set_webhook(&mut self, url: &WebhookUrl) -> Result<(), PartnerError> {
         let operation = Operation::SetWebhook;
         loop {

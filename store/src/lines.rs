@@ -111,7 +111,7 @@ pub struct LineRecord {
     pub checked_at: Option<Timestamp>,
     /// The result of that check.
     pub concluded: Option<LineStatus>,
-    /// The URL registered then, masked; of a foreign one the host alone. `None` for none, or when it is not known.
+    /// The URL registered then, masked; of a foreign one only the host. `None` for none, or when it is not known.
     pub url: Option<String>,
     /// Time at which our URL was last set.
     pub set_at: Option<Timestamp>,
@@ -316,7 +316,7 @@ fn number(number: u64) -> AttributeValue {
 }
 
 impl LineRecord {
-    /// Returns the record of a line that was never checked, with a status that it has from now on.
+    /// Returns the first record of a line, with a status that it has from now on.
     pub fn new(entity: Entity, status: LineStatus, now: Timestamp) -> Self {
         Self {
             entity,

@@ -59,7 +59,7 @@ impl DeliveryQuery {
         Self { reader, filter, times }
     }
 
-    /// Has the query read elsewhere from now on.
+    /// Makes the query use another reader from now on.
     pub fn read_from(&mut self, reader: Reader) {
         self.reader = reader;
     }

@@ -16,11 +16,11 @@ use crate::{
     secret::Secrets,
 };
 
-/// Wait after the first fault of our own side, which says nothing about the endpoint and counts as no attempt. It doubles with
-/// each receipt, so that the queue does not make a dead letter of the message within days.
+/// Wait after the first internal fault, which says nothing about the endpoint and does not count as an attempt. It doubles with each
+/// receipt, so that the message does not become a dead letter within days.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Maximum wait after a fault of our own side.
+/// Maximum wait after an internal fault.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Maximum time before its due time at which a message is still sent.
@@ -105,10 +105,10 @@ impl Forwarder {
         let ForwardLookup { event, taken, failure, original } = within(budget::CALL, "DynamoDB", read).await?;
         let now = clock();
         if taken.is_some() && !named.is_again() {
-            // The publisher sends an event again when it is not sure that it was queued.
+            // The publisher queues an event again when it is not sure that the first message arrived.
             log::taken_before(named);
             if failure.is_some() {
-                // It was left when the event was taken.
+                // The record of the failure was left behind when the event was taken.
                 self.records.forget_failure(named.id()).await.map_err(|error| error.to_string())?;
             }
             return Ok(Outcome::NothingToSend);
@@ -162,7 +162,7 @@ impl Forwarder {
         let taken = ForwardTaken { taken_at: now, attempts: progress.attempts };
         let recorded = self.records.record_taken(named.entity(), named.id(), taken, event.expires_at, has_failed).await;
         if let Err(error) = recorded {
-            // Sent again it would come twice, so the missing record is only logged.
+            // Another attempt would deliver the event twice, so the missing record is only logged.
             log::not_recorded(named.id(), &error.to_string());
         }
         log::taken(named, progress.attempts);
@@ -205,7 +205,7 @@ impl Forwarder {
         }
     }
 
-    /// Gives up an event that is no longer in the table: it can never be sent, and must not vanish unseen.
+    /// Gives up an event that is no longer in the table: it can never be sent, and must not disappear unnoticed.
     async fn gone(&self, message: &Message, failure: Option<ForwardFailure>, now: Timestamp) -> Outcome {
         let outcome = self.bury(message).await;
         if let Some(failure) = failure.filter(|_| outcome == Outcome::DeadLetter) {
@@ -242,7 +242,7 @@ impl Forwarder {
     }
 }
 
-/// Returns the wait after a fault of our own side, by the number of receipts.
+/// Returns the wait after an internal fault, by the number of receipts.
 fn pause(receives: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << receives.saturating_sub(1).min(8)).min(LONGEST_PAUSE)
 }

@@ -30,7 +30,7 @@ pub(crate) enum Outcome {
     Refused(Refusal),
     /// The event became a dead letter.
     DeadLetter,
-    /// The message came before its due time, and waits on.
+    /// The message came before its due time, and keeps waiting.
     Early,
     /// The endpoint took the event before, or it is a dead letter already.
     NothingToSend,

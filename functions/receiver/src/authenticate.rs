@@ -75,8 +75,8 @@ pub(crate) struct Gate {
 impl Gate {
     /// Authenticates a call.
     ///
-    /// A receiver that refuses unlisted addresses checks the address before the token, so that nobody elsewhere can make it read
-    /// the tokens. For one that holds their deliveries, the token alone decides.
+    /// A receiver that refuses unlisted addresses checks the address before the token, so that callers from elsewhere cannot make it read
+    /// the tokens. A receiver that holds their deliveries decides by the token alone.
     pub(crate) async fn authenticate(
         &self,
         request: GatewayRequest,

@@ -1,4 +1,4 @@
-//! The time that a request has. The provider waits 5 s for a 200 and does not try again (provider's page: Webhook, V2), so
+//! The time limits of a request. The provider waits 5 s for a 200 and does not try again (provider's page: Webhook, V2), so
 //! every request is answered within [`ANSWER`], whatever is down.
 
 use std::time::Duration;
@@ -32,11 +32,11 @@ const _: () = {
     assert!(longest(&QUEUE) <= SEND.as_millis(), "the last attempt at SQS would be cut off");
 };
 
-/// The attempts at a single call to DynamoDB.
+/// Retries of a single call to DynamoDB.
 pub const DYNAMODB: Patience =
     Patience { connect: Duration::from_millis(300), attempt: Duration::from_millis(480), attempts: 3, call: RECORD };
 
-/// The attempts at a single call to SQS.
+/// Retries of a single call to SQS.
 pub const QUEUE: Patience =
     Patience { connect: Duration::from_millis(300), attempt: Duration::from_millis(560), attempts: 2, call: SEND };
 

@@ -1,9 +1,8 @@
 //! The calls that gateways hand over, and the form in which they take an answer.
 //!
-//! lambda_http reads the same events, but builds a URL of the headers `X-Forwarded-Proto` and `Host`, and panics when it is
-//! none; it also panics on a body that is not the base64 that it is said to be. A call that never reaches the receiver's code
-//! is lost. So only the members that the receiver needs are read here, and none of them can make the reading fail: a member of
-//! another type counts as missing.
+//! lambda_http reads the same events, but builds a URL from the headers `X-Forwarded-Proto` and `Host`, and panics when the result is not a
+//! URL. It also panics on a body that is declared as base64 but is not. A call that never reaches the receiver's code is lost. So only the
+//! members that the receiver needs are read here, and none of them can make the reading fail: a member of another type counts as missing.
 
 use std::{fmt, net::IpAddr};
 
@@ -28,13 +27,13 @@ pub struct GatewayRequest {
     pub(crate) path: String,
     /// `None` when the gateway does not say.
     pub(crate) method: Option<String>,
-    /// The caller's address as the gateway saw it, and not as a header has it.
+    /// The caller's address as the gateway saw it, not from a header.
     pub(crate) source_ip: Option<IpAddr>,
     /// The gateway's id of the request.
     pub(crate) request_id: String,
     pub(crate) content_type: Option<String>,
     pub(crate) content_encoding: Option<String>,
-    /// The body as the caller sent it. A body that is said to be base64 and is not stays as it is.
+    /// The body as the caller sent it. A body that is declared as base64 but is not stays unchanged.
     pub(crate) body: Vec<u8>,
     version: PayloadVersion,
 }

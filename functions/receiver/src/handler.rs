@@ -33,9 +33,9 @@ pub struct Receiver {
 
 impl Receiver {
     /// Starts the receiver: connects to DynamoDB and reads the accepted tokens, so that the first event does not wait for it.
-    /// If DynamoDB does not answer, it gives up after a second and starts all the same.
+    /// If DynamoDB does not answer, it gives up after a second and starts anyway.
     ///
-    /// `dynamodb` has the patience [`crate::DYNAMODB`], `queue` has [`crate::QUEUE`].
+    /// `dynamodb` has the time limits and retries of [`crate::DYNAMODB`], `queue` those of [`crate::QUEUE`].
     pub async fn start(
         config: Config,
         dynamodb: &SdkConfig,

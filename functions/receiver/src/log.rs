@@ -2,9 +2,8 @@
 //!
 //! # A lost event
 //!
-//! A delivery that is neither recorded nor queued is logged at level `ERROR` with the message `delivery not recorded`, so that
-//! `hooks recover` can enter it again. CloudWatch cuts a line off at 256 KB, so a long body is in several lines. Each line has
-//! all of these fields:
+//! A delivery that is neither recorded nor queued is logged at level `ERROR` with the message `delivery not recorded`, so that `hooks
+//! recover` can record it. CloudWatch cuts a line off at 256 KB, so a long body is in several lines. Each line has all of these fields:
 //!
 //! | field | value |
 //! |---|---|
@@ -13,7 +12,7 @@
 //! | `fingerprint` | HMAC-SHA-256 of the body, in hexadecimal |
 //! | `not_recorded`, `not_queued` | the errors of DynamoDB and SQS |
 //! | `authenticated` | `true` when the token was checked |
-//! | `token_sha256` | SHA-256 of the token, to be checked before the event is entered; missing when it was checked |
+//! | `token_sha256` | SHA-256 of the token, to be checked before the event is recorded; missing when it was checked |
 //! | `held` | `true` when the source address is not listed, so that the delivery was to be held |
 //! | `part`, `parts` | the number of this line, from 1, and the number of lines |
 //! | `body` | this part of the event's redacted body; empty when the body is no event |

@@ -19,7 +19,7 @@ const QUARANTINED: Count = Count::named("Quarantined");
 /// Deliveries recorded in quarantine because their source address is not on the list.
 const HELD: Count = Count::named("Held");
 const REFUSED: CountBy<Refusal> = CountBy::named("Refused");
-/// Deliveries handed to the fallback queue in place of being recorded.
+/// Deliveries handed to the fallback queue instead of being recorded.
 const QUEUED: Count = Count::named("Queued");
 /// Deliveries that were neither recorded nor queued, and answered with 503.
 const LOST: Count = Count::named("Lost");

@@ -4,7 +4,7 @@ use store::{AcceptedToken, AcceptedTokens, Delivery};
 
 use crate::budget;
 
-/// A call with an accepted token. Only [`Gate::authenticate`] makes one.
+/// A call with an accepted token. Only [`Gate::authenticate`] can create it.
 pub(crate) struct Verified(Received);
 
 impl Verified {

@@ -1,10 +1,10 @@
-//! The time that a batch has. Its messages are recorded side by side, so it takes as long as its slowest message.
+//! The time limits of a batch. Its messages are recorded side by side, so it takes as long as its slowest message.
 
 use std::time::Duration;
 
 use lambda::Patience;
 
-/// The function's own timeout in template.yaml. The queue hides a message for 6 times as long, as Lambda asks for.
+/// The function's own timeout in template.yaml. The queue hides a message for 6 times as long, as Lambda recommends.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum time for reading the accepted tokens, when a message has a token to be checked.
@@ -21,10 +21,10 @@ const _: () = {
     assert!(steps + 5 <= TIMEOUT.as_secs(), "a batch takes longer than the function may");
 };
 
-/// The attempts at a single call to DynamoDB.
+/// Retries of a single call to DynamoDB.
 pub const DYNAMODB: Patience =
     Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 3, call: RECORD };
 
-/// The attempts at a single call to SQS.
+/// Retries of a single call to SQS.
 pub const QUEUE: Patience =
     Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 2, call: HIDE };

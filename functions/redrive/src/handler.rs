@@ -27,7 +27,7 @@ pub struct Redrive {
 }
 
 impl Redrive {
-    /// Creates the clients. `dynamodb` has the patience [`crate::DYNAMODB`], `queue` has [`crate::QUEUE`].
+    /// Creates the clients. `dynamodb` has the time limits and retries of [`crate::DYNAMODB`], `queue` those of [`crate::QUEUE`].
     pub fn new(config: Config, dynamodb: &SdkConfig, queue: &SdkConfig, metrics: Metrics) -> Self {
         let Config { recording: RecordingConfig { store, fallback_queue, fingerprint_key }, source_ips } = config;
         let client = aws_sdk_dynamodb::Client::new(dynamodb);

@@ -6,7 +6,7 @@ use tracing::field::display;
 
 use lambda::Message;
 
-/// A delivery is recorded, now or by an earlier try.
+/// A delivery is recorded, now or by an earlier attempt.
 pub(crate) fn recorded(delivery: &Delivery, recorded: Recorded) {
     let (event_id, request_id, received_at) = (&delivery.id, &delivery.request_id, &delivery.received_at);
     match (recorded, &delivery.content) {

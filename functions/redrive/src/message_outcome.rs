@@ -5,7 +5,7 @@ use store::Recorded;
 
 /// The result of processing a message.
 pub(crate) enum MessageOutcome {
-    /// It is recorded, now or by an earlier try, and leaves the queue.
+    /// It is recorded, now or by an earlier attempt, and leaves the queue.
     Recorded {
         /// The kind of its event; unnamed when it is quarantined.
         kind: Kind,

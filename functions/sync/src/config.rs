@@ -30,9 +30,9 @@ pub struct Config {
 pub(crate) struct LinesConfig {
     pub(crate) url: LineUrlTemplate,
     pub(crate) mode: LineMode,
-    /// True to have failed deliveries repeated.
+    /// True if the provider is to retry failed deliveries.
     pub(crate) retry: bool,
-    /// True to have the states of sent messages delivered too.
+    /// True if the provider is also to report the states of sent messages.
     pub(crate) read_status: bool,
     pub(crate) api: ApiBaseUrl,
 }
@@ -97,7 +97,7 @@ impl Config {
     /// Reads and checks the environment.
     ///
     /// # Errors
-    /// Fails at the first variable that is missing or invalid. With an invalid one of the lines, their pass alone fails.
+    /// Fails at the first variable that is missing or invalid. An invalid variable of the lines makes only their pass fail.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
         Ok(Self {
             partner_api: environment.read(

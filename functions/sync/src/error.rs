@@ -78,7 +78,7 @@ pub enum SyncError {
         "the configuration of the lines has a mistake, so none was checked: {0}; deploy again with a valid parameter"
     )]
     LinesMisconfigured(InvalidVariable),
-    /// The time of the function was over.
+    /// The function ran out of time.
     #[error("the run was stopped shortly before the function's timeout; the next run continues from there")]
     OutOfTime,
     /// A bug in this program.

@@ -1,6 +1,6 @@
-//! The inventory: what the provider's lists say and what the tables know are brought together.
+//! The inventory: compares the provider's lists with the tables.
 //!
-//! `pass` is the way from the lists to the report. `compare`, `rebuild` and `stuck` are pure.
+//! `pass` leads from the lists to the report. `compare`, `rebuild` and `stuck` are pure.
 
 mod compare;
 mod lists;
@@ -38,7 +38,7 @@ pub(crate) async fn act(
     summary: &mut Summary,
 ) -> Result<InventoryReport, SyncError> {
     let inventory = inventory.ok_or(SyncError::InventoryNotConfigured)?;
-    // Of the registration's run it uses the session with the provider, which refused credentials close to all passes.
+    // From the registration's run it takes the session with the provider. Once credentials were refused, no pass gets a session.
     let mut run = Run::open(services, "inventory", clock, invocation.random).await?;
     let time = invocation.for_the_run();
     let pass = InventoryPass { services: inventory, mode, clock, time, missed: Cell::new(0) };

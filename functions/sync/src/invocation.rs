@@ -27,7 +27,7 @@ pub struct Invocation {
 impl Invocation {
     /// Returns the time that the run may take; the rest is for recording how it ended, and for the answer.
     pub(crate) fn for_the_run(&self) -> Duration {
-        // A deadline that is over when the invocation begins is no deadline.
+        // A deadline that has passed when the invocation begins is ignored.
         let time = if self.time_left.is_zero() { limits::FUNCTION_TIMEOUT } else { self.time_left };
         time.saturating_sub(limits::CLOSING).max(time / 2)
     }
@@ -65,7 +65,7 @@ impl Randomness {
         let (mut ids, mut token) = ([0; IDS], [0; TOKEN]);
         ids.copy_from_slice(&random[..IDS]);
         token.copy_from_slice(&random[IDS..]);
-        // Room to count up, so that the ids of one run are in order also within a microsecond.
+        // Room to count up, so that the ids of one run are in order even within a microsecond.
         ids[IDS - 1] &= 0x7f;
         Self { ids, token }
     }

@@ -7,7 +7,7 @@ use store::ChangeKind;
 
 use crate::{answer::Answer, error::SyncError, registration::Summary};
 
-/// A check of the registration: one for every scheduled run, also for one that failed.
+/// A check of the registration: one for every scheduled run, including failed ones.
 const RUNS: Count = Count::named("SyncRuns");
 /// Another URL than ours, or none, was found registered.
 const DRIFT: Count = Count::named("Drift");
@@ -26,7 +26,7 @@ const FAILED: CountBy<Cause> = CountBy::named("SyncFailed");
 /// Duration of an invocation.
 const DURATION: Millis = Millis::named("SyncDuration");
 
-/// A pass of the inventory that records what it finds, also one that failed.
+/// A pass of the inventory that records what it finds, including a failed one.
 const INVENTORY_RUNS: Count = Count::named("InventoryRuns");
 /// Such a pass ended with an error, or not all lists were complete.
 const INVENTORY_FAILED: Count = Count::named("InventoryFailed");

@@ -70,7 +70,7 @@ pub(crate) async fn answer_stack(
     }
 }
 
-/// The parts from which the run of an action is made.
+/// The parts of an action's run.
 struct Pass<'a> {
     services: &'a Services,
     action: &'static str,

@@ -54,7 +54,7 @@ impl<'a> Secrets<'a> {
 
 /// The secrets by their first 8 bytes. A value is read once for any number of secrets, and one table lookup rules out most
 /// positions. An automaton of all secrets (the aho-corasick crate) took about 30 ms of CPU to build for 256 KB of secrets;
-/// decoding a body as full of them takes about 3 ms.
+/// decoding such a body takes about 3 ms.
 struct Windows {
     /// Sorted. None begins with another: a value that contains the longer one also contains the shorter.
     secrets: Vec<Vec<u8>>,

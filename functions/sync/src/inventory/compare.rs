@@ -102,10 +102,10 @@ impl Change {
     }
 }
 
-/// Compares.
+/// Compares a list with the states and with what earlier lists have shown.
 pub(crate) fn compare(facts: &Facts<'_>) -> Comparison {
     let mut comparison = Comparison::default();
-    // Another run has had a later list, which counts more.
+    // Another run has had a later list, which takes precedence.
     if facts.earlier.is_some_and(|earlier| earlier >= facts.at) {
         return comparison;
     }

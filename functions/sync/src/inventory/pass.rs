@@ -191,7 +191,7 @@ impl InventoryPass<'_> {
         Ok(keys.into_iter().flatten().collect())
     }
 
-    /// Lets those entities wait whose event may be in quarantine. Returns why any does.
+    /// Makes the entities wait whose event may be in quarantine. Returns the reason if there are any.
     async fn hold_back_quarantined(&self, kinds: &mut [KindPass<'_>]) -> Result<Option<String>, StoreError> {
         let missed = kinds.iter().flat_map(|kind| missed(&kind.comparison));
         let Some(since) = missed.clone().filter_map(|due| due.tracked.not_listed_at).min() else { return Ok(None) };
@@ -235,7 +235,7 @@ impl InventoryPass<'_> {
         Ok(gaps)
     }
 
-    /// Carries out what the comparison has decided about a kind, or in a plan reports it.
+    /// Carries out the comparison's decisions about a kind, or reports them in a plan.
     async fn apply(
         &self,
         kind: &mut KindPass<'_>,
@@ -293,7 +293,7 @@ impl InventoryPass<'_> {
         Ok(())
     }
 
-    /// Rebuilds the events that are due, as far as the time suffices.
+    /// Rebuilds the events that are due, as far as time allows.
     async fn rebuild(
         &self,
         kind: &KindPass<'_>,
@@ -334,7 +334,7 @@ impl InventoryPass<'_> {
         Ok(())
     }
 
-    /// Rebuilds an event, or in a plan looks whether it would. The id is `None` when an event was recorded in the meantime, and the
+    /// Rebuilds an event, or in a plan finds out whether it would. The id is `None` when an event was recorded in the meantime, and the
     /// result when there is nothing to note.
     async fn rebuild_one(&self, kind: &KindPass<'_>, due: &Due) -> Result<Option<(Due, Option<EventId>)>, StoreError> {
         let entity = &due.tracked.entity;

@@ -44,7 +44,7 @@ struct Fields {
     other: Map<String, Value>,
 }
 
-/// Returns the lines. Only a finished link can be of a line, because the number of another may be a temporary one.
+/// Returns the lines. Only a finished link belongs to a line, because the number of an unfinished one may be temporary.
 pub(crate) fn lines(lines: Vec<Line>, links: &[OnboardingLink], key: &FingerprintKey) -> Entities {
     let mut by_number = BTreeMap::<String, Option<&OnboardingLink>>::new();
     for link in links.iter().filter(|link| link.reference.is_some()) {

@@ -23,7 +23,7 @@ pub struct InventoryReport {
     pub missed: Vec<Missed>,
     /// The entities without an event that do not count as missed yet.
     pub waiting: Vec<Entity>,
-    /// Why entities wait although the grace period is over.
+    /// The reason why entities still wait after the grace period.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_back: Option<String>,
     /// All entities that are marked as gone at the provider.
@@ -32,7 +32,7 @@ pub struct InventoryReport {
     pub stuck: Vec<Stuck>,
     /// The changes that the lists show since the last pass.
     pub changed: Vec<Changed>,
-    /// Number of entities for which the time of the function was too short. The next pass continues with them.
+    /// Number of entities that the function had no time for. The next pass continues with them.
     pub left: usize,
     /// Number of entities that are newly marked as gone.
     #[serde(skip)]

@@ -38,8 +38,8 @@ impl InventoryServices {
         }
     }
 
-    /// Returns why a received delivery may wait to be recorded: the fallback queue or its dead-letter queue has messages, or
-    /// cannot be looked at. `None` when both are empty.
+    /// Returns the reason why a received delivery may still wait to be recorded: the fallback queue or its dead-letter queue has messages,
+    /// or cannot be read. `None` when both are empty.
     pub(crate) async fn waiting_deliveries(&self) -> Option<String> {
         let mut waiting = 0;
         for queue in &self.queues {

@@ -32,8 +32,8 @@ pub enum Stuck {
     },
 }
 
-/// Returns the links that have not been finished for `after`, and the numbers that lapse within two weeks. The number of links
-/// whose status or time the provider does not say counts for nothing.
+/// Returns the links that have not been finished for `after`, and the numbers that lapse within two weeks. Leaves out links whose status or
+/// time the provider does not give.
 pub(crate) fn find(
     links: &[OnboardingLink],
     numbers: &[RegisteredNumber],

@@ -43,7 +43,7 @@ pub(crate) enum Finding {
     /// The provider answered with the webhook.
     Webhook {
         standing: Standing,
-        /// The URL as it is recorded: of ours what [`LineUrl`] shows, of any other the host alone.
+        /// The URL as it is recorded: of ours what [`LineUrl`] shows, of any other only the host.
         url: Option<String>,
         /// The reason why it is not as configured, if the standing does not tell.
         cause: Option<String>,

@@ -466,7 +466,7 @@ fn is_alarming(line: &Line, record: Option<&LineRecord>, now: Timestamp) -> bool
 }
 
 fn outcome(report: &LinesReport, is_plan: bool) -> LinesOutcome {
-    // A finding of a plan is not its doing.
+    // A plan's findings are not changes that it makes.
     let changed = if is_plan { report.set } else { report.changed.len() };
     if report.left > 0 || report.cause.is_some() {
         LinesOutcome::Incomplete

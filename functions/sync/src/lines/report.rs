@@ -93,7 +93,7 @@ pub struct LineChanged {
     pub from: Option<&'static str>,
     /// The status since then.
     pub to: &'static str,
-    /// The registered URL, masked; of a foreign one the host alone. In a plan, the URL to set.
+    /// The registered URL, masked; of a foreign one only the host. In a plan, the URL to set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// `found`, or `set` when our URL was set.
@@ -121,7 +121,7 @@ pub struct NotLive {
     pub webhook: &'static str,
     /// Time since which it has this status.
     pub since: String,
-    /// The registered URL, masked; of a foreign one the host alone.
+    /// The registered URL, masked; of a foreign one only the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The reason, if the status does not tell.

@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl<'a> Run<'a> {
-    /// Reports what [`Run::keep`] would do for a scheduled run: the same facts and the same decision, of which nothing is carried
-    /// out. Where a scheduled run would fail, this fails by the same cause.
+    /// Reports what [`Run::keep`] would do for a scheduled run: the same facts and the same decision, but nothing is carried out. Where a
+    /// scheduled run would fail, this fails with the same cause.
     pub(crate) async fn plan(&mut self, ours: OurUrls) -> Result<Report, SyncError> {
         self.fail_if_deleted()?;
         let (accepted, asked) = tokio::join!(self.services.accepted.read(), self.ask());

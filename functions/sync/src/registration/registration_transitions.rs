@@ -52,7 +52,7 @@ pub(crate) struct Transition {
 pub(crate) fn saw(state: &mut Registration, sighting: Sighting, reason: SetReason) -> Transition {
     let Sighting { ours, registered, at } = sighting;
     if state.checked_at.is_some_and(|checked_at| checked_at > at) {
-        // Another run has looked since, and its sighting counts. A set by this run makes its entry all the same.
+        // Another run has looked since, and its sighting counts. A set by this run still makes its entry.
         return Transition {
             entry: kind_of_set(reason, ours).map(|kind| Entry { kind, not_ours: None }),
             not_ours_for: Duration::ZERO,

@@ -15,7 +15,7 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(250);
 
 impl Run<'_> {
-    /// Registers our URL because the stack is new or has changed. Without credentials yet, that is left to the schedule.
+    /// Registers our URL because the stack is new or has changed. If there are no credentials yet, that is left to the schedule.
     pub(crate) async fn register_for_stack(
         &mut self,
         stack_id: &str,

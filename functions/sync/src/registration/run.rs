@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
     }
 
     /// Waits until every receiver accepts a token. A receiver that has just read the accepted tokens does not read them again at
-    /// once: until it does it refuses the new one, and the provider does not send again.
+    /// once: until it does, it refuses the new one, and the provider does not send the event again.
     pub(crate) async fn settle(&self, accepted_since: Timestamp) {
         tokio::time::sleep(accepted_since.plus(self.services.limits.settle).since(self.clock.now())).await;
     }

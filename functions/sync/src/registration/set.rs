@@ -59,7 +59,7 @@ impl Run<'_> {
         Ok(self.report(Outcome::Updated, &url, registered))
     }
 
-    /// Tells our URLs from others. Our address without a token stands for ours; with one, the receiver must accept it.
+    /// Tells our URLs apart from others. Our address without a token stands for ours; with one, the receiver must accept it.
     async fn choose(&self, ours: &OurUrls, url: WebhookUrl) -> Result<Chosen, SyncError> {
         let written = RegisteredUrl::new(url.expose());
         if means(written.as_ref(), &ours.address) {

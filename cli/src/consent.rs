@@ -23,7 +23,7 @@ impl Consent {
             return Ok(());
         }
         if !stdin().is_terminal() {
-            bail!("{question} Nobody can be asked, as standard input is no terminal; give --yes to say yes");
+            bail!("{question} There is no terminal to ask on; give --yes to agree");
         }
         write!(stderr(), "{question} [y/N] ").and_then(|()| stderr().flush()).context("standard error")?;
         let mut answer = String::new();

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "\
 With --queue fallback (the default), list and show receive the messages: SQS hides them from other readers for a moment, and counts one \
-more receive. With --queue forward, list and show read the forwarder's records instead. Records and messages are kept for 14 days.
+more receipt. With --queue forward, list and show read the forwarder's records instead. Records and messages are kept for 14 days.
 
 Examples:
   cargo hooks dlq list --stack partner-webhook

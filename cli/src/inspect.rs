@@ -60,7 +60,7 @@ pub struct Inspect {
 pub async fn run(Inspect { target, port, address }: Inspect) -> Result<ExitCode> {
     let inspector = start(Target::find(target).await?, port, PageToken::random()?, address).await?;
     print(&format!(
-        "{}\n\nOpen it in a browser on this machine. Anyone with the address can read along. It ends with Ctrl-C.\n",
+        "{}\n\nOpen it in a browser on this machine. Anyone with the address can read it. Press Ctrl-C to stop.\n",
         inspector.url()
     ))?;
     interrupted().await;

@@ -214,7 +214,7 @@ async fn stuck(target: &Target, reference: Option<&str>, output: Output) -> Resu
     let report = read_answer(&answer)?;
     let list = |name: &str| report["lists"][name]["complete"] == true;
     if !list("onboarding_links") || !list("registered_numbers") {
-        bail!("the provider's lists of onboarding are not complete; `cargo hooks inventory --plan` shows why");
+        bail!("the provider's onboarding lists are not complete; `cargo hooks inventory --plan` shows why");
     }
     let found = report["stuck"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_meant = |stuck: &&Value| reference.is_none_or(|reference| stuck["reference"] == reference);

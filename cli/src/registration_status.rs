@@ -127,7 +127,7 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
     if status.registration().ours_at.is_some() {
         let start = times::shown(watched_since(status));
         let _ = match status.not_ours() {
-            Duration::ZERO => writeln!(shown, "Since {start} it was never seen elsewhere."),
+            Duration::ZERO => writeln!(shown, "Since {start} it has never been seen elsewhere."),
             not_ours => writeln!(shown, "Since {start} it may have been elsewhere for {} in all.", minutes(not_ours)),
         };
     }
@@ -236,7 +236,7 @@ Nothing has happened since 2026-11-22T09:30:00Z.
         let registered = change(60, ChangeKind::Registered, OURS, None);
         let status = RegistrationStatus::new(ours(), vec![registered, failed], at(0)..at(270));
         let shown = table(&status, 20);
-        assert!(shown.ends_with("\nSince 2026-11-22T10:30:00Z it was never seen elsewhere.\n"), "{shown}");
+        assert!(shown.ends_with("\nSince 2026-11-22T10:30:00Z it has never been seen elsewhere.\n"), "{shown}");
     }
 
     #[test]

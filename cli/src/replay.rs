@@ -197,7 +197,7 @@ pub async fn run(replay: Replay) -> Result<ExitCode> {
     let before = text::events(run.checkpoint.counts.handed_over);
     done.map_err(|stop| {
         let go_on = go_on(env::args_os().skip(1));
-        anyhow!("{stop:#}. {before} handed over to {} before; go on with: {go_on}", run.to)
+        anyhow!("{stop:#}. {before} handed over to {} before; continue with: {go_on}", run.to)
     })?;
     Ok(if run.checkpoint.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -56,9 +56,9 @@ async fn hidden(scan: &Scan<'_>) -> Option<String> {
     match scan.hidden_by_others().await {
         Ok(0) => None,
         Ok(number) => Some(format!(
-            "Hidden, as somebody else looks at them or has just done so: {number} more, roughly; try again in a minute."
+            "About {number} more are hidden: somebody else is reading them, or has just done so; try again in a minute."
         )),
-        Err(error) => Some(format!("It is not known whether more are hidden, as somebody else looks at them: {error}")),
+        Err(error) => Some(format!("It is not known whether more are hidden by somebody else who reads them: {error}")),
     }
 }
 
@@ -78,7 +78,7 @@ async fn show(scan: &mut Scan<'_>, message_id: &str, output: Output) -> Result<E
 
 fn not_found(message_id: &str) -> String {
     format!(
-        "there is no message {} in the dead-letter queue; if somebody else looks at it, try again in a minute",
+        "there is no message {} in the dead-letter queue; if somebody else is reading it, try again in a minute",
         plain(message_id)
     )
 }

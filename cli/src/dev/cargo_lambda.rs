@@ -97,7 +97,7 @@ async fn answers(program: &OsStr) -> Option<CargoLambda> {
 /// Runs an installer with a spinner; its own output is shown when it fails.
 async fn run(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> bool {
     let name = Path::new(program.as_ref()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let spinner = ProgressBar::new_spinner().with_message(format!("{name} is at work"));
+    let spinner = ProgressBar::new_spinner().with_message(format!("{name} is running"));
     spinner.enable_steady_tick(Duration::from_millis(100));
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().await;
     spinner.finish_and_clear();

@@ -122,7 +122,7 @@ impl Tour<'_> {
         }
         match fail {
             Some(Fail::Dynamodb) => {
-                say("\n   DynamoDB does not answer from now on");
+                say("\n   From now on DynamoDB does not answer");
                 self.to_dynamodb.hang();
             }
             Some(Fail::Consumer) => {
@@ -344,7 +344,7 @@ fn check(events: &[&StoredDelivery], calls: &[Received]) -> Result<usize> {
     let mut refused = 0;
     for call in calls {
         let Some(entity) = entities.get(&call.id) else { continue };
-        ensure!(call.is_verified, "the signature of the event {} is not good", call.id);
+        ensure!(call.is_verified, "the signature of the event {} is not valid", call.id);
         if (200..300).contains(&call.status) {
             taken.entry(entity).or_default().push(&call.id);
         } else {

@@ -160,7 +160,7 @@ pub async fn dead_letter_queue(queues: &Queues, on: &str, fix: &str) -> Finding 
 /// stack.
 pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
     let Ok(forwarding) = target.forwarding() else {
-        return Finding::skip("there is no endpoint: events are on the event bus alone");
+        return Finding::skip("there is no endpoint: events are only on the event bus");
     };
     match target.queues.waiting(&forwarding.dead_letter_queue).await {
         Ok(0) => {}
@@ -179,7 +179,7 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
     match waiting.min_by_key(|failure| failure.first_attempt_at) {
         Some(oldest) if now.since(oldest.first_attempt_at) >= LONG_WAIT => Finding::warn(
             format!(
-                "an event waits for your endpoint since {}; the last answer: {}",
+                "an event still waits for your endpoint; first attempt {}, last answer: {}",
                 ago(oldest.first_attempt_at, now),
                 oldest.answer
             ),

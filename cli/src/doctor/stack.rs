@@ -62,7 +62,7 @@ pub fn status(stack: &Stack) -> Finding {
     match status {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Finding::ok(status),
         "UPDATE_ROLLBACK_COMPLETE" => {
-            Finding::warn(format!("{status}: the last deployment failed and was undone"), FIX)
+            Finding::warn(format!("{status}: the last deployment failed and was rolled back"), FIX)
         }
         _ if status.ends_with("_IN_PROGRESS") => {
             Finding::warn(format!("{status}: a deployment is running"), "wait until it ends, and try again")

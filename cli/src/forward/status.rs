@@ -110,7 +110,7 @@ impl Status {
     pub fn text(&self, limit: usize, now: Timestamp, choice: &TargetArgs) -> String {
         let arguments = choice.arguments();
         let mut shown = match &self.forwarding {
-            None => "Forwarding is off: there is no ForwardUrl. Events are on the event bus alone.\n".to_owned(),
+            None => "Forwarding is off: there is no ForwardUrl. Events are only on the event bus.\n".to_owned(),
             Some(queue) => text::facts(&[
                 ("in the forward queue", text::events(queue.waiting)),
                 ("dead letters", text::events(queue.dead_letters)),
@@ -124,7 +124,7 @@ impl Status {
         }
         let dead = self.failures(true).count();
         if dead > 0 {
-            shown += "\nThese events are given up:\n";
+            shown += "\nThe forwarder has given up on these events:\n";
             shown += &tables::forward_failures(self.failures(true).take(limit));
             shown += &more(limit, dead);
             shown += &format!("Try them again with: cargo hooks dlq redrive --all --queue forward{arguments}\n");

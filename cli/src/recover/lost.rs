@@ -44,7 +44,7 @@ pub enum NoBody {
     #[error("its body is not in the log: it was not JSON")]
     NotLogged,
     /// A part was not exported.
-    #[error("part {0} of {1} of its body is missing: export the log of a longer time")]
+    #[error("part {0} of {1} of its body is missing: export the log of a longer period")]
     PartMissing(usize, usize),
     /// Two lines do not agree.
     #[error("lines of the log contradict each other")]

@@ -94,7 +94,7 @@ impl CheckpointFile {
         match lock.try_lock() {
             Ok(()) => Ok(Self { file, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                bail!("the same replay is running already; wait for its end, or end it first")
+                bail!("the same replay is already running; wait for it to end, or end it first")
             }
             Err(TryLockError::Error(error)) => Err(error).context(format!("{} cannot be locked", folder.display())),
         }

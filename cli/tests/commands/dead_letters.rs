@@ -116,7 +116,7 @@ async fn messages_that_somebody_else_looks_at_are_told_of() {
     };
     let note = |number: u32| {
         format!(
-            "Hidden, as somebody else looks at them or has just done so: {number} more, roughly; try again in a minute.\n"
+            "About {number} more are hidden: somebody else is reading them, or has just done so; try again in a minute.\n"
         )
     };
     hide(1).await;
@@ -183,7 +183,7 @@ async fn a_message_is_shown_with_its_redacted_body() {
     assert_eq!(cause(&ids[1]).await, "cause the body is not JSON");
     assert_eq!(cause(&ids[2]).await, "cause the message is not a queued delivery");
     let none = world.hooks(&["dlq", "show", "message-9"]).await;
-    let message = "error: there is no message message-9 in the dead-letter queue; if somebody else looks at it, try again in a minute\n";
+    let message = "error: there is no message message-9 in the dead-letter queue; if somebody else is reading it, try again in a minute\n";
     assert_eq!((none.code, none.stdout.as_str(), none.stderr.as_str()), (1, "", message));
     assert_eq!(counts(&world).await, [3, 0]);
 }

@@ -107,7 +107,7 @@ async fn without_an_endpoint_the_status_says_so_and_the_other_commands_say_how_t
     let world = World::start("forward-off").await;
     world.forward_nowhere();
     let shown = world.hooks(&["forward", "status"]).await;
-    let expected = "Forwarding is off: there is no ForwardUrl. Events are on the event bus alone.\n\nNo events were recorded in this time.\n";
+    let expected = "Forwarding is off: there is no ForwardUrl. Events are only on the event bus.\n\nNo events were recorded in this time.\n";
     assert_eq!((shown.code, shown.stdout.as_str()), (0, expected));
     let status = objects(&world.hooks(&["forward", "status", "--output", "json"]).await.stdout).remove(0);
     assert_eq!((&status["forwarding"], &status["waiting_events"]), (&json!(false), &Value::Null));

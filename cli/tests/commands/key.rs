@@ -57,9 +57,7 @@ async fn the_key_is_shown_to_nobody_else() {
     }
     // Without a terminal, and in whatever else is shown.
     let refused = world.hooks(&["key", LINE]).await;
-    let message = format!(
-        "error: Show the API key of {LINE}? Nobody can be asked, as standard input is no terminal; give --yes to say yes\n"
-    );
+    let message = format!("error: Show the API key of {LINE}? There is no terminal to ask on; give --yes to agree\n");
     assert_eq!(refused, Ended { code: 1, stdout: String::new(), stderr: message });
 }
 

@@ -230,7 +230,7 @@ async fn a_refused_event_ends_the_replay_and_resume_continues_with_it() {
         let (ended, ()) = tokio::join!(running, answering);
         let skip = format!("Leave it out with --skip {third}. ");
         let start = format!("error: event {third} was not taken: {said}{skip}2 events handed over to {to}");
-        let end = " before; go on with: cargo hooks replay --rate 1000 --to URL --since 2h --resume\n";
+        let end = " before; continue with: cargo hooks replay --rate 1000 --to URL --since 2h --resume\n";
         assert!(ended.stderr.starts_with(&start) && ended.stderr.ends_with(end), "{start}…{end}\n{}", ended.stderr);
         assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
     }
@@ -345,7 +345,7 @@ async fn restart_starts_from_the_beginning_and_only_one_runs_at_a_time() {
     let held = consumer.next().await;
     for arguments in [&["--since", "2h"][..], &["--since", "2h", "--resume"], &["--since", "2h", "--restart"]] {
         let second = replay.ended(arguments).await;
-        let message = "error: the same replay is running already; wait for its end, or end it first\n";
+        let message = "error: the same replay is already running; wait for it to end, or end it first\n";
         assert_eq!((second.code, second.stderr.as_str()), (1, message), "{arguments:?}");
     }
     child.kill().await.unwrap();
@@ -419,7 +419,7 @@ async fn the_url_can_come_from_standard_input() {
     };
     let (ended, ()) = tokio::join!(run(&["--since", "2h"], &url), answering);
     let said = String::from_utf8(ended.stderr).unwrap();
-    let end = "; go on with: cargo hooks replay --rate 1000 --to - --since 2h --resume\n";
+    let end = "; continue with: cargo hooks replay --rate 1000 --to - --since 2h --resume\n";
     assert!(said.ends_with(end) && !said.contains("s3cret"), "{said}");
     // The replay is the same however the URL is passed.
     let (ended, taken) = Replay::new(&world, &consumer).all_taken(&mut consumer, &["--since", "2h", "--resume"]).await;
@@ -648,7 +648,7 @@ async fn stored_events_are_put_on_the_bus_again_and_say_so() {
         world.id(50)
     );
     assert!(refused.code == 1 && refused.stderr.starts_with(&message), "{}", refused.stderr);
-    let end = "0 events handed over to the event bus before; go on with: cargo hooks replay --rate 1000 --to bus --since 24h --resume\n";
+    let end = "0 events handed over to the event bus before; continue with: cargo hooks replay --rate 1000 --to bus --since 24h --resume\n";
     assert!(refused.stderr.ends_with(end), "{}", refused.stderr);
 }
 

@@ -163,7 +163,7 @@ async fn the_faults_of_a_stack_are_told_apart() {
         ("forbidden", "stack", "fail", "stack forbidden: AccessDenied: not yours"),
         ("other", "stack", "fail", "there is no stack other in eu-west-1"),
         ("hooks-rolled-back", "stack", "fail", "ROLLBACK_COMPLETE"),
-        ("hooks-undone", "stack", "warn", "UPDATE_ROLLBACK_COMPLETE: the last deployment failed and was undone"),
+        ("hooks-undone", "stack", "warn", "UPDATE_ROLLBACK_COMPLETE: the last deployment failed and was rolled back"),
         ("hooks-pending", "functions", "fail", "the function redrive-pending: is Pending"),
         ("hooks-stuck", "functions", "fail", "the function receiver-stuck:live: its last update is Failed"),
         ("hooks-failed", "functions", "fail", "the function redrive-failed: its last update is Failed"),
@@ -205,7 +205,7 @@ async fn an_event_that_waits_long_for_the_endpoint_and_a_dead_letter_are_warning
     world.refused(90).await;
     let (code, verdict, detail, fix) = finding().await;
     assert_eq!((code, verdict, fix), (0, json!("warn"), json!("cargo hooks forward status --stack hooks-forward")));
-    assert_eq!(detail, "an event waits for your endpoint since 1 h ago; the last answer: answered 503");
+    assert_eq!(detail, "an event still waits for your endpoint; first attempt 1 h ago, last answer: answered 503");
 
     world.webhook.sqs.send_in_group(Name::ForwardDeadLetters, "{}", "group", "id");
     let (_, verdict, detail, fix) = finding().await;

@@ -59,8 +59,8 @@ async fn json_is_the_answer_of_the_function_on_one_line() {
 async fn another_url_is_set_and_ours_again_when_none_is_given() {
     let world = World::start("set").await;
     let not_asked = world.webhook(&["set", FOREIGN]).await;
-    let message = "error: Have the provider send all events to https://other.example/in/***66aa from now on? Nobody can be \
-                   asked, as standard input is no terminal; give --yes to say yes\n";
+    let message = "error: Have the provider send all events to https://other.example/in/***66aa from now on? There is no \
+                   terminal to ask on; give --yes to agree\n";
     assert_eq!((not_asked.code, not_asked.stderr.as_str()), (1, message));
     assert_eq!(world.partner.registered(), None);
 
@@ -109,7 +109,7 @@ async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_a
     for command in ["sync", "set", "rotate"] {
         let asked = world.webhook(&[command]).await;
         let message = "error: other.example receives the provider's events today, and will stop receiving them. Register our URL in its \
-                       place? Nobody can be asked, as standard input is no terminal; give --yes to say yes\n";
+                       place? There is no terminal to ask on; give --yes to agree\n";
         assert_eq!((asked.code, asked.stdout.as_str(), asked.stderr.as_str()), (1, "", message));
         assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
     }

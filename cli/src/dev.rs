@@ -55,7 +55,7 @@ Examples:
   cargo hooks dev --persist         keep the events for the next run
   cargo hooks dev --fail consumer   see how refused events are retried
   cargo hooks dev --forward http://127.0.0.1:8080/events
-                                    post the events to a server of yours
+                                    post the events to your own server
   cargo hooks dev --services        only what the functions need, for `cargo lambda watch`")]
 pub struct Dev {
     /// End after the first round trip. The exit code is 0 if every event was stored and handed on, the missed one was rebuilt, and the
@@ -65,10 +65,10 @@ pub struct Dev {
     /// Keep the database in a file under target/ for the next run, which does not deliver the documented events again.
     #[arg(long)]
     persist: bool,
-    /// Make something fail while the events are delivered, to show that they are stored and handed on all the same.
+    /// Make something fail while the events are delivered, to show that they are still stored and handed on.
     #[arg(long, value_enum)]
     fail: Option<Fail>,
-    /// URL of a server of yours to post the events to, instead of the sample consumer: http on a loopback address.
+    /// URL of your own server to post the events to, instead of the sample consumer: http on a loopback address.
     #[arg(long, value_name = "URL")]
     forward: Option<String>,
     /// Port on which the functions are called. Default: 9000, or a free one if that is taken.

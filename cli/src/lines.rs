@@ -55,7 +55,7 @@ pub struct LinesArgs {
     /// Clients that have not finished onboarding, and numbers that are about to lapse, instead of lines. Asks the provider.
     #[arg(long, conflicts_with_all = ["not_live", "check", "plan", "sort", "limit"])]
     stuck: bool,
-    /// Only lines with this reference of yours.
+    /// Only lines with this reference.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     reference: Option<String>,
     /// Order of the lines.

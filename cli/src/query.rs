@@ -48,7 +48,7 @@ pub struct FilterArgs {
     /// or reference alone.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub entity: Option<String>,
-    /// Only deliveries with this reference of yours.
+    /// Only deliveries with this reference.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub reference: Option<String>,
     /// Only this kind, such as whatsapp or quarantine. Reads every delivery in the time range to find matches.

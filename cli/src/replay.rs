@@ -43,8 +43,7 @@ use crate::{
 /// Maximum number of refused events with `--keep-going`: then the fault is not in the events.
 const MOST_REFUSED: usize = 1_000;
 
-/// Sends recorded events again, one after another, in the order received: to an HTTP endpoint of yours, to the event bus, or to the
-/// forwarder.
+/// Sends recorded events again, one after another, in the order received: to your HTTP endpoint, to the event bus, or to the forwarder.
 #[derive(Args)]
 #[command(
     group(ArgGroup::new("which").required(true).args(["ids", "since"])),

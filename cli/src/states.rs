@@ -18,7 +18,7 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Lists the states of a kind, or of a reference of yours.
+/// Lists the states of a kind, or those with one of your references.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -56,7 +56,7 @@ struct Filter {
         value_parser = NonEmptyStringValueParser::new().try_map(|kind| named::kind(&kind))
     )]
     kind: Option<String>,
-    /// Only entities with this reference of yours.
+    /// Only entities with this reference.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     reference: Option<String>,
     /// Only entities whose last update code is this number (the provider's whatsapp_extra_info, builder_extra_info, …).

@@ -23,7 +23,7 @@ pub enum InvalidEndpointUrl {
     #[error("{}", fault(*.0))]
     Url(InvalidWebhookUrl),
     /// The URL has a host of the provider.
-    #[error("{0} is the provider's; give the URL of an endpoint of yours, such as https://example.com/events")]
+    #[error("{0} is the provider's; give the URL of your own endpoint, such as https://example.com/events")]
     Provider(String),
 }
 

@@ -144,7 +144,7 @@ fn pause(refusal: &Refusal) -> Option<Duration> {
 /// # Errors
 /// Fails when it is no URL, or one of those. Only its host is in the message.
 pub fn endpoint_url(text: &str, partner_api: &str, webhook: &str) -> Result<EndpointUrl> {
-    let example = "--to is the URL of a consumer of yours, such as https://example.com/events";
+    let example = "--to is the URL of your own endpoint, such as https://example.com/events";
     let url = match EndpointUrl::parse(text) {
         Ok(url) => url,
         Err(InvalidEndpointUrl::Provider(host)) => bail!("{host} is the provider's; {example}"),

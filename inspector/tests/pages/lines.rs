@@ -130,7 +130,7 @@ async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
     assert_eq!(numbers(&visitor.page("lines?text=CLIENT-3").await), ["972500000003"]);
     assert_eq!(numbers(&visitor.page("lines?text=000004").await), ["972500000004"]);
     let none = visitor.page("lines?text=nobody&show=live").await;
-    assert!(text(&none).contains("No line matches."), "{}", text(&none));
+    assert!(text(&none).contains("No line matches the filter."), "{}", text(&none));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Lists, shows and retries dead letters: deliveries that redrive could not record, or events that your endpoint did not take.
+/// Lists, shows and retries dead letters: deliveries that redrive could not record, or events that your endpoint did not accept.
 #[derive(Args)]
 #[command(after_help = "\
 With --queue fallback (the default), list and show receive the messages: SQS hides them from other readers for a moment, and counts one \
@@ -32,7 +32,7 @@ Examples:
 pub struct DeadLetters {
     #[command(subcommand)]
     command: Command,
-    /// Queue to look in: fallback for deliveries that could not be recorded, forward for events that your endpoint did not take.
+    /// Queue to look in: fallback for deliveries that could not be recorded, forward for events that your endpoint did not accept.
     #[arg(long, global = true, value_enum, default_value_t = Queue::Fallback)]
     queue: Queue,
     #[command(flatten)]

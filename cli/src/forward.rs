@@ -78,7 +78,7 @@ does not count as missing, and an event that you replay does not count as publis
     },
     /// Sends a signed test event from this machine to the endpoint, and prints its answer.
     #[command(
-        after_help = "The event has the kind `doctor`, and is recorded nowhere.\nExit code: 0 when the endpoint took the event, 1 otherwise."
+        after_help = "The event has the kind `doctor`, and is recorded nowhere.\nExit code: 0 when the endpoint accepted the event, 1 otherwise."
     )]
     Test,
 }
@@ -167,12 +167,12 @@ async fn test(forwarding: &Forwarding, output: Output) -> Result<ExitCode> {
             ("endpoint", endpoint.to_string()),
             ("webhook-id", message.id.to_string()),
             ("signatures", if signer.is_replacing() { "2, as the secret was replaced" } else { "1" }.to_owned()),
-            ("answer", answer.clone().unwrap_or_else(|| "2xx: the endpoint took the event".to_owned())),
+            ("answer", answer.clone().unwrap_or_else(|| "2xx: the endpoint accepted the event".to_owned())),
         ]),
     })?;
     match refusal {
         None => Ok(ExitCode::SUCCESS),
         Some(_) if output == Output::Json => Ok(ExitCode::FAILURE),
-        Some(_) => bail!("the endpoint did not take the event"),
+        Some(_) => bail!("the endpoint did not accept the event"),
     }
 }

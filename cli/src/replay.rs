@@ -56,14 +56,14 @@ Retry-After (maximum: one minute). Any other answer, or none within 10 s, ends t
 deliveries have no body and are skipped.
 
 With `--to bus`, each event is put on the event bus, marked as replayed. With `--to forward`, each event is put into the forward queue, \
-and the forwarder posts it with retries. Events that the endpoint has taken are skipped, unless you give --again.
+and the forwarder posts it with retries. Events that the endpoint has accepted are skipped, unless you give --again.
 
 A checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks, until the replay is complete. --resume continues from it, with \
 the time range of the first run.
 
 An event that waited in the fallback queue is stored under its time of receipt. A replay that is already past that time does not send \
 it, even with --resume. `hooks doctor` shows whether the queue is empty.
-Exit code: 0 when every event was taken, 1 otherwise.
+Exit code: 0 when every event was accepted, 1 otherwise.
 
 Examples:
   cargo hooks replay --since 2h --to https://example.com/events
@@ -94,7 +94,7 @@ pub struct Replay {
     /// `forward` for the forward queue.
     #[arg(long, value_name = "URL")]
     to: String,
-    /// With `--to forward`: also send the events that the endpoint has already taken.
+    /// With `--to forward`: also send the events that the endpoint has already accepted.
     #[arg(long)]
     again: bool,
     /// Continue after a refused event, and list the refused events at the end. Ends after 1,000 of them.
@@ -116,7 +116,7 @@ pub struct Replay {
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
 struct Start {
-    /// Continue an unfinished replay after the last event that was taken.
+    /// Continue an unfinished replay after the last event that was accepted.
     #[arg(long)]
     resume: bool,
     /// Discard an unfinished replay, and start over.
@@ -140,7 +140,7 @@ struct Identity<'a> {
 /// Sends the events, one after the other.
 ///
 /// # Errors
-/// Fails when the events cannot be read, the URL is not allowed, the same replay is unfinished, or the destination does not take an event.
+/// Fails when the events cannot be read, the URL is not allowed, the same replay is unfinished, or the destination does not accept an event.
 /// The message says how to continue.
 pub async fn run(replay: Replay) -> Result<ExitCode> {
     if replay.again && replay.to != "forward" {
@@ -299,7 +299,7 @@ impl ReplayRun<'_> {
                 Offered::Taken => self.checkpoint.counts.handed_over += 1,
                 Offered::TakenBefore => self.checkpoint.counts.taken_before += 1,
                 Offered::Refused { cause, .. } if !self.keep_going => {
-                    bail!("event {id} was not taken: {cause}. Leave it out with --skip {id}")
+                    bail!("event {id} was not accepted: {cause}. Leave it out with --skip {id}")
                 }
                 Offered::Refused { cause, .. } => self.checkpoint.refused.push(Refused { id, answer: cause }),
             }
@@ -369,7 +369,7 @@ fn sentence(Checkpoint { counts, refused, .. }: &Checkpoint) -> String {
         (counts.undecodable, format!("{} undecodable", counts.undecodable)),
         (counts.doctor, format!("{} of hooks doctor", counts.doctor)),
         (counts.named, format!("{} named by --skip", counts.named)),
-        (counts.taken_before, format!("{} taken before", counts.taken_before)),
+        (counts.taken_before, format!("{} accepted before", counts.taken_before)),
     ];
     let skipped: u64 = reasons.iter().map(|(number, _)| number).sum();
     let reasons: Vec<String> =
@@ -461,7 +461,7 @@ mod tests {
             (counts(2, 2, 3), "2 events handed over, 5 skipped (2 duplicates, 3 undecodable)\n"),
             (
                 Counts { named: 1, taken_before: 7, ..counts(2, 0, 0) },
-                "2 events handed over, 8 skipped (1 named by --skip, 7 taken before)\n",
+                "2 events handed over, 8 skipped (1 named by --skip, 7 accepted before)\n",
             ),
         ] {
             assert_eq!(sentence(&checkpoint(counts)), expected);

@@ -38,7 +38,7 @@ impl ForwardMessage {
         Self::new(event.id, event.entity.clone())
     }
 
-    /// Returns the message of an event that is also sent if the endpoint has taken it before.
+    /// Returns the message of an event that is also sent if the endpoint has accepted it before.
     #[must_use]
     pub fn again(self) -> Self {
         Self { is_again: true, ..self }
@@ -71,7 +71,7 @@ impl ForwardMessage {
         &self.entity
     }
 
-    /// Returns whether the event is also sent if the endpoint has taken it before.
+    /// Returns whether the event is also sent if the endpoint has accepted it before.
     pub fn is_again(&self) -> bool {
         self.is_again
     }

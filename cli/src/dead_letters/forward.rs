@@ -1,4 +1,4 @@
-//! The dead letters of the forward queue: events that the endpoint did not take.
+//! The dead letters of the forward queue: events that the endpoint did not accept.
 //!
 //! A FIFO queue shows no more messages of an entity while one of them is looked at, so a list would not be complete. The forwarder's
 //! records are.
@@ -185,7 +185,7 @@ impl Redrive<'_> {
                 continue;
             }
             let deduplication_id = format!("{id}-{}", last_attempt_at.as_micros());
-            // A person asks for this event, so it is sent even if the endpoint took it before.
+            // A person asks for this event, so it is sent even if the endpoint accepted it before.
             self.forwarding.send(&ForwardMessage::new(id, entity.clone()).again(), &deduplication_id).await?;
             self.moved(id, &entity).await?;
         }

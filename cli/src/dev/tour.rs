@@ -274,7 +274,7 @@ impl Tour<'_> {
         say(&tables::attempts(rows));
         let (on_bus, number) = (on_bus(), events.len());
         ensure!(on_bus == number, "{on_bus} of {number} events are on the event bus");
-        ensure!(taken == number || !must_be_taken, "{receiver} has taken {taken} of {number} events");
+        ensure!(taken == number || !must_be_taken, "{receiver} has accepted {taken} of {number} events");
         let Some(consumer) = consumer else { return Ok(format!("handed on: {taken} of {number}")) };
         let calls = consumer.received();
         let refused = check(&events, &calls)?;
@@ -282,7 +282,7 @@ impl Tour<'_> {
             0 => String::new(),
             refused => format!(" after {refused} refusals, in order, with the same ids"),
         };
-        Ok(format!("handed on: {taken} of {number}{retried}, signatures good"))
+        Ok(format!("handed on: {taken} of {number}{retried}, signatures valid"))
     }
 }
 
@@ -328,7 +328,7 @@ struct Attempt {
 
 async fn attempt_of(records: &ForwardRecords, event: &StoredDelivery) -> Result<Option<Attempt>> {
     if let Some(taken) = records.taken(&event.entity, &event.id).await? {
-        let (number, answer) = (taken.attempts.to_string(), "taken".to_owned());
+        let (number, answer) = (taken.attempts.to_string(), "accepted".to_owned());
         return Ok(Some(Attempt { is_taken: true, number, answer }));
     }
     let failure = records.failure(&event.id).await?;
@@ -352,7 +352,7 @@ fn check(events: &[&StoredDelivery], calls: &[Received]) -> Result<usize> {
         }
     }
     for (entity, ids) in taken {
-        ensure!(ids.is_sorted(), "the events of {entity} were not taken in order");
+        ensure!(ids.is_sorted(), "the events of {entity} were not accepted in order");
     }
     Ok(refused)
 }

@@ -308,7 +308,7 @@ pub fn states(states: &[State]) -> String {
     table(header, states.iter().map(row))
 }
 
-/// Returns a table of events that the endpoint has not taken.
+/// Returns a table of events that the endpoint has not accepted.
 pub fn forward_failures<'a>(failures: impl IntoIterator<Item = &'a ForwardFailure>) -> String {
     let row = |failure: &ForwardFailure| {
         [

@@ -45,7 +45,7 @@ pub struct Counts {
     pub doctor: u64,
     /// Not sent because `--skip` names them.
     pub named: u64,
-    /// Not sent because the endpoint took them before.
+    /// Not sent because the endpoint accepted them before.
     pub taken_before: u64,
 }
 

@@ -33,9 +33,9 @@ pub enum Destination<'a> {
     /// The forward queue.
     Forward {
         forwarding: &'a Forwarding,
-        /// True to send also the events that the endpoint has taken before.
+        /// True to also send the events that the endpoint has accepted before.
         again: bool,
-        /// A text of this replay alone, so that SQS does not take its messages for repetitions of others.
+        /// A text that only this replay has, so that SQS does not mistake its messages for repetitions of others.
         nonce: String,
     },
 }
@@ -53,7 +53,7 @@ pub struct Consumer {
 pub enum Offered {
     /// The destination has it.
     Taken,
-    /// The endpoint took it before, so it was not sent.
+    /// The endpoint accepted it before, so it was not sent.
     TakenBefore,
     /// The destination does not have it.
     Refused {
@@ -82,7 +82,7 @@ impl Destination<'_> {
     /// Offers an event with a body once.
     ///
     /// # Errors
-    /// Fails when it is not known whether the endpoint took the event before.
+    /// Fails when it is not known whether the endpoint accepted the event before.
     pub async fn offer(&self, event: &StoredDelivery, now: Timestamp) -> Result<Offered> {
         match self {
             Self::Endpoint(consumer) => {

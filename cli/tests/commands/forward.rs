@@ -171,13 +171,13 @@ async fn a_test_event_is_signed_and_its_answer_is_printed() {
     let endpoint = Endpoint::start(SIGNING_SECRET).await.unwrap();
     world.forward_to(&endpoint.url());
     let tested = world.hooks(&["forward", "test"]).await;
-    assert!(tested.code == 0 && tested.stdout.contains("2xx: the endpoint took the event\n"), "{tested:?}");
+    assert!(tested.code == 0 && tested.stdout.contains("2xx: the endpoint accepted the event\n"), "{tested:?}");
     let call = endpoint.received().pop().unwrap();
     assert!(call.is_verified && !call.received_at.is_empty());
     assert_eq!(call.body, r#"{"event":"doctor","test":"sent by hooks forward test"}"#);
     endpoint.reply([Reply::Status(401), Reply::Status(401)]);
     let refused = world.hooks(&["forward", "test"]).await;
-    assert_eq!((refused.code, refused.stderr.as_str()), (1, "error: the endpoint did not take the event\n"));
+    assert_eq!((refused.code, refused.stderr.as_str()), (1, "error: the endpoint did not accept the event\n"));
     assert!(world.lines(&refused.stdout).contains(&"answer 401".to_owned()), "{}", refused.stdout);
     let refused = world.hooks(&["forward", "test", "--output", "json"]).await;
     let answer = objects(&refused.stdout).remove(0);

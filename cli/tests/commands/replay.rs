@@ -229,7 +229,7 @@ async fn a_refused_event_ends_the_replay_and_resume_continues_with_it() {
         };
         let (ended, ()) = tokio::join!(running, answering);
         let skip = format!("Leave it out with --skip {third}. ");
-        let start = format!("error: event {third} was not taken: {said}{skip}2 events handed over to {to}");
+        let start = format!("error: event {third} was not accepted: {said}{skip}2 events handed over to {to}");
         let end = " before; continue with: cargo hooks replay --rate 1000 --to URL --since 2h --resume\n";
         assert!(ended.stderr.starts_with(&start) && ended.stderr.ends_with(end), "{start}…{end}\n{}", ended.stderr);
         assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
@@ -260,12 +260,12 @@ async fn nobody_there_and_no_answer_end_it() {
     let ended = child.wait_with_output().await.unwrap();
     drop(held);
     let said = String::from_utf8(ended.stderr).unwrap();
-    let message = format!("error: event {} was not taken: no answer: none within 10 s. Leave it out", recorded[0]);
+    let message = format!("error: event {} was not accepted: no answer: none within 10 s. Leave it out", recorded[0]);
     assert!(ended.status.code() == Some(1) && said.starts_with(&message), "{said}");
 
     let nobody = Replay { world: &world, url: "http://127.0.0.1:1/in/s3cret".to_owned() };
     let ended = nobody.ended(&["--since", "2h", "--output", "json"]).await;
-    assert!(ended.code == 1 && ended.stderr.contains(" was not taken: no answer: "), "{}", ended.stderr);
+    assert!(ended.code == 1 && ended.stderr.contains(" was not accepted: no answer: "), "{}", ended.stderr);
     assert_eq!(objects(&ended.stdout)[0]["complete"], false);
 }
 
@@ -579,7 +579,7 @@ async fn an_event_that_is_refused_for_ever_can_be_left_out() {
     endpoint.always(Some((&recorded[1], Reply::Status(400))));
     let replay = to(&world, &endpoint.url());
     let stopped = replay.ended(&["--since", "2h"]).await;
-    let message = format!("error: event {} was not taken: 400. Leave it out with --skip {0}. ", recorded[1]);
+    let message = format!("error: event {} was not accepted: 400. Leave it out with --skip {0}. ", recorded[1]);
     assert!(stopped.code == 1 && stopped.stderr.starts_with(&message), "{}", stopped.stderr);
     let resumed = replay.ended(&["--since", "2h", "--resume", "--skip", &recorded[1], "--skip", &recorded[3]]).await;
     let summary = "2 events handed over, 2 skipped (2 named by --skip)\n";
@@ -644,7 +644,7 @@ async fn stored_events_are_put_on_the_bus_again_and_say_so() {
     world.event_bus.refuse([Some("MalformedDetail")]);
     let refused = replay.ended(&["--since", "24h"]).await;
     let message = format!(
-        "error: event {} was not taken: the event bus: MalformedDetail: refused by the stand-in. Leave it out with",
+        "error: event {} was not accepted: the event bus: MalformedDetail: refused by the stand-in. Leave it out with",
         world.id(50)
     );
     assert!(refused.code == 1 && refused.stderr.starts_with(&message), "{}", refused.stderr);
@@ -665,7 +665,7 @@ async fn only_events_that_the_endpoint_has_not_taken_go_into_the_forward_queue()
         messages.map(|message| (message.id().to_string(), message.is_again())).collect()
     };
     let ended = replay.ended(&["--since", "24h"]).await;
-    let summary = "2 events handed over, 3 skipped (1 duplicate, 1 undecodable, 1 taken before)\n";
+    let summary = "2 events handed over, 3 skipped (1 duplicate, 1 undecodable, 1 accepted before)\n";
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, summary, ""));
     let [older, newer, bot] = [50, 40, 30].map(|minutes| world.id(minutes).to_string());
     assert_eq!(queued(), [(newer.clone(), false), (bot.clone(), false)]);

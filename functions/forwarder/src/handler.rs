@@ -108,7 +108,7 @@ impl Forwarder {
             // The publisher queues an event again when it is not sure that the first message arrived.
             log::taken_before(named);
             if failure.is_some() {
-                // The record of the failure was left behind when the event was taken.
+                // The record of the failure was left behind when the event was accepted.
                 self.records.forget_failure(named.id()).await.map_err(|error| error.to_string())?;
             }
             return Ok(Outcome::NothingToSend);

@@ -14,7 +14,7 @@ pub(crate) fn refused(named: &ForwardMessage, refusal: &Refusal, attempts: u32, 
     match next {
         Next::RetryAfter(wait) => {
             let retry_in_seconds = wait.as_secs();
-            tracing::warn!(%event_id, attempts, retry_in_seconds, answer = %refusal, "the endpoint did not take an event");
+            tracing::warn!(%event_id, attempts, retry_in_seconds, answer = %refusal, "the endpoint did not accept an event");
         }
         Next::GiveUp => {
             tracing::error!(%event_id, attempts, answer = %refusal, "the event is given up and becomes a dead letter");
@@ -51,7 +51,11 @@ pub(crate) fn unreadable(message: &Message) {
 }
 
 pub(crate) fn not_buried(message: &Message, fault: &str) {
-    tracing::error!(message_id = message.message_id, error = fault, "the dead-letter queue does not take the message");
+    tracing::error!(
+        message_id = message.message_id,
+        error = fault,
+        "the dead-letter queue does not accept the message"
+    );
 }
 
 pub(crate) fn not_hidden(message: &Message, fault: &str) {

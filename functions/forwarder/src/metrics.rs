@@ -32,7 +32,7 @@ pub(crate) enum Outcome {
     DeadLetter,
     /// The message came before its due time, and keeps waiting.
     Early,
-    /// The endpoint took the event before, or it is a dead letter already.
+    /// The endpoint accepted the event before, or it is a dead letter already.
     NothingToSend,
     /// The event was not sent because of an internal fault.
     OwnFault,

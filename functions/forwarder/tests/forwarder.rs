@@ -281,7 +281,7 @@ async fn a_dead_letter_that_is_put_back_is_tried_anew() {
         world.log.said_by("forwarder"),
         [
             "ERROR the event is given up and becomes a dead letter",
-            "WARN the endpoint did not take an event",
+            "WARN the endpoint did not accept an event",
             "INFO event forwarded",
         ]
     );
@@ -348,7 +348,7 @@ async fn an_event_that_cannot_be_buried_stays_in_the_queue() {
         world.log.said_by("forwarder"),
         [
             "ERROR the event is given up and becomes a dead letter",
-            "ERROR the dead-letter queue does not take the message",
+            "ERROR the dead-letter queue does not accept the message",
             "WARN the wait of a message cannot be set",
         ]
     );

@@ -425,7 +425,7 @@ mod tests {
         sets: usize,
         /// The keys that the provider was asked with and has refused, with the time.
         refused: BTreeMap<u8, Timestamp>,
-        /// The last key that the provider has taken.
+        /// The last key that the provider has accepted.
         worked: Option<u8>,
     }
 

@@ -17,7 +17,7 @@ impl Consent {
     /// Asks on the terminal, and returns when the answer is yes.
     ///
     /// # Errors
-    /// Fails when the answer is not yes, or standard input is no terminal.
+    /// Fails when the answer is not yes, or standard input is not a terminal.
     pub fn ask(&self, question: &str) -> Result<()> {
         if self.yes {
             return Ok(());

@@ -41,7 +41,7 @@ struct Page {
     show: String,
 }
 
-/// An entity that is no line.
+/// An entity that is not a line.
 struct Other {
     link: String,
     entity: String,

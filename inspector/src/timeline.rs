@@ -51,7 +51,7 @@ pub enum Step {
     First,
     /// The changes since the event before.
     Changes(Changes),
-    /// Unknown: the event before is not on record, or one of the two is no object.
+    /// Unknown: the event before is not recorded, or one of the two is not an object.
     Unknown,
 }
 

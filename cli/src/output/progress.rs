@@ -39,7 +39,7 @@ impl Progress {
         let shown = bar.clone();
         let appearing = tokio::spawn(async move {
             sleep(SOON).await;
-            // It stays hidden where that is no terminal.
+            // It stays hidden where that is not a terminal.
             shown.set_draw_target(ProgressDrawTarget::stderr());
             shown.enable_steady_tick(TURN);
         });

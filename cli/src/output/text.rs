@@ -30,7 +30,7 @@ pub fn events(number: u64) -> String {
     if number == 1 { "1 event".to_owned() } else { format!("{number} events") }
 }
 
-/// Returns a report of sync, one member on each line; `None` when it is no report.
+/// Returns a report of sync, one member on each line; `None` when it is not a report.
 pub fn report(report: &Value) -> Option<String> {
     let text = |name: &str| report[name].as_str().map(str::to_owned);
     let action = text("action")?;

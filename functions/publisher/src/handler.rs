@@ -103,7 +103,7 @@ impl Publisher {
     }
 
     /// Adds to the counts of published events, which show a gap when they are compared with the recorded events. A failed count
-    /// looks like a gap, but is no reason to publish anything twice.
+    /// looks like a gap, but is not a reason to publish anything twice.
     async fn count(&self, done: &[Outcome]) {
         let handed_on = done.iter().filter_map(|outcome| match outcome {
             Outcome::HandedOn(published) => Some(published.received_at),

@@ -44,7 +44,7 @@ impl Breaker {
         self.lock().open_since.is_none_or(|since| since.since(now).max(now.since(since)) >= OPEN)
     }
 
-    /// Takes note of a delivery's outcome at DynamoDB. A quick error is no timeout.
+    /// Notes a delivery's outcome at DynamoDB. A quick error is not a timeout.
     pub(crate) fn note(&self, timed_out: bool, received_at: Timestamp) -> Option<Change> {
         let mut state = self.lock();
         if !timed_out {

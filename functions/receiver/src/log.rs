@@ -15,7 +15,7 @@
 //! | `token_sha256` | SHA-256 of the token, to be checked before the event is recorded; missing when it was checked |
 //! | `held` | `true` when the source address is not listed, so that the delivery was to be held |
 //! | `part`, `parts` | the number of this line, from 1, and the number of lines |
-//! | `body` | this part of the event's redacted body; empty when the body is no event |
+//! | `body` | this part of the event's redacted body; empty when the body is not an event |
 //!
 //! The body is the `body` of parts 1 to `parts` with the same `event_id`, joined. Parts end between characters.
 

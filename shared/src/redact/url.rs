@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::names::is_credential;
 
 /// Parameters of signed URLs whose names end like that of a credential. Their values, a key's id with a date and a region,
-/// identify the signer and are no secret.
+/// identify the signer and are not secret.
 const SIGNERS: [&str; 2] = ["X-Amz-Credential", "X-Goog-Credential"];
 
 /// Returns the ranges of credential parameters' values in a text, for each of its words that has a query or a fragment.

@@ -183,7 +183,7 @@ impl Comparison {
             Some(since) if now.gone_at.is_none() && last_seen.is_some_and(|seen| seen >= since) => {
                 now.absent_since = Some(facts.at);
             }
-            // Without a state it is no client that anybody here knows. A waiting event may be fresher than the list.
+            // Without a state it is not a known client. A waiting event may be fresher than the list.
             // Two lists within a minute may both be affected by the same short fault of the provider.
             Some(since) if now.gone_at.is_none() && facts.at.since(since) < facts.grace => {}
             Some(_) if now.gone_at.is_none() && last_seen.is_some() && !facts.deliveries_wait => {

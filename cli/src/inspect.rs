@@ -11,12 +11,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use inspector::{Actions, ForwardedAddress, Inspector, LineReader, PageToken, Source};
+use inspector::{Actions, ForwardedAddress, Inspector, PageToken, Source};
 use serde_json::json;
-use store::{Inventory, Lines, SealedReader};
+use store::SealedReader;
 
 use crate::{
     interrupt::interrupted,
+    lines,
     local_functions::read_answer,
     output::{note, print},
     project::Project,
@@ -110,13 +111,7 @@ pub async fn start(
     });
     let source = Source {
         reader: target.reader.clone(),
-        lines: LineReader {
-            reader: target.reader.clone(),
-            inventory: Inventory::new(target.dynamodb.clone(), &target.settings.events_table),
-            lines: Lines::new(target.dynamodb.clone(), &target.settings.events_table),
-            sealed: SealedReader::new(target.dynamodb.clone(), &target.settings.sealed_table),
-            keeps_lines: target.keeps_lines,
-        },
+        lines: lines::reader(&target),
         ledger: target.ledger.clone(),
         forward_records: target.forwarding().ok().map(|forwarding| forwarding.records.clone()),
         dedup_window: target.settings.dedup_window,

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::SystemTime};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use futures_util::TryStreamExt;
 use inspector::{Line, LineReader};
@@ -12,11 +12,10 @@ use shared::{
     human_time::{Moment, minutes, moment},
     text::plain,
 };
-use store::{DeliveryQuery, LineChange, Listing, Order, PAGE, State, first};
+use store::{DeliveryQuery, LineChange, Listing, Order, PAGE, State, first, named};
 
 use crate::{
     lines::{NOT_LIVE, check, find_keys, object, reader, webhook_tone},
-    named,
     output::{
         Output, json, print,
         tables::{self, Column},
@@ -179,17 +178,23 @@ fn history(changes: &[LineChange]) -> String {
     tables::table(header, changes.iter().map(row))
 }
 
-/// Finds the line that a person means.
+/// Finds the line that a person means. Other entities of the same name are not meant.
 async fn find(reader: &LineReader, typed: &str) -> Result<Entity> {
-    // Names are found by states, and a line that is only listed has none.
-    for entity in named::candidates(typed).into_iter().filter(is_line) {
-        if reader.one(&entity).await?.is_some() {
-            return Ok(entity);
+    let mut named = named::entities(&reader.reader, typed).await?;
+    // Those are found by their states, and a line that is only listed has none.
+    for entity in named::candidates(typed.trim()) {
+        if is_line(&entity) && !named.same.contains(&entity) && reader.one(&entity).await?.is_some() {
+            named.same.insert(entity);
         }
     }
-    let entity = named::entity(&reader.reader, typed).await.with_context(|| no_line(typed))?;
-    ensure!(is_line(&entity), "{} is not a line", plain(entity.as_str()));
-    Ok(entity)
+    let first = named.same.first().cloned();
+    named.same.retain(is_line);
+    named.similar.retain(is_line);
+    match first {
+        Some(other) if named.same.is_empty() => bail!("{} is not a line", plain(other.as_str())),
+        Some(_) => named.only(typed).map_err(Error::msg),
+        None => named.only(typed).map_err(Error::msg).with_context(|| no_line(typed)),
+    }
 }
 
 fn is_line(entity: &Entity) -> bool {

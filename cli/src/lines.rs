@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use inspector::{Line, LineKey, LineReader, Onboarding};
 use serde_json::{Value, json};
-use store::{Inventory, Lines, SealedReader};
+use store::{Inventory, Lines, SealedReader, named};
 
 use crate::{
     local_functions::read_answer,
@@ -107,7 +107,7 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     let unfinished = if args.check { check(&target, &json!({ "action": "lines" })).await? } else { None };
     let reader = reader(&target);
     let mut lines = match &args.reference {
-        Some(reference) => reader.with_reference(reference).await?,
+        Some(typed) => reader.with_reference(&named::reference(&reader.reader, typed).await?).await?,
         None => reader.all().await?,
     };
     let known = lines.len();
@@ -217,7 +217,9 @@ async fn stuck(target: &Target, reference: Option<&str>, output: Output) -> Resu
         bail!("the provider's onboarding lists are not complete; `cargo hooks inventory --plan` shows why");
     }
     let found = report["stuck"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is_meant = |stuck: &&Value| reference.is_none_or(|reference| stuck["reference"] == reference);
+    let is_meant = |stuck: &&Value| {
+        reference.is_none_or(|typed| [typed, typed.trim()].iter().any(|reference| stuck["reference"] == *reference))
+    };
     let found: Vec<&Value> = found.iter().filter(is_meant).collect();
     let row = |stuck: &&Value| {
         let shown = |name: &str| stuck[name].as_str().map(str::to_owned).unwrap_or_default();

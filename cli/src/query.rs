@@ -52,7 +52,7 @@ pub struct FilterArgs {
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub reference: Option<String>,
     /// Only this kind, such as whatsapp or quarantine. Reads every delivery in the time range to find matches.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new().try_map(|kind| named::kind(&kind)))]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new().map(|kind| store::named::kind(&kind)))]
     pub kind: Option<String>,
     /// Only deliveries with this text in the body, the id, the entity, the reference or the address. Upper and lower case are the same.
     /// Reads every delivery in the time range.
@@ -113,7 +113,11 @@ impl FilterArgs {
             Some(typed) => Some(named::entity(reader, typed).await?.to_string()),
             None => None,
         };
-        let Self { reference, kind, text, .. } = self.clone();
+        let reference = match &self.reference {
+            Some(typed) => Some(store::named::reference(reader, typed).await?),
+            None => None,
+        };
+        let Self { kind, text, .. } = self.clone();
         Ok(DeliveryFilter { entity, reference, kind, text, ..DeliveryFilter::default() })
     }
 }

@@ -51,10 +51,7 @@ pub struct States {
 #[command(group = ArgGroup::new("which").args(["kind", "reference"]).required(true).multiple(true))]
 struct Filter {
     /// Kind of the entities, such as whatsapp, builder or online.
-    #[arg(
-        long,
-        value_parser = NonEmptyStringValueParser::new().try_map(|kind| named::kind(&kind))
-    )]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new().map(|kind| store::named::kind(&kind)))]
     kind: Option<String>,
     /// Only entities with this reference.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
@@ -87,8 +84,11 @@ fn integer(text: &str) -> Result<Integer, &'static str> {
 ///
 /// # Errors
 /// Fails when they cannot be read.
-pub async fn run(States { filter, sort, count, limit, target, output }: States) -> Result<ExitCode> {
+pub async fn run(States { mut filter, sort, count, limit, target, output }: States) -> Result<ExitCode> {
     let reader = Target::find(target).await?.reader;
+    if let Some(reference) = &mut filter.reference {
+        *reference = store::named::reference(&reader, reference).await?;
+    }
     if count {
         return print_counts(filter.states(&reader, PAGE), output).await;
     }

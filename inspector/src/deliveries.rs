@@ -8,12 +8,12 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use shared::{DOCTOR, Timestamp, human_time::moment, text::plain};
+use shared::{DOCTOR, Kind, Timestamp, human_time::moment, text::plain};
 
 use super::{
     chart::{Chart, Counts},
     filter::{Asked, Fault, Found, SINCE},
-    layout::{KINDS, Layout, Moment, Part, QUARANTINE, deliveries, kind_class, now},
+    layout::{Layout, Moment, Part, QUARANTINE, deliveries, kind_class, now},
     problem::{Problem, render},
     row::{Row, rows},
     source::{App, Shown},
@@ -196,7 +196,7 @@ fn times(since: &str) -> Vec<Choice> {
 
 fn kinds(kind: &str) -> Vec<Choice> {
     let choice = |value: &str| Choice { value: value.to_owned(), name: plain(value), is_chosen: value == kind };
-    let mut kinds: Vec<Choice> = KINDS.into_iter().chain([QUARANTINE, DOCTOR]).map(choice).collect();
+    let mut kinds: Vec<Choice> = Kind::NAMES.into_iter().chain([QUARANTINE, DOCTOR]).map(choice).collect();
     if !kind.is_empty() && kinds.iter().all(|kind| !kind.is_chosen) {
         kinds.push(choice(kind));
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use shared::{
-    Timestamp,
+    Kind, Timestamp,
     human_time::{ago, to_the_second},
     text::plain,
 };
@@ -12,9 +12,6 @@ use super::source::{Notice, Shown, Source};
 
 /// Rows per page.
 pub const PAGE: u16 = 50;
-
-/// The kinds that the provider's pages name.
-pub const KINDS: [&str; 6] = ["whatsapp", "builder", "online", "store", "partners", "package"];
 
 /// The kind of quarantined deliveries.
 pub const QUARANTINE: &str = "quarantine";
@@ -112,7 +109,7 @@ pub fn link(page: &str, query: &[(&str, &str)]) -> String {
 
 /// Returns the style class of a kind.
 pub fn kind_class(kind: &str) -> &'static str {
-    KINDS.into_iter().chain([QUARANTINE, UNNAMED]).find(|name| *name == kind).unwrap_or("other")
+    Kind::NAMES.into_iter().chain([QUARANTINE, UNNAMED]).find(|name| *name == kind).unwrap_or("other")
 }
 
 /// Returns the present time.

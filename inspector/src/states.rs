@@ -11,7 +11,7 @@ use shared::{Integer, Kind, Timestamp, text::plain};
 use store::{Cursor, State, first};
 
 use super::{
-    layout::{KINDS, Layout, Moment, PAGE, Part, kind_class, link, now},
+    layout::{Layout, Moment, PAGE, Part, kind_class, link, now},
     problem::{Problem, render},
     source::App,
 };
@@ -27,7 +27,7 @@ pub struct Which {
 
 impl Default for Which {
     fn default() -> Self {
-        Self { kind: KINDS[0].to_owned(), status: String::new(), after: String::new() }
+        Self { kind: Kind::Whatsapp.to_string(), status: String::new(), after: String::new() }
     }
 }
 
@@ -100,14 +100,14 @@ pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Res
 }
 
 fn tabs(current: &str) -> Vec<Tab> {
-    let others = Some(current).filter(|current| !KINDS.contains(current));
+    let others = Some(current).filter(|current| !Kind::NAMES.contains(current));
     let tab = |kind: &str| Tab {
         name: plain(kind),
         class: kind_class(kind),
         link: link("states", &[("kind", kind)]),
         is_current: kind == current,
     };
-    KINDS.into_iter().chain(others).map(tab).collect()
+    Kind::NAMES.into_iter().chain(others).map(tab).collect()
 }
 
 impl Row {

@@ -8,6 +8,7 @@ mod forwarded;
 mod inventory;
 mod keys;
 mod lines;
+pub mod named;
 mod published;
 mod quarantine;
 mod query;

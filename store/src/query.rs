@@ -11,7 +11,6 @@ use shared::{
 use crate::{
     delivery::StoredDelivery,
     error::StoreError,
-    quarantine::Quarantine,
     read::{Listing, Order, PAGE, Reader, first, page_size},
 };
 
@@ -112,17 +111,6 @@ impl DeliveryQuery {
         let selected = candidates.try_filter(|delivery| ready(self.matches(delivery)));
         let (deliveries, more) = first(selected, limit).await?;
         Ok(NewestDeliveries { deliveries, more, newest })
-    }
-
-    /// Returns the requested entity if no event has ever named it: the name is then wrong.
-    ///
-    /// # Errors
-    /// Fails as [`Reader::state`] does.
-    pub async fn unknown_entity(&self) -> Result<Option<&str>, StoreError> {
-        let Some(entity) = &self.filter.entity else { return Ok(None) };
-        // A quarantine's entity has no state.
-        let is_known = Quarantine::is_entity(entity) || self.reader.state(&Entity::named(entity)).await?.is_some();
-        Ok((!is_known).then_some(entity))
     }
 }
 

@@ -24,8 +24,9 @@ async fn an_entity_is_found_by_its_number_its_account_or_its_reference() {
         ("0501234567", LINE),
         ("WhatsApp#972501234567", LINE),
         ("client-7", LINE),
+        (" client-7 ", LINE),
         ("client 8 ", "builder#523"),
-        ("523", "builder#523"),
+        ("builder#523", "builder#523"),
         ("77", "online#eu1#77"),
     ] {
         let shown = world.hooks(&["state", typed, "--output", "json"]).await;
@@ -53,12 +54,44 @@ async fn an_unclear_name_is_refused_with_the_entities_that_it_can_mean() {
         let refused = world.hooks(&["state", typed]).await;
         assert_eq!((refused.code, refused.stderr), (1, format!("error: {message}\n")));
     }
+    let bot_or_inbox = world.hooks(&["state", "523"]).await.stderr;
+    assert_eq!(bot_or_inbox, "error: 523 can be builder#523 or online#eu1#523: give one of these names\n");
     let two = world.hooks(&["state", "client-7"]).await.stderr;
     assert!(two.starts_with("error: client-7 can be whatsapp#97250"), "{two}");
     assert!(
         two.contains("972501111111") && two.contains("972501234567") && two.ends_with("give one of these names\n"),
         "{two}"
     );
+}
+
+#[tokio::test]
+async fn a_reference_that_is_the_number_of_another_entity_is_unclear() {
+    let world = world("number").await;
+    world.record(10, r#"{"event":"whatsapp","whatsapp":"972502222222","whatsapp_reference":"972501234567"}"#).await;
+    world.record(5, r#"{"event":"whatsapp","whatsapp":"972503333333","whatsapp_reference":"523"}"#).await;
+    for command in ["state", "line"] {
+        let unclear = world.hooks(&[command, "972501234567"]).await;
+        let message = format!("error: 972501234567 can be {LINE} or whatsapp#972502222222: give one of these names\n");
+        assert_eq!((unclear.code, unclear.stderr), (1, message), "{command}");
+    }
+    assert_eq!(objects(&world.hooks(&["state", LINE, "--output", "json"]).await.stdout)[0]["entity"], LINE);
+    let line = world.hooks(&["line", "523", "--output", "json"]).await.stdout;
+    assert_eq!(objects(&line)[0]["entity"], "whatsapp#972503333333", "bots and inboxes are not meant");
+}
+
+#[tokio::test]
+async fn a_reference_is_found_as_typed_or_without_the_spaces_around_it() {
+    let world = world("spaces").await;
+    for (typed, entity) in [("client-7", LINE), (" client-7 ", LINE), ("client 8 ", "builder#523")] {
+        for command in [&["events"][..], &["states"], &["export"]] {
+            let arguments = [command, &["--reference", typed, "--output", "json"]].concat();
+            let arguments = if command == ["export"] { &arguments[..3] } else { &arguments };
+            let found = objects(&world.hooks(arguments).await.stdout);
+            let entities: Vec<&Value> = found.iter().map(|found| &found["entity"]).collect();
+            assert_eq!(entities, [entity], "{command:?} {typed:?}");
+        }
+    }
+    assert!(world.hooks(&["lines", "--reference", " client-7 "]).await.stdout.contains("972501234567"));
 }
 
 #[tokio::test]

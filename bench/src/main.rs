@@ -42,7 +42,7 @@ struct Options {
     #[arg(long)]
     counts: bool,
     /// Number of events in the burst through receiver, publisher and forwarder
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 400)]
     burst: usize,
     /// Use the binaries of the last build
     #[arg(long)]

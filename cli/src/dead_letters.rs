@@ -61,7 +61,7 @@ enum Command {
     /// Shows everything about one dead letter, with its body but without secrets.
     #[command(after_help = "Exit code: 0, or 1 when there is no such dead letter.")]
     Show {
-        /// Id of the message (with --queue forward, of the event), as shown by `list`.
+        /// Id of the message, as shown by `list`. With --queue forward, id of the event or its last digits.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
@@ -79,7 +79,7 @@ enum Command {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// Ids of the messages (with --queue forward, of the events), as shown by `list`.
+    /// Ids of the messages, as shown by `list`. With --queue forward, ids of the events or their last digits.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     ids: Vec<String>,
     /// Move all that can be read.

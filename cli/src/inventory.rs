@@ -7,8 +7,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
+    lines::stuck_table,
     local_functions::read_answer,
-    output::{Output, print, tables::table, text},
+    output::{
+        Output, print,
+        tables::{Column, findings, table},
+        text,
+    },
     target::{Target, TargetArgs},
 };
 
@@ -86,30 +91,19 @@ fn for_people(report: &Value) -> String {
             ]
         }),
     );
-    for (name, header, members) in [
-        (
-            "missed",
-            ["missed", "reference", "listed since", "not ours from"],
-            ["entity", "reference", "listed_at", "/gap/from"],
-        ),
-        ("gone", ["gone", "since", "", ""], ["entity", "since", "", ""]),
-        (
-            "stuck",
-            ["stuck", "reference or number", "created", "lapses"],
-            ["list", "reference", "created_at", "expires_at"],
-        ),
-        ("changed", ["changed", "what", "", ""], ["entity", "change", "", ""]),
-    ] {
-        let findings = report[name].as_array().map(Vec::as_slice).unwrap_or_default();
-        if !findings.is_empty() {
-            let cell = |finding: &Value, member: &str| match member.strip_prefix('/') {
-                Some(_) => finding.pointer(member).map(shown).unwrap_or_default(),
-                None if member == "reference" && finding["reference"].is_null() => shown(&finding["whatsapp"]),
-                None => shown(&finding[member]),
-            };
-            text += &table(header, findings.iter().map(|finding| members.map(|member| cell(finding, member))));
-        }
-    }
+    text += &findings(
+        &report["missed"],
+        [
+            (Column::entity("missed"), "/entity"),
+            (Column::from("reference"), "/reference"),
+            (Column::time("listed since"), "/listed_at"),
+            (Column::time("not ours from"), "/gap/from"),
+        ],
+    );
+    text += &findings(&report["gone"], [(Column::entity("gone"), "/entity"), (Column::time("since"), "/since")]);
+    let stuck = report["stuck"].as_array().filter(|stuck| !stuck.is_empty());
+    text += &stuck.map(stuck_table).unwrap_or_default();
+    text += &findings(&report["changed"], [(Column::entity("changed"), "/entity"), (Column::from("what"), "/change")]);
     text
 }
 
@@ -136,7 +130,7 @@ mod tests {
             },
             "missed": [{"entity": "whatsapp#972501234567", "reference": "client-7", "event_id": "e", "listed_at": "12:00",
                 "gap": {"from": "11:00", "until": "11:30"}}],
-            "waiting": [], "gone": [],
+            "waiting": [], "gone": [{"entity": "builder#523", "since": "13:00"}],
             "stuck": [{"list": "registered_numbers", "whatsapp": "972500000000", "expires_at": "2026-12-06"}],
             "changed": [{"entity": "online#online#523", "change": "suspended"}],
         }));
@@ -152,6 +146,6 @@ mod tests {
         ] {
             assert!(shown.contains(text), "{text} is not in\n{shown}");
         }
-        assert!(!shown.contains("gone"), "{shown}");
+        assert!(!shown.contains("Left out"), "{shown}");
     }
 }

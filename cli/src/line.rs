@@ -9,7 +9,7 @@ use inspector::{Line, LineReader};
 use serde_json::json;
 use shared::{
     Entity, Timestamp,
-    human_time::{Moment, minutes, moment},
+    human_time::{Moment, ago, minutes, moment, to_the_second},
     text::plain,
 };
 use store::{DeliveryQuery, LineChange, Listing, Order, PAGE, State, first, named};
@@ -108,7 +108,8 @@ struct Known {
 impl Known {
     fn json(&self, now: Timestamp) -> serde_json::Result<String> {
         let mut object = object(&self.line);
-        object["proof"] = self.line.proof(&|time| times::shown_with_age(time, now)).into();
+        let in_utc = |time| format!("{} ({})", to_the_second(time), ago(time, now));
+        object["proof"] = self.line.proof(&in_utc).into();
         let change = |change: &LineChange| {
             json!({
                 "id": change.id,

@@ -13,7 +13,7 @@ use crate::{
     output::{
         List, Output, json, note, print,
         screen::Tone,
-        tables::{Column, table},
+        tables::{Column, findings, table},
         text, times,
     },
     target::{Target, TargetArgs},
@@ -196,16 +196,24 @@ fn plan_for_people(report: &Value) -> String {
         ("checked", number("checked")),
         ("left", number("left")),
     ]);
-    for (name, header, members) in [
-        ("changed", ["would change", "from", "to", "url"], ["entity", "from", "to", "url"]),
-        ("not_live", ["not live", "webhook", "since", "cause"], ["entity", "webhook", "since", "cause"]),
-    ] {
-        let found = report[name].as_array().map(Vec::as_slice).unwrap_or_default();
-        if !found.is_empty() {
-            text += &table(header, found.iter().map(|found| members.map(|member| shown(&found[member]))));
-        }
-    }
+    text += &changed(report, "would change");
+    text += &findings(
+        &report["not_live"],
+        [
+            (Column::entity("not live"), "/entity"),
+            (Column::from("webhook").least(14), "/webhook"),
+            (Column::time("since").optional(1), "/since"),
+            (Column::from("cause").least(20), "/cause"),
+        ],
+    );
     text
+}
+
+/// Returns a table of the lines in a report whose webhook changes. `name` is its first header.
+fn changed(report: &Value, name: &'static str) -> String {
+    let [from, to, url] = ["from", "to", "url"].map(Column::from);
+    let columns = [(Column::entity(name), "/entity"), (from.optional(1), "/from"), (to, "/to"), (url, "/url")];
+    findings(&report["changed"], columns)
 }
 
 /// Shows the clients that have not finished onboarding, and the numbers that are about to lapse.
@@ -221,22 +229,34 @@ async fn stuck(target: &Target, reference: Option<&str>, output: Output) -> Resu
         reference.is_none_or(|typed| [typed, typed.trim()].iter().any(|reference| stuck["reference"] == *reference))
     };
     let found: Vec<&Value> = found.iter().filter(is_meant).collect();
-    let row = |stuck: &&Value| {
+    let none = "No client is stuck.\n".to_owned();
+    List { items: &found, none, more: None }.print(output, json::line, |found| stuck_table(found.iter().copied()))?;
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_LIVE) })
+}
+
+/// Returns a table of stuck clients and of numbers that lapse.
+pub fn stuck_table<'a>(stuck: impl IntoIterator<Item = &'a Value>) -> String {
+    let row = |stuck: &Value| {
         let shown = |name: &str| stuck[name].as_str().map(str::to_owned).unwrap_or_default();
         let what = if stuck["list"] == "registered_numbers" { "number lapses" } else { "onboarding not finished" };
         [
             what.to_owned(),
+            shown("whatsapp"),
             shown("reference"),
             shown("business_name"),
-            shown("whatsapp"),
-            shown("created_at"),
-            shown("expires_at"),
+            times::reported(&shown("created_at")),
+            times::reported(&shown("expires_at")),
         ]
     };
-    let header = ["stuck", "reference", "name", "number", "created", "lapses"];
-    let none = "No client is stuck.\n".to_owned();
-    List { items: &found, none, more: None }.print(output, json::line, |found| table(header, found.iter().map(row)))?;
-    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_LIVE) })
+    let header = [
+        Column::from("stuck").least(13),
+        Column::number("number"),
+        Column::from("reference"),
+        Column::from("name").optional(1),
+        Column::time("created").optional(2),
+        Column::time("lapses"),
+    ];
+    table(header, stuck.into_iter().map(row))
 }
 
 fn sort(lines: &mut [Line], sort: Sort) {
@@ -253,7 +273,7 @@ fn sort(lines: &mut [Line], sort: Sort) {
 /// Returns a table of lines, and a sentence about those that are not live.
 fn rows(lines: &[Line], not_live: usize, known: usize) -> String {
     let header = [
-        Column::entity("line").least(12),
+        Column::number("line"),
         Column::from("webhook").least(14).toned(webhook_tone),
         Column::from("name").optional(2),
         Column::from("reference"),

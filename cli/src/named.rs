@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use futures_util::{StreamExt, TryStreamExt};
 use shared::{Entity, EventId, Timestamp};
 use store::{DeliveryQuery, Listing, Order, PAGE, Reader, named};
@@ -77,17 +77,30 @@ impl TypedId {
                 }
             }
         }
-        match &found[..] {
-            [id] => Ok(*id),
-            [] => bail!(
-                "none of the last {MOST_DELIVERIES} events has an id that ends in {end}; give its last digits, or the whole id"
-            ),
-            ids => {
-                let ids = ids.iter().map(EventId::to_string).collect::<Vec<_>>().join(", ");
-                bail!("more than one id ends in {end}: {ids}; give more digits")
-            }
+        only(end, &found)?.with_context(|| {
+            format!("none of the last {MOST_DELIVERIES} events has an id that ends in {end}; give its last digits, or the whole id")
+        })
+    }
+
+    /// Returns the whole id, or the one of these that has its end; `None` when none has.
+    ///
+    /// # Errors
+    /// Fails when more than one of them has this end.
+    pub fn among(&self, ids: impl IntoIterator<Item = EventId>) -> Result<Option<EventId>> {
+        match self {
+            Self::Whole(id) => Ok(Some(*id)),
+            Self::End(end) => only(end, &ids.into_iter().filter(|id| id.simple().ends_with(end)).collect::<Vec<_>>()),
         }
     }
+}
+
+/// Returns the only id that ends in these digits.
+fn only(end: &str, found: &[EventId]) -> Result<Option<EventId>> {
+    if found.len() > 1 {
+        let ids = found.iter().map(EventId::to_string).collect::<Vec<_>>().join(", ");
+        bail!("more than one id ends in {end}: {ids}; give more digits")
+    }
+    Ok(found.first().copied())
 }
 
 /// Notes for the person that a kind is probably mistyped: it is close to the name of one that there is.

@@ -12,7 +12,11 @@ use store::{AcceptedToken, AcceptedTokens, Content, Delivery, Origin, Reader, Re
 use self::lost::{LostEvent, Token};
 use crate::{
     consent::Consent,
-    output::{List, Output, json, note, print, tables, text, times},
+    output::{
+        List, Output, json, note, print,
+        tables::{self, Column},
+        text, times,
+    },
     target::{Queues, Target, TargetArgs},
 };
 
@@ -107,7 +111,13 @@ struct Recovery {
 impl Recovery {
     fn print_all(&self) -> Result<()> {
         let list = List { items: &self.events, none: String::new(), more: None };
-        let header = ["received", "id", "entity", "update", "outcome"];
+        let header = [
+            Column::time("received"),
+            Column::id("id"),
+            Column::entity("entity"),
+            Column::from("update").optional(1),
+            Column::from("outcome"),
+        ];
         list.print(self.output, LostDelivery::json, |events| {
             tables::table(header, events.iter().map(LostDelivery::row))
         })

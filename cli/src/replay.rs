@@ -86,9 +86,9 @@ pub struct Replay {
     /// Send duplicates too.
     #[arg(long)]
     with_duplicates: bool,
-    /// Leave this event out. Can be given more than once.
+    /// Leave out the event with this id, or these last digits of an id. Can be given more than once.
     #[arg(long, value_name = "ID")]
-    skip: Vec<EventId>,
+    skip: Vec<TypedId>,
     /// URL of your endpoint: https, or http on a loopback address, but neither the provider nor this webhook. With - the URL is read as
     /// one line from standard input, because other users of this machine can read a command line. Or `bus` for the event bus, or
     /// `forward` for the forward queue.
@@ -148,9 +148,12 @@ pub async fn run(replay: Replay) -> Result<ExitCode> {
     }
     let target = Target::find(replay.target).await?;
     let now = Timestamp::from(SystemTime::now());
-    let ids: BTreeSet<EventId> =
-        try_join_all(replay.ids.iter().map(|id| id.find(&target.reader, now))).await?.into_iter().collect();
-    let ids = Vec::from_iter(ids);
+    let whole = |ids: Vec<TypedId>| {
+        let reader = &target.reader;
+        async move { try_join_all(ids.iter().map(|id| id.find(reader, now))).await }
+    };
+    let ids = Vec::from_iter(BTreeSet::from_iter(whole(replay.ids).await?));
+    let skip = whole(replay.skip).await?;
     let to = destination(&target, replay.to, replay.again).await?;
     let times = match &ids[..] {
         [] => replay.range.resolve(now),
@@ -182,7 +185,7 @@ pub async fn run(replay: Replay) -> Result<ExitCode> {
         to,
         rate: replay.rate,
         with_duplicates: replay.with_duplicates,
-        skip: replay.skip,
+        skip,
         keep_going: replay.keep_going,
         with_doctors,
         file,

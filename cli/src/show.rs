@@ -4,12 +4,12 @@ use std::{process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use shared::{Kind, Timestamp, human_time::ago};
+use shared::{Kind, Timestamp};
 use store::StoredDelivery;
 
 use crate::{
     named::TypedId,
-    output::{Output, json, print, text},
+    output::{Output, json, print, text, times},
     target::{Target, TargetArgs},
 };
 
@@ -53,7 +53,7 @@ pub fn in_full(delivery: &StoredDelivery) -> String {
     let now = Timestamp::from(SystemTime::now());
     let mut facts = vec![
         ("id", delivery.id.to_string()),
-        ("received", format!("{} ({})", delivery.received_at, ago(delivery.received_at, now))),
+        ("received", times::shown_exactly(delivery.received_at, now)),
         ("kind", delivery.kind.clone()),
         ("entity", delivery.entity.to_string()),
     ];

@@ -11,6 +11,9 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
+/// Length of a date and time of day to the minute.
+const MINUTES: usize = "2026-11-22T09:30".len();
+
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Reads a duration such as `30s`, `90m`, `1h30m`, `7d` or `2w`.
@@ -55,8 +58,13 @@ impl Moment {
     /// Returns the moment, given the present time and a clock: the seconds by which it is ahead of UTC at a moment.
     pub fn on_clock(self, now: Timestamp, ahead: impl Fn(Timestamp) -> i64) -> Timestamp {
         let moved = |time: Timestamp, seconds: i64| Timestamp::from_micros(time.as_micros() + seconds * 1_000_000);
-        // The clock may have been set forward or back between the two.
-        let in_utc = |clock: Timestamp| moved(clock, -ahead(moved(clock, -ahead(clock))));
+        let in_utc = |clock: Timestamp| {
+            let day = MICROS_PER_DAY / 1_000_000;
+            let [before, after] = [-day, day].map(|seconds| moved(clock, -ahead(moved(clock, seconds))));
+            let is_shown = |at: Timestamp| moved(at, ahead(at)) == clock;
+            // The clock may have been set between the two. A time that it has skipped is counted from before it was set.
+            if is_shown(after) && !is_shown(before) { after } else { before }
+        };
         match self {
             Self::Ago(duration) => now.minus(duration),
             Self::At(time) => time,
@@ -98,10 +106,12 @@ pub fn moment(text: &str) -> Result<Moment, &'static str> {
         let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         Some(Timestamp::from_micros(i64::try_from(time.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)))
     };
-    if let Some(time) = parse(text) {
+    let on_clock = text.replacen(' ', "T", 1);
+    let in_minutes = on_clock.split_at_checked(MINUTES).filter(|(_, zone)| zone.starts_with(['Z', '+', '-']));
+    let with_seconds = in_minutes.and_then(|(time, zone)| parse(&format!("{time}:00{zone}")));
+    if let Some(time) = parse(&on_clock).or(with_seconds) {
         return Ok(Moment::At(time));
     }
-    let on_clock = text.replacen(' ', "T", 1);
     let ends = ["Z", ":00Z", "T00:00:00Z"];
     if let Some(time) = ends.into_iter().find_map(|end| parse(&format!("{on_clock}{end}"))) {
         return Ok(Moment::OnClock(time));
@@ -177,10 +187,12 @@ mod tests {
             ("2026-11-22T09:30:15", "2026-11-22T09:30:15.000000Z"),
             ("2026-11-22T09:30:00Z", "2026-11-22T09:30:00.000000Z"),
             ("2026-11-22T11:30:00.25+02:00", "2026-11-22T09:30:00.250000Z"),
+            ("2026-11-22T09:30Z", "2026-11-22T09:30:00.000000Z"),
+            ("2026-11-22 11:30+02:00", "2026-11-22T09:30:00.000000Z"),
         ] {
             assert_eq!(moment(text).unwrap().before(now).to_string(), expected, "{text}");
         }
-        for text in ["", "tomorrow", "2026-11", "2026-11-31", "09:30", "2026-13-22T09:30:00Z"] {
+        for text in ["", "tomorrow", "2026-11", "2026-11-31", "09:30", "2026-13-22T09:30:00Z", "2026-11-22T09:30.5Z"] {
             assert!(moment(text).is_err(), "{text}");
         }
     }
@@ -198,6 +210,24 @@ mod tests {
             ("2026-10-25T09:30", "2026-10-25T07:30:00.000000Z"),
             ("2026-10-25T09:30:00Z", "2026-10-25T09:30:00.000000Z"),
             ("1h", "2026-10-25T22:30:00.000000Z"),
+        ] {
+            assert_eq!(moment(text).unwrap().on_clock(now, ahead).to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_without_midnight_begins_when_its_clock_begins() {
+        // Santiago's clock is set forward from 4 to 3 hours behind UTC on 6 September 2026, at 00:00.
+        let change: Timestamp = "2026-09-06T04:00:00.000000Z".parse().unwrap();
+        let ahead = |at: Timestamp| if at < change { -14_400 } else { -10_800 };
+        let now: Timestamp = "2026-09-07T12:00:00.000000Z".parse().unwrap();
+        for (text, expected) in [
+            ("2026-09-05", "2026-09-05T04:00:00.000000Z"),
+            ("2026-09-05T23:30", "2026-09-06T03:30:00.000000Z"),
+            ("2026-09-06", "2026-09-06T04:00:00.000000Z"),
+            ("yesterday", "2026-09-06T04:00:00.000000Z"),
+            ("2026-09-06T01:30", "2026-09-06T04:30:00.000000Z"),
+            ("2026-09-07", "2026-09-07T03:00:00.000000Z"),
         ] {
             assert_eq!(moment(text).unwrap().on_clock(now, ahead).to_string(), expected, "{text}");
         }

@@ -18,6 +18,7 @@ use store::ForwardFailure;
 use super::scan::Scan;
 use crate::{
     handing_on::Forwarding,
+    named::TypedId,
     output::{List, Output, json, note, print, tables, text, times},
     target::Target,
 };
@@ -86,11 +87,9 @@ pub async fn list(target: &Target, limit: usize, output: Output) -> Result<ExitC
 /// Fails when forwarding is off, there is no such dead letter, or AWS refuses or does not answer.
 pub async fn show(target: &Target, id: &str, output: Output) -> Result<ExitCode> {
     let forwarding = target.forwarding()?;
-    let failure = match id.parse() {
-        Ok(id) => forwarding.records.failure(&id).await?.filter(is_dead),
-        Err(_) => None,
-    };
-    let failure = failure.with_context(|| not_found(id))?;
+    let dead = dead_letters(forwarding).await?;
+    let found = event_id(id, dead.iter().map(|failure| failure.id))?;
+    let failure = dead.into_iter().find(|failure| Some(failure.id) == found).with_context(|| not_found(id))?;
     let body = target.reader.event(&failure.entity, &failure.id).await?.and_then(|event| event.body);
     print(&match output {
         Output::Json => {
@@ -119,9 +118,16 @@ pub async fn show(target: &Target, id: &str, output: Output) -> Result<ExitCode>
 /// Fails when forwarding is off, AWS refuses or does not answer, and on Ctrl-C.
 pub async fn redrive(target: &Target, ids: &[String], output: Output) -> Result<ExitCode> {
     let forwarding = target.forwarding()?;
-    let recorded = dead_letters(forwarding).await?.into_iter().map(|failure| (failure.id, failure)).collect();
-    let (known, unknown): (Vec<_>, Vec<_>) = ids.iter().partition(|id| id.parse::<EventId>().is_ok());
-    let wanted = known.iter().filter_map(|id| id.parse().ok()).collect();
+    let recorded: BTreeMap<_, _> =
+        dead_letters(forwarding).await?.into_iter().map(|failure| (failure.id, failure)).collect();
+    let (mut wanted, mut unknown) = (BTreeSet::new(), Vec::new());
+    for typed in ids {
+        if let Some(id) = event_id(typed, recorded.keys().copied())? {
+            wanted.insert(id);
+        } else {
+            unknown.push(typed.clone());
+        }
+    }
     let mut redrive = Redrive { forwarding, all: ids.is_empty(), wanted, recorded, redriven: 0, output };
     let mut scan =
         Scan::begin(&target.queues.sqs, &forwarding.dead_letter_queue).context("signals cannot be listened to")?;
@@ -133,8 +139,7 @@ pub async fn redrive(target: &Target, ids: &[String], output: Output) -> Result<
         let left = if left > 0 { format!(", {left} left") } else { String::new() };
         print(&format!("{} put into the forward queue{left}.\n", redrive.redriven))?;
     }
-    let missing: Vec<String> =
-        redrive.wanted.iter().map(EventId::to_string).chain(unknown.into_iter().cloned()).collect();
+    let missing: Vec<String> = redrive.wanted.iter().map(EventId::to_string).chain(unknown).collect();
     missing.iter().for_each(|id| note(&format!("error: {}", not_found(id))));
     Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -211,6 +216,11 @@ async fn dead_letters(forwarding: &Forwarding) -> Result<Vec<ForwardFailure>> {
     let mut failures = forwarding.records.failures(MOST_RECORDS).await?;
     failures.retain(is_dead);
     Ok(failures)
+}
+
+/// Returns the id that a person means, given those of the dead letters; `None` when it is none of these, nor a whole id.
+fn event_id(typed: &str, dead: impl Iterator<Item = EventId>) -> Result<Option<EventId>> {
+    typed.parse::<TypedId>().ok().map_or(Ok(None), |id| id.among(dead))
 }
 
 fn is_dead(failure: &ForwardFailure) -> bool {

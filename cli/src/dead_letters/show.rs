@@ -2,7 +2,7 @@ use std::{net::IpAddr, time::SystemTime};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::{Entity, EventId, Timestamp, TokenCheck, human_time::ago};
+use shared::{Entity, EventId, Timestamp, TokenCheck};
 
 use super::delivery::{DeadLetter, DecodedDelivery};
 use crate::output::{
@@ -69,10 +69,10 @@ pub fn in_full(dead_letter: &DeadLetter) -> String {
         Err(cause) => lines.push(("cause", cause.to_string())),
         Ok(delivery) => {
             let received = &delivery.received;
-            let since = ago(received.received_at, Timestamp::from(SystemTime::now()));
+            let now = Timestamp::from(SystemTime::now());
             lines.extend([
                 ("event id", received.id.to_string()),
-                ("received", format!("{} ({since})", received.received_at)),
+                ("received", times::shown_exactly(received.received_at, now)),
                 ("kind", delivery.kind()),
                 ("entity", delivery.entity().to_string()),
                 (

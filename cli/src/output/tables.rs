@@ -1,5 +1,6 @@
 //! Tables for people.
 
+use serde_json::Value;
 use shared::{
     human_time::minutes,
     text::{plain, short},
@@ -16,6 +17,9 @@ use super::{
 
 /// Columns of an entity: the number of a line is whole, and of a longer name the number at its end.
 const ENTITY: usize = 28;
+
+/// Columns of the number of a line alone: the longest have 15 digits.
+const NUMBER: usize = 15;
 
 /// Columns of the shortest form of an id: its last 8 digits, which `hooks show` finds.
 const ID: usize = 9;
@@ -36,6 +40,8 @@ pub struct Column {
     is_firm: bool,
     /// True to keep only the end of a value that is cut.
     keeps_end: bool,
+    /// True when its values are times.
+    is_time: bool,
     /// Rank for leaving it out: the highest first, and 0 never.
     rank: u8,
     tone: fn(&str) -> Option<Tone>,
@@ -43,7 +49,7 @@ pub struct Column {
 
 impl From<&'static str> for Column {
     fn from(name: &'static str) -> Self {
-        Self { name, least: 10, is_firm: false, keeps_end: false, rank: 0, tone: |_| None }
+        Self { name, least: 10, is_firm: false, keeps_end: false, is_time: false, rank: 0, tone: |_| None }
     }
 }
 
@@ -53,6 +59,11 @@ impl Column {
         Self { is_firm: true, ..Self::from(name).least(ENTITY) }
     }
 
+    /// Returns a column of lines' numbers, which are never cut.
+    pub fn number(name: &'static str) -> Self {
+        Self::entity(name).least(NUMBER)
+    }
+
     /// Returns a column of ids.
     pub fn id(name: &'static str) -> Self {
         Self { is_firm: true, keeps_end: true, ..Self::from(name).least(ID) }
@@ -60,7 +71,7 @@ impl Column {
 
     /// Returns a column of times.
     pub fn time(name: &'static str) -> Self {
-        Self { is_firm: true, ..Self::from(name).least(TIME) }
+        Self { is_firm: true, is_time: true, ..Self::from(name).least(TIME) }
     }
 
     /// Sets the number of columns that a value keeps when there is little room.
@@ -91,6 +102,21 @@ pub fn table<const COLUMNS: usize, C: Into<Column>>(
 ) -> String {
     let rows: Vec<_> = rows.into_iter().map(|row| row.map(|cell| plain(&cell)).to_vec()).collect();
     Layout { columns: &header.map(Into::into), rows: &rows, screen: Screen::of_stdout() }.text()
+}
+
+/// Returns a table of a list in a report, empty if the list is. Each column shows the member to which a JSON pointer points.
+pub fn findings<const COLUMNS: usize>(list: &Value, columns: [(Column, &str); COLUMNS]) -> String {
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    if list.is_empty() {
+        return String::new();
+    }
+    let cell = |finding: &Value, (column, pointer): (Column, &str)| match finding.pointer(pointer) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) if column.is_time => times::reported(text),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    table(columns.map(|(column, _)| column), list.iter().map(|finding| columns.map(|column| cell(finding, column))))
 }
 
 /// A table on a screen.

@@ -44,7 +44,7 @@ pub fn report(report: &Value) -> Option<String> {
         ("verified", if report["verified"].as_bool()? { "yes" } else { "no" }.to_owned()),
     ];
     if let (Some(from), Some(until)) = (report["not_ours"]["from"].as_str(), report["not_ours"]["until"].as_str()) {
-        lines.push(("not ours", format!("{from} to {until}")));
+        lines.push(("not ours", format!("{} to {}", times::reported(from), times::reported(until))));
     }
     Some(facts(&lines))
 }

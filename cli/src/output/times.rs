@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use jiff::tz::TimeZone;
 use shared::{
     Timestamp,
-    human_time::{Moment, ago, to_the_second},
+    human_time::{Moment, ago, moment, to_the_second},
 };
 
 /// The time zone of this machine, if `--local` is given.
@@ -24,18 +24,35 @@ fn ahead(time: Timestamp) -> i64 {
 
 /// Formats a moment to the second.
 pub fn shown(time: Timestamp) -> String {
-    if LOCAL.get().is_none() {
-        return to_the_second(time);
-    }
-    let ahead = ahead(time);
-    let clock = to_the_second(Timestamp::from_micros(time.as_micros() + ahead * 1_000_000));
-    let (sign, minutes) = (if ahead < 0 { '-' } else { '+' }, ahead.abs() / 60);
-    format!("{}{sign}{:02}:{:02}", clock.trim_end_matches('Z'), minutes / 60, minutes % 60)
+    on_clock(time, to_the_second)
 }
 
 /// Formats a moment to the second, with the approximate time since then.
 pub fn shown_with_age(time: Timestamp, now: Timestamp) -> String {
     format!("{} ({})", shown(time), ago(time, now))
+}
+
+/// Formats a moment to the microsecond, with the approximate time since then.
+pub fn shown_exactly(time: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", on_clock(time, |time| time.to_string()), ago(time, now))
+}
+
+/// Formats the time in a report, to the second. Any other text is left as it is.
+pub fn reported(text: &str) -> String {
+    match moment(text) {
+        Ok(Moment::At(time)) => shown(time),
+        _ => text.to_owned(),
+    }
+}
+
+fn on_clock(time: Timestamp, format: fn(Timestamp) -> String) -> String {
+    if LOCAL.get().is_none() {
+        return format(time);
+    }
+    let ahead = ahead(time);
+    let clock = format(Timestamp::from_micros(time.as_micros() + ahead * 1_000_000));
+    let (sign, minutes) = (if ahead < 0 { '-' } else { '+' }, ahead.abs() / 60);
+    format!("{}{sign}{:02}:{:02}", clock.trim_end_matches('Z'), minutes / 60, minutes % 60)
 }
 
 /// Returns a moment that a person has written, given the present time.

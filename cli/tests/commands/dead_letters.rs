@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// Returns the message of a delivery received that many minutes ago.
-fn message(world: &World, minutes: u64, body: &[u8], token: TokenCheck) -> String {
+pub fn message(world: &World, minutes: u64, body: &[u8], token: TokenCheck) -> String {
     QueuedDelivery { received: world.received(minutes, body), token }.to_message()
 }
 
 /// Puts a message into the dead-letter queue, and returns its id.
-async fn bury(world: &World, message: &str) -> String {
+pub async fn bury(world: &World, message: &str) -> String {
     let send = emulators::sqs::client(&world.sqs.url()).send_message().queue_url(world.sqs.dead_letter_queue_url());
     send.message_body(message).send().await.unwrap().message_id.unwrap()
 }

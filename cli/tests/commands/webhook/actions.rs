@@ -36,9 +36,11 @@ async fn our_url_is_registered_and_the_exit_code_of_plan_shows_it() {
     assert_eq!((planned.code, planned.stdout.as_str()), (3, WOULD_UPDATE));
     assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN), "a plan changes nothing");
 
-    let repaired = world.webhook(&["sync"]).await;
+    let sync = hooks(&world.project, &["webhook", "sync", "--local"], &[("TZ", "Asia/Kolkata")]);
+    let repaired = run(sync).await;
     assert_eq!(repaired.code, 0);
-    assert!(repaired.stdout.contains("\nnot ours    20"), "{}", repaired.stdout);
+    let period = repaired.stdout.lines().find(|line| line.starts_with("not ours    20")).unwrap();
+    assert_eq!(period.matches("+05:30").count(), 2, "{period}");
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ fn for_people(report: &Value) -> String {
     facts.extend(report["held_back"].as_str().map(|cause| ("held back", cause.to_owned())));
     let left = report["left"].as_u64().filter(|left| *left > 0);
     facts.extend(left.map(|left| ("left", left.to_string())));
-    let mut text = text::facts(&facts);
+    let mut text = text::facts(&facts) + "\n";
     let lists = report["lists"].as_object().into_iter().flatten();
     text += &table(
         ["list", "complete", "elements", "unusable", "cause"],
@@ -102,7 +102,7 @@ fn for_people(report: &Value) -> String {
     );
     text += &findings(&report["gone"], [(Column::entity("gone"), "/entity"), (Column::time("since"), "/since")]);
     let stuck = report["stuck"].as_array().filter(|stuck| !stuck.is_empty());
-    text += &stuck.map(stuck_table).unwrap_or_default();
+    text += &stuck.map(|stuck| format!("\n{}", stuck_table(stuck))).unwrap_or_default();
     text += &findings(&report["changed"], [(Column::entity("changed"), "/entity"), (Column::from("what"), "/change")]);
     text
 }

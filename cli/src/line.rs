@@ -18,6 +18,7 @@ use crate::{
     lines::{NOT_LIVE, check, find_keys, object, reader, webhook_tone},
     output::{
         Output, json, print,
+        screen::Screen,
         tables::{self, Column},
         text, times,
     },
@@ -147,7 +148,7 @@ impl Known {
             shown += &format!("The last {} changes; --limit shows more.\n", changes.len());
         }
         if related.len() > 1 {
-            let reference = plain(line.reference().unwrap_or_default());
+            let reference = Screen::of_stdout().isolated(plain(line.reference().unwrap_or_default()));
             shown += &format!("\nEverything with the reference {reference}\n{}", tables::states(related));
         }
         shown

@@ -277,7 +277,7 @@ fn rows(lines: &[Line], not_live: usize, known: usize) -> String {
         Column::from("webhook").least(14).toned(webhook_tone),
         Column::from("name").optional(2),
         Column::from("reference"),
-        Column::from("onboarding").optional(3),
+        Column::from("onboarding").least(15).optional(3),
         Column::from("key").optional(1),
         Column::time("last event").optional(4),
     ];

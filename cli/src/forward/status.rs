@@ -16,7 +16,7 @@ use store::{DeliveryFilter, DeliveryQuery, ForwardFailure, PublishedCounts};
 use crate::{
     output::{
         tables::{self, table},
-        text,
+        text, times,
     },
     target::{Target, TargetArgs},
 };
@@ -134,7 +134,7 @@ impl Status {
         }
         let row = |hour: &Hour| {
             [
-                format!("{}:00Z", hour.hour),
+                times::reported(&format!("{}:00Z", hour.hour)),
                 hour.recorded.to_string(),
                 hour.published.to_string(),
                 hour.missing.to_string(),

@@ -104,7 +104,8 @@ pub fn table<const COLUMNS: usize, C: Into<Column>>(
     Layout { columns: &header.map(Into::into), rows: &rows, screen: Screen::of_stdout() }.text()
 }
 
-/// Returns a table of a list in a report, empty if the list is. Each column shows the member to which a JSON pointer points.
+/// Returns an empty line and a table of a list in a report, or nothing if the list is empty. Each column shows the member to which a JSON
+/// pointer points.
 pub fn findings<const COLUMNS: usize>(list: &Value, columns: [(Column, &str); COLUMNS]) -> String {
     let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
     if list.is_empty() {
@@ -116,7 +117,8 @@ pub fn findings<const COLUMNS: usize>(list: &Value, columns: [(Column, &str); CO
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
-    table(columns.map(|(column, _)| column), list.iter().map(|finding| columns.map(|column| cell(finding, column))))
+    let rows = list.iter().map(|finding| columns.map(|column| cell(finding, column)));
+    format!("\n{}", table(columns.map(|(column, _)| column), rows))
 }
 
 /// A table on a screen.

@@ -147,5 +147,6 @@ mod tests {
             assert!(shown.contains(text), "{text} is not in\n{shown}");
         }
         assert!(!shown.contains("Left out"), "{shown}");
+        assert_eq!(shown.matches("\n\n┌").count(), 5, "{shown}");
     }
 }

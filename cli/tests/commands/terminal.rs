@@ -173,6 +173,8 @@ async fn local_times_are_in_every_answer_but_json() {
         let shown = shown(command).await;
         assert!(shown.contains("+05:30 (") && !shown.contains("Z ("), "{command:?}\n{shown}");
     }
+    let status = shown(&["forward", "status"]).await;
+    assert!(status.contains("│ 20") && status.contains(":30:00+05:30 ┆"), "hours of receipt\n{status}");
     let line = shown(&["line", LINE, "--output", "json"]).await;
     assert!(line.contains("Z (") && !line.contains("+05:30"), "{line}");
 }

@@ -31,13 +31,12 @@ pub const LIVE: &str = "live";
 /// The functions of a local run or a stack.
 pub enum Functions {
     /// Sync is not among them: the check of the registration calls it.
-    Local {
-        caller: LocalFunctions,
-        names: Vec<&'static str>,
-    },
+    Local { caller: LocalFunctions, names: Vec<&'static str> },
     Deployed {
         lambda: aws_sdk_lambda::Client,
         names: Vec<String>,
+        /// Those of them that an event source mapping calls.
+        mapped: Vec<String>,
     },
 }
 
@@ -59,10 +58,15 @@ impl Functions {
     pub fn of_stack(stack: &Stack) -> Result<Self> {
         let output = |key| stack.output(key).map(str::to_owned);
         let receiver = format!("{}:{LIVE}", output("ReceiverFunctionName")?);
-        let mut names = vec![receiver, output("RedriveFunctionName")?, output("SyncFunctionName")?];
+        let sync = output("SyncFunctionName")?;
+        let mut mapped = vec![output("RedriveFunctionName")?];
         // A stack has them since version 0.2.0, and the forwarder only with an endpoint.
-        names.extend(["PublisherFunctionName", "ForwarderFunctionName"].into_iter().filter_map(|key| output(key).ok()));
-        Ok(Self::Deployed { lambda: aws_sdk_lambda::Client::new(&stack.aws), names })
+        mapped
+            .extend(["PublisherFunctionName", "ForwarderFunctionName"].into_iter().filter_map(|key| output(key).ok()));
+        let names = [&[receiver, sync.clone()], &mapped[..]].concat();
+        // With LineWebhookUrl, a queue of new keys calls sync.
+        mapped.extend(stack.output("LineWebhookMode").ok().map(|_| sync));
+        Ok(Self::Deployed { lambda: aws_sdk_lambda::Client::new(&stack.aws), names, mapped })
     }
 }
 
@@ -97,10 +101,18 @@ pub async fn functions(functions: &Functions, fix: &str) -> Finding {
             }
             Finding::ok(format!("{} answer", names.join(", ")))
         }
-        Functions::Deployed { lambda, names } => {
+        Functions::Deployed { lambda, names, mapped } => {
             for name in names {
                 if let Some(fault) = fault_of(lambda, name).await {
                     return Finding::fail(format!("the function {name}: {fault}"), fix);
+                }
+            }
+            for name in mapped {
+                if let Err((fault, own)) = event_source_mapping(lambda, name).await {
+                    return Finding::fail(
+                        format!("the function {name}: {fault}"),
+                        own.unwrap_or_else(|| fix.to_owned()),
+                    );
                 }
             }
             Finding::ok(names.join(", "))
@@ -130,6 +142,26 @@ async fn fault_of(lambda: &aws_sdk_lambda::Client, name: &str) -> Option<String>
     let update = configuration.last_update_status().filter(|update| **update != LastUpdateStatus::Successful);
     let state = state.map(|state| format!("is {}", state.as_str()));
     state.or_else(|| update.map(|update| format!("its last update is {}", update.as_str())))
+}
+
+/// Checks that a queue or the stream calls a function. Returns the fault otherwise, with its fix if it has one of its own.
+async fn event_source_mapping(lambda: &aws_sdk_lambda::Client, name: &str) -> Result<(), (String, Option<String>)> {
+    let listed = lambda.list_event_source_mappings().function_name(name).send().await;
+    let listed = listed.map_err(|error| (AwsError::of("its event source mapping", &error).to_string(), None))?;
+    let mappings = listed.event_source_mappings();
+    if mappings.is_empty() {
+        let fault = "it has no event source mapping, so nothing calls it".to_owned();
+        return Err((fault, Some("see docs/runbook.md, nothing-published".to_owned())));
+    }
+    for mapping in mappings {
+        let state = mapping.state().unwrap_or_default();
+        if !["Enabled", "Enabling", "Creating", "Updating"].contains(&state) {
+            let fault = format!("its event source mapping is {state}, so nothing calls it");
+            let uuid = mapping.uuid().unwrap_or_default();
+            return Err((fault, Some(format!("aws lambda update-event-source-mapping --enabled --uuid {uuid}"))));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that no delivery waits in the fallback queue. While DynamoDB works it should be empty.

@@ -59,6 +59,7 @@ async fn live(world: &mut World) {
     steps::lines::a_parameter_brings_them(world).await;
     steps::lines::a_rebuilt_event_waits_for_the_next_pass(world).await;
     steps::lines::imported_lines_are_set_by_a_pass_and_a_foreign_webhook_stays(world).await;
+    steps::lines::a_webhook_that_somebody_changes_is_reported(world).await;
     steps::lines::an_onboarding_event_sets_the_webhook_within_a_minute(world).await;
     steps::lines::a_refused_key_is_tried_once(world).await;
     steps::lines::an_outage_of_the_provider_is_reported(world).await;

@@ -1,5 +1,6 @@
 //! The template: its permissions are those of permissions.txt; its references never miss a resource; a changed parameter reaches the
-//! receiver; the registration is called once; a burst of new keys is queued; and the documents say what it says.
+//! receiver; the registration is called once; a burst of new keys is queued; nothing-published compares the right metrics; and the
+//! documents say what it says.
 #![allow(clippy::expect_used, reason = "what a template does not have, the test cannot judge")]
 
 mod conditions;
@@ -7,6 +8,7 @@ mod dashboard;
 mod documents;
 mod in_place;
 mod new_keys;
+mod nothing_published;
 mod permissions;
 mod reader;
 mod registration;

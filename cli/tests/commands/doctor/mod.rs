@@ -167,6 +167,14 @@ async fn the_faults_of_a_stack_are_told_apart() {
         ("hooks-pending", "functions", "fail", "the function redrive-pending: is Pending"),
         ("hooks-stuck", "functions", "fail", "the function receiver-stuck:live: its last update is Failed"),
         ("hooks-failed", "functions", "fail", "the function redrive-failed: its last update is Failed"),
+        ("hooks-uncalled", "functions", "fail", "the function redrive-uncalled: it has no event source mapping"),
+        (
+            "hooks-disabled",
+            "functions",
+            "fail",
+            "the function publisher-disabled: its event source mapping is Disabled",
+        ),
+        ("hooks-lines", "functions", "fail", "the function sync: it has no event source mapping"),
     ] {
         let (ended, lines) = world.doctor(&["--stack", stack]).await;
         let line = line(&lines, check);
@@ -177,6 +185,9 @@ async fn the_faults_of_a_stack_are_told_apart() {
         );
         assert!(line["detail"].as_str().unwrap().starts_with(detail), "{stack}: {line}");
         assert_ne!(line["mend"], Value::Null);
+        if stack == "hooks-disabled" {
+            assert_eq!(line["mend"], "aws lambda update-event-source-mapping --enabled --uuid b0b1");
+        }
     }
     let (ended, lines) = world.doctor_with(&["--stack", "hooks"], &[]).await;
     assert_eq!((ended.code, verdicts(&lines)[0]), (1, ("region", "fail")));

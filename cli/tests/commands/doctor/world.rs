@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
@@ -11,7 +12,7 @@ use aws_config::SdkConfig;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path as InPath, State},
+    extract::{Path as InPath, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -174,6 +175,7 @@ async fn serve(webhook: &world::World) -> SocketAddr {
         .route("/v1/webhook/{token}", post(through_the_gateway))
         .route("/2015-03-31/functions/{name}/invocations", post(invoke))
         .route("/2015-03-31/functions/{name}/configuration", get(configuration))
+        .route("/2015-03-31/event-source-mappings", get(event_source_mappings))
         .route("/", post(describe_stacks))
         .with_state(Arc::new(Aws { receiver, sync: webhook.aws.clone() }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -234,6 +236,15 @@ async fn configuration(InPath(name): InPath<String>) -> Json<Value> {
     Json(json!({ "FunctionName": name, "State": state, "LastUpdateStatus": update }))
 }
 
+/// Each function has one, but for those whose names say otherwise.
+async fn event_source_mappings(Query(asked): Query<BTreeMap<String, String>>) -> Json<Value> {
+    let name = asked["FunctionName"].as_str();
+    let state = if name == "publisher-disabled" { "Disabled" } else { "Enabled" };
+    let mapping = json!({ "UUID": "b0b1", "State": state });
+    let has_none = name.starts_with("receiver") || name == "sync" || name == "redrive-uncalled";
+    Json(json!({ "EventSourceMappings": if has_none { json!([]) } else { json!([mapping]) } }))
+}
+
 /// Describes the stack `hooks`, and variants whose names say how they differ; refuses others.
 async fn describe_stacks(request: String) -> Response {
     let name = request.split("StackName=").nth(1).unwrap().split('&').next().unwrap().to_owned();
@@ -255,7 +266,8 @@ async fn describe_stacks(request: String) -> Response {
         "hooks-undone" => "UPDATE_ROLLBACK_COMPLETE",
         _ => "UPDATE_COMPLETE",
     };
-    let [receiver, redrive] = ["receiver", "redrive"].map(|function| name.replace("hooks", function));
+    let [receiver, redrive, publisher] =
+        ["receiver", "redrive", "publisher"].map(|function| name.replace("hooks", function));
     let member = |kind: &str, (key, value): (&str, &str)| {
         format!("<member><{kind}Key>{key}</{kind}Key><{kind}Value>{value}</{kind}Value></member>")
     };
@@ -266,6 +278,7 @@ async fn describe_stacks(request: String) -> Response {
         ("ReceiverFunctionName", &receiver),
         ("RedriveFunctionName", &redrive),
         ("SyncFunctionName", "sync"),
+        ("PublisherFunctionName", &publisher),
         ("FallbackQueueUrl", "http://127.0.0.1/fallback"),
         ("DeadLetterQueueUrl", "http://127.0.0.1/dead-letter"),
         ("WebhookTokenSecretId", "webhook-token"),
@@ -278,7 +291,11 @@ async fn describe_stacks(request: String) -> Response {
         ("ForwarderFunctionName", "forwarder"),
     ]
     .map(|output| member("Output", output));
-    let forwarding = if name == "hooks-forward" { forwarding.concat() } else { String::new() };
+    let optional = match name.as_str() {
+        "hooks-forward" => forwarding.concat(),
+        "hooks-lines" => member("Output", ("LineWebhookMode", "fill")),
+        _ => String::new(),
+    };
     let parameters = [
         ("DedupWindowSeconds", "600"),
         ("RetentionDays", "365"),
@@ -289,7 +306,7 @@ async fn describe_stacks(request: String) -> Response {
     let described = format!(
         "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{name}</StackName>\
          <CreationTime>2026-11-22T09:30:00Z</CreationTime><StackStatus>{status}</StackStatus>\
-         <Parameters>{}</Parameters><Outputs>{}{forwarding}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
+         <Parameters>{}</Parameters><Outputs>{}{optional}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
         parameters.concat(),
         outputs.concat(),
     );

@@ -63,6 +63,16 @@ pub async fn an_onboarding_event_sets_the_webhook_within_a_minute(world: &mut Wo
     say("an onboarding event sets its line's webhook, by the rule");
 }
 
+/// With `fill` another URL stays, so the alarm line-drift is the only one.
+pub async fn a_webhook_that_somebody_changes_is_reported(world: &World) {
+    world.partner.register_line(IMPORTED.0, Some(FOREIGN));
+    let report = pass(world).await;
+    assert_eq!(status(&report, IMPORTED.0).expect("the line is not live")["webhook"], "foreign", "{report}");
+    world.partner.register_line(IMPORTED.0, Some(&url(IMPORTED.0)));
+    assert_eq!(status(&pass(world).await, IMPORTED.0), None);
+    say("a pass reports that somebody has changed the webhook of a line, and that it is back");
+}
+
 /// A rebuilt event does not start the function; the next pass does its work.
 pub async fn a_rebuilt_event_waits_for_the_next_pass(world: &World) {
     assert_eq!(calls(world, MISSED.0), []);

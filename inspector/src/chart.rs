@@ -1,8 +1,12 @@
 //! A bar chart of deliveries over time: pure.
 
-use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    ops::{Bound, Range},
+};
 
-use shared::Timestamp;
+use shared::{EventId, Timestamp};
 use store::StoredDelivery;
 
 use super::layout::{Moment, deliveries};
@@ -31,23 +35,76 @@ const HEIGHT: u64 = 56;
 /// The deliveries of a period, counted.
 #[derive(Clone, Default)]
 pub struct Counts {
-    /// Second of receipt of each, and whether it is a duplicate.
-    deliveries: Vec<(i64, bool)>,
-    kinds: BTreeMap<String, u64>,
+    /// The kind of each, and whether it is a duplicate.
+    deliveries: BTreeMap<EventId, (String, bool)>,
     /// True when the period has older ones, which are not counted.
     pub is_cut: bool,
 }
 
 impl Counts {
-    /// Counts one more.
-    pub fn add(&mut self, delivery: &StoredDelivery) {
-        self.deliveries.push((delivery.received_at.as_secs(), delivery.duplicate_of.is_some()));
-        *self.kinds.entry(delivery.kind.clone()).or_default() += 1;
+    /// Maximum number of deliveries that are counted: the newest ones.
+    pub const MOST: usize = 5_000;
+
+    /// Counts one more. Returns `false` when it is counted already.
+    pub fn add(&mut self, delivery: &StoredDelivery) -> bool {
+        let is_new =
+            self.deliveries.insert(delivery.id, (delivery.kind.clone(), delivery.duplicate_of.is_some())).is_none();
+        self.cut();
+        is_new
+    }
+
+    /// Adds the newest deliveries of the period, counted separately.
+    pub fn extend(&mut self, newest: Self) {
+        if newest.is_cut {
+            // Between the two, some were not read.
+            *self = newest;
+        } else {
+            self.deliveries.extend(newest.deliveries);
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        while self.deliveries.len() > Self::MOST {
+            self.deliveries.pop_first();
+            self.is_cut = true;
+        }
+    }
+
+    /// Drops those received before the start of the period. Returns whether there were any.
+    pub fn start_at(&mut self, start: Timestamp) -> bool {
+        let mut has_dropped = false;
+        while let Some(oldest) = self.deliveries.first_entry().filter(|oldest| oldest.key().received_at() < start) {
+            oldest.remove();
+            has_dropped = true;
+            // Those that are not counted are older still.
+            self.is_cut = false;
+        }
+        has_dropped
+    }
+
+    /// Returns the first one after a delivery; without a delivery, the first of all.
+    pub fn first_after(&self, id: Option<EventId>) -> Option<EventId> {
+        self.after(id).next()
+    }
+
+    /// Returns the number of those after a delivery.
+    pub fn number_after(&self, id: EventId) -> usize {
+        self.after(Some(id)).count()
+    }
+
+    fn after(&self, id: Option<EventId>) -> impl Iterator<Item = EventId> {
+        let start = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.deliveries.range((start, Bound::Unbounded)).map(|(id, _)| *id)
     }
 
     /// Returns the number of each kind, the largest first.
     pub fn kinds(&self) -> Vec<(&str, u64)> {
-        let mut kinds: Vec<(&str, u64)> = self.kinds.iter().map(|(kind, number)| (kind.as_str(), *number)).collect();
+        let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
+        for (kind, _) in self.deliveries.values() {
+            *kinds.entry(kind).or_default() += 1;
+        }
+        let mut kinds: Vec<(&str, u64)> = kinds.into_iter().collect();
         kinds.sort_by_key(|(_, number)| Reverse(*number));
         kinds
     }
@@ -94,12 +151,13 @@ struct Count {
 impl Chart {
     /// Draws the counts of a period, which is described by words such as "in the last hour"; `None` without deliveries.
     pub fn of(counts: &Counts, period: &str, now: Timestamp) -> Option<Self> {
-        let seconds = || counts.deliveries.iter().map(|(second, _)| *second);
-        let (first, last) = (seconds().min()?, seconds().max()?);
+        let second = |id: &EventId| id.received_at().as_secs();
+        let first = second(counts.deliveries.first_key_value()?.0);
+        let last = second(counts.deliveries.last_key_value()?.0);
         let (step, step_name) = step(first..last);
         let mut bars: BTreeMap<i64, Count> = BTreeMap::new();
-        for (second, is_duplicate) in &counts.deliveries {
-            let count = bars.entry(second / step).or_default();
+        for (id, (_, is_duplicate)) in &counts.deliveries {
+            let count = bars.entry(second(id) / step).or_default();
             if *is_duplicate {
                 count.duplicates += 1;
             } else {
@@ -169,13 +227,13 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use shared::{Entity, EventId};
+    use shared::Entity;
 
     use super::*;
 
     fn delivery(second: i64, is_duplicate: bool) -> StoredDelivery {
         let received_at = Timestamp::from_micros(second * 1_000_000);
-        let id = EventId::new(received_at, [0; 8]);
+        let id = EventId::new(received_at, [u8::from(is_duplicate); 8]);
         StoredDelivery {
             id,
             entity: Entity::named("builder#1"),
@@ -200,8 +258,27 @@ mod tests {
 
     fn counted(deliveries: &[StoredDelivery]) -> Counts {
         let mut counts = Counts::default();
-        deliveries.iter().for_each(|delivery| counts.add(delivery));
+        deliveries.iter().for_each(|delivery| drop(counts.add(delivery)));
         counts
+    }
+
+    #[test]
+    fn deliveries_older_than_the_period_and_too_many_of_them_are_no_longer_counted() {
+        let most = i64::try_from(Counts::MOST).unwrap();
+        let mut counts = Counts::default();
+        for second in 0..most + 10 {
+            assert!(counts.add(&delivery(second, false)));
+        }
+        assert!(!counts.add(&delivery(most, false)), "each is counted once");
+        assert_eq!((counts.kinds(), counts.is_cut), (vec![("builder", 5_000)], true));
+        assert!(!counts.start_at(Timestamp::from_micros(10_000_000)) && counts.is_cut);
+        assert!(counts.start_at(Timestamp::from_micros(most * 1_000_000)) && !counts.is_cut);
+        assert_eq!(counts.kinds(), [("builder", 10)]);
+
+        counts.extend(counted(&[delivery(most + 9, false), delivery(most + 10, false)]));
+        assert_eq!(counts.kinds(), [("builder", 11)]);
+        counts.extend(Counts { is_cut: true, ..counted(&[delivery(most + 20, false)]) });
+        assert_eq!((counts.kinds(), counts.is_cut), (vec![("builder", 1)], true), "a gap is not hidden");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::{
     chart::{Chart, Counts},
     filter::{Asked, Fault, Found, SINCE},
     layout::{Layout, Moment, Part, QUARANTINE, deliveries, kind_class, now},
+    live::Known,
     problem::{Problem, render},
     row::{Row, rows},
     source::{App, Shown},
@@ -122,6 +123,9 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
         }
     };
     let found = filter.page(&query).await?;
+    if filter.is_live() {
+        shown.live.keep(&asked, Known::of(&found, &query));
+    }
     let (wider, longer) = WIDER;
     let wider = Asked { since: wider.to_owned(), ..asked.clone() }.link("./", "");
     let newest = found.deliveries.first().map(|delivery| delivery.id.to_string()).unwrap_or_default();

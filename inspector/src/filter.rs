@@ -19,8 +19,8 @@ use super::{
 /// Deliveries per read of a search or a count.
 const READ_AT_ONCE: u16 = 1_000;
 
-/// Maximum number of deliveries that one page searches, and that its chart counts.
-const MOST_READ: usize = 5_000;
+/// Maximum number of deliveries that one page searches.
+const MOST_READ: usize = Counts::MOST;
 
 /// The default of From.
 pub const SINCE: &str = "24h";
@@ -71,6 +71,8 @@ pub struct Found {
     pub searched: Option<usize>,
     /// The deliveries of the whole period, or its newest ones.
     pub counts: Counts,
+    /// Time of receipt of the newest delivery that was read, whether it matches or not.
+    pub newest: Option<Timestamp>,
 }
 
 impl Asked {
@@ -134,12 +136,17 @@ impl Filter {
         self.until.is_none() && self.after.is_none()
     }
 
+    /// Returns the start of the period at a time.
+    pub fn start(&self, now: Timestamp) -> Timestamp {
+        self.since.before(now)
+    }
+
     /// Returns the query of the store.
     ///
     /// # Errors
     /// Fails when the period is empty.
     pub fn query(&self, reader: Reader, now: Timestamp) -> Result<DeliveryQuery, Fault> {
-        let start = self.since.before(now);
+        let start = self.start(now);
         let end = self.until.map_or(now.plus(DeliveryQuery::CLOCK_AHEAD), |until| until.before(now));
         if end <= start {
             let field = if self.until.is_some() { "until" } else { "since" };
@@ -180,7 +187,8 @@ impl Filter {
         let order = Order::NewestFirst;
         let listing = Listing { times: query.times.clone(), order, after, page_size };
         let mut candidates = query.candidates(&listing);
-        let mut found = Found { deliveries: Vec::new(), next: None, searched: None, counts: Counts::default() };
+        let mut found =
+            Found { deliveries: Vec::new(), next: None, searched: None, counts: Counts::default(), newest: None };
         // Deliveries read: in total, and for the page.
         let (mut read, mut for_page) = (0, 0);
         let (mut last, mut is_full) = (None, false);
@@ -192,6 +200,7 @@ impl Filter {
             }
             read += 1;
             last = Some(delivery.id);
+            found.newest.get_or_insert(delivery.received_at);
             if !self.matches(query, &delivery) {
                 continue;
             }

@@ -102,11 +102,11 @@ impl Drop for Inspector {
 fn router(source: Source, guard: Guard) -> Router {
     let has_actions = source.actions.is_some();
     let live = Arc::new(Live::new(source.reader.clone(), source.stack.is_none()));
-    let shown = Arc::new(Shown { source, notice: Mutex::new(None) });
+    let shown = Arc::new(Shown { source, live, notice: Mutex::new(None) });
     let pages = Router::new()
         .route("/{token}", get(async |Path(token): Path<String>| Redirect::permanent(&format!("{token}/"))))
         .route("/{token}/", get(deliveries::page))
-        .route("/{token}/live", get(live::stream).with_state(live))
+        .route("/{token}/live", get(live::stream))
         .route("/{token}/delivery", get(delivery::page))
         .route("/{token}/entity", get(entity::page))
         .route("/{token}/lines", get(lines::page))

@@ -17,11 +17,11 @@ use axum::{
     },
 };
 use futures_util::stream;
-use shared::EventId;
+use shared::{EventId, Timestamp};
 use store::{DeliveryFilter, DeliveryQuery, Follow, Reader, StoreError, StoredDelivery};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use super::{
@@ -31,6 +31,7 @@ use super::{
     layout::{PAGE, now},
     problem::Problem,
     row::Row,
+    source::App,
 };
 
 /// Time between two polls: each costs read units on AWS.
@@ -40,6 +41,12 @@ const ON_STACK: Duration = Duration::from_secs(2);
 /// Maximum number of updates that wait for a slow listener.
 const WAITING: usize = 1_024;
 
+/// Time without updates after which a page's chart is checked for deliveries that have left its period.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Maximum number of filters whose counts are kept.
+const KEPT: usize = 16;
+
 /// Polls the table for all listeners.
 pub struct Live {
     /// The id of this inspector's run. A page from an earlier run may show deliveries that no longer exist.
@@ -48,6 +55,16 @@ pub struct Live {
     every: Duration,
     updates: broadcast::Sender<Update>,
     is_looking: Mutex<bool>,
+    /// The counts of the pages that were closed or hidden last, by their filter.
+    kept: Mutex<VecDeque<(String, Known)>>,
+}
+
+/// The deliveries of a filter that were read.
+#[derive(Clone)]
+pub struct Known {
+    counts: Counts,
+    /// Time of receipt of the newest delivery that was read. The deliveries after it, and shortly before it, are still to be read.
+    newest: Timestamp,
 }
 
 /// An update for all listeners.
@@ -71,7 +88,28 @@ impl Live {
             every,
             updates: broadcast::Sender::new(WAITING),
             is_looking: Mutex::new(false),
+            kept: Mutex::default(),
         }
+    }
+
+    /// Keeps what is known of a filter, so that its next stream need not read it again.
+    pub fn keep(&self, asked: &Asked, known: Known) {
+        let filter = asked.link("", "");
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_older = |(other, older): &(String, Known)| *other != filter || older.newest <= known.newest;
+        if kept.iter().all(is_older) {
+            kept.retain(|(other, _)| *other != filter);
+            kept.push_back((filter, known));
+            if kept.len() > KEPT {
+                kept.pop_front();
+            }
+        }
+    }
+
+    fn kept(&self, asked: &Asked) -> Option<Known> {
+        let filter = asked.link("", "");
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(other, _)| *other == filter).map(|(_, known)| known.clone())
     }
 
     fn listen(self: &Arc<Self>) -> broadcast::Receiver<Update> {
@@ -121,46 +159,61 @@ impl Live {
     }
 }
 
+impl Known {
+    /// What the first read of a period has found.
+    pub fn of(found: &Found, query: &DeliveryQuery) -> Self {
+        Self { counts: found.counts.clone(), newest: found.newest.unwrap_or(query.times.start) }
+    }
+
+    /// Adds what a later read has found.
+    fn and(mut self, later: Self) -> Self {
+        self.counts.extend(later.counts);
+        Self { newest: self.newest.max(later.newest), ..self }
+    }
+}
+
 /// An open page.
 struct Listener {
+    live: Arc<Live>,
     asked: Asked,
     filter: Filter,
     query: DeliveryQuery,
     updates: broadcast::Receiver<Update>,
-    /// The deliveries that the page shows, newest first.
-    shown: Vec<StoredDelivery>,
-    /// The deliveries of the page's period.
-    counts: Counts,
+    known: Known,
     waiting: VecDeque<Event>,
     /// True when the page's chart is outdated.
     chart_is_old: bool,
 }
 
-/// Streams new rows, and the chart of the rows that the page then shows.
+/// Streams new rows, and the chart of the page's period. Only what is not known from the page itself or an earlier stream is read.
 pub async fn stream(
-    State(live): State<Arc<Live>>,
+    State(shown): App,
     headers: HeaderMap,
     extract::Query(asked): extract::Query<Asked>,
 ) -> Result<Response, Problem> {
+    let live = Arc::clone(&shown.live);
     // A browser that reconnects names the last id that it has seen.
-    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).to_owned();
+    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or(&asked.after).parse().ok();
     let asked = Asked { after: String::new(), ..asked };
     let filter = asked.read()?;
     let updates = live.listen();
-    let query = filter.query(live.reader.clone(), now())?;
-    let there = filter.page(&query).await?;
-    let mut listener = Listener {
-        asked,
-        filter,
-        query,
-        updates,
-        shown: Vec::new(),
-        counts: Counts::default(),
-        waiting: VecDeque::new(),
-        chart_is_old: false,
+    let now = now();
+    let mut query = filter.query(live.reader.clone(), now)?;
+    let kept = live.kept(&asked);
+    if let Some(Known { counts, newest }) = &kept {
+        // Another page with the same filter may have had rows that this one lacks.
+        let lacked = counts.first_after(seen).map_or(*newest, |id| id.received_at());
+        query.times.start = query.times.start.max(lacked.min(*newest).min(now).minus(Follow::OVERLAP));
+    }
+    let found = filter.page(&query).await?;
+    let read = Known::of(&found, &query);
+    let known = match kept {
+        None => read,
+        Some(known) => known.and(read),
     };
-    listener.waiting.push_back(Event::default().event("run").data(&live.run));
-    listener.catch_up(there, seen.parse().ok());
+    let mut waiting = VecDeque::from([Event::default().event("run").data(&live.run)]);
+    waiting.extend(missed(&found, seen));
+    let listener = Listener { live, asked, filter, query, updates, known, waiting, chart_is_old: true };
     let events = stream::unfold(listener, async |mut listener| {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
@@ -168,21 +221,16 @@ pub async fn stream(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
-impl Listener {
-    /// Queues the deliveries between the page and now. Some may be older than the last one that the page has, because the index had
-    /// them later; the page skips those that it has.
-    fn catch_up(&mut self, there: Found, seen: Option<EventId>) {
-        let missed = there.next.zip(seen).is_some_and(|(next, seen)| next > seen);
-        let from = seen.map(|seen| seen.received_at().minus(Follow::OVERLAP));
-        let is_new = |delivery: &&StoredDelivery| Some(delivery.id) != seen && Some(delivery.received_at) >= from;
-        let rows: Vec<Event> = there.deliveries.iter().filter(is_new).map(row).collect();
-        self.waiting.extend(missed.then(|| told("missed")));
-        self.chart_is_old = !rows.is_empty();
-        self.waiting.extend(rows.into_iter().rev());
-        self.counts = there.counts;
-        self.shown = there.deliveries;
-    }
+/// Returns the rows between the page and now. Some may be older than the last one that the page has, because the index had them later; the
+/// page skips those that it has.
+fn missed(found: &Found, seen: Option<EventId>) -> impl Iterator<Item = Event> {
+    let are_too_many = found.next.zip(seen).is_some_and(|(next, seen)| next > seen);
+    let from = seen.map(|seen: EventId| seen.received_at().minus(Follow::OVERLAP));
+    let is_new = move |delivery: &&StoredDelivery| Some(delivery.id) != seen && Some(delivery.received_at) >= from;
+    are_too_many.then(|| told("missed")).into_iter().chain(found.deliveries.iter().rev().filter(is_new).map(row))
+}
 
+impl Listener {
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -193,33 +241,50 @@ impl Listener {
                 self.waiting.extend(self.chart());
                 continue;
             }
-            match self.updates.recv().await {
+            let Ok(update) = timeout(QUIET, self.updates.recv()).await else {
+                self.chart_is_old = self.drop_old();
+                continue;
+            };
+            match update {
                 Ok(Update::Came(delivery)) => self.came(&delivery),
                 Ok(Update::Trouble(cause)) => return Some(Event::default().event("trouble").data(&*cause)),
                 Ok(Update::Recovered) => return Some(told("recovered")),
-                Err(RecvError::Lagged(_)) => return Some(told("missed")),
-                Err(RecvError::Closed) => return None,
+                // The browser connects again, and gets what is left out here.
+                Err(RecvError::Lagged(_) | RecvError::Closed) => return None,
             }
         }
     }
 
     fn came(&mut self, delivery: &StoredDelivery) {
-        let place = self.shown.partition_point(|shown| shown.id > delivery.id);
-        let is_there = self.shown.get(place).is_some_and(|shown| shown.id == delivery.id);
-        let is_older = place == usize::from(PAGE);
-        if is_there || is_older || !self.filter.matches(&self.query, delivery) {
-            return;
+        let Known { counts, newest } = &mut self.known;
+        *newest = delivery.received_at.max(*newest);
+        if self.filter.matches(&self.query, delivery) && counts.add(delivery) {
+            self.chart_is_old = true;
+            if counts.number_after(delivery.id) < usize::from(PAGE) {
+                self.waiting.push_back(row(delivery));
+            }
         }
-        self.shown.insert(place, delivery.clone());
-        self.counts.add(delivery);
-        self.shown.truncate(usize::from(PAGE));
-        self.waiting.push_back(row(delivery));
-        self.chart_is_old = true;
     }
 
-    fn chart(&self) -> Option<Event> {
-        let chart = Count::of(&self.counts, &self.asked, now())?.render().ok()?;
+    /// Drops the deliveries that have left the period. Returns whether there were any.
+    fn drop_old(&mut self) -> bool {
+        self.known.counts.start_at(self.filter.start(now()))
+    }
+
+    fn chart(&mut self) -> Option<Event> {
+        self.drop_old();
+        let chart = match Count::of(&self.known.counts, &self.asked, now()) {
+            Some(chart) => chart.render().ok()?,
+            // Not empty: browsers drop events without data.
+            None => " ".to_owned(),
+        };
         Some(Event::default().event("chart").data(chart))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.live.keep(&self.asked, self.known.clone());
     }
 }
 

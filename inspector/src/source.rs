@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::EventId;
 use store::{ForwardRecords, Reader, RegistrationLedger};
 
-use super::line_facts::LineReader;
+use super::{line_facts::LineReader, live::Live};
 
 /// The local run or the stack that the pages show.
 pub struct Source {
@@ -59,6 +59,8 @@ pub struct Notice {
 /// The state that all pages share.
 pub struct Shown {
     pub source: Source,
+    /// The streams of new deliveries.
+    pub live: Arc<Live>,
     /// The outcome of the last action, until a page has shown it.
     pub notice: Mutex<Option<Notice>>,
 }

@@ -2,6 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use emulators::faults::{Fault, Faults};
 use fixtures::update;
+use inspector::Source;
 use shared::{EventId, Timestamp};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -117,8 +118,10 @@ async fn a_search_that_does_not_reach_back_to_what_the_page_shows_says_so() {
     world.fill().await;
     let visitor = Visitor::of(&world).await;
     let link = attributes(&visitor.page("?text=client-7").await, "data-stream").remove(0);
-    world.record(10, r#"{"event":"package"}"#).await;
-    world.repeat(&world.id(10), 5_000).await;
+    let now = Timestamp::from(SystemTime::now());
+    let package = EventId::new(now, [1; 8]);
+    world.record_at(now, package, r#"{"event":"package"}"#).await;
+    world.repeat(&package, 5_000).await;
     Stream::open(&visitor, &link, &[]).await.next("missed").await;
     let seen = [format!("Last-Event-ID: {}", record(&world, 3).await)];
     let came = record(&world, 4).await;
@@ -126,6 +129,40 @@ async fn a_search_that_does_not_reach_back_to_what_the_page_shows_says_so() {
     stream.next("run").await;
     let (name, row) = stream.first().await;
     assert_eq!((name.as_str(), attributes(&row, "data-id")), ("row", vec![came]), "nothing was missed");
+}
+
+#[tokio::test]
+async fn a_page_that_is_looked_at_again_reads_only_what_is_new() {
+    let world = World::start().await;
+    world.record(30, r#"{"event":"package"}"#).await;
+    world.repeat(&world.id(30), 4_990).await;
+    let table = Faults::before(&world.url()).await.unwrap();
+    let source = Source { stack: Some("hooks".to_owned()), actions: None, ..world.source_by(&table.url()) };
+    let visitor = Visitor::to(source).await;
+    let link = attributes(&visitor.page("").await, "data-stream").remove(0);
+    let whole = table.take_seen().len();
+    for number in 1..=3 {
+        table.take_seen();
+        let mut stream = Stream::open(&visitor, &link, &[]).await;
+        let asked = table.take_seen().len();
+        assert!(asked < whole, "{asked} requests, and {whole} for the whole period");
+        let came = record(&world, number).await;
+        while stream.next_id().await != came {
+            // Those that came after the page was opened are sent again.
+        }
+        assert!(stream.next("chart").await.contains(&format!("{} deliveries in the last", 4_991 + u64::from(number))));
+    }
+}
+
+#[tokio::test]
+async fn deliveries_that_have_left_the_period_are_no_longer_counted() {
+    let world = World::start().await;
+    let visitor = Visitor::of(&world).await;
+    let link = attributes(&visitor.page("?since=2s").await, "data-stream").remove(0);
+    let mut stream = Stream::open(&visitor, &link, &[]).await;
+    let came = record(&world, 3).await;
+    assert_eq!(stream.next_id().await, came);
+    while !stream.next("chart").await.trim().is_empty() {}
 }
 
 #[tokio::test]

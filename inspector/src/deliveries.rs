@@ -107,9 +107,10 @@ fn period(asked: &Asked) -> String {
 }
 
 /// The page. An invalid field has its error beside it, and the form keeps the typed text.
-pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+pub async fn page(State(shown): App, Query(mut asked): Query<Asked>) -> Result<Response, Problem> {
     let now = now();
-    let queried = asked.read().and_then(|filter| {
+    let unresolved = asked.resolve(&shown.source.reader).await?;
+    let queried = unresolved.map_or_else(|| asked.read(), Err).and_then(|filter| {
         let query = filter.query(shown.source.reader.clone(), now)?;
         Ok((filter, query))
     });

@@ -7,10 +7,9 @@ use shared::{
     human_time::{Moment, moment},
     text::plain,
 };
-use store::{DeliveryFilter, DeliveryQuery, Listing, Order, Reader, StoredDelivery};
+use store::{DeliveryFilter, DeliveryQuery, Listing, Order, Reader, SearchedText, StoreError, StoredDelivery, named};
 
 use super::{
-    body::pieces,
     chart::Counts,
     layout::{PAGE, link},
     problem::Problem,
@@ -55,7 +54,6 @@ impl From<Fault> for Problem {
 /// The filter that the fields mean.
 pub struct Filter {
     of: DeliveryFilter,
-    text: Option<SearchedText>,
     since: Moment,
     until: Option<Moment>,
     after: Option<EventId>,
@@ -76,26 +74,51 @@ pub struct Found {
 }
 
 impl Asked {
+    /// Replaces the typed names by those that events have. Returns the error of the entity if it names none, or several.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
+    pub async fn resolve(&mut self, reader: &Reader) -> Result<Option<Fault>, StoreError> {
+        self.kind = named::kind(&self.kind);
+        self.reference = named::reference(reader, &self.reference).await?;
+        if self.entity.trim().is_empty() {
+            return Ok(None);
+        }
+        match named::entities(reader, &self.entity).await?.only(&self.entity) {
+            Ok(entity) => {
+                self.entity = entity.to_string();
+                Ok(None)
+            }
+            Err(why) => {
+                let why = why.strip_prefix("there").map_or(why.clone(), |rest| format!("There{rest}"));
+                let end = if why.ends_with('?') { "" } else { "." };
+                Ok(Some(Fault { field: "entity", why: why + end }))
+            }
+        }
+    }
+
     /// Reads the fields.
     ///
     /// # Errors
     /// Fails when a time cannot be read, or the place in the list is none.
     pub fn read(&self) -> Result<Filter, Fault> {
-        let given = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+        let is_given = |text: &&str| !text.trim().is_empty();
+        let given = |text: &str| Some(text.trim()).filter(is_given).map(str::to_owned);
         let time = |field, text: String| {
             moment(&text).map_err(|fault| Fault { field, why: format!("{:?}: {fault}.", plain(&text)) })
         };
         let of = DeliveryFilter {
             entity: given(&self.entity),
-            reference: given(&self.reference),
+            // Events may have one with spaces around it.
+            reference: Some(self.reference.as_str()).filter(is_given).map(str::to_owned),
             kind: given(&self.kind),
+            text: given(&self.text).map(|text| SearchedText::new(&text)),
             // As in the command line.
             except_kind: Some(DOCTOR.to_owned()),
             ..DeliveryFilter::default()
         };
         Ok(Filter {
             of,
-            text: given(&self.text).map(|text| SearchedText::new(&text)),
             since: time("since", given(&self.since).unwrap_or_else(|| SINCE.to_owned()))?,
             until: given(&self.until).map(|until| time("until", until)).transpose()?,
             after: match given(&self.after) {
@@ -156,11 +179,6 @@ impl Filter {
         Ok(DeliveryQuery::new(reader, self.of.clone(), start..end))
     }
 
-    /// Returns whether a delivery passes the filter.
-    pub fn matches(&self, query: &DeliveryQuery, delivery: &StoredDelivery) -> bool {
-        query.matches(delivery) && self.text.as_ref().is_none_or(|text| text.is_in(delivery))
-    }
-
     /// Returns a page of deliveries, and the counts of the whole period.
     ///
     /// # Errors
@@ -179,9 +197,9 @@ impl Filter {
 
     /// Reads until the page is full, or with `counts` to the end of the period, but at most [`MOST_READ`] deliveries.
     async fn walk(&self, query: &DeliveryQuery, after: Option<EventId>, counts: bool) -> Result<Found, Problem> {
-        let DeliveryFilter { entity, reference, kind, .. } = &self.of;
+        let DeliveryFilter { entity, reference, kind, text, .. } = &self.of;
         // Every other filter has an index.
-        let picks = self.text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
+        let picks = text.is_some() || kind.is_some() || (entity.is_some() && reference.is_some());
         // One more, to know whether there are more.
         let page_size = if picks || counts { READ_AT_ONCE } else { PAGE + 1 };
         let order = Order::NewestFirst;
@@ -201,7 +219,7 @@ impl Filter {
             read += 1;
             last = Some(delivery.id);
             found.newest.get_or_insert(delivery.received_at);
-            if !self.matches(query, &delivery) {
+            if !query.matches(&delivery) {
                 continue;
             }
             found.counts.add(&delivery);
@@ -221,56 +239,5 @@ impl Filter {
         }
         found.searched = picks.then_some(for_page);
         Ok(found)
-    }
-}
-
-/// A text to search for.
-///
-/// It may be copied from a page: `…` then stands for the part that was left out, and an invisible character for its escape.
-struct SearchedText {
-    /// The parts between the `…`, in lower case.
-    parts: Vec<String>,
-}
-
-impl SearchedText {
-    fn new(text: &str) -> Self {
-        let parts = text.split('…').map(|part| part.trim().to_lowercase()).filter(|part| !part.is_empty());
-        Self { parts: parts.collect() }
-    }
-
-    /// Returns whether a text of a delivery contains it.
-    fn is_in(&self, delivery: &StoredDelivery) -> bool {
-        let places = [
-            Some(delivery.entity.as_str()),
-            delivery.reference.as_deref(),
-            delivery.body.as_deref(),
-            delivery.cause.as_deref(),
-            Some(&delivery.request_id),
-            Some(&delivery.source_ip),
-        ];
-        self.is_part_of(&delivery.id.to_string())
-            || places.into_iter().flatten().any(|place| self.is_part_of(place))
-            || delivery.body.as_deref().is_some_and(|body| self.is_spelled_in(body))
-    }
-
-    /// Returns whether a text contains all parts in this order.
-    fn is_part_of(&self, place: &str) -> bool {
-        let follows = |text: &str| {
-            let mut rest = text;
-            self.parts.iter().all(|part| {
-                let Some((_, after)) = rest.split_once(part.as_str()) else { return false };
-                rest = after;
-                true
-            })
-        };
-        let (place, shown) = (place.to_lowercase(), plain(place).to_lowercase());
-        follows(&place) || (shown != place && follows(&shown))
-    }
-
-    /// Returns whether a string of a body contains it, after escapes such as `\u05e9` or `https:\/\/` are decoded.
-    fn is_spelled_in(&self, body: &str) -> bool {
-        let said = |spelled: &str| serde_json::from_str::<String>(spelled).ok();
-        body.contains('\\')
-            && pieces(body).iter().filter_map(|piece| said(&piece.text)).any(|said| self.is_part_of(&said))
     }
 }

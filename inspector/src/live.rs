@@ -258,7 +258,7 @@ impl Listener {
     fn came(&mut self, delivery: &StoredDelivery) {
         let Known { counts, newest } = &mut self.known;
         *newest = delivery.received_at.max(*newest);
-        if self.filter.matches(&self.query, delivery) && counts.add(delivery) {
+        if self.query.matches(delivery) && counts.add(delivery) {
             self.chart_is_old = true;
             if counts.number_after(delivery.id) < usize::from(PAGE) {
                 self.waiting.push_back(row(delivery));

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use shared::{Integer, Kind, Timestamp, text::plain};
-use store::{Cursor, State, first};
+use store::{Cursor, State, first, named};
 
 use super::{
     layout::{Layout, Moment, PAGE, Part, kind_class, link, now},
@@ -70,7 +70,7 @@ pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Res
         "" => None,
         after => Some(after.parse().map_err(|_| Problem::wrong_place())?),
     };
-    let kind = Kind::of(which.kind.trim());
+    let kind = Kind::of(&named::kind(&which.kind));
     let here = |after: &str| link("states", &[("kind", kind.as_str()), ("status", &which.status), ("after", after)]);
     let page = Page {
         layout: Layout::of(&shown, Part::States),

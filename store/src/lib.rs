@@ -17,6 +17,7 @@ mod record;
 mod registration;
 mod registration_status;
 mod sealed;
+mod searched_text;
 mod settings;
 mod state;
 mod state_update;
@@ -39,6 +40,7 @@ pub use registration::{
 };
 pub use registration_status::{Ownership, RegistrationStatus, Segment, Whereabouts};
 pub use sealed::{SealedKey, SealedReader};
+pub use searched_text::SearchedText;
 pub use settings::Settings;
 pub use state::State;
 pub use tokens::{AcceptedToken, AcceptedTokens, REREAD_INTERVAL};

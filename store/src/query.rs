@@ -3,15 +3,13 @@
 use std::{ops::Range, time::Duration};
 
 use futures_util::{Stream, StreamExt, TryStreamExt, future::ready, stream::BoxStream};
-use shared::{
-    Entity, EventId, Timestamp,
-    json::{Token, tokens, unquote},
-};
+use shared::{Entity, EventId, Timestamp};
 
 use crate::{
     delivery::StoredDelivery,
     error::StoreError,
     read::{Listing, Order, PAGE, Reader, first, page_size},
+    searched_text::SearchedText,
 };
 
 /// Selects the deliveries that match all given criteria. The default selects all.
@@ -23,8 +21,8 @@ pub struct DeliveryFilter {
     pub reference: Option<String>,
     /// Name of the kind.
     pub kind: Option<String>,
-    /// Text in its body, its id, its entity or another of its facts, in upper or lower case.
-    pub text: Option<String>,
+    /// Text in its body, its id, its entity or another of its facts.
+    pub text: Option<SearchedText>,
     /// True to select only duplicates.
     pub duplicates: bool,
     /// Name of a kind that is left out, unless `kind` or `entity` asks for it.
@@ -91,7 +89,7 @@ impl DeliveryQuery {
             && (reference.is_none() || *reference == delivery.reference)
             && kind.as_ref().is_none_or(|kind| *kind == delivery.kind)
             && (!duplicates || delivery.duplicate_of.is_some())
-            && text.as_ref().is_none_or(|text| has(delivery, &text.to_lowercase()))
+            && text.as_ref().is_none_or(|text| text.is_in(delivery))
     }
 
     /// Reads the newest of the selected deliveries, at most `limit`.
@@ -112,23 +110,4 @@ impl DeliveryQuery {
         let (deliveries, more) = first(selected, limit).await?;
         Ok(NewestDeliveries { deliveries, more, newest })
     }
-}
-
-/// Returns whether a delivery contains a text in lower case.
-fn has(delivery: &StoredDelivery, text: &str) -> bool {
-    let id = delivery.id.to_string();
-    let body = delivery.body.as_deref().unwrap_or_default();
-    let places = [
-        Some(id.as_str()),
-        Some(delivery.entity.as_str()),
-        delivery.reference.as_deref(),
-        delivery.cause.as_deref(),
-        Some(&delivery.request_id),
-        Some(&delivery.source_ip),
-        Some(body),
-    ];
-    let contains = |place: &str| place.to_lowercase().contains(text);
-    // Behind escapes such as `\u05e9` and `https:\/\/`.
-    let is_escaped = |token: Token| unquote(&body[token.span]).is_some_and(|text| contains(&text));
-    places.into_iter().flatten().any(contains) || (body.contains('\\') && tokens(body).any(is_escaped))
 }

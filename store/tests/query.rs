@@ -5,7 +5,7 @@ mod common;
 
 use common::{LINE, World, delivery, everything, noon, secs, update};
 use serde_json::{Value, json};
-use store::{DeliveryFilter, DeliveryQuery, PublishedCounts};
+use store::{DeliveryFilter, DeliveryQuery, PublishedCounts, SearchedText};
 
 fn bot(reference: &str) -> Value {
     json!({"event": "builder", "builderID": 523, "builder_reference": reference})
@@ -18,6 +18,7 @@ async fn a_delivery_is_selected_when_it_matches_all_criteria() {
         world.recorder.record(&delivery(noon().plus(secs(second)), &body)).await.unwrap();
     }
     let some = |text: &str| Some(text.to_owned());
+    let text = |text: &str| Some(SearchedText::new(text));
     let all = DeliveryFilter::default();
     for (filter, expected) in [
         (all.clone(), &[4, 3, 2, 1, 0][..]),
@@ -29,9 +30,11 @@ async fn a_delivery_is_selected_when_it_matches_all_criteria() {
         (DeliveryFilter { reference: some("client-7"), kind: some("builder"), ..all.clone() }, &[3]),
         (DeliveryFilter { kind: some("builder"), duplicates: true, ..all.clone() }, &[]),
         (DeliveryFilter { entity: some(LINE), kind: some("builder"), ..all.clone() }, &[]),
-        (DeliveryFilter { text: some("CLIENT-8"), ..all.clone() }, &[4]),
-        (DeliveryFilter { text: some("client-"), entity: some("builder#523"), ..all.clone() }, &[4, 3]),
-        (DeliveryFilter { text: some("שלום"), ..all.clone() }, &[]),
+        (DeliveryFilter { text: text("CLIENT-8"), ..all.clone() }, &[4]),
+        (DeliveryFilter { text: text("client-"), entity: some("builder#523"), ..all.clone() }, &[4, 3]),
+        (DeliveryFilter { text: text("builder#…client-8"), ..all.clone() }, &[]),
+        (DeliveryFilter { text: text("{\"event\"…client-8 "), ..all.clone() }, &[4]),
+        (DeliveryFilter { text: text("שלום"), ..all.clone() }, &[]),
         (DeliveryFilter { except_kind: some("builder"), ..all.clone() }, &[2, 1, 0]),
         (DeliveryFilter { except_kind: some("builder"), kind: some("builder"), ..all.clone() }, &[4, 3]),
         (DeliveryFilter { except_kind: some("builder"), entity: some("builder#523"), ..all.clone() }, &[4, 3]),

@@ -60,6 +60,7 @@ async fn events_are_selected_by_entity_and_time() {
         (&["--entity", LINE, "--reference", "client-8"], &[]),
         (&["--text", "Extra_Info\":2"], &[40]),
         (&["--text", "builder", "--kind", " Builder "], &[30]),
+        (&["--text", "whatsapp#9725…4567"], &[40, 45, 50]),
         (&["--since", "42m30s"], &[20, 30, 40]),
         (&["--since", "43m"], &[20, 30, 40]),
         (&["--since", "7d", "--until", "46m"], &[50, 4_320]),

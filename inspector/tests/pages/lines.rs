@@ -297,6 +297,10 @@ async fn everything_about_a_client_is_one_link_away() {
     let links = attributes(&page, "href");
     assert!(links.contains(&"./?reference=client-7&since=30d".to_owned()), "{links:?}");
     assert!(shown.contains("cargo hooks events --reference client-7"), "{shown}");
+    received(&world, 7, "972500000008", "client 8 ").await;
+    let client = visitor.page("client?reference=client+8+").await;
+    let deliveries = visitor.page(&link(&client, "Deliveries of the last 30 days").unwrap()).await;
+    assert_eq!(attributes(&deliveries, "data-id"), [world.id(7).to_string()], "a reference keeps its spaces");
     assert_eq!(visitor.get("client?reference=nobody").await.status, 404);
     assert_eq!(visitor.get("client?reference=").await.status, 400);
     assert_eq!(visitor.get("client").await.status, 400);

@@ -49,7 +49,13 @@ async fn the_list_is_filtered_by_entity_time_and_text() {
         ("kind=quarantine".to_owned(), &[20]),
         ("entity=whatsapp%23972501234567".to_owned(), &[40, 45, 50]),
         ("entity=whatsapp%23972501234567&since=7d".to_owned(), &[40, 45, 50, 4_320]),
+        ("entity=972501234567".to_owned(), &[40, 45, 50]),
+        ("entity=050-123-4567+".to_owned(), &[40, 45, 50]),
+        ("entity=523".to_owned(), &[30]),
+        ("entity=client-7".to_owned(), &[40, 45, 50]),
         ("reference=client-7".to_owned(), &[40, 45, 50]),
+        ("reference=+client-7+".to_owned(), &[40, 45, 50]),
+        ("kind=+WhatsApp".to_owned(), &[40, 45, 50]),
         ("reference=client-7&kind=builder".to_owned(), &[]),
         ("entity=builder%23523&reference=client-7".to_owned(), &[]),
         ("text=CLIENT-7&until=43m".to_owned(), &[45, 50]),
@@ -70,6 +76,11 @@ async fn an_invalid_field_has_its_error_beside_it_and_the_form_keeps_the_rest() 
     let (_world, visitor) = world_and_visitor().await;
     for (query, field, why) in [
         ("since=soonish", "since", "\"soonish\": expected"),
+        (
+            "entity=972501234568",
+            "entity",
+            "There is no entity 972501234568: no event has named it; did you mean whatsapp#972501234567?",
+        ),
         ("until=%3Cb%3E", "until", "\"<b>\": expected"),
         ("since=1h&until=7d", "until", "From must be before Until"),
         ("since=2099-01-01T00:00:00Z", "since", "From must be before Until"),

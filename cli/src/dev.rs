@@ -17,6 +17,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use clap::{Args, error::ErrorKind};
 use emulators::faults::Faults;
+use inspector::ForwardedAddress;
 use outbound::EndpointUrl;
 use shared::TokenHash;
 use store::AcceptedTokens;
@@ -74,9 +75,12 @@ pub struct Dev {
     /// Port on which the functions are called. Default: 9000, or a free one if that is taken.
     #[arg(long)]
     port: Option<u16>,
+    /// Address under which the browser reaches the page when its port is forwarded, such as http://localhost:8080.
+    #[arg(long, value_name = "URL", conflicts_with = "once")]
+    address: Option<ForwardedAddress>,
     /// Start only what the functions need: DynamoDB, SQS, Secrets Manager, the partner API, CloudFormation, EventBridge and the sample
     /// consumer, on ports 9001 to 9007. `cargo lambda watch` finds them there.
-    #[arg(long, conflicts_with_all = ["once", "fail", "forward", "port"])]
+    #[arg(long, conflicts_with_all = ["once", "fail", "forward", "port", "address"])]
     services: bool,
 }
 
@@ -152,7 +156,8 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         let webhook = surroundings.partner.registered().unwrap_or_default();
         let run = surroundings.run(functions.address(), &functions.webhook(), webhook.clone());
         let _remembered = project.remember(&run)?;
-        let inspector = inspect::start(Target::of_local_run(run)?, None, inspect::kept_token(&project)?, None).await?;
+        let target = Target::of_local_run(run)?;
+        let inspector = inspect::start(target, None, inspect::kept_token(&project)?, options.address).await?;
         let _redrive = redrive(&surroundings.queue, functions.caller());
         print_next_steps(inspector.url(), &webhook, &functions, &cargo_lambda);
         tokio::select! {

@@ -164,7 +164,7 @@ fn history(changes: &[LineChange]) -> String {
         let cause = change.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         [
             times::shown(change.id.received_at()),
-            format!("{}{cause}", change.to.name().replace('_', " ")),
+            format!("{}{cause}", change.to.in_words()),
             change.action.to_string(),
             change.url.clone().unwrap_or_default(),
             not_live.unwrap_or_default(),

@@ -52,20 +52,31 @@ const times = {
   show(part) {
     for (const element of part.querySelectorAll('time[datetime]')) times.write(element);
   },
-  write(element) {
-    const at = new Date(element.dateTime);
+  parts(at) {
     const get = (name) => (times.isLocal ? at[`get${name}`]() : at[`getUTC${name}`]());
     const two = (number) => String(number).padStart(2, '0');
     const day = `${two(get('Month') + 1)}-${two(get('Date'))}`;
     const clock = `${two(get('Hours'))}:${two(get('Minutes'))}:${two(get('Seconds'))}`;
+    return { day, clock, exact: `${get('FullYear')}-${day}T${clock}${times.offset(at)}` };
+  },
+  write(element) {
+    const { day, clock, exact } = times.parts(new Date(element.dateTime));
     if (element.querySelector('.clock')) {
       element.querySelector('.day').textContent = day;
       element.querySelector('.clock').textContent = clock;
     } else if (element.dataset.form === 'minute') {
       element.textContent = `${day} ${clock.slice(0, 5)}`;
     } else {
-      element.textContent = `${get('FullYear')}-${day}T${clock}${times.offset(at)}`;
+      element.textContent = exact;
     }
+  },
+  // Adds the zone to a day or a time without one, which the inspector would take for UTC.
+  withZone(text) {
+    const [, day, clock = '00:00'] = text.trim().match(/^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?))?$/) ?? [];
+    const at = day ? new Date(`${day}T${clock}`) : new Date();
+    const daysAgo = { today: 0, yesterday: 1 }[text.trim().toLowerCase()];
+    if (daysAgo !== undefined) at.setHours(-24 * daysAgo, 0, 0, 0);
+    return (day || daysAgo !== undefined) && !Number.isNaN(at.getTime()) ? times.parts(at).exact : text;
   },
   offset(at) {
     if (!times.isLocal) return 'Z';
@@ -82,6 +93,10 @@ function setUpTimes() {
     for (const zone of document.querySelectorAll('.zone')) zone.textContent = times.isLocal ? 'local' : 'UTC';
     times.show(document);
   };
+  const until = byId('until');
+  until?.form.addEventListener('submit', () => {
+    if (times.isLocal) until.value = times.withZone(until.value);
+  });
   times.isLocal = choices.kept('times') === 'local';
   if (times.isLocal) show();
   button.addEventListener('click', () => {

@@ -258,7 +258,9 @@ mod tests {
 
     fn counted(deliveries: &[StoredDelivery]) -> Counts {
         let mut counts = Counts::default();
-        deliveries.iter().for_each(|delivery| drop(counts.add(delivery)));
+        for delivery in deliveries {
+            counts.add(delivery);
+        }
         counts
     }
 

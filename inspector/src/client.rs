@@ -14,6 +14,7 @@ use store::{State, first};
 
 use super::{
     layout::{Layout, Moment, Part, kind_class, link, now},
+    line_facts::is_line,
     line_proof::Proof,
     problem::{Problem, render},
     source::App,
@@ -63,12 +64,12 @@ pub async fn page(Extract(shown): App, Query(Which { reference }): Query<Which>)
         let reference = plain(&reference);
         return Err(Problem::NotFound(format!("No line, bot or inbox has the reference {reference}.")));
     }
-    let lines = source.lines.with_reference(&reference).await?;
-    let is_line = |state: &&State| lines.iter().any(|line| line.entity == state.entity);
+    let (lines, others): (Vec<State>, Vec<State>) = states.into_iter().partition(|state| is_line(&state.entity));
+    let lines = source.lines.of_states(lines).await?;
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Lines),
-        proofs: lines.iter().map(|line| Proof::of(line, source.lines.keeps_lines, now)).collect(),
-        others: states.iter().filter(|state| !is_line(state)).map(|state| Other::of(state, now)).collect(),
+        proofs: lines.iter().map(|line| Proof::of(line, now)).collect(),
+        others: others.iter().map(|state| Other::of(state, now)).collect(),
         is_cut,
         deliveries: link("./", &[("reference", &reference), ("since", "30d")]),
         show: format!("cargo hooks events --reference {}{}", quoted(&reference), source.arguments),

@@ -12,13 +12,14 @@ use shared::{
     text::{plain, quoted},
 };
 use store::{
-    DeliveryQuery, LineAction, LineChange, Listing, Order, Quarantine, State, StoreError, StoredDelivery, first,
+    DeliveryQuery, LineAction, LineChange, LineStatus, Listing, Order, Quarantine, State, StoreError, StoredDelivery,
+    first,
 };
 
 use super::{
     layout::{Layout, Moment, PAGE, Part, kind_class, link, now, roughly},
-    line_facts::LineKey,
-    line_proof::{Proof, class, words},
+    line_facts::{LineKey, is_line},
+    line_proof::{Proof, class},
     problem::{Problem, render},
     row::{Row, rows},
     source::{App, Shown},
@@ -162,10 +163,6 @@ async fn history(
     Ok((history, next))
 }
 
-fn is_line(entity: &Entity) -> bool {
-    entity.as_str().starts_with("whatsapp#") && entity.is_whole()
-}
-
 impl LineView {
     /// Reads the proof of a line; `None` when nothing is known about it. It does not look for the sealed key: the history shows whether an
     /// event had one.
@@ -185,7 +182,7 @@ impl LineView {
             line.key = LineKey::Sealed { received_at: event.received_at };
         }
         Ok(Some(Self {
-            proof: Proof::of(&line, source.lines.keeps_lines, now),
+            proof: Proof::of(&line, now),
             changes: changes.iter().map(|change| WebhookChange::of(change, now)).collect(),
             is_cut,
             show: format!("cargo hooks line {}{}", quoted(line.number()), source.arguments),
@@ -197,8 +194,8 @@ impl WebhookChange {
     fn of(change: &LineChange, now: Timestamp) -> Self {
         Self {
             time: Moment::new(change.id.received_at(), now),
-            from: change.from.map(words),
-            to: words(change.to),
+            from: change.from.map(LineStatus::in_words),
+            to: change.to.in_words(),
             class: class(change.to),
             is_set: change.action == LineAction::Set,
             url: change.url.as_deref().map(plain),

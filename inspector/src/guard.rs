@@ -127,7 +127,7 @@ impl Guard {
     /// Returns the refusal of a request; `None` when it may pass.
     fn refusal(&self, request: &Request) -> Option<(StatusCode, &'static str)> {
         let Some(host) = only(request.headers(), &header::HOST).filter(|host| self.is_own_host(host)) else {
-            return Some((StatusCode::FORBIDDEN, "unknown host: see inspect --address\n"));
+            return Some((StatusCode::FORBIDDEN, "unknown host: see --address\n"));
         };
         if !self.has_token(request.uri().path()) {
             return Some((StatusCode::NOT_FOUND, "not found\n"));

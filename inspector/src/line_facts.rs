@@ -1,5 +1,4 @@
-//! Everything recorded about a line: its state, its entry in the provider's lists, its key and its own webhook; and the proof that it is
-//! live, in sentences.
+//! Everything recorded about a line: its state, its entry in the provider's lists, its key and its own webhook.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +12,6 @@ use store::{Inventory, LineRecord, LineStatus, Lines, PAGE, Reader, SealedReader
 
 /// Maximum number of keys that are looked for at a time.
 const AT_ONCE: usize = 16;
-
-/// The sentence about the webhook of a line that is not checked.
-const OFF: &str = "The lines' own webhooks are not checked: the parameter LineWebhookUrl is empty.";
 
 /// A line. It has a state, or a list of the provider has it, or its webhook was checked.
 #[derive(Clone, Debug)]
@@ -128,7 +124,11 @@ impl Line {
 
     /// Returns the status of its webhook; `None` when it was never checked.
     pub fn status(&self) -> Option<LineStatus> {
-        if self.is_kept { self.webhook.as_ref().map(|webhook| webhook.status) } else { Some(LineStatus::Off) }
+        match &self.webhook {
+            _ if !self.is_kept => Some(LineStatus::Off),
+            None => None,
+            Some(webhook) => Some(webhook.status).filter(|status| *status != LineStatus::Off),
+        }
     }
 
     /// Returns whether it should be live and is not, although the provider still has it.
@@ -138,7 +138,7 @@ impl Line {
 
     /// Returns the status of its webhook in plain words.
     pub fn status_in_words(&self) -> String {
-        self.status().map_or_else(|| "not checked".to_owned(), in_words)
+        self.status().map_or_else(|| "not checked".to_owned(), LineStatus::in_words)
     }
 
     /// Returns its place in a list with the worst problems first; 0 is the worst.
@@ -157,82 +157,6 @@ impl Line {
             Some(LineStatus::Off) => 7,
             Some(LineStatus::Live) => 8,
         }
-    }
-
-    /// Returns the proof that the line is live, or what it lacks, in sentences. `moment` writes the times.
-    pub fn proof(&self, moment: &dyn Fn(Timestamp) -> String) -> Vec<String> {
-        let mut proof = vec![match self.listed.as_ref().and_then(|listed| listed.listed_at) {
-            Some(at) => format!("Onboarded: it first appeared in the provider's list of {}.", moment(at)),
-            None => "It has not appeared in the provider's list yet.".to_owned(),
-        }];
-        proof.extend(
-            self.gone_at()
-                .map(|at| format!("It is gone at the provider: marked {}, after two lists without it.", moment(at))),
-        );
-        proof.push(match self.onboarding() {
-            Onboarding::Received(at) => format!("Its first event was received at {}.", moment(at)),
-            Onboarding::Imported(at) => {
-                format!("It is older than this stack: its event was rebuilt from the list at {}.", moment(at))
-            }
-            Onboarding::Rebuilt(at) => format!("Its event was missed, and rebuilt from the list at {}.", moment(at)),
-            Onboarding::Waiting => "No event of it has been recorded yet.".to_owned(),
-        });
-        proof.push(match self.key {
-            LineKey::Unknown => {
-                "The sealed table was not read, so it is not known whether its API key is sealed.".to_owned()
-            }
-            LineKey::Missing => "No event has brought its API key.".to_owned(),
-            LineKey::Sealed { received_at } => {
-                format!("Its API key is sealed; the last event with a key was received at {}.", moment(received_at))
-            }
-        });
-        proof.extend(self.webhook_in_sentences(moment));
-        proof.extend(
-            self.state.as_ref().map(|state| format!("Its last event was received at {}.", moment(state.last_seen))),
-        );
-        proof
-    }
-
-    fn webhook_in_sentences(&self, moment: &dyn Fn(Timestamp) -> String) -> Vec<String> {
-        if !self.is_kept {
-            return vec![OFF.to_owned()];
-        }
-        let Some(webhook) = &self.webhook else {
-            return vec!["Its own webhook was never checked.".to_owned()];
-        };
-        let url = webhook.url.as_deref().unwrap_or("a URL that is not known");
-        let since = moment(webhook.since);
-        let mut sentences = vec![match webhook.status {
-            LineStatus::Live => {
-                let read_at = webhook.live_at.unwrap_or(webhook.attempted_at);
-                format!(
-                    "Its own webhook was read back as {url} at {}, and has been ours since {since}.",
-                    moment(read_at)
-                )
-            }
-            LineStatus::Empty => {
-                format!("Its own webhook has been empty since {since}: its messages are delivered nowhere.")
-            }
-            LineStatus::Foreign => format!("Its own webhook has pointed to {url}, which is not ours, since {since}."),
-            LineStatus::WrongKey => {
-                format!("The provider has refused its API key since {since}, so its own webhook cannot be read.")
-            }
-            LineStatus::NoKey => "Its own webhook cannot be read without its API key.".to_owned(),
-            LineStatus::UnknownNumber => format!("The provider has not known its number since {since}."),
-            LineStatus::Unreachable => {
-                let before =
-                    webhook.concluded.map(|status| format!(" The check before found it {}.", in_words(status)));
-                let at = moment(webhook.attempted_at);
-                format!("The provider did not answer the last check, at {at}.{}", before.unwrap_or_default())
-            }
-            LineStatus::Off => OFF.to_owned(),
-        }];
-        sentences.extend(webhook.cause.as_ref().map(|cause| format!("Cause: {cause}.")));
-        sentences.extend(webhook.set_at.map(|at| format!("This stack last set it at {}.", moment(at))));
-        if webhook.status != LineStatus::Live {
-            sentences.extend(webhook.live_at.map(|at| format!("It was last read back as ours at {}.", moment(at))));
-        }
-        sentences
     }
 }
 
@@ -269,12 +193,16 @@ impl LineReader {
     /// # Errors
     /// Fails as [`LineReader::all`] does.
     pub async fn with_reference(&self, reference: &str) -> Result<Vec<Line>, StoreError> {
-        let states: Vec<State> = self.reader.states_by_reference(reference, PAGE).try_collect().await?;
-        let mut listed = BTreeMap::new();
-        for state in &states {
-            listed.extend(self.inventory.entity(&state.entity).await?.map(|tracked| (state.entity.clone(), tracked)));
-        }
-        self.with_webhooks(states, listed).await
+        self.of_states(self.reader.states_by_reference(reference, PAGE).try_collect().await?).await
+    }
+
+    /// Returns the lines among states, as [`LineReader::all`] does.
+    ///
+    /// # Errors
+    /// Fails as [`LineReader::all`] does.
+    pub async fn of_states(&self, states: Vec<State>) -> Result<Vec<Line>, StoreError> {
+        let lines: Vec<Entity> = states.iter().map(|state| state.entity.clone()).filter(is_line).collect();
+        self.with_webhooks(states, self.inventory.entities(&lines).await?).await
     }
 
     /// Returns one line without looking for its key; `None` when nothing is recorded of it.
@@ -333,10 +261,6 @@ impl LineReader {
 }
 
 /// Returns whether an entity is one line, and not the shared entity of events that name none.
-fn is_line(entity: &Entity) -> bool {
+pub fn is_line(entity: &Entity) -> bool {
     entity.as_str().strip_prefix("whatsapp#").is_some() && entity.is_whole()
-}
-
-fn in_words(status: LineStatus) -> String {
-    status.name().replace('_', " ")
 }

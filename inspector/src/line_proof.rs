@@ -10,8 +10,8 @@ use super::{
     line_facts::{Line, LineKey, Onboarding},
 };
 
-/// Time without progress after which a line is stuck.
-const STUCK: Duration = Duration::from_secs(24 * 60 * 60);
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A line as a row of a list: its standing in a sentence, and the proof.
 pub struct Proof {
@@ -24,12 +24,13 @@ pub struct Proof {
     /// The standing in a word or two, and its style class.
     pub mark: String,
     pub class: &'static str,
-    pub sentence: String,
+    pub sentence: &'static str,
     /// More about the cause, if something is wrong.
     pub cause: Option<String>,
     /// Time since which it has this standing.
     pub since: Option<Moment>,
-    pub steps: Vec<Step>,
+    /// The steps with their times.
+    pub steps: Vec<(Step, Option<Moment>)>,
 }
 
 /// A step on the way to a live line.
@@ -37,51 +38,37 @@ pub struct Step {
     pub class: &'static str,
     /// The class in a word, for screen readers.
     pub done: &'static str,
+    /// The start of a sentence that the time ends.
     pub text: String,
-    pub time: Option<Moment>,
+    at: Option<Timestamp>,
 }
 
-/// The standing of a line.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// It is no longer at the provider.
-    Gone(Timestamp),
-    /// The stack does not set the lines' webhooks.
-    Off,
-    /// Its webhook was never checked.
-    NotChecked,
-    /// The result of the last check.
-    Checked(LineStatus),
-}
-
-impl Standing {
-    fn of(line: &Line, keeps_lines: bool) -> Self {
-        match (line.gone_at(), &line.webhook) {
-            (Some(at), _) => Self::Gone(at),
-            (None, Some(LineRecord { status, .. })) if keeps_lines && *status != LineStatus::Off => {
-                Self::Checked(*status)
-            }
-            (None, _) if keeps_lines => Self::NotChecked,
-            (None, _) => Self::Off,
-        }
+impl Line {
+    /// Returns the proof that the line is live, or what it lacks, in sentences. `moment` writes the times.
+    pub fn proof(&self, moment: &dyn Fn(Timestamp) -> String) -> Vec<String> {
+        let since = self.since().map(|since| format!(" Since {}.", moment(since))).unwrap_or_default();
+        let cause = self.cause().map(|cause| format!("Cause: {cause}."));
+        let sentence = |Step { text, at, .. }: Step| {
+            let mut letters = text.chars();
+            let first = letters.next().map(|first| first.to_ascii_uppercase());
+            let time = at.map(|at| format!(" {}", moment(at))).unwrap_or_default();
+            format!("{}{}{time}.", first.map(String::from).unwrap_or_default(), letters.as_str())
+        };
+        let verdict = format!("{}{since}", self.verdict());
+        [Some(verdict), cause].into_iter().flatten().chain(self.steps().into_iter().map(sentence)).collect()
     }
 
-    /// Returns the standing in a word or two, and its style class.
-    fn mark(self) -> (String, &'static str) {
-        match self {
-            Self::Gone(_) => ("gone".to_owned(), "plain"),
-            Self::Off => ("off".to_owned(), "plain"),
-            Self::NotChecked => ("not checked".to_owned(), "care"),
-            Self::Checked(status) => (words(status), class(status)),
-        }
+    /// Returns whether it should be live, and has not been for a day or more.
+    pub fn is_not_live_for_a_day(&self, now: Timestamp) -> bool {
+        self.is_problem() && self.not_live_since().is_some_and(|since| now.since(since) >= DAY)
     }
 
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::Gone(_) => "The provider no longer lists this line.",
-            Self::Off => "This stack does not set the webhooks of lines.",
-            Self::NotChecked => "Its webhook has not been checked yet.",
-            Self::Checked(status) => match status {
+    /// Returns its standing in a sentence.
+    fn verdict(&self) -> &'static str {
+        match (self.gone_at(), self.status()) {
+            (Some(_), _) => "The provider no longer lists this line.",
+            (None, None) => "Its webhook has not been checked yet.",
+            (None, Some(status)) => match status {
                 LineStatus::Live => "Its messages go to your webhook.",
                 LineStatus::Empty => "It has no webhook, so its messages are delivered nowhere.",
                 LineStatus::Foreign => "Its messages go to another webhook.",
@@ -89,15 +76,96 @@ impl Standing {
                 LineStatus::UnknownNumber => "The provider does not know this number.",
                 LineStatus::NoKey => "Its webhook cannot be set: no key has arrived.",
                 LineStatus::Unreachable => "The provider did not answer the last check.",
-                LineStatus::Off => "This stack does not set the webhooks of lines.",
+                LineStatus::Off => "The lines' own webhooks are not checked: the parameter LineWebhookUrl is empty.",
             },
+        }
+    }
+
+    /// Returns the time since which it has its standing.
+    fn since(&self) -> Option<Timestamp> {
+        self.gone_at().or_else(|| self.checked().and_then(|_| self.not_live_since()))
+    }
+
+    /// Returns the time since which its webhook has its status. A line that was never checked has had it from the start.
+    fn not_live_since(&self) -> Option<Timestamp> {
+        let begun = || self.onboarding().at().or_else(|| self.listed.as_ref()?.listed_at);
+        self.webhook.as_ref().map(|webhook| webhook.not_live_since.unwrap_or(webhook.since)).or_else(begun)
+    }
+
+    /// Returns the last check of its webhook, if that still counts.
+    fn checked(&self) -> Option<&LineRecord> {
+        let is_off = || matches!(self.status(), None | Some(LineStatus::Off));
+        self.webhook.as_ref().filter(|_| self.gone_at().is_none() && !is_off())
+    }
+
+    fn cause(&self) -> Option<&str> {
+        self.checked()?.cause.as_deref()
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = vec![self.listed_step(), self.event_step(), self.key_step()];
+        match self.checked() {
+            Some(webhook) => steps.extend(webhook_steps(webhook)),
+            None if self.gone_at().is_some() => steps.push(Step::open("webhook no longer checked", None)),
+            None if self.is_kept => steps.push(Step::open("webhook not checked yet", None)),
+            None => steps.push(Step::open("webhook not set by this stack", None)),
+        }
+        steps.extend(self.state.as_ref().map(|state| Step::done("last event at", state.last_seen)));
+        steps
+    }
+
+    fn listed_step(&self) -> Step {
+        let Some((listed, at)) = self.listed.as_ref().and_then(|listed| Some((listed, listed.listed_at?))) else {
+            return Step::open("not in the provider's list yet", None);
+        };
+        match self.gone_at() {
+            Some(at) => Step::wrong("gone from the provider's list since", at),
+            None if listed.is_suspended => Step::wrong("suspended at the provider", None),
+            None => Step::done("onboarded, in the provider's list since", at),
+        }
+    }
+
+    fn event_step(&self) -> Step {
+        match self.onboarding() {
+            Onboarding::Received(at) => Step::done("first event received at", at),
+            Onboarding::Imported(at) => Step::done("older than this stack, imported from the list at", at),
+            Onboarding::Rebuilt(at) => Step::done("event missed, and rebuilt from the list at", at),
+            Onboarding::Waiting => Step::open("no event yet", None),
+        }
+    }
+
+    fn key_step(&self) -> Step {
+        let is_used = self.listed.as_ref().is_some_and(|listed| listed.key.is_some())
+            || self.webhook.as_ref().is_some_and(|webhook| webhook.key.is_some());
+        match (self.checked().map(|webhook| (webhook.status, webhook.since)), self.key) {
+            (Some((LineStatus::WrongKey, since)), _) => Step::wrong("key refused by the provider since", since),
+            (_, LineKey::Sealed { received_at }) => Step::done("key sealed, last brought at", received_at),
+            (Some((LineStatus::NoKey, _)), _) | (_, LineKey::Missing) => Step::open("no key", None),
+            (_, LineKey::Unknown) if is_used => Step::done("key sealed", None),
+            (_, LineKey::Unknown) => Step::open("key not known: the sealed table was not read", None),
         }
     }
 }
 
-/// Returns a status in a word or two.
-pub fn words(status: LineStatus) -> String {
-    status.name().replace('_', " ")
+fn webhook_steps(webhook: &LineRecord) -> Vec<Step> {
+    let url = webhook.url.as_deref().unwrap_or("an unknown URL");
+    let checked_at = webhook.checked_at.unwrap_or(webhook.attempted_at);
+    let found = match webhook.status {
+        LineStatus::Live => {
+            Some(Step::done(format!("own webhook read back as {url} at"), webhook.live_at.unwrap_or(checked_at)))
+        }
+        LineStatus::Empty => Some(Step::wrong("webhook read back empty at", checked_at)),
+        LineStatus::Foreign => Some(Step::wrong(format!("webhook read back as {url} at"), checked_at)),
+        LineStatus::UnknownNumber => Some(Step::wrong("number not known to the provider at", checked_at)),
+        LineStatus::Unreachable => Some(Step::wrong("no answer to the check at", webhook.attempted_at)),
+        LineStatus::WrongKey | LineStatus::NoKey | LineStatus::Off => None,
+    };
+    let set = webhook.set_at.map(|at| Step::done("set by this stack at", at));
+    let last_live = (webhook.status != LineStatus::Live).then(|| match webhook.live_at {
+        Some(at) => Step::open("webhook last read back as yours at", at),
+        None => Step::open("webhook never read back as yours", None),
+    });
+    [found, set, last_live].into_iter().flatten().collect()
 }
 
 /// Returns the style class of a status.
@@ -110,29 +178,14 @@ pub fn class(status: LineStatus) -> &'static str {
     }
 }
 
-/// Returns whether a line should be live and is not.
-pub fn is_problem(line: &Line, keeps_lines: bool) -> bool {
-    matches!(Standing::of(line, keeps_lines), Standing::NotChecked | Standing::Checked(_)) && !line.is_live()
-}
-
-/// Returns whether a line should be live, and has not been for a day or more.
-pub fn is_stuck(line: &Line, keeps_lines: bool, now: Timestamp) -> bool {
-    is_problem(line, keeps_lines) && since(line).is_some_and(|since| now.since(since) >= STUCK)
-}
-
-/// Returns the time since which the webhook of a line has its standing. A line that was never checked has had it from the start.
-fn since(line: &Line) -> Option<Timestamp> {
-    let begun = || line.onboarding().at().or_else(|| line.listed.as_ref()?.listed_at);
-    line.webhook.as_ref().map(|webhook| webhook.not_live_since.unwrap_or(webhook.since)).or_else(begun)
-}
-
 impl Proof {
-    /// Returns the proof of a line. `keeps_lines` tells whether the stack sets the webhooks of lines.
-    pub fn of(line: &Line, keeps_lines: bool, now: Timestamp) -> Self {
-        let standing = Standing::of(line, keeps_lines);
-        let (mark, class) = standing.mark();
+    /// Returns the proof of a line.
+    pub fn of(line: &Line, now: Timestamp) -> Self {
         let moment = |at| Moment::new(at, now);
-        let webhook = line.webhook.as_ref().filter(|_| matches!(standing, Standing::Checked(_)));
+        let (mark, class) = match (line.gone_at(), line.status()) {
+            (Some(_), _) => ("gone".to_owned(), "plain"),
+            (None, status) => (line.status_in_words(), status.map_or("care", class)),
+        };
         Self {
             link: link("entity", &[("name", line.entity.as_str())]),
             number: plain(line.number()),
@@ -141,107 +194,28 @@ impl Proof {
             client_link: link("client", &[("reference", line.reference().unwrap_or_default())]),
             mark,
             class,
-            sentence: standing.sentence().to_owned(),
-            cause: webhook.and_then(|webhook| webhook.cause.as_deref()).map(plain),
-            since: match standing {
-                Standing::Gone(at) => Some(moment(at)),
-                Standing::Off | Standing::NotChecked => None,
-                Standing::Checked(_) => since(line).map(moment),
-            },
-            steps: vec![
-                listed(line, now),
-                onboarded(line, now),
-                key(line),
-                read_back(standing, webhook, now),
-                last_event(line, now),
-            ],
+            sentence: line.verdict(),
+            cause: line.cause().map(plain),
+            since: line.since().map(moment),
+            steps: line
+                .steps()
+                .into_iter()
+                .map(|step| (Step { text: plain(&step.text), ..step }, step.at.map(moment)))
+                .collect(),
         }
     }
 }
 
 impl Step {
-    fn done(text: impl Into<String>, time: Option<Moment>) -> Self {
-        Self { class: "done", done: "done", text: text.into(), time }
+    fn done(text: impl Into<String>, at: impl Into<Option<Timestamp>>) -> Self {
+        Self { class: "done", done: "done", text: text.into(), at: at.into() }
     }
 
-    fn open(text: impl Into<String>, time: Option<Moment>) -> Self {
-        Self { class: "todo", done: "not yet", text: text.into(), time }
+    fn open(text: impl Into<String>, at: impl Into<Option<Timestamp>>) -> Self {
+        Self { class: "todo", done: "not yet", text: text.into(), at: at.into() }
     }
 
-    fn bad(text: impl Into<String>, time: Option<Moment>) -> Self {
-        Self { class: "wrong", done: "wrong", text: text.into(), time }
-    }
-}
-
-fn listed(line: &Line, now: Timestamp) -> Step {
-    let Some((listed, at)) = line.listed.as_ref().and_then(|listed| Some((listed, listed.listed_at?))) else {
-        return Step::open("not in the provider's list yet", None);
-    };
-    match line.gone_at() {
-        Some(at) => Step::bad("gone from the provider's list", Some(Moment::new(at, now))),
-        None if listed.is_suspended => Step::bad("suspended at the provider", None),
-        None => Step::done("onboarded, in the provider's list since", Some(Moment::new(at, now))),
-    }
-}
-
-fn onboarded(line: &Line, now: Timestamp) -> Step {
-    let onboarding = line.onboarding();
-    let at = onboarding.at().map(|at| Moment::new(at, now));
-    match onboarding {
-        Onboarding::Received(_) => Step::done("event received", at),
-        Onboarding::Imported(_) => Step::done("imported from the list", at),
-        Onboarding::Rebuilt(_) => Step::done("event missed, and rebuilt from the list", at),
-        Onboarding::Waiting => Step::open("no event yet", None),
-    }
-}
-
-fn key(line: &Line) -> Step {
-    let webhook = line.webhook.as_ref();
-    match webhook.map(|webhook| webhook.status) {
-        Some(LineStatus::WrongKey) => Step::bad("key refused by the provider", None),
-        Some(LineStatus::NoKey) => Step::open("no key", None),
-        _ if line.listed.as_ref().is_some_and(|listed| listed.key.is_some())
-            || webhook.is_some_and(|webhook| webhook.key.is_some())
-            || matches!(line.key, LineKey::Sealed { .. }) =>
-        {
-            Step::done("key sealed", None)
-        }
-        _ => Step::open("key not used yet", None),
-    }
-}
-
-fn read_back(standing: Standing, webhook: Option<&LineRecord>, now: Timestamp) -> Step {
-    let Some(webhook) = webhook else {
-        return match standing {
-            Standing::NotChecked => Step::open("webhook not checked yet", None),
-            Standing::Gone(_) => Step::open("webhook no longer checked", None),
-            Standing::Off | Standing::Checked(_) => Step::open("webhook not set by this stack", None),
-        };
-    };
-    let moment = |at| Moment::new(at, now);
-    let url = webhook.url.as_deref().map_or_else(|| "an unknown URL".to_owned(), plain);
-    let checked = Some(moment(webhook.checked_at.unwrap_or(webhook.attempted_at)));
-    let last_live = match webhook.live_at {
-        Some(at) => Step::open("webhook last read back as yours", Some(moment(at))),
-        None => Step::open("webhook never read back as yours", None),
-    };
-    match webhook.status {
-        LineStatus::Live => {
-            Step::done(format!("own webhook read back at {url}"), webhook.live_at.map(moment).or(checked))
-        }
-        LineStatus::Empty => Step::bad("webhook read back empty", checked),
-        LineStatus::Foreign => Step::bad(format!("webhook read back at {url}"), checked),
-        LineStatus::WrongKey
-        | LineStatus::NoKey
-        | LineStatus::UnknownNumber
-        | LineStatus::Unreachable
-        | LineStatus::Off => last_live,
-    }
-}
-
-fn last_event(line: &Line, now: Timestamp) -> Step {
-    match &line.state {
-        Some(state) => Step::done("last event", Some(Moment::new(state.last_seen, now))),
-        None => Step::open("no event yet", None),
+    fn wrong(text: impl Into<String>, at: impl Into<Option<Timestamp>>) -> Self {
+        Self { class: "wrong", done: "wrong", text: text.into(), at: at.into() }
     }
 }

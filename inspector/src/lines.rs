@@ -10,13 +10,14 @@ use serde::Deserialize;
 use super::{
     layout::{Layout, PAGE, Part, link, now, number_of},
     line_facts::Line,
-    line_proof::{Proof, is_problem, is_stuck},
+    line_proof::Proof,
     problem::{Problem, render},
     source::App,
 };
 
 /// The lists to choose from: name in the link, and label.
-const SHOWN: [(&str, &str); 4] = [("", "All"), ("not-live", "Not live"), ("stuck", "Stuck"), ("live", "Live")];
+const SHOWN: [(&str, &str); 4] =
+    [("", "All"), ("not-live", "Not live"), ("day", "Not live for a day"), ("live", "Live")];
 
 /// The query of the link.
 #[derive(Clone, Default, Deserialize)]
@@ -66,9 +67,9 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
         page => page.parse().ok().filter(|page| *page > 0).ok_or_else(Problem::wrong_place)?,
     };
     let is_in = |line: &Line, show: &str| match show {
-        "not-live" => is_problem(line, keeps_lines),
-        "stuck" => is_stuck(line, keeps_lines, now),
-        "live" => keeps_lines && line.is_live() && line.gone_at().is_none(),
+        "not-live" => line.is_problem(),
+        "day" => line.is_not_live_for_a_day(now),
+        "live" => line.is_live() && line.gone_at().is_none(),
         _ => true,
     };
     let tabs = SHOWN.map(|(show, name)| Tab {
@@ -79,7 +80,7 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
     });
     lines.retain(|line| is_in(line, &asked.show));
     let (size, start) = (usize::from(PAGE), (number - 1).saturating_mul(PAGE.into()));
-    let rows: Vec<Proof> = lines.iter().skip(start).take(size).map(|line| Proof::of(line, keeps_lines, now)).collect();
+    let rows: Vec<Proof> = lines.iter().skip(start).take(size).map(|line| Proof::of(line, now)).collect();
     let all = number_of(lines.len(), "line", "lines");
     let next = (start.saturating_add(size) < lines.len()).then(|| (number + 1).to_string());
     Ok(render(&Page {

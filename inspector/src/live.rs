@@ -160,7 +160,7 @@ impl Live {
 }
 
 impl Known {
-    /// What the first read of a period has found.
+    /// Returns the deliveries that the first read of a period has found.
     pub fn of(found: &Found, query: &DeliveryQuery) -> Self {
         Self { counts: found.counts.clone(), newest: found.newest.unwrap_or(query.times.start) }
     }
@@ -238,7 +238,8 @@ impl Listener {
             }
             if self.chart_is_old && self.updates.is_empty() {
                 self.chart_is_old = false;
-                self.waiting.extend(self.chart());
+                let chart = self.chart();
+                self.waiting.extend(chart);
                 continue;
             }
             let Ok(update) = timeout(QUIET, self.updates.recv()).await else {

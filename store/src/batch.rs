@@ -12,6 +12,8 @@ use crate::{delivery::Item, error::StoreError};
 
 /// Maximum number of items of one write.
 const SIZE: usize = 25;
+/// Maximum number of keys of one read, by DynamoDB's rule.
+pub(crate) const READ_AT_ONCE: usize = 100;
 /// Maximum number of requests for the items of one batch, when DynamoDB leaves some unwritten.
 const ATTEMPTS: u32 = 8;
 

@@ -179,6 +179,24 @@ impl Inventory {
         answer.item.as_ref().map(Tracked::from_item).transpose()
     }
 
+    /// Returns the records of several entities in the lists, with one request for 100 of them. Those that no list had are not in the map.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
+    pub async fn entities(&self, entities: &[Entity]) -> Result<BTreeMap<Entity, Tracked>, StoreError> {
+        let key =
+            |entity| Item::from([(keys::PK.to_owned(), text(keys::INVENTORY)), (keys::SK.to_owned(), text(entity))]);
+        let mut found = BTreeMap::new();
+        for entities in entities.chunks(batch::READ_AT_ONCE) {
+            let keys = HashMap::from([(self.events_table.clone(), entities.iter().map(key).collect())]);
+            for (_, item) in batch::get_all(&self.client, keys, true).await? {
+                let tracked = Tracked::from_item(&item)?;
+                found.insert(tracked.entity.clone(), tracked);
+            }
+        }
+        Ok(found)
+    }
+
     /// Writes entities, replacing what was written of them.
     ///
     /// # Errors

@@ -16,15 +16,12 @@ use futures_util::{Stream, StreamExt};
 use shared::{Entity, EventId, Timestamp};
 
 use crate::{
-    batch::get_all,
+    batch::{READ_AT_ONCE, get_all},
     delivery::{Attributes, Item, text},
     error::StoreError,
     keys,
     read::{Listing, line_changes},
 };
-
-/// Maximum number of keys of one request, by DynamoDB's rule.
-const READ_AT_ONCE: usize = 100;
 
 /// The result of the last check of a line's own webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +74,11 @@ impl LineStatus {
             Self::Unreachable => "unreachable",
             Self::Off => "off",
         }
+    }
+
+    /// Returns the name in plain words.
+    pub fn in_words(self) -> String {
+        self.name().replace('_', " ")
     }
 }
 

@@ -33,7 +33,7 @@ async fn a_delivery_is_selected_when_it_matches_all_criteria() {
         (DeliveryFilter { text: text("CLIENT-8"), ..all.clone() }, &[4]),
         (DeliveryFilter { text: text("client-"), entity: some("builder#523"), ..all.clone() }, &[4, 3]),
         (DeliveryFilter { text: text("builder#…client-8"), ..all.clone() }, &[]),
-        (DeliveryFilter { text: text("{\"event\"…client-8 "), ..all.clone() }, &[4]),
+        (DeliveryFilter { text: text("{\"builderID\"…client-8 "), ..all.clone() }, &[4]),
         (DeliveryFilter { text: text("שלום"), ..all.clone() }, &[]),
         (DeliveryFilter { except_kind: some("builder"), ..all.clone() }, &[2, 1, 0]),
         (DeliveryFilter { except_kind: some("builder"), kind: some("builder"), ..all.clone() }, &[4, 3]),

@@ -21,6 +21,17 @@ async fn the_local_run_posts_to_this_machine_alone() {
 }
 
 #[tokio::test]
+async fn the_address_of_a_forwarded_port_is_an_origin_and_only_a_run_that_stays_has_one() {
+    for (arguments, cause) in [
+        (&["--address", "http://localhost:8080/path"][..], "expected an address without a path"),
+        (&["--address", "http://localhost:8080", "--once"], "cannot be used with"),
+    ] {
+        let refused = run(hooks(Path::new("/"), &[&["dev"], arguments].concat(), &[])).await;
+        assert!(refused.code == 2 && refused.stderr.contains(cause), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_an_error_with_a_fix_before_anything_is_built() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

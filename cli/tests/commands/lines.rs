@@ -160,18 +160,18 @@ async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_refe
             "line 972501234567",
             "reference client-7",
             "webhook live",
-            "Onboarded: it first appeared in the provider's list of -30 (30 min ago).",
-            "Its first event was received at -4320 (3 d ago).",
-            "Its API key is sealed; the last event with a key was received at -40 (40 min ago).",
-            "This stack last set it at -20 (20 min ago).",
-            "Its last event was received at -40 (40 min ago).",
+            "Onboarded, in the provider's list since -30 (30 min ago).",
+            "First event received at -4320 (3 d ago).",
+            "Key sealed, last brought at -40 (40 min ago).",
+            "Set by this stack at -20 (20 min ago).",
+            "Last event at -40 (40 min ago).",
             "│ -20 ┆ live ┆ set ┆ https://ours.example/***1111 ┆ -50 to -20, 30 min │",
             "│ -50 ┆ empty ┆ found ┆ ┆ │",
             "Everything with the reference client-7",
         ] {
             assert!(shown.iter().any(|line| line == expected), "{expected} is not in {shown:#?}");
         }
-        let read_back = "Its own webhook was read back as https://ours.example/***1111 at ";
+        let read_back = "Own webhook read back as https://ours.example/***1111 at ";
         assert!(shown.iter().any(|line| line.starts_with(read_back)), "{shown:#?}");
         assert!(shown.iter().any(|line| line.starts_with("│ builder#7 ┆ 1 ┆")), "{shown:#?}");
     }
@@ -190,17 +190,10 @@ async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_refe
 async fn a_line_that_is_not_live_is_shown_with_the_reason() {
     let world = with_lines("line-why").await;
     for (number, code, sentences) in [
-        (
-            "972500000003",
-            3,
-            [
-                "Its event was missed, and rebuilt from the list at ",
-                "Its own webhook has pointed to other.example, which is not ours, since ",
-            ],
-        ),
-        ("972500000002", 3, ["It is older than this stack: ", "Its own webhook was never checked."]),
-        ("972500000005", 3, ["No event of it has been recorded yet.", "No event has brought its API key."]),
-        ("972500000004", 0, ["It is gone at the provider: ", "Its own webhook was never checked."]),
+        ("972500000003", 3, ["Event missed, and rebuilt from the list at ", "Webhook read back as other.example at "]),
+        ("972500000002", 3, ["Older than this stack, imported from the list at ", "Webhook not checked yet."]),
+        ("972500000005", 3, ["No event yet.", "No key."]),
+        ("972500000004", 0, ["Gone from the provider's list since ", "Webhook no longer checked."]),
     ] {
         let shown = world.hooks(&["line", number]).await;
         assert_eq!(shown.code, code, "{shown:?}");
@@ -237,7 +230,7 @@ async fn lines_are_shown_without_keys_if_the_sealed_table_cannot_be_read() {
     assert_eq!((shown.code, keys), (3, vec![Value::Null; 5]));
     assert!(shown.stderr.starts_with("The sealed table cannot be read, so "), "{}", shown.stderr);
     let shown = world.hooks(&["line", "972501234567"]).await;
-    assert!(shown.code == 0 && shown.stdout.contains("The sealed table was not read"), "{shown:?}");
+    assert!(shown.code == 0 && shown.stdout.contains("Key not known: the sealed table was not read."), "{shown:?}");
 }
 
 #[tokio::test]
@@ -263,7 +256,7 @@ async fn sync_itself_checks_and_plans_lines() {
 
     world.partner.register_line("972501234567", Some("https://other.example/in/Foreign-Token-9876543210"));
     let checked = hooks(&["line", "972501234567", "--check"]).await;
-    assert!(checked.code == 3 && checked.stdout.contains("has pointed to other.example"), "{checked:?}");
+    assert!(checked.code == 3 && checked.stdout.contains("Webhook read back as other.example"), "{checked:?}");
     assert!(checked.stdout.contains("The history of its webhook"), "{}", checked.stdout);
     assert_eq!(url(), "https://other.example/in/Foreign-Token-9876543210", "it is left as it is");
 }

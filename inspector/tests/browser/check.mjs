@@ -282,7 +282,7 @@ try {
     const lines = page.locator('.proofs > li');
     assert.match(await lines.first().innerText(), /972524400100[^]*foreign[^]*Its messages go to another webhook/);
     const live = lines.filter({ hasText: '972541112233' });
-    assert.match(await live.innerText(), /own webhook read back at https:\/\/hooks\.example\.com\/in\/\*\*\*1f2a/);
+    assert.match(await live.innerText(), /own webhook read back as https:\/\/hooks\.example\.com\/in\/\*\*\*1f2a/);
     await picture(page, 'lines', { fullPage: true });
     await page.emulateMedia({ colorScheme: 'dark' });
     await picture(page, 'dark-lines', { fullPage: true });
@@ -312,6 +312,14 @@ try {
     await row.waitFor();
     const came = new Date(await row.locator('time').getAttribute('datetime'));
     assert.equal((await row.locator('.clock').innerText()).trim(), came.toLocaleTimeString('en-GB', { timeZone: 'Asia/Kolkata', hour12: false }));
+    const typed = { '2026-11-22T09:30': '2026-11-22T09:30:00+05:30', '2026-11-22': '2026-11-22T00:00:00+05:30', '1h': '1h' };
+    for (const [text, sent] of Object.entries(typed)) {
+      await page.goto(`${run.inspector}?since=365d`);
+      await page.getByLabel('Until (local)').fill(text);
+      await page.getByRole('button', { name: 'Filter' }).click();
+      await page.waitForURL(/until=/);
+      assert.equal(new URL(page.url()).searchParams.get('until'), sent);
+    }
     await page.goto(run.inspector + detail);
     assert.match(await page.locator('h1 time').innerText(), /\+05:30$/);
     await page.getByRole('button', { name: 'Local time' }).click();

@@ -1,3 +1,4 @@
+use emulators::faults::Faults;
 use fixtures::LINE;
 use serde_json::json;
 use shared::{Entity, EventId};
@@ -64,8 +65,8 @@ async fn a_live_line_has_its_proof_step_by_step() {
     let minute = |minutes: u64| world.ago(minutes).to_string()[5..16].replace('T', " ");
     let expected = format!(
         "972501234567 client-7 live Its messages go to your webhook. Since {} . \
-         done: onboarded, in the provider's list since {} done: event received {} done: key sealed \
-         done: own webhook read back at {OURS} {} done: last event {}",
+         done: onboarded, in the provider's list since {} done: first event received at {} done: key sealed \
+         done: own webhook read back as {OURS} at {} done: last event at {}",
         minute(30),
         minute(45),
         minute(4_320),
@@ -121,10 +122,10 @@ async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
         assert!(item.contains(&format!("client-{n} {words}")), "{words}\n{item}");
     }
     let foreign = shown.iter().find(|item| item.starts_with("972500000002")).unwrap();
-    assert!(foreign.contains("wrong: webhook read back at other.example"), "{foreign}");
+    assert!(foreign.contains("wrong: webhook read back as other.example at"), "{foreign}");
     assert_eq!(numbers(&page)[7..], ["972500000000", "972500000008"], "the live one and the gone one are last");
     let tabs = text(page.split_once("aria-label=\"Lines to show\">").unwrap().1.split_once("</nav>").unwrap().0);
-    assert_eq!(tabs, "All 9 Not live 7 Stuck 0 Live 1");
+    assert_eq!(tabs, "All 9 Not live 7 Not live for a day 0 Live 1");
     assert_eq!(numbers(&visitor.page("lines?show=live").await), ["972500000000"]);
     assert_eq!(numbers(&visitor.page("lines?show=not-live").await).len(), 7);
     assert_eq!(numbers(&visitor.page("lines?text=CLIENT-3").await), ["972500000003"]);
@@ -134,7 +135,7 @@ async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
 }
 
 #[tokio::test]
-async fn a_line_that_has_not_been_live_for_a_day_is_stuck() {
+async fn lines_that_have_not_been_live_for_a_day_have_a_list() {
     const DAY: u64 = 24 * 60;
     let world = World::start().await;
     for (n, minutes) in [(1, DAY + 10), (2, DAY - 10)] {
@@ -147,7 +148,7 @@ async fn a_line_that_has_not_been_live_for_a_day_is_stuck() {
         received(&world, minutes, &format!("97250000000{n}"), "a").await;
     }
     let visitor = Visitor::of(&world).await;
-    let page = visitor.page("lines?show=stuck").await;
+    let page = visitor.page("lines?show=day").await;
     assert_eq!(numbers(&page), ["972500000001", "972500000004"]);
 }
 
@@ -174,7 +175,7 @@ async fn a_missed_and_an_imported_event_are_told_apart() {
     let shown = items(&visitor.page("lines").await);
     for (n, words) in [
         (0, "done: event missed, and rebuilt from the list"),
-        (1, "done: imported from the list"),
+        (1, "done: older than this stack, imported from the list at"),
         (2, "not yet: no event yet"),
     ] {
         assert!(shown[n].contains(words), "{words}\n{}", shown[n]);
@@ -195,9 +196,12 @@ async fn lines_without_a_configured_webhook_are_not_problems() {
         text(&page)
     );
     let shown = items(&page);
-    assert!(shown[0].contains("off This stack does not set the webhooks of lines."), "{shown:?}");
+    assert!(
+        shown[0].contains("off The lines' own webhooks are not checked: the parameter LineWebhookUrl is empty."),
+        "{shown:?}"
+    );
     let tabs = text(page.split_once("aria-label=\"Lines to show\">").unwrap().1.split_once("</nav>").unwrap().0);
-    assert_eq!(tabs, "All 1 Not live 0 Stuck 0 Live 0");
+    assert_eq!(tabs, "All 1 Not live 0 Not live for a day 0 Live 0");
 }
 
 #[tokio::test]
@@ -270,7 +274,7 @@ async fn a_line_that_is_only_in_the_list_has_a_page_too() {
     inventory(&world).write(&[tracked]).await.unwrap();
     let visitor = Visitor::of(&world).await;
     let shown = text(&visitor.page("entity?name=whatsapp%23972501234567").await);
-    assert!(shown.contains("not yet: key not used yet"), "{shown}");
+    assert!(shown.contains("not yet: key not known: the sealed table was not read"), "{shown}");
     assert!(shown.contains("not yet: no event yet") && shown.contains("No state is stored"), "{shown}");
     assert_eq!(visitor.get("entity?name=whatsapp%23972509999999").await.status, 404);
 }
@@ -304,4 +308,19 @@ async fn everything_about_a_client_is_one_link_away() {
     assert_eq!(visitor.get("client?reference=nobody").await.status, 404);
     assert_eq!(visitor.get("client?reference=").await.status, 400);
     assert_eq!(visitor.get("client").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_client_with_very_many_lines_costs_a_few_requests() {
+    let world = World::start().await;
+    for n in 0..210_u64 {
+        received(&world, 100 + n, &format!("972500000{n:03}"), "a").await;
+    }
+    let table = Faults::before(&world.url()).await.unwrap();
+    let visitor = Visitor::to(world.source_by(&table.url())).await;
+    let page = visitor.page("client?reference=a").await;
+    assert_eq!(numbers(&page).len(), 200);
+    assert!(text(&page).contains("More entities have this reference. The first 200 are listed."));
+    let asked = table.take_seen();
+    assert!(asked.len() <= 10, "{asked:?}");
 }

@@ -480,7 +480,7 @@ async fn a_partition_of_something_else_has_no_page_of_an_entity() {
             let answer = visitor.get(&link).await;
             assert_eq!(answer.status, 404, "{link} {answer:?}");
         }
-        let deliveries = visitor.page(&format!("?entity={name}")).await;
+        let deliveries = visitor.get(&format!("?entity={name}")).await.body;
         let expected = if name.ends_with(&*day) { 1 } else { 0 };
         assert_eq!(attributes(&deliveries, "data-id").len(), expected, "{name}");
     }

@@ -26,8 +26,17 @@ const UNKNOWN: [&str; 5] = [
 /// The words of the SDK when there is no file with profiles.
 const NO_PROFILES: &str = "the credential provider was not enabled";
 
+/// The words of the SDK for a missing or expired SSO login, and the error of the SSO service for an ended one.
+const NO_SSO_LOGIN: [&str; 3] = ["SSO token", ".aws/sso/cache", "UnauthorizedException"];
+
+/// The errors for a role that a profile may not use.
+const ROLE_DENIED: [&str; 2] = ["AccessDenied", "ForbiddenException"];
+
 /// The words of the SDK for a request without an answer.
 const NO_ANSWER: &str = "dispatch failure: ";
+
+/// The words of rustls for a certificate that it does not trust.
+const NOT_TRUSTED: &str = "invalid peer certificate";
 
 /// A fault outside the program. `Display` does not include the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,11 +86,16 @@ impl Fault {
 
     /// Returns a fault of the credentials that appears before they are sent to AWS. `profile` is the one in use, if it was named.
     pub async fn of_credentials(aws: &SdkConfig, profile: Option<&str>) -> Option<Self> {
-        let fault = |what: String, fix: String| Some(Self::new(Part::Credentials, what, fix));
         let Some(provider) = aws.credentials_provider() else {
-            return fault("there are no credentials for AWS".to_owned(), LOGIN.to_owned());
+            return Some(Self::new(Part::Credentials, "there are no credentials for AWS", LOGIN));
         };
         let message = Causes(&provider.provide_credentials().await.err()?).to_string();
+        Some(Self::of_unusable_credentials(&message, profile))
+    }
+
+    /// Returns the fault that the SDK's message about credentials shows.
+    fn of_unusable_credentials(message: &str, profile: Option<&str>) -> Self {
+        let fault = |what: String, fix: String| Self::new(Part::Credentials, what, fix);
         let of_profile = profile.map(|profile| format!(" --profile {}", quoted(profile))).unwrap_or_default();
         let named = profile.map(|profile| format!(" of the profile {profile}")).unwrap_or_default();
         let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -89,7 +103,7 @@ impl Fault {
             && has(&["was not defined", "does not exist", NO_PROFILES])
         {
             let what = format!("there is no profile {profile} in ~/.aws");
-            return Some(Self::new(Part::Profile, what, "aws configure list-profiles, to see the names"));
+            return Self::new(Part::Profile, what, "aws configure list-profiles, to see the names");
         }
         if has(&["credentials-login", "login_session"]) {
             let fix = format!("eval \"$(aws configure export-credentials{of_profile} --format env)\"");
@@ -98,7 +112,7 @@ impl Fault {
                 fix,
             );
         }
-        if has(&["SSO", "sso"]) {
+        if has(&NO_SSO_LOGIN) {
             return fault(
                 format!("the SSO login{named} has expired or was never made"),
                 format!("aws sso login{of_profile}"),
@@ -109,6 +123,10 @@ impl Fault {
             return fault("there are no credentials for AWS".to_owned(), LOGIN.to_owned());
         }
         let first = message.lines().next().unwrap_or_default();
+        if has(&ROLE_DENIED) {
+            let fix = "check the role of the profile in ~/.aws/config, and who may assume it";
+            return fault(format!("the role{named} is denied: {first}"), fix.to_owned());
+        }
         fault(format!("the credentials{named} cannot be read: {first}"), LOGIN.to_owned())
     }
 
@@ -135,7 +153,10 @@ impl Fault {
             Some(_) => Self::new(
                 Part::Stack,
                 message,
-                "aws cloudformation list-stacks, to see its name; else sam build && sam deploy",
+                format!(
+                    "try again in a minute; if AWS still refuses: aws cloudformation describe-stacks --stack-name {}",
+                    quoted(stack)
+                ),
             ),
             None => {
                 let cause = message.split_once(NO_ANSWER).map_or(message.as_str(), |(_, cause)| cause);
@@ -174,6 +195,8 @@ pub fn with_fix(error: &anyhow::Error) -> String {
     }
     match text.split_once(NO_ANSWER) {
         Some((before, cause)) => format!("{before}no connection: {cause}\nfix: {}", network_fix(cause)),
+        // From a post, which is not the SDK's.
+        None if text.contains(NOT_TRUSTED) => format!("{text}\nfix: {}", network_fix(&text)),
         None => text,
     }
 }
@@ -194,6 +217,43 @@ mod tests {
         ] {
             let fault = Fault::of_answer("hooks", "eu-west-1", &AwsError::new("stack hooks", code, "message"));
             assert_eq!(fault.part, part, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_stack_that_aws_cannot_describe_now_is_not_called_missing() {
+        for code in ["Throttling", "InternalFailure", "ServiceUnavailable"] {
+            let fault = Fault::of_answer("hooks", "eu-west-1", &AwsError::new("stack hooks", code, "message"));
+            assert!(fault.fix.starts_with("try again in a minute"), "{code}: {}", fault.fix);
+        }
+    }
+
+    #[test]
+    fn only_a_missing_sso_login_is_fixed_by_one() {
+        let denied = "an error occurred while loading credentials: service error: unhandled error (AccessDenied): Error { code: \
+                      AccessDenied, message: User: arn:aws:sts::1:assumed-role/AWSReservedSSO_operator_1/me is not authorized to \
+                      perform: sts:AssumeRole }";
+        let no_access = "an error occurred while loading credentials: service error: unhandled error (ForbiddenException): No access";
+        for (message, fix) in [
+            (
+                "an error occurred while loading credentials: the SSO token has expired and cannot be refreshed",
+                "aws sso login",
+            ),
+            (
+                "an error occurred while loading credentials: failed to load the cached SSO token: not found",
+                "aws sso login",
+            ),
+            (
+                "an error occurred while loading credentials: failed to read `/home/me/.aws/sso/cache/1.json`",
+                "aws sso login",
+            ),
+            ("an error: service error: UnauthorizedException: Session token not found or invalid", "aws sso login"),
+            (denied, "check the role of the profile"),
+            (no_access, "check the role of the profile"),
+            ("profile `sso-admin` cannot be read", LOGIN),
+        ] {
+            let fault = Fault::of_unusable_credentials(message, Some("p"));
+            assert!(fault.fix.starts_with(fix), "{message}: {fault:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use outbound::{BusEntry, Endpoint, EndpointUrl, ForwardMessage, SOURCE, StoredSecret};
 use store::ForwardRecords;
 
-use crate::aws_error::AwsError;
+use crate::{aws_error::AwsError, route::Route};
 
 /// The event bus of a local run or a stack.
 pub struct EventBus {
@@ -86,10 +86,10 @@ impl Forwarding {
         send.send().await.map(|_| ()).map_err(|error| AwsError::of("the forward queue", &error))
     }
 
-    /// Returns the endpoint, with the forwarder's time limit.
+    /// Returns the endpoint, with the forwarder's time limit, as it is reached from this machine.
     ///
     /// # Errors
-    /// Fails when its URL cannot be read.
+    /// Fails when its URL cannot be read, or there is no way to it.
     pub async fn endpoint(&self) -> Result<Endpoint> {
         let (url, timeout_seconds) = match &self.endpoint {
             EndpointSettings::Known { url, timeout_seconds } => (url.clone(), timeout_seconds.clone()),
@@ -105,6 +105,7 @@ impl Forwarding {
         };
         let url = EndpointUrl::parse(&url).context("ForwardUrl")?;
         let timeout = timeout_seconds.parse().map(Duration::from_secs).context("ForwardTimeoutSeconds")?;
-        Ok(Endpoint::new(url, timeout))
+        let Route { proxy, tls } = Route::to(url.expose())?;
+        Ok(Endpoint::through(url, timeout, proxy, tls))
     }
 }

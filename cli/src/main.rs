@@ -29,6 +29,7 @@ mod query;
 mod recover;
 mod registration_status;
 mod replay;
+mod route;
 mod samples;
 mod send;
 mod show;

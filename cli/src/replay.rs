@@ -224,7 +224,7 @@ async fn destination(target: &Target, to: String, again: bool) -> Result<Destina
     if let Err(fault) = &signer {
         note(&format!("The events are not signed: {fault:#}"));
     }
-    Ok(Destination::endpoint(url, signer.ok()))
+    Destination::endpoint(url, signer.ok())
 }
 
 impl Start {

@@ -11,7 +11,7 @@ use clap::Args;
 use shared::{WebhookUrl, text::plain};
 use ureq::{Agent, Error, http::StatusCode};
 
-use crate::{output::print, project::Project, samples};
+use crate::{output::print, project::Project, route::Route, samples};
 
 /// The time that the provider waits for the answer to an event.
 pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,11 +58,11 @@ pub async fn run(SendArgs { event, url }: SendArgs) -> Result<ExitCode> {
 /// # Errors
 /// Fails if there is no answer.
 pub async fn post(url: WebhookUrl, body: Vec<u8>) -> Result<(u16, String)> {
-    let answer = Poster::new(url.expose(), PROVIDER_TIMEOUT).post(body).await.with_context(|| url.to_string())?;
+    let answer = Poster::new(url.expose(), PROVIDER_TIMEOUT)?.post(body).await.with_context(|| url.to_string())?;
     Ok((answer.status.as_u16(), answer.body))
 }
 
-/// Posts to one webhook. Its connection stays open for the next event. It follows no redirect and uses no proxy.
+/// Posts to one webhook. Its connection stays open for the next event. It follows no redirect.
 #[derive(Clone)]
 pub struct Poster {
     agent: Agent,
@@ -81,15 +81,20 @@ pub struct Answer {
 
 impl Poster {
     /// Prepares to post to a URL. `timeout` is for the whole of one post, from connecting to the end of the answer.
-    pub fn new(url: &str, timeout: Duration) -> Self {
+    ///
+    /// # Errors
+    /// Fails when there is no way to it.
+    pub fn new(url: &str, timeout: Duration) -> Result<Self> {
+        let Route { proxy, tls } = Route::to(url)?;
         let config = Agent::config_builder()
-            .proxy(None)
+            .proxy(proxy)
+            .tls_config(tls)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(timeout))
             .build();
-        Self { agent: Agent::new_with_config(config), url: url.to_owned(), timeout }
+        Ok(Self { agent: Agent::new_with_config(config), url: url.to_owned(), timeout })
     }
 
     /// Posts a body as JSON.
@@ -129,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn an_event_goes_to_the_url_and_its_answer_comes_back() {
         let receiver = Partner::start().await.unwrap();
-        let poster = Poster::new(&format!("{}/settings/setWebhook", receiver.url()), PROVIDER_TIMEOUT);
+        let poster = Poster::new(&format!("{}/settings/setWebhook", receiver.url()), PROVIDER_TIMEOUT).unwrap();
         let answer = poster.post(b"{}".to_vec()).await.unwrap();
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, r#"{"reason":3,"status":"FAIL"}"#));
         assert_eq!(receiver.calls(), [emulators::partner::Call::Set]);
@@ -138,7 +143,8 @@ mod tests {
     #[tokio::test]
     async fn a_post_without_an_answer_says_why_and_does_not_repeat_the_url() {
         for url in ["http://127.0.0.1:1/token", "no url, token"] {
-            let error = Poster::new(url, PROVIDER_TIMEOUT).post(Vec::new()).await.map(drop).unwrap_err();
+            let poster = Poster::new(url, PROVIDER_TIMEOUT).unwrap();
+            let error = poster.post(Vec::new()).await.map(drop).unwrap_err();
             let message = format!("{error:#}");
             assert!(message.starts_with("no answer: ") && !message.contains("token"), "{message}");
         }

@@ -3,7 +3,7 @@
 use std::{io::Read, time::Duration};
 
 use shared::{EventId, Timestamp};
-use ureq::{Agent, Body, Error, http::Response};
+use ureq::{Agent, Body, Error, Proxy, http::Response, tls::TlsConfig};
 
 use crate::{
     answer::{Answer, Refusal},
@@ -45,10 +45,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Creates an endpoint. `timeout` is the maximum time for each answer, including connecting.
+    /// Creates an endpoint that is reached directly. `timeout` is the maximum time for each answer, including connecting.
     pub fn new(url: EndpointUrl, timeout: Duration) -> Self {
+        Self::through(url, timeout, None, TlsConfig::default())
+    }
+
+    /// Creates an endpoint that is reached through a proxy, if there is one, and with these settings for TLS.
+    pub fn through(url: EndpointUrl, timeout: Duration, proxy: Option<Proxy>, tls: TlsConfig) -> Self {
         let config = Agent::config_builder()
-            .proxy(None)
+            .proxy(proxy)
+            .tls_config(tls)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)

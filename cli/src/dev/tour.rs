@@ -366,7 +366,7 @@ fn next_update(body: &[u8]) -> Result<Vec<u8>> {
 
 /// Delivers bodies. Returns the ids of the events: others may post meanwhile.
 async fn deliver(webhook: &str, bodies: Vec<(&str, Vec<u8>)>) -> Result<Vec<EventId>> {
-    let webhook = Poster::new(webhook, send::PROVIDER_TIMEOUT);
+    let webhook = Poster::new(webhook, send::PROVIDER_TIMEOUT)?;
     let mut ids = Vec::new();
     for (name, body) in bodies {
         let send::Answer { status, body, elapsed } = webhook.post(body).await?;

@@ -11,7 +11,10 @@ use shared::{InvalidWebhookUrl, Timestamp};
 use store::StoredDelivery;
 use url::{Host, Url};
 
-use crate::handing_on::{EventBus, Forwarding};
+use crate::{
+    handing_on::{EventBus, Forwarding},
+    route::Route,
+};
 
 /// Maximum time until an endpoint has answered.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -66,8 +69,13 @@ pub enum Offered {
 
 impl Destination<'_> {
     /// Returns the endpoint with a URL. Without a signer the events are not signed.
-    pub fn endpoint(url: EndpointUrl, signer: Option<Signer>) -> Self {
-        Self::Endpoint(Box::new(Consumer { endpoint: Endpoint::new(url.clone(), ANSWER), url, signer }))
+    ///
+    /// # Errors
+    /// Fails when there is no way to it.
+    pub fn endpoint(url: EndpointUrl, signer: Option<Signer>) -> Result<Self> {
+        let Route { proxy, tls } = Route::to(url.expose())?;
+        let endpoint = Endpoint::through(url.clone(), ANSWER, proxy, tls);
+        Ok(Self::Endpoint(Box::new(Consumer { endpoint, url, signer })))
     }
 
     /// Returns a text that tells it from others. It may include a secret.
@@ -208,7 +216,7 @@ mod tests {
     #[test]
     fn a_consumer_is_taken_and_shown_without_its_token() {
         let url = endpoint_url("https://consumer.example.com/in/s3cret?key=s3cret", API, WEBHOOK).unwrap();
-        let to = Destination::endpoint(url, None);
+        let to = Destination::endpoint(url, None).unwrap();
         let shown = to.to_string();
         assert!(shown.starts_with("https://consumer.example.com/in/***") && !shown.contains("s3cret"), "{shown}");
         assert_eq!(to.identity(), "https://consumer.example.com/in/s3cret?key=s3cret");

@@ -16,6 +16,7 @@ mod key;
 mod lines;
 mod named;
 mod program;
+mod proxy;
 mod quarantine;
 mod readers;
 mod recover;

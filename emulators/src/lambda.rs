@@ -30,6 +30,7 @@ pub struct Lambda(Arc<Functions>);
 struct Functions {
     by_name: BTreeMap<&'static str, Deployed>,
     log_file: File,
+    process_group: Option<i32>,
 }
 
 /// A function, once it is deployed.
@@ -42,14 +43,15 @@ struct Deployed {
 }
 
 impl Lambda {
-    /// Knows functions by these names, none of them deployed yet. What they write goes to a file.
-    pub fn new(names: &[&'static str], log_file: File) -> Self {
+    /// Knows functions by these names, none of them deployed yet. What they write goes to a file. Their processes join a process group.
+    pub fn new(names: &[&'static str], log_file: File, process_group: Option<i32>) -> Self {
         let none = || Deployed {
             setup: watch::Sender::new(None),
             idle: Mutex::default(),
             free: Semaphore::new(MAX_ENVIRONMENTS),
         };
-        Self(Arc::new(Functions { by_name: names.iter().map(|name| (*name, none())).collect(), log_file }))
+        let by_name = names.iter().map(|name| (*name, none())).collect();
+        Self(Arc::new(Functions { by_name, log_file, process_group }))
     }
 
     /// Deploys a function, in place of what was deployed before. Environments that handle an event end after it.
@@ -98,7 +100,7 @@ impl Functions {
         let idle = function.idle().pop();
         let environment = match idle {
             Some((of, environment)) if of == number => environment,
-            _ => Function::with_log_file(setup, self.log_file.try_clone()?).await?,
+            _ => Function::new(setup, Some(self.log_file.try_clone()?), self.process_group).await?,
         };
         environment.init().await;
         let (outcome, _) = environment.invoke(event).await;

@@ -63,6 +63,8 @@ pub struct Function {
     board: Board,
     /// The file for its output; without one, the output is kept in memory.
     log_file: Option<File>,
+    /// The process group that its process joins; without one, that of this process.
+    process_group: Option<i32>,
     process: tokio::sync::Mutex<Option<Process>>,
 }
 
@@ -119,20 +121,17 @@ impl Function {
     /// # Errors
     /// Fails if no port is free or the binary cannot be run.
     pub async fn start(setup: Setup) -> io::Result<Self> {
-        let function = Self::new(setup, None).await?;
+        let function = Self::new(setup, None, None).await?;
         function.restart().await?;
         Ok(function)
     }
 
-    /// Prepares a function whose binary is started by the first event, and whose output goes to a file.
+    /// Prepares a function whose binary is started by the first event, and whose output goes to a file. Without a file the output is kept
+    /// in memory. Its process joins a process group.
     ///
     /// # Errors
     /// Fails if no port is free.
-    pub(crate) async fn with_log_file(setup: Setup, log_file: File) -> io::Result<Self> {
-        Self::new(setup, Some(log_file)).await
-    }
-
-    async fn new(setup: Setup, log_file: Option<File>) -> io::Result<Self> {
+    pub(crate) async fn new(setup: Setup, log_file: Option<File>, process_group: Option<i32>) -> io::Result<Self> {
         let board = Board::default();
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -146,6 +145,7 @@ impl Function {
             server: Server::start(0, router).await?,
             board,
             log_file,
+            process_group,
             process: tokio::sync::Mutex::default(),
         })
     }
@@ -167,7 +167,11 @@ impl Function {
             Some(file) => Ok::<_, io::Error>(Stdio::from(file.try_clone()?)),
             None => Ok(Stdio::piped()),
         };
-        let mut child = Command::new(&self.setup.binary)
+        let mut command = Command::new(&self.setup.binary);
+        if let Some(group) = self.process_group {
+            command.process_group(group);
+        }
+        let mut child = command
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", self.server.address().to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "local")

@@ -23,7 +23,7 @@ struct Gateway {
 impl Gateway {
     async fn start(timeout: Duration) -> Self {
         let world = World::start().await;
-        let lambda = Lambda::new(&["receiver"], File::create("/dev/null").unwrap());
+        let lambda = Lambda::new(&["receiver"], File::create("/dev/null").unwrap(), None);
         let mut setup = world.receiver_setup(&world.to_dynamodb.url());
         setup.timeout = timeout;
         setup.environment.push(("ALLOWED_SOURCE_IPS".to_owned(), "127.0.0.1/32".to_owned()));

@@ -63,6 +63,7 @@ const LIFELINE: &str = r#"exec 3<&0; (cat <&3 >/dev/null; kill -s TERM 0) & exec
 /// A running `cargo lambda watch`.
 struct Watch {
     process: Child,
+    /// The functions join it, so that they end with it.
     group: Pid,
     address: SocketAddr,
     /// It is closed when this process ends, however that happens.
@@ -84,7 +85,9 @@ impl Functions {
     ) -> Result<Self> {
         let path = project.scratch()?.join("functions.log");
         let log = File::create(&path)?;
-        let lambda = Lambda::new(&FUNCTIONS.map(|(name, _)| name), log.try_clone()?);
+        let (watch, output) = Watch::start(project, cargo_lambda, log.try_clone()?)?;
+        let group = Some(watch.group.as_raw_nonzero().get());
+        let lambda = Lambda::new(&FUNCTIONS.map(|(name, _)| name), log.try_clone()?, group);
         let router = api_gateway::router(lambda.clone()).merge(lambda.router());
         let server = match (Server::start(port.unwrap_or(PORT), router.clone()).await, port) {
             (Err(error), None) if error.kind() == ErrorKind::AddrInUse => {
@@ -95,7 +98,6 @@ impl Functions {
             (server, _) => server.with_context(|| format!("port {} of 127.0.0.1", port.unwrap_or(PORT)))?,
         };
         let environment = environment(&webhook_of(&server));
-        let (watch, output) = Watch::start(project, cargo_lambda, log.try_clone()?)?;
         let mut functions = Self { server, watch, log: path };
         let deployer = Deployer { root: project.root().to_owned(), lambda, environment, log, deployed: HashMap::new() };
         functions.deploy(deployer, output).await?;

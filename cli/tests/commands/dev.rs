@@ -1,6 +1,25 @@
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::program::{hooks, project, run};
+
+/// Writes a program for the shell.
+fn program(file: &Path, script: &str) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o700)).unwrap();
+}
 
 #[tokio::test]
 async fn the_local_run_posts_to_this_machine_alone() {
@@ -48,12 +67,8 @@ async fn a_port_that_is_taken_is_an_error_with_a_fix_before_anything_is_built() 
 async fn a_local_run_keeps_running_when_nobody_reads_its_output() {
     let project = project("closed-output");
     let programs = project.join("programs");
-    fs::create_dir(&programs).unwrap();
-    for (name, code) in [("cargo-lambda", 0), ("cargo", 1)] {
-        let program = programs.join(name);
-        fs::write(&program, format!("#!/bin/sh\nexit {code}\n")).unwrap();
-        fs::set_permissions(program, fs::Permissions::from_mode(0o700)).unwrap();
-    }
+    program(&programs.join("cargo-lambda"), "exit 0");
+    program(&programs.join("cargo"), "exit 1");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut hooks = hooks(&project, &["dev", "--once"], &[("PATH", programs.to_str().unwrap())]);
@@ -61,4 +76,41 @@ async fn a_local_run_keeps_running_when_nobody_reads_its_output() {
     let ended = hooks.output().await.unwrap();
     let stderr = String::from_utf8(ended.stderr).unwrap();
     assert_eq!((ended.status.code(), stderr.as_str()), (Some(1), "error: the functions do not build\n"));
+}
+
+#[tokio::test]
+async fn the_functions_end_with_a_local_run_that_is_killed() {
+    // A closed terminal ends it as KILL does: without a chance to end the functions itself.
+    for signal in [Signal::KILL, Signal::TERM] {
+        let project = project(&format!("ended-{}", signal.as_raw()));
+        let alive = project.join("alive");
+        assert!(Command::new("mkfifo").arg(&alive).status().unwrap().success());
+        let hold = |say: &str| format!("exec 9>'{}'\necho {say} >&9\n", alive.display());
+        let built = "for name in receiver redrive publisher forwarder sync; do echo \"hooks-dev-built $name\"; done\n";
+        program(&project.join("programs/cargo"), "");
+        let watch = format!("[ \"$2\" = watch ] || exit 0\n{}{built}exec sleep 100", hold("\"$@\""));
+        program(&project.join("programs/cargo-lambda"), &watch);
+        for name in ["receiver", "redrive", "publisher", "forwarder", "sync"] {
+            program(&project.join(name), &(hold(name) + "exec /bin/sleep 100"));
+        }
+        // Each process that lives has it open, so it ends after the last of them.
+        let (line, mut lines) = mpsc::unbounded_channel();
+        thread::spawn(move || {
+            let pipe = BufReader::new(File::open(alive).unwrap());
+            pipe.lines().map_while(Result::ok).try_for_each(|read| line.send(read))
+        });
+        let path = format!("{}:/usr/bin:/bin", project.join("programs").display());
+        let mut hooks = hooks(&project, &["dev", "--once"], &[("PATH", &path)]);
+        let mut hooks = hooks.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+
+        let watch = lines.recv().await.unwrap();
+        let (_, port) = watch.split_once("--invoke-port ").unwrap();
+        let port: u16 = port.split(' ').next().unwrap().parse().unwrap();
+        let _called = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        assert_eq!(lines.recv().await.as_deref(), Some("sync"), "the tour begins with it");
+        kill_process(Pid::from_raw(hooks.id().unwrap() as i32).unwrap(), signal).unwrap();
+        hooks.wait().await.unwrap();
+        let ended = timeout(Duration::from_secs(30), lines.recv()).await;
+        assert_eq!(ended, Ok(None), "{signal:?}");
+    }
 }

@@ -127,7 +127,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         let what = format!("port {port} of 127.0.0.1 cannot be used: {}", error.kind());
         return Err(Fault::of_tool(what, "leave out --port, and the functions get a free one").into());
     }
-    let cargo_lambda = CargoLambda::find_or_install(&project.root().join(".tools/cargo-lambda")).await?;
+    let cargo_lambda = CargoLambda::find_or_install(&project).await?;
     say("Building the functions");
     build_functions(&project, FUNCTIONS.map(|(name, _)| name)).await?;
 
@@ -191,7 +191,7 @@ fn database(project: &Project) -> Result<PathBuf> {
 
 /// Starts what the functions need, and stays until Ctrl-C. The functions run elsewhere.
 async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitCode> {
-    let found = CargoLambda::find(&project.root().join(".tools/cargo-lambda")).await;
+    let found = CargoLambda::find(project).await;
     let cargo_lambda = found.map_or_else(|| "cargo lambda".to_owned(), |found| found.to_string());
     let surroundings = start_surroundings(project, options, FIXED_PORTS, None).await?;
     // As if sync had registered the samples' token.

@@ -41,19 +41,10 @@ pub fn folder(project: &Project) -> PathBuf {
 /// Fetches the tools.
 ///
 /// # Errors
-/// Fails outside a checkout, without a Python that can create an environment, and when a file cannot be fetched or has the wrong hash.
+/// Fails outside a checkout, and when they cannot be fetched.
 pub async fn run(Tools {}: Tools) -> Result<ExitCode> {
     let folder = folder(&Project::find()?);
-    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", from_here(&folder).display()))?;
-    let requirements = folder.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS)?;
-    let no_python = "install Python 3.10 or newer with its module venv, such as: sudo apt install python3-venv";
-    run_step("python3", [OsStr::new("-m"), "venv".as_ref(), folder.as_os_str()], no_python).await?;
-    // The list has every dependency.
-    let install =
-        ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--requirement"];
-    let install = install.map(OsStr::new).into_iter().chain([requirements.as_os_str()]);
-    run_step(folder.join("bin/pip"), install, "cargo hooks tools, once PyPI can be reached").await?;
+    fetch(&folder, REQUIREMENTS).await?;
     let bin = folder.join("bin");
     let path = quoted(&bin.display().to_string());
     print(&format!("The SAM CLI, cargo-lambda and zig are in {}. To use them:\n", from_here(&bin).display()))?;
@@ -61,11 +52,34 @@ pub async fn run(Tools {}: Tools) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns the line of a tool in the list: its version, and the hashes of its files.
+pub fn requirement(tool: &str) -> String {
+    let one_on_each_line = REQUIREMENTS.replace("\\\n", "");
+    one_on_each_line.lines().find(|line| line.starts_with(&format!("{tool}=="))).unwrap_or_default().to_owned()
+}
+
+/// Installs requirements from PyPI into a folder.
+///
+/// # Errors
+/// Fails without a Python that can create an environment, and when a file cannot be fetched or has the wrong hash.
+pub async fn fetch(folder: &Path, requirements: &str) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", from_here(folder).display()))?;
+    let file = folder.join("requirements.txt");
+    fs::write(&file, requirements)?;
+    let no_python = "install Python 3.10 or newer with its module venv, such as: sudo apt install python3-venv";
+    run_step("python3", [OsStr::new("-m"), "venv".as_ref(), folder.as_os_str()], no_python).await?;
+    // The list has every dependency. The build of a source package would fetch others, without hashes.
+    let install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"];
+    let install = install.into_iter().chain(["--require-hashes", "--requirement"]).map(OsStr::new);
+    let not_fetched = "cargo hooks tools, with a connection to PyPI and Python 3.10 or newer";
+    run_step(folder.join("bin/pip"), install.chain([file.as_os_str()]), not_fetched).await
+}
+
 /// Runs a program to its end.
 ///
 /// # Errors
-/// Fails when it is missing or does not succeed, with the last line that it wrote to standard error.
-async fn run_step(
+/// Fails when it is missing or does not succeed, with what it wrote.
+pub async fn run_step(
     program: impl AsRef<Path>,
     arguments: impl IntoIterator<Item: AsRef<OsStr>>,
     fix: &str,
@@ -78,9 +92,8 @@ async fn run_step(
     let what = match output {
         Ok(output) if output.status.success() => return Ok(()),
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-            let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").trim().to_owned();
-            format!("{name}: {last}")
+            let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+            format!("{name}: {}", if said.trim().is_empty() { "it failed" } else { said.trim() })
         }
         Err(error) => format!("{name}: {error}"),
     };

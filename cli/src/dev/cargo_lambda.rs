@@ -1,22 +1,22 @@
 use std::{
     ffi::{OsStr, OsString},
-    fmt, fs,
-    path::{Path, PathBuf},
+    fmt,
+    path::Path,
     process::Stdio,
-    time::Duration,
 };
 
-use anyhow::{Result, bail};
-use indicatif::ProgressBar;
+use anyhow::Result;
 use tokio::process::Command;
 
 use crate::{
+    faults::Fault,
     output::{note, say},
-    project::from_here,
+    project::{Project, from_here},
+    tools,
 };
 
-/// The version to install if there is none.
-const VERSION: &str = "1.9.2";
+/// The fix when it cannot be installed.
+const BY_HAND: &str = "install cargo-lambda by hand (https://www.cargo-lambda.info)";
 
 /// The program `cargo-lambda`, which builds the functions again when their code changes.
 pub struct CargoLambda(OsString);
@@ -32,46 +32,38 @@ impl fmt::Display for CargoLambda {
 }
 
 impl CargoLambda {
-    /// Finds the program on the PATH, or the one installed into a folder.
-    pub async fn find(folder: &Path) -> Option<Self> {
-        let candidates =
-            [PathBuf::from("cargo-lambda"), folder.join("venv/bin/cargo-lambda"), folder.join("bin/cargo-lambda")];
-        for candidate in candidates {
-            if let Some(found) = answers(candidate.as_os_str()).await {
-                return Some(found);
-            }
+    /// Finds the program on the PATH, or among the fetched tools of a checkout.
+    pub async fn find(project: &Project) -> Option<Self> {
+        match answers("cargo-lambda".as_ref()).await {
+            Some(on_path) => Some(on_path),
+            None => answers(tools::folder(project).join("bin/cargo-lambda").as_os_str()).await,
         }
-        None
     }
 
-    /// Finds the program, or installs it into a folder: from PyPI if there is a Python, which takes seconds, else with cargo,
-    /// which takes minutes.
+    /// Finds the program, or installs it among the tools of a checkout: from PyPI if there is a Python, which takes seconds, else with
+    /// cargo, which takes minutes.
     ///
     /// # Errors
     /// Fails if it is missing and cannot be installed.
-    pub async fn find_or_install(folder: &Path) -> Result<Self> {
-        if let Some(found) = Self::find(folder).await {
+    pub async fn find_or_install(project: &Project) -> Result<Self> {
+        if let Some(found) = Self::find(project).await {
             return Ok(found);
         }
-        say(&format!("cargo-lambda is not installed; installing it into {}", from_here(folder).display()));
-        fs::create_dir_all(folder)?;
-        let venv = folder.join("venv");
-        let requirement = format!("cargo-lambda=={VERSION}");
-        let in_venv = run("python3", ["-m".as_ref(), "venv".as_ref(), venv.as_os_str()]).await
-            && run(venv.join("bin/pip"), ["install", "--quiet", &requirement]).await;
-        if in_venv && let Some(found) = answers(venv.join("bin/cargo-lambda").as_os_str()).await {
-            return Ok(found);
+        let folder = tools::folder(project);
+        say(&format!("cargo-lambda is not installed; installing it into {}", from_here(&folder).display()));
+        let requirement = tools::requirement("cargo-lambda");
+        if let Err(error) = tools::fetch(&folder, &requirement).await {
+            note(&format!("{error:#}\nBuilding it with cargo instead, which takes some minutes"));
+            let (_, version) = requirement.split_once("==").unwrap_or_default();
+            let version = version.split_whitespace().next().unwrap_or_default();
+            let install = ["install", "--locked", "--quiet", "cargo-lambda", "--version", version, "--root"];
+            let install = install.map(OsStr::new).into_iter().chain([folder.as_os_str()]);
+            tools::run_step("cargo", install, BY_HAND).await?;
         }
-        say("pip cannot install it; building it with cargo, which takes some minutes");
-        let install =
-            ["install", "--locked", "--quiet", "cargo-lambda", "--version", VERSION, "--root"].map(OsStr::new);
-        let built = run("cargo", install.into_iter().chain([folder.as_os_str()]));
-        if built.await
-            && let Some(found) = answers(folder.join("bin/cargo-lambda").as_os_str()).await
-        {
-            return Ok(found);
+        match Self::find(project).await {
+            Some(found) => Ok(found),
+            None => Err(Fault::of_tool("cargo-lambda is installed, but does not run", BY_HAND).into()),
         }
-        bail!("cargo-lambda cannot be installed; install it by hand (https://www.cargo-lambda.info) and try again")
     }
 
     /// Returns the program; its first argument must be `lambda`.
@@ -92,24 +84,4 @@ async fn answers(program: &OsStr) -> Option<CargoLambda> {
     command.args(["lambda", "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let status = command.status().await.ok()?;
     status.success().then(|| CargoLambda(program.to_owned()))
-}
-
-/// Runs an installer with a spinner; its own output is shown when it fails.
-async fn run(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> bool {
-    let name = Path::new(program.as_ref()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let spinner = ProgressBar::new_spinner().with_message(format!("{name} is running"));
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().await;
-    spinner.finish_and_clear();
-    match output {
-        Ok(output) if output.status.success() => true,
-        Ok(output) => {
-            note(String::from_utf8_lossy(&output.stderr).trim_end());
-            false
-        }
-        Err(error) => {
-            note(&format!("{name}: {error}"));
-            false
-        }
-    }
 }

@@ -27,11 +27,7 @@ pub async fn cargo() -> Finding {
 
 /// cargo-lambda, which runs them on this machine and builds them for AWS.
 pub async fn cargo_lambda(project: &Project) -> Finding {
-    let found = match CargoLambda::find(&project.root().join(".tools/cargo-lambda")).await {
-        Some(found) => Some(found),
-        None => CargoLambda::find(&tools::folder(project)).await,
-    };
-    let version = match found {
+    let version = match CargoLambda::find(project).await {
         Some(found) => version(found.command().arg("--version")).await,
         None => None,
     };

@@ -8,14 +8,27 @@ use clap_complete::{Shell, generate};
 
 use crate::output::print_bytes;
 
-/// Completes `cargo hooks` in bash by the function that completes `hooks`.
+/// Completes `cargo hooks` in bash by the function that completes `hooks`. bash-completion loads cargo's own completions when they are first
+/// needed, and they then take the place of this function.
 const CARGO_IN_BASH: &str = r#"
 _cargo_with_hooks() {
     if [[ ${COMP_WORDS[1]} == hooks && COMP_CWORD -gt 1 ]]; then
         COMP_WORDS=(hooks "${COMP_WORDS[@]:2}")
         COMP_CWORD=$((COMP_CWORD - 1))
         _hooks hooks "$2" "$3"
-    elif declare -F _cargo >/dev/null; then
+        return
+    fi
+    if ! declare -F _cargo >/dev/null; then
+        local load
+        for load in _comp_load __load_completion; do
+            if declare -F "$load" >/dev/null; then
+                "$load" cargo
+                break
+            fi
+        done
+        complete -F _cargo_with_hooks -o bashdefault -o default cargo
+    fi
+    if declare -F _cargo >/dev/null; then
         _cargo "$@"
     fi
 }
@@ -38,7 +51,7 @@ compdef _cargo_with_hooks cargo
 
 /// The same in fish.
 const CARGO_IN_FISH: &str = r#"
-complete -c cargo -n '__fish_seen_subcommand_from hooks' -f -a '(complete -C (string replace -r "^\s*cargo\s+" "" -- (commandline -cp)))'
+complete -c cargo -n 'string match -q hooks -- (commandline -opc)[2]' -f -a '(complete -C (string replace -r "^\s*cargo\s+" "" -- (commandline -cp)))'
 "#;
 
 /// Writes the completion script of a shell to standard output.

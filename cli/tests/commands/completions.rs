@@ -37,3 +37,52 @@ async fn bash_completes_the_words_after_cargo_hooks_as_those_after_hooks() {
     }
     assert_eq!(words("cargo", "bu"), "\n", "other commands are cargo's own");
 }
+
+#[tokio::test]
+async fn bash_keeps_cargos_own_completions_although_they_are_loaded_later() {
+    let written = run(hooks(Path::new("/"), &["completions", "bash"], &[])).await;
+    // As bash-completion does: the first completion of a command loads the command's own.
+    let script = format!(
+        "{}\n__load_completion() {{ _cargo() {{ COMPREPLY=(build); }}; complete -F _cargo \"$1\"; }}\n\
+         COMP_WORDS=(cargo bu); COMP_CWORD=1; _cargo_with_hooks cargo bu cargo; echo \"$COMPREPLY\"; complete -p cargo",
+        written.stdout
+    );
+    let output = std::process::Command::new("bash").args(["--norc", "-c", &script]).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.starts_with("build\n") && shown.contains("-F _cargo_with_hooks cargo"), "{shown}");
+}
+
+/// What a shell prints when it runs a script; `None` without the shell.
+fn printed(shell: &str, arguments: &[&str]) -> Option<String> {
+    let output = std::process::Command::new(shell).args(arguments).env("HOME", env!("CARGO_TARGET_TMPDIR")).output();
+    output.ok().map(|output| String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test]
+async fn zsh_and_fish_complete_cargo_hooks_as_hooks_and_leave_other_commands_to_cargo() {
+    let script = async |shell| run(hooks(Path::new("/"), &["completions", shell], &[])).await.stdout;
+    let (zsh, fish) = (script("zsh").await, script("fish").await);
+    for (line, hooks, cargo) in [
+        ("cargo hooks quar", "hooks 2 hooks quar\n", ""),
+        ("cargo hooks quarantine re", "hooks 3 hooks quarantine re\n", ""),
+        ("cargo bu", "", "cargo 2 cargo bu\n"),
+    ] {
+        let zsh = format!(
+            "compdef() {{ }}\n{zsh}\n_hooks() {{ print hooks $CURRENT $words; }}; _cargo() {{ print cargo $CURRENT $words; }}\n\
+             words=({line}); CURRENT=$#words; _cargo_with_hooks"
+        );
+        if let Some(zsh) = printed("zsh", &["-f", "-c", &zsh]) {
+            assert_eq!(zsh, format!("{hooks}{cargo}"), "{line}");
+        }
+    }
+    for (line, completed) in
+        [("hooks quar", "quarantine"), ("cargo hooks quar", "quarantine"), ("cargo hooks quarantine re", "retry")]
+    {
+        if let Some(fish) = printed("fish", &["-c", &format!("{fish}\ncomplete -C '{line}'")]) {
+            assert!(fish.lines().any(|line| line.starts_with(completed)), "{line}: {fish}");
+        }
+    }
+    if let Some(fish) = printed("fish", &["-c", &format!("{fish}\ncomplete -C 'cargo add hooks quar'")]) {
+        assert!(!fish.contains("quarantine"), "{fish}");
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use shared::{DOCTOR, Timestamp};
+use shared::Timestamp;
 use store::{DeliveryQuery, Follow, NewestDeliveries, StoreError, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -65,7 +65,7 @@ pub async fn run(events: Events) -> Result<ExitCode> {
     let range = events.selection.range.resolve(now);
     let kind = events.selection.kind().map(str::to_owned);
     let reader = Target::find(events.target.clone()).await?.reader;
-    let query = events.selection.query(reader, range, Some(DOCTOR)).await?;
+    let query = events.selection.query(reader, range).await?;
     let mut found = query.newest(events.limit).await?;
     if found.deliveries.is_empty() {
         named::note_unknown_kind(kind.as_deref());

@@ -22,7 +22,8 @@ use crate::{
 /// Writes every event received in a time range as JSON, one object on each line, oldest first.
 #[derive(Args)]
 #[command(after_help = "\
-The objects are those of `hooks events --output json`. Progress and the number of events go to standard error.
+The objects are those of `hooks events --output json`. Progress and the number of events go to standard error. \
+Events of `hooks doctor` are exported only with --kind doctor or --entity doctor#-.
 
 An event that waited in the fallback queue is stored under its time of receipt. An export that ran before it was stored lacks it. \
 `hooks doctor` shows whether the queue is empty. For consecutive exports, set --until at least one minute in the past, because an index \
@@ -45,7 +46,7 @@ pub struct Export {
 /// Fails when they cannot be read, or no event has named the entity.
 pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
-    let query = selection.query(Target::find(target).await?.reader, times, None).await?;
+    let query = selection.query(Target::find(target).await?.reader, times).await?;
     // On a terminal the lines themselves tell how far it is.
     let progress = (!stdout().is_terminal()).then(|| Progress::of("reading"));
     let mut number = 0_u64;

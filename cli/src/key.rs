@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use clap::{Args, builder::NonEmptyStringValueParser, error::ErrorKind};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -20,6 +20,9 @@ use crate::{
 
 /// Number of keys that are read at once.
 const AT_ONCE: usize = 8;
+
+/// The error of `--all` without a key.
+const NO_KEYS: &str = "there are no API keys: no event has brought one";
 
 /// Prints the newest API key of a line, or those of all lines and stores. Asks first.
 #[derive(Args)]
@@ -82,10 +85,15 @@ pub async fn run(Key { which, to_secrets_manager, consent, target, output }: Key
         }
         (None, Some(prefix)) => {
             let entities = with_keys(&target.reader).await?;
-            let names = format!("{prefix}whatsapp/<number> and {prefix}store/<number>");
-            consent.ask(&format!("Store the API keys of all {} lines and stores as {names}?", entities.len()))?;
             let secrets = target.secrets.as_ref().context("there is no Secrets Manager")?;
-            store_all(&sealed, entities, secrets, &prefix, output).await?;
+            consent.ask(&format!(
+                "Store the API keys of all {} lines and stores of the stack {} in {}, as the secrets {prefix}whatsapp/<number> and \
+                 {prefix}store/<number>, with a new version for each secret that exists?",
+                entities.len(),
+                target.choice.stack().unwrap_or_default(),
+                secrets.place
+            ))?;
+            store_all(&sealed, entities, &secrets.client, &prefix, output).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -115,17 +123,24 @@ async fn print_one(
 }
 
 /// Returns all entities that can have a key.
+///
+/// # Errors
+/// Fails when they cannot be read, or there are none.
 async fn with_keys(reader: &Reader) -> Result<Vec<Entity>> {
     let states = |kind| reader.states(&kind, None, None, PAGE);
     let states = states(Kind::Whatsapp).chain(states(Kind::Store));
-    Ok(states.map_ok(|state| state.entity).try_collect().await?)
+    let entities: Vec<_> = states.map_ok(|state| state.entity).try_collect().await?;
+    ensure!(!entities.is_empty(), NO_KEYS);
+    Ok(entities)
 }
 
 async fn print_all(sealed: &SealedReader, entities: Vec<Entity>, output: Output) -> Result<()> {
     let keys = stream::iter(entities).map(async |entity| (sealed.api_key(&entity).await, entity)).buffered(AT_ONCE);
     let mut keys = std::pin::pin!(keys);
+    let mut is_none = true;
     while let Some((key, entity)) = keys.next().await {
         let Some(key) = key? else { continue };
+        is_none = false;
         let line = match output {
             Output::Json => json::key(entity.as_str(), &key)?,
             Output::Table => format!("{}  {}\n", plain(entity.as_str()), key.api_key.expose()),
@@ -134,6 +149,7 @@ async fn print_all(sealed: &SealedReader, entities: Vec<Entity>, output: Output)
             break;
         }
     }
+    ensure!(!is_none, NO_KEYS);
     Ok(())
 }
 
@@ -158,6 +174,7 @@ async fn store_all(
             progress.print(&json::line(&json!({ "entity": entity, "secret": name, "outcome": outcome }))?)?;
         }
     }
+    ensure!(created + updated > 0, NO_KEYS);
     if output == Output::Table {
         progress.print(&format!("{created} secrets created, {updated} updated.\n"))?;
     }

@@ -15,7 +15,7 @@ use shared::{
 use store::{DeliveryQuery, LineChange, Listing, Order, PAGE, State, first, named};
 
 use crate::{
-    lines::{NOT_LIVE, check, find_keys, object, reader, webhook_tone},
+    lines::{NOT_LIVE, check, find_keys, left, object, reader, webhook_tone},
     output::{
         Output, json, print,
         screen::Screen,
@@ -67,7 +67,7 @@ pub async fn run(args: LineArgs) -> Result<ExitCode> {
     let reader = reader(&target);
     let entity = find(&reader, &written).await?;
     let unfinished = match args.check {
-        true => check(&target, &json!({ "action": "lines", "entity": entity, "again": true })).await?,
+        true => left(&check(&target, &json!({ "action": "lines", "entity": entity, "again": true })).await?),
         false => None,
     };
     let mut line = reader.one(&entity).await?.with_context(|| no_line(&written))?;

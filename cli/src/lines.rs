@@ -64,7 +64,7 @@ pub struct LinesArgs {
     /// Maximum number of lines to list. Default: all.
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
-    /// Check the lines with the provider first, and set missing webhooks, as the schedule does.
+    /// Check the lines with the provider first, and set missing webhooks, as the schedule does. With --reference, checks only those lines.
     #[arg(long)]
     check: bool,
     /// Show what --check would set, and change nothing.
@@ -104,12 +104,29 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     if args.stuck {
         return stuck(&target, args.reference.as_deref(), args.output).await;
     }
-    let unfinished = if args.check { check(&target, &json!({ "action": "lines" })).await? } else { None };
     let reader = reader(&target);
-    let mut lines = match &args.reference {
-        Some(typed) => reader.with_reference(&named::reference(&reader.reader, typed).await?).await?,
-        None => reader.all().await?,
+    let read = async || {
+        anyhow::Ok(match &args.reference {
+            Some(typed) => reader.with_reference(&named::reference(&reader.reader, typed).await?).await?,
+            None => reader.all().await?,
+        })
     };
+    let events = match (args.check, &args.reference) {
+        (false, _) => Vec::new(),
+        (true, None) => vec![json!({ "action": "lines" })],
+        (true, Some(_)) => {
+            read().await?.iter().map(|line| json!({ "action": "lines", "entity": line.entity })).collect()
+        }
+    };
+    let mut unfinished = None;
+    for event in events {
+        let report = check(&target, &event).await?;
+        unfinished = unfinished.or(left(&report));
+        if args.output == Output::Table {
+            print(changed(&report, "changed").trim_start())?;
+        }
+    }
+    let mut lines = read().await?;
     let known = lines.len();
     let not_live = lines.iter().filter(|line| line.is_problem()).count();
     if args.not_live {
@@ -153,22 +170,25 @@ pub async fn find_keys(reader: &LineReader, lines: &mut [Line]) {
     }
 }
 
-/// Calls sync to check lines. Returns the reason if it could not check all of them.
+/// Calls sync to check lines, and returns its report.
 ///
 /// # Errors
 /// Fails when the pass fails.
-pub async fn check(target: &Target, event: &Value) -> Result<Option<String>> {
+pub async fn check(target: &Target, event: &Value) -> Result<Value> {
     let answer = target.call_sync(event).await?;
     let report = read_answer(&answer)?;
     match report["outcome"].as_str() {
-        Some("up_to_date" | "updated") => Ok(None),
-        Some("incomplete") => {
-            let left = report["left"].as_u64().unwrap_or_default();
-            let cause = report["cause"].as_str().map(|cause| format!(": {cause}")).unwrap_or_default();
-            Ok(Some(format!("{left} lines could not be checked, and are left for the next pass{cause}")))
-        }
+        Some("up_to_date" | "updated" | "incomplete") => Ok(report),
         _ => bail!("not a report of the lines: {answer}"),
     }
+}
+
+/// Returns the reason if a pass could not check all its lines.
+pub fn left(report: &Value) -> Option<String> {
+    let left = report["left"].as_u64().unwrap_or_default();
+    let cause = report["cause"].as_str().map(|cause| format!(": {cause}")).unwrap_or_default();
+    (report["outcome"] == "incomplete")
+        .then(|| format!("{left} lines could not be checked, and are left for the next pass{cause}"))
 }
 
 /// Shows what a pass would set.

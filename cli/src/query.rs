@@ -10,7 +10,7 @@ use clap::{
 };
 use serde::Serialize;
 use shared::{
-    Timestamp,
+    DOCTOR, Timestamp,
     human_time::{Moment, moment},
 };
 use store::{DeliveryFilter, DeliveryQuery, Reader, SearchedText};
@@ -86,17 +86,12 @@ impl Selection {
         self.filter.kind.as_deref()
     }
 
-    /// Returns the query for the deliveries received within a time range. A kind can be left out unless it is asked for.
+    /// Returns the query for the deliveries received within a time range, without those of `hooks doctor` unless they are asked for.
     ///
     /// # Errors
     /// As for [`FilterArgs::filter`].
-    pub async fn query(
-        self,
-        reader: Reader,
-        times: Range<Timestamp>,
-        except_kind: Option<&str>,
-    ) -> Result<DeliveryQuery> {
-        let except_kind = except_kind.map(str::to_owned);
+    pub async fn query(self, reader: Reader, times: Range<Timestamp>) -> Result<DeliveryQuery> {
+        let except_kind = Some(DOCTOR.to_owned());
         let filter = self.filter.filter(&reader).await?;
         let filter = DeliveryFilter { duplicates: self.duplicates, except_kind, ..filter };
         Ok(DeliveryQuery::new(reader, filter, times))

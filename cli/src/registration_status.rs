@@ -154,7 +154,7 @@ pub fn not_ours(registered: Option<&str>, since: Option<Timestamp>) -> String {
 }
 
 /// Returns the host of a URL, or the whole text if it is not a URL.
-pub fn host(url: &str) -> String {
+fn host(url: &str) -> String {
     let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
     host.unwrap_or_else(|| url.to_owned())
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use futures_util::TryStreamExt;
 use serde_json::json;
-use shared::{DOCTOR, Timestamp};
+use shared::Timestamp;
 use store::StoredDelivery;
 
 use crate::{
@@ -73,7 +73,7 @@ struct Count {
 pub async fn run(Stats { selection, by, target, output }: Stats) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
     let kind = selection.kind().map(str::to_owned);
-    let query = selection.query(Target::find(target).await?.reader, times, Some(DOCTOR)).await?;
+    let query = selection.query(Target::find(target).await?.reader, times).await?;
     let progress = Progress::of("counting");
     let mut counts = BTreeMap::<Option<String>, Count>::new();
     let (mut read, mut deliveries) = (0_u64, pin!(query.walk(None)));

@@ -61,12 +61,14 @@ pub struct Target {
     pub ledger: RegistrationLedger,
     /// The deliveries and states, without their secrets.
     pub reader: Reader,
-    /// The client for the secrets of a stack's account; `None` for a local run.
-    pub secrets: Option<aws_sdk_secretsmanager::Client>,
+    /// The secrets of a stack's account; `None` for a local run.
+    pub secrets: Option<AccountSecrets>,
     /// The client for its tables.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// The names of its tables, and the settings for recording deliveries.
     pub settings: Settings,
+    /// True when SyncMode is observe: sync registers our URL only on request.
+    pub observes: bool,
     /// True when it sets the webhooks of lines.
     pub keeps_lines: bool,
     /// The addresses that the provider may call from, as its configuration has them; `None` when it has none.
@@ -78,6 +80,14 @@ pub struct Target {
     /// `None` without an endpoint.
     forwarding: Option<Forwarding>,
     sync: Sync,
+}
+
+/// The secrets of an account in a region.
+pub struct AccountSecrets {
+    /// The client for them.
+    pub client: aws_sdk_secretsmanager::Client,
+    /// The account and the region, for people.
+    pub place: String,
 }
 
 /// The queues with deliveries that could not be recorded.
@@ -158,6 +168,7 @@ impl Target {
             secrets: None,
             dynamodb,
             settings: settings(run.events_table, run.sealed_table, &run.dedup_window_seconds, &run.retention_days)?,
+            observes: false,
             keeps_lines: true,
             allowed_source_ips: Some(run.allowed_source_ips),
             queues: Queues { sqs, fallback: run.fallback_queue, dead_letter: run.dead_letter_queue },
@@ -197,7 +208,10 @@ impl Target {
             partner_api: stack.parameter("PartnerApiBaseUrl")?.to_owned(),
             ledger: RegistrationLedger::new(dynamodb.clone(), events_table),
             reader: Reader::new(dynamodb.clone(), events_table),
-            secrets: Some(aws_sdk_secretsmanager::Client::new(&stack.aws)),
+            secrets: Some(AccountSecrets {
+                client: aws_sdk_secretsmanager::Client::new(&stack.aws),
+                place: stack.place(),
+            }),
             dynamodb,
             settings: settings(
                 events_table.to_owned(),
@@ -205,6 +219,7 @@ impl Target {
                 stack.parameter("DedupWindowSeconds")?,
                 stack.parameter("RetentionDays")?,
             )?,
+            observes: stack.parameter("SyncMode").is_ok_and(|mode| mode == "observe"),
             // The output depends on a condition of the template. CloudFormation shows LineWebhookUrl as asterisks, even when it is empty.
             keeps_lines: stack.output("LineWebhookMode").is_ok(),
             allowed_source_ips: stack.parameter("AllowedSourceIps").ok().map(str::to_owned),
@@ -326,6 +341,14 @@ impl Stack {
         });
         let described = described.map_err(|error| Fault::of_answer(name, &region, &error))?;
         Ok(Self { name: name.to_owned(), described, aws: aws.clone() })
+    }
+
+    /// Returns its account and region, for people.
+    fn place(&self) -> String {
+        match self.described.stack_id().unwrap_or_default().split(':').collect::<Vec<_>>()[..] {
+            [_, _, _, region, account, ..] => format!("the account {account}, region {region}"),
+            _ => "its account".to_owned(),
+        }
     }
 
     /// Returns its status, such as `CREATE_COMPLETE`.

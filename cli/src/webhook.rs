@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shared::{
-    Timestamp, WebhookUrl,
+    RegisteredUrl, Timestamp, WebhookUrl,
     human_time::{Moment, moment},
 };
 use store::{RegistrationLedger, RegistrationStatus, Whereabouts};
@@ -19,7 +19,8 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Exit code of `plan`, `get` and `status` when our URL is not registered. 1 is a failure, and 2 a command line that cannot be read.
+/// Exit code of `plan`, `sync`, `get` and `status` when our URL is not registered. 1 is a failure, and 2 a command line that cannot be
+/// read.
 const NOT_OURS: u8 = 3;
 
 /// Manages the webhook's registration with the provider, for the local run or a deployed stack.
@@ -50,13 +51,15 @@ enum Command {
     Get,
     /// Shows what `sync` would do, and changes nothing.
     #[command(
-        after_help = "Exit code: 0 when our URL is registered, 3 when `sync` would register it, 1 when that is not known."
+        after_help = "Exit code: 0 when our URL is registered; 3 when `sync` would register it, or would if SyncMode were not observe; 1 when that is \
+                      not known."
     )]
     Plan,
     /// Registers our URL if another one is registered, as the schedule does. Asks before it first replaces another URL.
     #[command(
         after_help = "If our URL was never registered and another one is, that one will stop receiving the provider's events. \
-                      So the command names its host and asks. In a script, give --yes."
+                      So the command names its host and asks. In a script, give --yes.\nWith SyncMode observe it changes nothing.\n\
+                      Exit code: 0 when our URL is registered, 3 when SyncMode is observe and it is not, 1 after a failure."
     )]
     Sync {
         #[command(flatten)]
@@ -74,8 +77,8 @@ enum Command {
     },
     /// Registers our URL with a new token. The old token stays accepted for a time.
     #[command(
-        after_help = "The old token stays accepted, so rotating needs no confirmation. If our URL was never registered and another \
-                      one is, it asks first, as `sync` does."
+        after_help = "The old token stays accepted, so rotating needs no confirmation. If another URL is registered, it will stop \
+                      receiving the provider's events. So the command names its host and asks. In a script, give --yes."
     )]
     Rotate {
         #[command(flatten)]
@@ -115,7 +118,9 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
         Command::Get => json!({ "action": "get" }),
         Command::Plan => json!({ "action": "plan" }),
         Command::Sync { consent } => {
-            ask_before_the_first(&target, &consent).await?;
+            if !target.observes {
+                ask_before_the_first(&target, &consent).await?;
+            }
             json!({ "action": "sync" })
         }
         // Our address stands for our URL, whose token is not ours to know.
@@ -129,7 +134,7 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
             json!({ "action": "set", "url": url.as_ref().unwrap_or(&target.address) })
         }
         Command::Rotate { consent } => {
-            ask_before_the_first(&target, &consent).await?;
+            ask_before_replacing(&target, &consent).await?;
             json!({ "action": "rotate" })
         }
         Command::Status { limit, since } => return status(&target.ledger, limit, since, output).await,
@@ -142,14 +147,24 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
 /// # Errors
 /// Fails when the answer is not yes, or the provider cannot be asked.
 async fn ask_before_the_first(target: &Target, consent: &Consent) -> Result<()> {
-    if target.ledger.read().await?.ours_at.is_some() {
-        return Ok(());
+    match target.ledger.read().await?.ours_at {
+        Some(_) => Ok(()),
+        None => ask_before_replacing(target, consent).await,
     }
+}
+
+/// Asks before our URL replaces another one, if another one is registered.
+///
+/// # Errors
+/// Fails when the answer is not yes, or the provider cannot be asked.
+async fn ask_before_replacing(target: &Target, consent: &Consent) -> Result<()> {
     let report = read_answer(&target.call_sync(&json!({ "action": "get" })).await?)?;
-    match report["registered"].as_str() {
-        Some(registered) if report["verified"] != true => consent.ask(&format!(
+    let address = WebhookUrl::parse(&target.address).context("the address of the webhook")?;
+    match report["registered"].as_str().and_then(RegisteredUrl::new) {
+        // With an older token, it is ours too.
+        Some(registered) if registered.token_at(&address).is_none() => consent.ask(&format!(
             "{} receives the provider's events today, and will stop receiving them. Register our URL in its place?",
-            registration_status::host(registered)
+            registered.masked_host()
         )),
         _ => Ok(()),
     }
@@ -181,7 +196,15 @@ async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode>
         Some("updated") if report["verified"] != true => {
             bail!("the provider accepted the URL but shows another one as registered")
         }
-        Some("would_update") if event["action"] == "plan" => Ok(ExitCode::from(NOT_OURS)),
+        Some("would_update") => {
+            if target.observes || event["action"] == "sync" {
+                let on = target.choice.arguments();
+                note(&format!(
+                    "SyncMode is observe, so no run registers our URL. To register it: cargo hooks webhook set{on}"
+                ));
+            }
+            Ok(ExitCode::from(NOT_OURS))
+        }
         _ if is_not_ours => Ok(ExitCode::from(NOT_OURS)),
         _ => Ok(ExitCode::SUCCESS),
     }

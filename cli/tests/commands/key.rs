@@ -92,6 +92,15 @@ async fn all_keys_are_printed_after_one_confirmation() {
     let objects =
         objects(&run(hooks(&world.project, &["key", "--all", "--yes", "--output", "json"], &[])).await.stdout);
     assert!(objects.iter().any(|key| key["entity"] == LINE && key["api_key"] == API_KEY), "{objects:?}");
+    let empty = World::start("no-keys").await;
+    for keyless in [false, true] {
+        if keyless {
+            empty.record(30, &update(3).replace("whatsapp_apiKey", "other")).await;
+        }
+        let none = run(hooks(&empty.project, &["key", "--all", "--yes"], &[])).await;
+        let message = "error: there are no API keys: no event has brought one\n";
+        assert_eq!((none.code, none.stdout.as_str(), none.stderr.as_str()), (1, "", message), "{keyless}");
+    }
     let refused = world.hooks(&["key", "--all"]).await;
     assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
     for usage in [

@@ -262,6 +262,34 @@ async fn sync_itself_checks_and_plans_lines() {
 }
 
 #[tokio::test]
+async fn a_check_shows_what_it_changed_and_leaves_lines_with_another_reference() {
+    let world = WithSync::start("lines-check-reference").await;
+    world.partner.onboard("972501234567", Some("client-7"), "key-of-the-line");
+    world.partner.onboard("972502222222", Some("client-8"), "key-of-another");
+    assert_eq!(world.hooks(&["inventory"]).await.code, 0);
+    let url = |number| world.partner.line(number).unwrap().url;
+    let check = async |arguments: &[&str]| world.hooks(&[&["lines", "--check"], arguments].concat()).await;
+
+    let checked = check(&["--reference", "client-7"]).await;
+    assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("│ changed ") && checked.stdout.contains("│ whatsapp#972501234567 "),
+        "{}",
+        checked.stdout
+    );
+    assert!(!checked.stdout.contains("972502222222"), "{}", checked.stdout);
+    assert_eq!(
+        (url("972501234567").as_str(), url("972502222222").as_str()),
+        ("https://lines.example.com/972501234567", "")
+    );
+
+    let checked = check(&[]).await;
+    assert!(checked.code == 0 && checked.stdout.contains("│ whatsapp#972502222222 "), "{checked:?}");
+    assert!(!checked.stdout.contains("│ whatsapp#972501234567 "), "it has not changed again: {}", checked.stdout);
+    assert!(!check(&[]).await.stdout.contains("changed"));
+}
+
+#[tokio::test]
 async fn the_lines_of_a_stack_without_a_url_for_them_are_off_and_no_problem() {
     let world = WithSync::start("lines-off").await;
     world.partner.onboard("972501234567", Some("client-7"), "key-of-the-line");

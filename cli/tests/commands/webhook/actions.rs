@@ -1,7 +1,10 @@
 use emulators::partner::{Call, Fault};
 use serde_json::{Value, json};
 
-use super::world::{ADDRESS, FOREIGN, OURS, World};
+use super::{
+    stack::CREDENTIALS,
+    world::{ADDRESS, FOREIGN, OURS, World},
+};
 use crate::program::{hooks, project, run};
 
 const UP_TO_DATE: &str = "\
@@ -118,7 +121,25 @@ async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_a
     assert_eq!(world.webhook(&["sync", "--yes"]).await.code, 0);
     assert_eq!(world.partner.registered().as_deref(), Some(OURS));
     world.partner.register(Some(FOREIGN));
+    let asked = world.webhook(&["rotate"]).await;
+    assert!(asked.code == 1 && asked.stderr.starts_with("error: other.example receives "), "also later: {asked:?}");
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
     assert_eq!(world.webhook(&["sync"]).await.code, 0, "ours was registered before");
+    world.partner.register(Some(&format!("{ADDRESS}/Older-Token-0123456789")));
+    assert_eq!(world.webhook(&["rotate"]).await.code, 0, "with an older token it is ours too");
+}
+
+#[tokio::test]
+async fn a_stack_that_observes_is_not_synced_and_asks_nothing() {
+    let world = World::observing("observing").await;
+    world.partner.register(Some(FOREIGN));
+    let note = "SyncMode is observe, so no run registers our URL. To register it: cargo hooks webhook set --stack hooks-observing\n";
+    for action in ["plan", "sync"] {
+        let ended = world.webhook_of_stack(&[action, "--stack", "hooks-observing"], &CREDENTIALS).await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (3, note), "{action}: {}", ended.stdout);
+        assert!(ended.stdout.contains("outcome     would_update\n"), "{}", ended.stdout);
+    }
+    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
 }
 
 #[tokio::test]

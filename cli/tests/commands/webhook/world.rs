@@ -59,13 +59,22 @@ pub struct World {
 impl World {
     /// A run with nothing registered. Each test has a project folder of its own, by this name.
     pub async fn start(name: &str) -> Self {
+        Self::with_mode(name, "enforce").await
+    }
+
+    /// The same, where sync registers our URL only on request.
+    pub async fn observing(name: &str) -> Self {
+        Self::with_mode(name, "observe").await
+    }
+
+    async fn with_mode(name: &str, mode: &str) -> Self {
         let partner = Partner::start().await.unwrap();
         let secrets = SecretsManager::start().await.unwrap();
         secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
         secrets.put("webhook-token", TOKEN);
         let dynamodb = DynamoDb::start().await.unwrap();
         let sqs = Sqs::start(Rules::default()).await.unwrap();
-        let functions = serve_sync(&partner, &secrets, &dynamodb, &sqs).await;
+        let functions = serve_sync(&partner, &secrets, &dynamodb, &sqs, mode).await;
         let project = project(name);
         program::remember(&project, (ADDRESS, &partner.url()), functions, &dynamodb, &sqs);
         Self { partner, secrets, dynamodb, sqs, aws: format!("http://{functions}"), project }
@@ -136,7 +145,13 @@ impl World {
 type Call = (Value, oneshot::Sender<Result<Value, Diagnostic>>);
 
 /// Runs the function behind the API of Lambda, which that of a local run is a part of, beside that of CloudFormation.
-async fn serve_sync(partner: &Partner, secrets: &SecretsManager, dynamodb: &DynamoDb, sqs: &Sqs) -> SocketAddr {
+async fn serve_sync(
+    partner: &Partner,
+    secrets: &SecretsManager,
+    dynamodb: &DynamoDb,
+    sqs: &Sqs,
+    mode: &str,
+) -> SocketAddr {
     let mut environment = Environment::from(fixtures::ENVIRONMENT);
     let (partner_api, line_api) = (partner.url(), partner.line_api_url());
     let (fallback, dead_letters) = (sqs.queue_url(), sqs.dead_letter_queue_url());
@@ -145,6 +160,7 @@ async fn serve_sync(partner: &Partner, secrets: &SecretsManager, dynamodb: &Dyna
         ("PARTNER_SECRET_ID", "partner"),
         ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token"),
         ("WEBHOOK_URL", ADDRESS),
+        ("SYNC_MODE", mode),
         ("EVENTS_TABLE", dynamodb.events_table()),
         ("SEALED_TABLE", dynamodb.sealed_table()),
         ("FALLBACK_QUEUE_URL", &fallback),
@@ -192,14 +208,18 @@ async fn invoke(State(calls): State<mpsc::Sender<Call>>, event: Bytes) -> Respon
     }
 }
 
-/// Describes the stack `hooks`, `hooks-lines`, which keeps lines, and `empty`, which has no outputs.
+/// Describes the stack `hooks`, `hooks-lines`, which keeps lines, `hooks-observing`, which observes, and `empty`, which has no outputs.
 async fn describe_stacks(request: String) -> Response {
     let stack = |outputs: &str, parameters: &str| {
         format!(
             "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>a</StackName>\
+             <StackId>arn:aws:cloudformation:eu-west-1:123456789012:stack/a/1</StackId>\
              <CreationTime>2026-11-22T09:30:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>\
              <Parameters>{parameters}</Parameters><Outputs>{outputs}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
         )
+    };
+    let parameter = |(key, value): (&str, &str)| {
+        format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
     };
     let outputs = [
         ("WebhookUrl", ADDRESS),
@@ -218,13 +238,14 @@ async fn describe_stacks(request: String) -> Response {
         // With NoEcho, CloudFormation shows also an empty value so.
         ("LineWebhookUrl", "****"),
     ]
-    .map(|(key, value)| {
-        format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
-    });
+    .map(parameter);
+    let observing = parameter(("SyncMode", "observe"));
     let xml = [("content-type", "text/xml")];
     let lines = "<member><OutputKey>LineWebhookMode</OutputKey><OutputValue>fill</OutputValue></member>";
     if request.contains("StackName=hooks-lines") {
         (xml, stack(&(outputs.concat() + lines), &parameters.concat())).into_response()
+    } else if request.contains("StackName=hooks-observing") {
+        (xml, stack(&outputs.concat(), &(parameters.concat() + &observing))).into_response()
     } else if request.contains("StackName=hooks") {
         (xml, stack(&outputs.concat(), &parameters.concat())).into_response()
     } else if request.contains("StackName=empty") {

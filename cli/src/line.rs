@@ -183,9 +183,11 @@ fn history(changes: &[LineChange]) -> String {
 /// Finds the line that a person means. Other entities of the same name are not meant.
 async fn find(reader: &LineReader, typed: &str) -> Result<Entity> {
     let mut named = named::entities(&reader.reader, typed).await?;
+    let whole = Entity::named(typed.trim());
     // Those are found by their states, and a line that is only listed has none.
     for entity in named::candidates(typed.trim()) {
-        if is_line(&entity) && !named.same.contains(&entity) && reader.one(&entity).await?.is_some() {
+        let is_new = !named.same.contains(&entity) && !named.same.contains(&whole);
+        if is_line(&entity) && is_new && reader.one(&entity).await?.is_some() {
             named.same.insert(entity);
         }
     }

@@ -14,8 +14,8 @@ use crate::{
 /// Maximum number of states of a kind that are compared with a name that no event has.
 const MOST_STATES: usize = 1_000;
 
-/// Maximum number of names that are suggested.
-const MOST_NAMES: usize = 3;
+/// Maximum number of names in a sentence.
+const MOST_NAMES: usize = 5;
 
 /// Number of digits of the shortest phone numbers with a country code. The numbers of bots and inboxes are shorter.
 const PHONE_DIGITS: usize = 8;
@@ -49,7 +49,10 @@ impl Named {
 }
 
 fn names<'a>(entities: impl IntoIterator<Item = &'a Entity>) -> String {
-    entities.into_iter().map(|entity| plain(entity.as_str())).collect::<Vec<_>>().join(" or ")
+    let mut names = entities.into_iter().map(|entity| plain(entity.as_str()));
+    let mut shown: Vec<String> = names.by_ref().take(MOST_NAMES).collect();
+    shown.extend(names.next().map(|_| "others".to_owned()));
+    shown.join(" or ")
 }
 
 /// Returns the entities with this name, this number or account, or this reference. A whole name means its own entity alone.
@@ -63,9 +66,12 @@ pub async fn entities(reader: &Reader, typed: &str) -> Result<Named, StoreError>
     }
     let states = try_join_all(candidates(name).iter().map(|entity| reader.state(entity))).await?;
     let mut same: BTreeSet<Entity> = states.into_iter().flatten().map(|state| state.entity).collect();
+    if let Some(whole) = same.take(&Entity::named(name)) {
+        return Ok(Named { same: BTreeSet::from([whole]), similar: Vec::new() });
+    }
     if same.is_empty() || !name.contains('#') {
         let states = reader.states_by_reference(&reference(reader, typed).await?, PAGE).map_ok(|state| state.entity);
-        same.extend(first(states, MOST_NAMES).await?.0);
+        same.extend(first(states, PAGE.into()).await?.0);
     }
     // An inbox has the name of a server before its number.
     let is_account = name.len() < PHONE_DIGITS && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());

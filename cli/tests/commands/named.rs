@@ -1,7 +1,7 @@
 //! Entities and events, named as people type them.
 
 use fixtures::{LINE, update};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::EventId;
 
 use crate::world::{World, objects};
@@ -74,9 +74,27 @@ async fn a_reference_that_is_the_number_of_another_entity_is_unclear() {
         let message = format!("error: 972501234567 can be {LINE} or whatsapp#972502222222: give one of these names\n");
         assert_eq!((unclear.code, unclear.stderr), (1, message), "{command}");
     }
-    assert_eq!(objects(&world.hooks(&["state", LINE, "--output", "json"]).await.stdout)[0]["entity"], LINE);
+    world.record(4, r#"{"event":"whatsapp","whatsapp":"0501234567"}"#).await;
+    for whole in [LINE, "whatsapp#0501234567"] {
+        for command in ["state", "line"] {
+            let shown = world.hooks(&[command, whole, "--output", "json"]).await.stdout;
+            assert_eq!(objects(&shown)[0]["entity"], whole, "a whole name is always clear");
+        }
+    }
     let line = world.hooks(&["line", "523", "--output", "json"]).await.stdout;
     assert_eq!(objects(&line)[0]["entity"], "whatsapp#972503333333", "bots and inboxes are not meant");
+    for bot in 0..7 {
+        let event = json!({"event": "builder", "builderID": bot, "builder_reference": "client-9"});
+        world.record(60 + bot, &event.to_string()).await;
+    }
+    world.record(3, r#"{"event":"whatsapp","whatsapp":"972504444444","whatsapp_reference":"client-9"}"#).await;
+    let line = world.hooks(&["line", "client-9", "--output", "json"]).await.stdout;
+    assert_eq!(objects(&line)[0]["entity"], "whatsapp#972504444444");
+    let bots = world.hooks(&["state", "client-9"]).await.stderr;
+    assert!(
+        bots.starts_with("error: client-9 can be builder#0 or builder#1 or ") && bots.contains(" or others: "),
+        "{bots}"
+    );
 }
 
 #[tokio::test]

@@ -11,12 +11,8 @@ mod common;
 
 use std::{fs, time::Instant};
 
-use common::{TOKEN, World};
-use emulators::{
-    partner::{CLIENT_ID, CLIENT_SECRET, Partner},
-    runtime_api::{Function, Outcome},
-    secrets::SecretsManager,
-};
+use common::sync::SyncWorld;
+use emulators::runtime_api::{Function, Outcome};
 use serde_json::{Value, json};
 
 /// Maximum number of passes for an import.
@@ -50,26 +46,19 @@ fn count(findings: &Value) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_clients_are_imported_pass_by_pass_and_none_is_missed_or_gone() {
     let clients: usize = std::env::var("CLIENTS").map_or(25, |clients| clients.parse().unwrap());
-    let world = World::start().await;
-    let partner = Partner::start().await.unwrap();
-    let secrets = SecretsManager::start().await.unwrap();
-    secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
-    secrets.put("webhook-token", TOKEN);
+    let world = SyncWorld::start().await;
+    let partner = &world.partner;
     for n in 0..clients {
         partner.onboard(&(972_500_000_000 + n).to_string(), Some(&format!("client-{n}")), &format!("Key-{n:08}"));
     }
+    // Not through the proxies, which take time.
     let sync = world
         .sync(&[
-            ("PARTNER_API_BASE_URL", partner.url()),
-            ("PARTNER_SECRET_ID", "partner".to_owned()),
-            ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token".to_owned()),
-            ("WEBHOOK_URL", "https://hooks.example.com/v1/webhook".to_owned()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", world.dynamodb.url()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.url()),
-            ("DEAD_LETTER_QUEUE_URL", world.sqs.dead_letter_queue_url()),
-            ("MISSED_AFTER_MINUTES", "0".to_owned()),
-            ("LINE_API_BASE_URL", partner.line_api_url()),
-            ("LINE_WEBHOOK_URL", "https://bot.example/{whatsapp}".to_owned()),
+            ("PARTNER_API_BASE_URL", &partner.url()),
+            ("LINE_API_BASE_URL", &partner.line_api_url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &world.world.dynamodb.url()),
+            ("MISSED_AFTER_MINUTES", "0"),
+            ("LINE_WEBHOOK_URL", "https://bot.example/{whatsapp}"),
         ])
         .await;
     let mut imported = 0;

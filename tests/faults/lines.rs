@@ -1,47 +1,29 @@
 //! SIGKILL of sync at every request of a pass over the lines: while it sets the webhooks of new lines, and while it replaces an
 //! outdated URL of ours. Sync runs again, as the schedule starts it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a failed step should end the test; the counts are the result"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed step should end the test")]
 
 mod common;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use common::{TOKEN, World};
+use common::sync::{Crash, Peer, SyncWorld, killed_anywhere};
 use emulators::{
-    faults::{Faults, Point},
-    partner::{CLIENT_ID, CLIENT_SECRET, Call, Partner},
+    partner::Call,
     runtime_api::{Function, Outcome},
-    secrets::SecretsManager,
 };
 use fixtures::FINGERPRINT_KEY;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use shared::{Entity, EventId, FingerprintKey, Received, Secret, Timestamp};
 use store::{Delivery, LineAction, LineStatus, Lines, Listing, Order, PAGE, Recorder, Settings};
 
-/// Number of crashes at a time.
-const AT_ONCE: usize = 8;
 const OLD: &str = "https://old.example/{whatsapp}/Line-Secret-0123456789";
 const NEW: &str = "https://bot.example/{whatsapp}/Line-Secret-0123456789";
 const FOREIGN: &str = "https://other.example/in/Foreign-Token-9876543210";
 /// The line with a foreign URL.
 const TAKEN: usize = 2;
 
-/// The peer that sync waits for when it is killed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Peer {
-    DynamoDb,
-    Lines,
-}
-
-const PEERS: [Peer; 2] = [Peer::DynamoDb, Peer::Lines];
-
-/// The nth request to a peer, at which sync is killed.
-type Crash = Option<(Peer, usize, Point)>;
+const PEERS: [Peer; 2] = [Peer::DynamoDb, Peer::Partner];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scenario {
@@ -49,13 +31,6 @@ enum Scenario {
     New,
     /// The configured URL changes.
     Outdated,
-}
-
-struct SyncWorld {
-    world: World,
-    partner: Partner,
-    to_lines: Faults,
-    secrets: SecretsManager,
 }
 
 fn number(n: usize) -> String {
@@ -67,13 +42,9 @@ fn entity(n: usize) -> Entity {
 }
 
 impl SyncWorld {
-    async fn start() -> Self {
-        let world = World::start().await;
-        let partner = Partner::start().await.unwrap();
-        let to_lines = Faults::before(partner.line_api_url().trim_end_matches("/whatsapp/v2")).await.unwrap();
-        let secrets = SecretsManager::start().await.unwrap();
-        secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
-        secrets.put("webhook-token", TOKEN);
+    async fn with_lines() -> Self {
+        let started = Self::start().await;
+        let (world, partner) = (&started.world, &started.partner);
         let settings = Settings {
             events_table: world.dynamodb.events_table().to_owned(),
             sealed_table: world.dynamodb.sealed_table().to_owned(),
@@ -99,20 +70,11 @@ impl SyncWorld {
             recorder.record(&Delivery::decode(&received, &key)).await.unwrap();
         }
         partner.register_line(&number(TAKEN), Some(FOREIGN));
-        Self { world, partner, to_lines, secrets }
+        started
     }
 
-    async fn sync(&self, url: &str) -> Function {
-        let more = [
-            ("PARTNER_API_BASE_URL", self.partner.url()),
-            ("PARTNER_SECRET_ID", "partner".to_owned()),
-            ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token".to_owned()),
-            ("WEBHOOK_URL", "https://hooks.example.com/v1/webhook".to_owned()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets.url()),
-            ("LINE_WEBHOOK_URL", url.to_owned()),
-            ("LINE_API_BASE_URL", format!("{}/whatsapp/v2", self.to_lines.url())),
-        ];
-        self.world.sync(&more).await
+    async fn setting(&self, url: &str) -> Function {
+        self.sync(&[("LINE_WEBHOOK_URL", url)]).await
     }
 
     /// Carries out a pass. Returns the report; `None` when the pass did not end.
@@ -133,47 +95,27 @@ impl SyncWorld {
             Outcome::Error(error) => panic!("{error}: {log}"),
         }
     }
-
-    fn peer(&self, peer: Peer) -> &Faults {
-        match peer {
-            Peer::DynamoDb => &self.world.to_dynamodb,
-            Peer::Lines => &self.to_lines,
-        }
-    }
 }
 
 /// Kills sync on its way, and lets it run again. Returns the numbers of requests to each peer.
-async fn crash(scenario: Scenario, crash: Crash) -> [usize; 2] {
-    let world = SyncWorld::start().await;
+async fn crash(scenario: Scenario, crash: Crash) -> ([usize; 2], ()) {
+    let world = SyncWorld::with_lines().await;
     if scenario == Scenario::Outdated {
-        world.pass(&world.sync(OLD).await).await.unwrap();
+        world.pass(&world.setting(OLD).await).await.unwrap();
         world.partner.take_line_calls();
     }
-    for peer in PEERS {
-        world.peer(peer).take_seen();
-    }
-    let sync = world.sync(NEW).await;
-    match crash {
-        None => assert!(world.pass(&sync).await.is_some()),
-        Some((peer, n, point)) => {
-            let held = world.peer(peer).hold(n, point);
-            let killer = async {
-                let holding = held.reached().await;
-                sync.kill().await;
-                drop(holding);
-            };
-            let (report, ()) = tokio::join!(world.pass(&sync), killer);
-            assert_eq!(report, None, "{scenario:?} {crash:?}: not killed");
-        }
-    }
-    let requests = PEERS.map(|peer| world.peer(peer).take_seen().len());
+    world.take_requests(PEERS);
+    let sync = world.setting(NEW).await;
+    let report = world.run_into(crash, &sync, world.pass(&sync)).await;
+    assert_eq!(report.is_none(), crash.is_some(), "{scenario:?} {crash:?}");
+    let requests = world.take_requests(PEERS);
     // As the schedule does, twice: only the first may have something to finish.
-    let sync = world.sync(NEW).await;
+    let sync = world.setting(NEW).await;
     world.pass(&sync).await.unwrap();
     let last = world.pass(&sync).await.unwrap();
     assert_eq!((&last["outcome"], &last["left"]), (&json!("up_to_date"), &json!(0)), "{scenario:?} {crash:?}: {last}");
     check(&world, scenario, crash).await;
-    requests
+    (requests, ())
 }
 
 async fn check(world: &SyncWorld, scenario: Scenario, crash: Crash) {
@@ -207,25 +149,12 @@ async fn check(world: &SyncWorld, scenario: Scenario, crash: Crash) {
     }
 }
 
-async fn killed_anywhere(scenario: Scenario) {
-    let requests = crash(scenario, None).await;
-    println!("{scenario:?}: {requests:?} requests to {PEERS:?}");
-    let points = [Point::Before, Point::After];
-    let at = |(peer, requests)| (0..requests).flat_map(move |n| points.map(|point| Some((peer, n, point))));
-    let crashes: Vec<Crash> = PEERS.into_iter().zip(requests).flat_map(at).collect();
-    let count = crashes.len();
-    let runs = stream::iter(crashes).map(async |at| tokio::spawn(crash(scenario, at)).await.map_err(|_| at));
-    let failed: Vec<_> = runs.buffered(AT_ONCE).filter_map(async |run| run.err()).collect().await;
-    println!("{scenario:?}: sync was killed at {count} points");
-    assert!(failed.is_empty(), "{failed:?}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_lines_are_set_to_one_url_each_wherever_the_pass_is_killed() {
-    killed_anywhere(Scenario::New).await;
+    killed_anywhere(Scenario::New, PEERS, |at| crash(Scenario::New, at)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outdated_url_is_replaced_by_a_single_new_one_wherever_the_pass_is_killed() {
-    killed_anywhere(Scenario::Outdated).await;
+    killed_anywhere(Scenario::Outdated, PEERS, |at| crash(Scenario::Outdated, at)).await;
 }

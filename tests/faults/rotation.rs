@@ -17,37 +17,23 @@ use std::{
     time::Duration,
 };
 
-use common::{TOKEN, World, call_with_token, send, update};
+use common::{
+    TOKEN, call_with_token, send,
+    sync::{ADDRESS, Crash, Peer, SyncWorld, killed_anywhere},
+    update,
+};
 use emulators::{
     cloudformation::CloudFormation,
-    faults::{Faults, Point},
-    partner::{CLIENT_ID, CLIENT_SECRET, Partner},
     runtime_api::{Function, Outcome},
-    secrets::SecretsManager,
 };
 use futures_util::TryStreamExt;
-use futures_util::{StreamExt, stream};
 use serde_json::json;
 use shared::{Timestamp, TokenHash};
 use store::{AcceptedTokens, Change, ChangeKind, Listing, Order, RegistrationLedger};
 
-/// Number of crashes at a time. They spend most of it waiting, for receivers to learn of a token or for a lease to expire.
-const AT_ONCE: usize = 8;
-const ADDRESS: &str = "https://hooks.example.com/v1/webhook";
 const BEFORE: &str = "https://before.example/in";
 
-/// The peer that sync waits for when it is killed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Peer {
-    DynamoDb,
-    SecretsManager,
-    Partner,
-}
-
 const PEERS: [Peer; 3] = [Peer::DynamoDb, Peer::SecretsManager, Peer::Partner];
-
-/// The nth request to a peer, at which sync is killed.
-type Crash = Option<(Peer, usize, Point)>;
 
 /// The work of sync when it is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,47 +42,18 @@ enum Scenario {
     Repair,
 }
 
-/// The world of the receiver, with the peers of sync.
-struct SyncWorld {
-    world: World,
-    partner: Partner,
-    to_partner: Faults,
-    secrets: SecretsManager,
-    to_secrets: Faults,
-}
-
 impl SyncWorld {
     /// Our URL is registered, and the state says so.
-    async fn start() -> Self {
-        let started = Self::before_ours().await;
-        let sync = started.sync().await;
+    async fn registered() -> Self {
+        let started = Self::start().await;
+        let sync = started.keeping().await;
         assert_eq!(started.run(&sync, "sync").await, Some("updated".to_owned()));
         started
     }
 
-    /// No URL is registered yet.
-    async fn before_ours() -> Self {
-        let world = World::start().await;
-        let partner = Partner::start().await.unwrap();
-        let to_partner = Faults::before(partner.url().trim_end_matches("/api")).await.unwrap();
-        let secrets = SecretsManager::start().await.unwrap();
-        secrets.put("partner", &json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET }).to_string());
-        secrets.put("webhook-token", TOKEN);
-        let to_secrets = Faults::before(&secrets.url()).await.unwrap();
-        Self { world, partner, to_partner, secrets, to_secrets }
-    }
-
-    async fn sync(&self) -> Function {
-        let more = [
-            ("PARTNER_API_BASE_URL", format!("{}/api", self.to_partner.url())),
-            ("PARTNER_SECRET_ID", "partner".to_owned()),
-            ("WEBHOOK_TOKEN_SECRET_ID", "webhook-token".to_owned()),
-            ("WEBHOOK_URL", ADDRESS.to_owned()),
-            // The token of this world is as old as the year.
-            ("TOKEN_MAX_AGE_DAYS", "0".to_owned()),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.to_secrets.url()),
-        ];
-        self.world.sync(&more).await
+    async fn keeping(&self) -> Function {
+        // The token of this world is as old as the year.
+        self.sync(&[("TOKEN_MAX_AGE_DAYS", "0")]).await
     }
 
     /// Runs an action. Returns its outcome; `None` when it did not end.
@@ -108,14 +65,6 @@ impl SyncWorld {
             }
             Outcome::Died => None,
             Outcome::Error(error) => panic!("{error}: {:?}", sync.log()),
-        }
-    }
-
-    fn peer(&self, peer: Peer) -> &Faults {
-        match peer {
-            Peer::DynamoDb => &self.world.to_dynamodb,
-            Peer::SecretsManager => &self.to_secrets,
-            Peer::Partner => &self.to_partner,
         }
     }
 
@@ -153,7 +102,7 @@ async fn client(world: Arc<SyncWorld>, receiver: Function, stop: Arc<AtomicBool>
 
 /// Kills sync on its way, and lets it run again. Returns the numbers of requests to each peer and of events sent.
 async fn crash(scenario: Scenario, crash: Crash) -> ([usize; 3], usize) {
-    let world = Arc::new(SyncWorld::start().await);
+    let world = Arc::new(SyncWorld::registered().await);
     // Not behind the peers' faults: only the receiver may refuse the client.
     let receiver = world.world.receiver_with_dynamodb(&world.world.dynamodb.url()).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -165,26 +114,13 @@ async fn crash(scenario: Scenario, crash: Crash) -> ([usize; 3], usize) {
             "sync"
         }
     };
-    for peer in PEERS {
-        world.peer(peer).take_seen();
-    }
-    let sync = world.sync().await;
-    match crash {
-        None => assert_eq!(world.run(&sync, action).await.as_deref(), Some("updated")),
-        Some((peer, n, point)) => {
-            let held = world.peer(peer).hold(n, point);
-            let killer = async {
-                let holding = held.reached().await;
-                sync.kill().await;
-                drop(holding);
-            };
-            let (outcome, ()) = tokio::join!(world.run(&sync, action), killer);
-            assert_eq!(outcome, None, "{scenario:?} {crash:?}: not killed");
-        }
-    }
-    let requests = PEERS.map(|peer| world.peer(peer).take_seen().len());
+    world.take_requests(PEERS);
+    let sync = world.keeping().await;
+    let outcome = world.run_into(crash, &sync, world.run(&sync, action)).await;
+    assert_eq!(outcome.as_deref(), crash.is_none().then_some("updated"), "{scenario:?} {crash:?}");
+    let requests = world.take_requests(PEERS);
     // As the schedule does, twice: only the first may have something to finish.
-    let sync = world.sync().await;
+    let sync = world.keeping().await;
     world.run(&sync, "sync").await.unwrap();
     assert_eq!(world.run(&sync, "sync").await.as_deref(), Some("up_to_date"), "{scenario:?} {crash:?}");
     stop.store(true, Ordering::Relaxed);
@@ -221,39 +157,24 @@ async fn check(world: &SyncWorld, scenario: Scenario, crash: Crash) {
     }
 }
 
-/// Returns a crash before and after each request.
-fn crashes_at(requests: [usize; 3]) -> Vec<Crash> {
-    let points = [Point::Before, Point::After];
-    let at = |(peer, requests)| (0..requests).flat_map(move |n| points.map(|point| Some((peer, n, point))));
-    PEERS.into_iter().zip(requests).flat_map(at).collect()
-}
-
-async fn killed_anywhere(scenario: Scenario) {
-    let (requests, sent) = crash(scenario, None).await;
-    println!("{scenario:?}: {requests:?} requests to {PEERS:?}, {sent} events sent meanwhile");
-    let crashes = crashes_at(requests);
-    let count = crashes.len();
-    let runs = stream::iter(crashes).map(async |at| tokio::spawn(crash(scenario, at)).await.map_err(|_| at));
-    let runs: Vec<_> = runs.buffered(AT_ONCE).collect().await;
-    let sent: usize = runs.iter().flatten().map(|(_, sent)| sent).sum();
-    println!("{scenario:?}: sync was killed at {count} points; {sent} events were sent meanwhile, none was refused");
-    let failed: Vec<_> = runs.into_iter().filter_map(Result::err).collect();
-    assert!(failed.is_empty(), "{failed:?}");
+async fn rotation_killed_anywhere(scenario: Scenario) {
+    let sent = killed_anywhere(scenario, PEERS, |at| crash(scenario, at)).await;
+    println!("{scenario:?}: {} events were sent meanwhile, none was refused", sent.into_iter().sum::<usize>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_killed_anywhere_registers_no_url_that_the_receiver_refuses_and_is_finished_by_the_schedule() {
-    killed_anywhere(Scenario::Rotation).await;
+    rotation_killed_anywhere(Scenario::Rotation).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repair_killed_anywhere_registers_no_url_that_the_receiver_refuses_and_is_finished_by_the_schedule() {
-    killed_anywhere(Scenario::Repair).await;
+    rotation_killed_anywhere(Scenario::Repair).await;
 }
 
 /// Kills sync while a stack is created, and deletes the stack. Returns the number of requests of the creation to each peer.
-async fn creation(crash: Crash) -> [usize; 3] {
-    let world = SyncWorld::before_ours().await;
+async fn creation(crash: Crash) -> ([usize; 3], ()) {
+    let world = SyncWorld::start().await;
     world.partner.register(Some(BEFORE));
     let cloudformation = CloudFormation::start().await.unwrap();
     let request = |kind: &str| {
@@ -264,26 +185,14 @@ async fn creation(crash: Crash) -> [usize; 3] {
         })
         .to_string()
     };
-    let sync = world.sync().await;
-    match crash {
-        None => {
-            let (outcome, _) = sync.invoke(&request("Create")).await;
-            assert!(matches!(outcome, Outcome::Answer(_)), "{outcome:?}");
-        }
-        Some((peer, n, point)) => {
-            let held = world.peer(peer).hold(n, point);
-            let create = request("Create");
-            let killer = async {
-                let holding = held.reached().await;
-                sync.kill().await;
-                drop(holding);
-            };
-            let ((outcome, _), ()) = tokio::join!(sync.invoke(&create), killer);
-            assert!(matches!(outcome, Outcome::Died), "{crash:?}: not killed");
-        }
-    }
-    let requests = PEERS.map(|peer| world.peer(peer).take_seen().len());
-    let sync = world.sync().await;
+    let sync = world.keeping().await;
+    let create = request("Create");
+    let (outcome, _) = world.run_into(crash, &sync, sync.invoke(&create)).await;
+    let expected =
+        if crash.is_none() { matches!(outcome, Outcome::Answer(_)) } else { matches!(outcome, Outcome::Died) };
+    assert!(expected, "{crash:?}: {outcome:?}");
+    let requests = world.take_requests(PEERS);
+    let sync = world.keeping().await;
     let (outcome, _) = sync.invoke(&request("Delete")).await;
     assert!(matches!(outcome, Outcome::Answer(_)), "{crash:?}: {outcome:?}");
     assert_eq!(world.partner.registered().as_deref(), Some(BEFORE), "{crash:?}");
@@ -292,17 +201,10 @@ async fn creation(crash: Crash) -> [usize; 3] {
         assert_eq!(error["errorType"], "StackDeleted", "{crash:?}");
     }
     assert_eq!(world.partner.registered().as_deref(), Some(BEFORE), "{crash:?}");
-    requests
+    (requests, ())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_creation_killed_anywhere_leaves_nothing_that_the_deletion_does_not_put_back() {
-    let requests = creation(None).await;
-    println!("Creation: {requests:?} requests to {PEERS:?}");
-    let crashes = crashes_at(requests);
-    let count = crashes.len();
-    let runs = stream::iter(crashes).map(async |at| tokio::spawn(creation(at)).await.map_err(|_| at));
-    let failed: Vec<_> = runs.buffered(AT_ONCE).filter_map(async |run| run.err()).collect().await;
-    println!("Creation: sync was killed at {count} points");
-    assert!(failed.is_empty(), "{failed:?}");
+    killed_anywhere("Creation", PEERS, creation).await;
 }

@@ -1,6 +1,8 @@
 //! The functions' binaries between misbehaving peers, and the assertions that hold after every failure.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed step should end the test")]
 
+pub mod sync;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,

@@ -60,6 +60,17 @@ pub enum PartnerError {
 }
 
 impl PartnerError {
+    /// Returns whether the session is refused, so that every other call would be refused too.
+    pub fn concerns_every_call(&self) -> bool {
+        match self {
+            Self::WrongCredentials { .. }
+            | Self::AddressBlocked
+            | Self::TokenExpiredTwice
+            | Self::FixedTokenExpired => true,
+            Self::UrlRefused | Self::UnknownReason { .. } | Self::Unreachable { .. } | Self::NotTheApi { .. } => false,
+        }
+    }
+
     /// Returns whether the API as a whole is in trouble. Otherwise it has answered, and only this one call has failed.
     pub fn is_outage(&self) -> bool {
         match self {

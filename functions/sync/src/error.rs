@@ -49,6 +49,12 @@ pub enum SyncError {
          the provider if this persists"
     )]
     NotVerified,
+    /// The provider accepted a person's URL, and did not answer which one is registered since.
+    #[error(
+        "the provider accepted the URL, but it is unknown whether it is registered: {0}; look with \"get\", and ask the provider \
+         if that also fails"
+    )]
+    NotReadBack(PartnerError),
     /// CloudFormation has asked to delete the registration of this stack.
     #[error(
         "CloudFormation deleted this stack's registration at {at}, so its URL is no longer registered; if the stack still \
@@ -144,7 +150,7 @@ impl SyncError {
             Self::LinesMisconfigured(_) => "LinesMisconfigured",
             Self::OutOfTime => "OutOfTime",
             Self::Panicked => "Panicked",
-            Self::Partner(error) => match error {
+            Self::Partner(error) | Self::NotReadBack(error) => match error {
                 PartnerError::WrongCredentials { .. } => "WrongCredentials",
                 PartnerError::AddressBlocked => "AddressBlocked",
                 PartnerError::TokenExpiredTwice => "TokenExpiredTwice",

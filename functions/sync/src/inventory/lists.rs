@@ -95,7 +95,7 @@ impl Lists {
                 let report = ListReport { complete: true, elements: Some(elements.len()), unusable: 0, cause: None };
                 (report, Some(elements))
             }
-            Err(error) if concerns_every_list(&error) => return Err(error),
+            Err(error) if error.concerns_every_call() => return Err(error),
             Err(error) => {
                 let report =
                     ListReport { complete: false, elements: None, unusable: 0, cause: Some(error.to_string()) };
@@ -112,19 +112,5 @@ impl Lists {
         }
         let has_events = kind != Kind::Store;
         self.kinds.push(KindList { kind, at, entities, has_events, can_rebuild });
-    }
-}
-
-/// Returns whether a failure is about the session and not about one list.
-fn concerns_every_list(error: &PartnerError) -> bool {
-    match error {
-        PartnerError::WrongCredentials { .. }
-        | PartnerError::AddressBlocked
-        | PartnerError::TokenExpiredTwice
-        | PartnerError::FixedTokenExpired => true,
-        PartnerError::UrlRefused
-        | PartnerError::UnknownReason { .. }
-        | PartnerError::Unreachable { .. }
-        | PartnerError::NotTheApi { .. } => false,
     }
 }

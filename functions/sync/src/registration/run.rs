@@ -182,8 +182,9 @@ impl<'a> Run<'a> {
     /// does not check the registration, or only looks, records nothing but that credentials were refused.
     pub(crate) async fn close<T>(mut self, result: &Result<T, SyncError>, summary: &mut Summary) {
         if let Err(error) = result {
-            if let (SyncError::Partner(PartnerError::WrongCredentials { .. }), Some(version)) =
-                (error, self.credentials_version.get())
+            if let SyncError::Partner(PartnerError::WrongCredentials { .. })
+            | SyncError::NotReadBack(PartnerError::WrongCredentials { .. }) = error
+                && let Some(version) = self.credentials_version.get()
             {
                 self.ledger.credentials_refused(version.clone());
             }

@@ -29,14 +29,24 @@ impl Run<'_> {
         if !matches!(chosen, Chosen::Another(_)) {
             self.fail_if_deleted()?;
         }
+        let mut session = self.open_session().await?;
         // Right before the set: if ours is still registered, no time until now counts as not ours.
-        let (mut session, registered) = self.ask().await?;
-        let found = self.observe(&ours, registered).await?;
+        let found = match session.get_webhook().await {
+            Ok(registered) => Some(self.observe(&ours, registered).await?),
+            // The way back must be open even while the provider cannot tell what is registered.
+            Err(error) if matches!(chosen, Chosen::Another(_)) && !error.concerns_every_call() => {
+                tracing::warn!(%error, "it is unknown which URL is replaced");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
         self.ledger.write().await?;
         let (url, registered) = match chosen {
             Chosen::Ours(chosen) => {
                 let accepted_since = self.accept(&chosen.token).await?;
-                self.keep_url_before_ours(&found, &session.account()).await?;
+                if let Some(found) = &found {
+                    self.keep_url_before_ours(found, &session.account()).await?;
+                }
                 self.settle(accepted_since).await;
                 let registered = self.set_ours(&chosen.url, &mut session).await?;
                 (chosen.url, registered)
@@ -47,7 +57,7 @@ impl Run<'_> {
             }
             Chosen::Another(url) => {
                 session.set_webhook(&url).await?;
-                let registered = session.get_webhook().await?;
+                let registered = session.get_webhook().await.map_err(SyncError::NotReadBack)?;
                 (url, registered)
             }
         };

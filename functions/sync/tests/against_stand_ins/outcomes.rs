@@ -129,6 +129,24 @@ async fn set_registers_the_given_url() {
 }
 
 #[tokio::test]
+async fn another_url_can_be_set_while_the_provider_does_not_tell_which_one_is_registered() {
+    let set = |url: &str| json!({ "action": "set", "url": url });
+    let world = World::start().await;
+    world.partner.register(Some(OURS));
+    world.partner.next(Call::Get, Fault::Html);
+    assert!(world.send(set(FOREIGN)).await.unwrap().verified);
+    world.partner.always(Call::Get, Fault::Html);
+    let error = world.send(set("https://third.example/in")).await.unwrap_err();
+    assert_eq!(error.cause(), "NotTheApi");
+    assert!(error.to_string().contains("the provider accepted the URL, but it is unknown"), "{error}");
+    assert_eq!(world.partner.registered().as_deref(), Some("https://third.example/in"));
+    world.send(set(OURS)).await.unwrap_err();
+    world.partner.always(Call::Get, Fault::Reason(2));
+    assert_eq!(world.send(set(FOREIGN)).await.unwrap_err().cause(), "WrongCredentials");
+    assert_eq!(world.partner.registered().as_deref(), Some("https://third.example/in"));
+}
+
+#[tokio::test]
 async fn a_set_that_was_answered_with_ok_but_not_done_is_an_error_in_the_log() {
     let world = World::start().await;
     world.partner.register(Some(FOREIGN));

@@ -61,13 +61,35 @@ impl Environment {
         example: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, InvalidVariable> {
-        let invalid = |fault: String| InvalidVariable { name, fault, example };
-        let Some(value) = self.0.get(name) else { return Ok(None) };
-        if value.trim().is_empty() {
-            return Err(invalid("is empty".to_owned()));
-        }
-        parse(value).map(Some).map_err(|fault| invalid(fault.to_string()))
+        self.0.get(name).map(|value| parsed(name, value, example, parse)).transpose()
     }
+
+    /// Reads an optional variable that must not be blank, or its default, which is also the example of the error; otherwise as
+    /// [`Environment::read`].
+    ///
+    /// # Errors
+    /// Fails when the variable is blank, or refused by `parse`.
+    pub fn read_or<T, E: Display>(
+        &self,
+        name: &'static str,
+        default: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, InvalidVariable> {
+        parsed(name, self.0.get(name).map_or(default, String::as_str), default, parse)
+    }
+}
+
+fn parsed<T, E: Display>(
+    name: &'static str,
+    value: &str,
+    example: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, InvalidVariable> {
+    let invalid = |fault: String| InvalidVariable { name, fault, example };
+    if value.trim().is_empty() {
+        return Err(invalid("is empty".to_owned()));
+    }
+    parse(value).map_err(|fault| invalid(fault.to_string()))
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
@@ -94,6 +116,8 @@ mod tests {
     fn a_good_value_is_read() {
         let environment = Environment::from([("WINDOW", "600")]);
         assert_eq!(environment.read("WINDOW", "600", number), Ok(600));
+        assert_eq!(environment.read_or("WINDOW", "60", number), Ok(600));
+        assert_eq!(environment.read_or("OTHER", "60", number), Ok(60));
     }
 
     #[test]

@@ -1,20 +1,14 @@
 use std::fmt;
 
-use shared::{InvalidWebhookUrl, WebhookUrl};
+use shared::{ForbiddenDestination, InvalidWebhookUrl, WebhookUrl, check_destination};
 use thiserror::Error;
 use url::Url;
-
-/// The provider's domain. Its hosts accept no events, and block an address after mistakes.
-const PROVIDER: &str = "99digital.co.il";
 
 /// The URL of the partner's endpoint: https, or http to this machine's loopback interface.
 ///
 /// `Display` hides the parts that may be a token.
 #[derive(Clone)]
-pub struct EndpointUrl {
-    text: WebhookUrl,
-    url: Url,
-}
+pub struct EndpointUrl(WebhookUrl);
 
 /// The reason why a text is not an [`EndpointUrl`]. Of the text it includes only the host.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -22,9 +16,9 @@ pub enum InvalidEndpointUrl {
     /// The URL breaks a rule for URLs that receive events.
     #[error("{}", fault(*.0))]
     Url(InvalidWebhookUrl),
-    /// The URL has a host of the provider.
-    #[error("{0} is the provider's; give the URL of your own endpoint, such as https://example.com/events")]
-    Provider(String),
+    /// The URL does not lead to an endpoint of the partner's.
+    #[error("{0}; give the URL of your own endpoint, such as https://example.com/events")]
+    Forbidden(ForbiddenDestination),
 }
 
 impl EndpointUrl {
@@ -33,31 +27,27 @@ impl EndpointUrl {
     /// # Errors
     /// Fails with the first rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpointUrl> {
-        let text = WebhookUrl::parse(text).map_err(InvalidEndpointUrl::Url)?;
-        let url = Url::parse(text.expose()).map_err(|_| InvalidEndpointUrl::Url(InvalidWebhookUrl::NotAUrl))?;
-        let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-        if host == PROVIDER || host.strip_suffix(PROVIDER).is_some_and(|rest| rest.ends_with('.')) {
-            return Err(InvalidEndpointUrl::Provider(host.to_owned()));
-        }
-        Ok(Self { text, url })
+        let url = WebhookUrl::parse(text).map_err(InvalidEndpointUrl::Url)?;
+        check_destination(url.url(), &[], None).map_err(InvalidEndpointUrl::Forbidden)?;
+        Ok(Self(url))
     }
 
     /// Returns the parsed URL, including its secrets, for comparisons.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.0.url()
     }
 
     /// Returns the whole URL, including its secrets, for the request.
     pub fn expose(&self) -> &str {
-        self.url.as_str()
+        self.0.url().as_str()
     }
 
     /// Removes from a text everything that repeats a secret part of the URL: the path, the query, its values, and each part
     /// of the path that may be a token.
     pub fn mask(&self, text: &str) -> String {
-        let mut hidden: Vec<String> = self.text.hidden().into_iter().map(str::to_owned).collect();
-        hidden.push(self.url.path().trim_end_matches('/').to_owned());
-        hidden.extend(self.url.query_pairs().map(|(_, value)| value.into_owned()));
+        let mut hidden: Vec<String> = self.0.hidden().into_iter().map(str::to_owned).collect();
+        hidden.push(self.0.url().path().trim_end_matches('/').to_owned());
+        hidden.extend(self.0.url().query_pairs().map(|(_, value)| value.into_owned()));
         hidden.retain(|part| !part.is_empty());
         // The longest first, because one may be part of another.
         hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
@@ -67,13 +57,13 @@ impl EndpointUrl {
 
 impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
+        self.0.fmt(f)
     }
 }
 
 impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
+        self.0.fmt(f)
     }
 }
 

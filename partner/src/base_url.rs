@@ -4,7 +4,7 @@ use url::Url;
 
 /// The base URL of one of the provider's APIs: https, or http to this machine's loopback; any path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiBaseUrl(String);
+pub struct ApiBaseUrl(Url);
 
 /// The reason why a text is not an [`ApiBaseUrl`]. It does not include the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -39,12 +39,17 @@ impl ApiBaseUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(InvalidApiBaseUrl::HasQuery);
         }
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        Ok(Self(url))
     }
 
     /// Returns the URL of a path, which begins with a slash.
     pub fn join(&self, path: &str) -> String {
-        format!("{}{path}", self.0)
+        format!("{}{path}", self.0.as_str().trim_end_matches('/'))
+    }
+
+    /// Returns the parsed URL, for comparisons.
+    pub fn url(&self) -> &Url {
+        &self.0
     }
 }
 

@@ -7,6 +7,7 @@
 //! Facts about the provider are cited by the name of its documentation page, for example "Partner Webhook".
 
 mod causes;
+mod destination;
 mod entity;
 mod event;
 mod event_id;
@@ -32,6 +33,7 @@ mod webhook_token;
 mod webhook_url;
 
 pub use causes::Causes;
+pub use destination::{ForbiddenDestination, check_destination};
 pub use entity::Entity;
 pub use event::{Event, Sealed};
 pub use event_id::{EventId, InvalidEventId};

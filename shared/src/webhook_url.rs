@@ -98,6 +98,11 @@ impl WebhookUrl {
         &self.text
     }
 
+    /// Returns the parsed URL, including its secrets, for comparisons.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Returns the texts that `Display` masks, to remove them from other texts: labels of the host, parts of the path, and
     /// the query.
     pub fn hidden(&self) -> Vec<&str> {
@@ -114,7 +119,7 @@ pub fn is_safe_for_secrets(url: &Url) -> bool {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),

@@ -72,19 +72,6 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Default of TOKEN_MAX_AGE_DAYS: the age at which a token is replaced.
-const TOKEN_MAX_AGE: Duration = DAY.saturating_mul(90);
-/// Default of TOKEN_OVERLAP_HOURS: how long a replaced token stays accepted.
-const TOKEN_OVERLAP: Duration = DAY;
-
-/// Default of LINE_API_BASE_URL.
-const LINE_API: &str = "https://api.99digital.co.il/whatsapp/v2";
-
-/// Default of MISSED_AFTER_MINUTES.
-const MISSED_AFTER: Duration = MINUTE.saturating_mul(30);
-/// Default of STUCK_AFTER_DAYS.
-const STUCK_AFTER: Duration = DAY.saturating_mul(14);
-
 #[derive(Debug, Error)]
 enum InvalidAddress {
     #[error("{0}")]
@@ -99,56 +86,48 @@ impl Config {
     /// # Errors
     /// Fails at the first variable that is missing or invalid. An invalid variable of the lines makes only their pass fail.
     pub fn read(environment: &Environment) -> Result<Self, InvalidVariable> {
+        let example = "https://partners.99digital.co.il/api";
+        let partner_api = environment.read("PARTNER_API_BASE_URL", example, ApiBaseUrl::parse)?;
+        let example = "https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook";
+        let webhook_address = environment.read("WEBHOOK_URL", example, address)?;
         Ok(Self {
-            partner_api: environment.read(
-                "PARTNER_API_BASE_URL",
-                "https://partners.99digital.co.il/api",
-                ApiBaseUrl::parse,
-            )?,
             partner_secret: SecretId::read(environment, "PARTNER_SECRET_ID")?,
             webhook_token_secret: SecretId::read(environment, "WEBHOOK_TOKEN_SECRET_ID")?,
-            webhook_address: environment.read(
-                "WEBHOOK_URL",
-                "https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook",
-                address,
-            )?,
             events_table: environment.read("EVENTS_TABLE", "hooks-events", text)?,
             sealed_table: environment.read("SEALED_TABLE", "hooks-sealed", text)?,
-            mode: environment.read_if_set("SYNC_MODE", "enforce", mode)?.unwrap_or(SyncMode::Enforce),
-            token_max_age: match environment.read_if_set("TOKEN_MAX_AGE_DAYS", "90", |days| whole(days, 0..=3650))? {
-                None => Some(TOKEN_MAX_AGE),
-                Some(0) => None,
-                Some(days) => Some(DAY * days),
+            mode: environment.read_or("SYNC_MODE", "enforce", mode)?,
+            token_max_age: match environment.read_or("TOKEN_MAX_AGE_DAYS", "90", |days| whole(days, 0..=3650))? {
+                0 => None,
+                days => Some(DAY * days),
             },
-            token_overlap: environment
-                .read_if_set("TOKEN_OVERLAP_HOURS", "24", |hours| whole(hours, 1..=336))?
-                .map_or(TOKEN_OVERLAP, |hours| HOUR * hours),
+            token_overlap: HOUR * environment.read_or("TOKEN_OVERLAP_HOURS", "24", |hours| whole(hours, 1..=336))?,
             inventory: match environment.read_if_set("FINGERPRINT_KEY", "a generated text", text)? {
                 None => None,
                 Some(_) => Some(InventoryConfig::read(environment)?),
             },
-            lines: LinesConfig::read(environment),
+            lines: LinesConfig::read(environment, &partner_api, &webhook_address),
+            partner_api,
+            webhook_address,
         })
     }
 }
 
 impl LinesConfig {
-    fn read(environment: &Environment) -> Result<Option<Self>, InvalidVariable> {
+    fn read(
+        environment: &Environment,
+        partner_api: &ApiBaseUrl,
+        webhook: &WebhookUrl,
+    ) -> Result<Option<Self>, InvalidVariable> {
         // Read even without a URL, so that a mistake is found before one is set.
-        let mode = environment.read_if_set("LINE_WEBHOOK_MODE", "fill", line_mode)?.unwrap_or(LineMode::Fill);
-        let retry = environment.read_if_set("LINE_WEBHOOK_RETRY", "1", flag)?.unwrap_or(true);
-        let read_status = environment.read_if_set("LINE_WEBHOOK_READ_STATUS", "0", flag)?.unwrap_or(false);
-        let api = environment.read_if_set("LINE_API_BASE_URL", LINE_API, ApiBaseUrl::parse)?;
-        let api = match api {
-            Some(api) => api,
-            None => Environment::from([("LINE_API_BASE_URL", LINE_API)]).read(
-                "LINE_API_BASE_URL",
-                LINE_API,
-                ApiBaseUrl::parse,
-            )?,
-        };
+        let mode = environment.read_or("LINE_WEBHOOK_MODE", "fill", line_mode)?;
+        let retry = environment.read_or("LINE_WEBHOOK_RETRY", "1", flag)?;
+        let read_status = environment.read_or("LINE_WEBHOOK_READ_STATUS", "0", flag)?;
+        let api =
+            environment.read_or("LINE_API_BASE_URL", "https://api.99digital.co.il/whatsapp/v2", ApiBaseUrl::parse)?;
         let example = "https://example.com/lines/{whatsapp}";
-        let url = environment.read_if_set("LINE_WEBHOOK_URL", example, LineUrlTemplate::parse)?;
+        let url = environment.read_if_set("LINE_WEBHOOK_URL", example, |text| {
+            LineUrlTemplate::parse(text, &[partner_api.url(), api.url()], webhook.url())
+        })?;
         Ok(url.map(|url| Self { url, mode, retry, read_status, api }))
     }
 }
@@ -162,12 +141,9 @@ impl InventoryConfig {
                 "https://sqs.eu-west-1.amazonaws.com/123456789012/my-stack-dead-letters",
                 str::parse,
             )?,
-            missed_after: environment
-                .read_if_set("MISSED_AFTER_MINUTES", "30", |minutes| whole(minutes, 0..=10_080))?
-                .map_or(MISSED_AFTER, |minutes| MINUTE * minutes),
-            stuck_after: environment
-                .read_if_set("STUCK_AFTER_DAYS", "14", |days| whole(days, 1..=365))?
-                .map_or(STUCK_AFTER, |days| DAY * days),
+            missed_after: MINUTE
+                * environment.read_or("MISSED_AFTER_MINUTES", "30", |minutes| whole(minutes, 0..=10_080))?,
+            stuck_after: DAY * environment.read_or("STUCK_AFTER_DAYS", "14", |days| whole(days, 1..=365))?,
         })
     }
 }
@@ -298,12 +274,16 @@ mod tests {
     #[test]
     fn lines_are_off_without_a_url_and_their_settings_have_defaults() {
         assert!(Config::read(&Environment::from(GOOD)).unwrap().lines.unwrap().is_none());
-        let lines = read_with("LINE_WEBHOOK_URL", "https://example.com/{whatsapp}").unwrap().lines.unwrap().unwrap();
+        let lines =
+            read_with("LINE_WEBHOOK_URL", "https://bot.example.com/{whatsapp}").unwrap().lines.unwrap().unwrap();
         assert_eq!((lines.mode, lines.retry, lines.read_status), (LineMode::Fill, true, false));
-        assert_eq!(lines.api, ApiBaseUrl::parse(LINE_API).unwrap());
+        assert_eq!(lines.api.join(""), "https://api.99digital.co.il/whatsapp/v2");
         for (name, value, fault) in [
             ("LINE_WEBHOOK_URL", "http://example.com/secret", "not https"),
-            ("LINE_WEBHOOK_URL", "https://example.com/{secret}", "has a placeholder"),
+            ("LINE_WEBHOOK_URL", "https://bot.example.com/{secret}", "has a placeholder"),
+            ("LINE_WEBHOOK_URL", "https://example.com/v1/webhook/secret", "is this webhook's own address"),
+            ("LINE_WEBHOOK_URL", "https://partners.example.com/{whatsapp}", "is the provider's"),
+            ("LINE_WEBHOOK_URL", "https://api.99digital.co.il/whatsapp/secret", "is the provider's"),
             ("LINE_WEBHOOK_MODE", "Fill", "is none of"),
             ("LINE_WEBHOOK_RETRY", "true", "is neither 0 nor 1"),
             ("LINE_WEBHOOK_READ_STATUS", "2", "is neither 0 nor 1"),

@@ -64,7 +64,8 @@ pub async fn run(Inventory { plan, target, output }: Inventory) -> Result<ExitCo
 
 /// Returns a report as facts, followed by a table for each kind of finding.
 fn for_people(report: &Value) -> String {
-    let count = |name: &str| report[name].as_array().map_or(0, Vec::len).to_string();
+    let left_out = |name: &str| report[format!("{name}_left_out")].as_u64().unwrap_or_default();
+    let count = |name: &str| (report[name].as_array().map_or(0, Vec::len) as u64 + left_out(name)).to_string();
     let number = |name: &str| report[name].as_u64().unwrap_or_default().to_string();
     let mut facts = vec![
         ("outcome", shown(&report["outcome"])),
@@ -104,6 +105,9 @@ fn for_people(report: &Value) -> String {
     let stuck = report["stuck"].as_array().filter(|stuck| !stuck.is_empty());
     text += &stuck.map(|stuck| format!("\n{}", stuck_table(stuck))).unwrap_or_default();
     text += &findings(&report["changed"], [(Column::entity("changed"), "/entity"), (Column::from("what"), "/change")]);
+    for name in ["missed", "gone", "stuck", "changed"].into_iter().filter(|name| left_out(name) > 0) {
+        text += &format!("\nand {} more that are {name}\n", left_out(name));
+    }
     text
 }
 
@@ -130,14 +134,16 @@ mod tests {
             },
             "missed": [{"entity": "whatsapp#972501234567", "reference": "client-7", "event_id": "e", "listed_at": "12:00",
                 "gap": {"from": "11:00", "until": "11:30"}}],
-            "waiting": [], "gone": [{"entity": "builder#523", "since": "13:00"}],
+            "waiting": ["whatsapp#1"], "waiting_left_out": 7, "gone": [{"entity": "builder#523", "since": "13:00"}],
             "stuck": [{"list": "registered_numbers", "whatsapp": "972500000000", "expires_at": "2026-12-06"}],
-            "changed": [{"entity": "online#online#523", "change": "suspended"}],
+            "changed": [{"entity": "online#online#523", "change": "suspended"}], "changed_left_out": 2,
         }));
         for text in [
             "outcome   incomplete\n",
             "states    3\n",
             "missed    1\n",
+            "waiting   8\n",
+            "and 2 more that are changed\n",
             "a list of 2 elements whose total is 3",
             "whatsapp#972501234567",
             "11:00",

@@ -112,9 +112,7 @@ impl Line {
 
     /// Returns the time since which it is gone at the provider.
     pub fn gone_at(&self) -> Option<Timestamp> {
-        let gone_at = self.listed.as_ref()?.gone_at?;
-        // A later event shows that it is back.
-        self.state.as_ref().is_none_or(|state| state.last_seen <= gone_at).then_some(gone_at)
+        self.listed.as_ref()?.gone_since(self.state.as_ref().map(|state| state.last_seen))
     }
 
     /// Returns whether its own webhook was last read back as ours.

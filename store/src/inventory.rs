@@ -42,6 +42,11 @@ pub struct Tracked {
 }
 
 impl Tracked {
+    /// Returns the time at which it was marked as gone, unless its last event is newer: that shows that it is back.
+    pub fn gone_since(&self, last_seen: Option<Timestamp>) -> Option<Timestamp> {
+        self.gone_at.filter(|gone_at| last_seen.is_none_or(|seen| seen <= *gone_at))
+    }
+
     /// Returns an entity that no list has shown.
     pub fn new(entity: Entity) -> Self {
         Self {
@@ -132,6 +137,16 @@ impl Inventory {
     /// # Errors
     /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn read(&self) -> Result<(ListTimes, BTreeMap<Entity, Tracked>), StoreError> {
+        let (times, entities) = self.read_each().await?;
+        let entities = entities.into_iter().map(|(entity, tracked)| Ok((entity, tracked?)));
+        Ok((times, entities.collect::<Result<_, StoreError>>()?))
+    }
+
+    /// Returns the same as [`Inventory::read`], with the fault in place of an entity that cannot be read.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or the times of the lists cannot be read.
+    pub async fn read_each(&self) -> Result<(ListTimes, BTreeMap<Entity, Result<Tracked, StoreError>>), StoreError> {
         let query = self
             .client
             .query()
@@ -156,8 +171,8 @@ impl Inventory {
                     times.insert(kind.clone(), ListTime { last, whole: whole.unwrap_or(Some(last)) });
                 }
             } else {
-                let tracked = Tracked::from_item(&item)?;
-                entities.insert(tracked.entity.clone(), tracked);
+                let entity = Entity::named(Attributes(&item).text(keys::SK)?);
+                entities.insert(entity, Tracked::from_item(&item));
             }
         }
         Ok((times, entities))

@@ -270,7 +270,12 @@ impl Lines {
                         error.is_conditional_check_failed_exception() || error.is_transaction_conflict_exception()
                     }) =>
                 {
-                    Err(StoreError::Conflict)
+                    // The answer to the first attempt may be lost: the next one then finds this record itself.
+                    if self.get(&record.entity).await?.as_ref() == Some(&next) {
+                        Ok(next)
+                    } else {
+                        Err(StoreError::Conflict)
+                    }
                 }
                 Err(error) => Err(StoreError::dynamodb(&error)),
             };

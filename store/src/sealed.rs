@@ -1,6 +1,6 @@
 //! Reads of the sealed table: an API key, a whole body, and the bytes of a quarantined delivery.
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use shared::{Entity, EventId, Secret, Timestamp};
 
 use crate::{
@@ -56,10 +56,33 @@ impl SealedReader {
         item.as_ref().map(|item| Attributes(item).parsed("received_at")).transpose()
     }
 
+    /// Returns the event that brought an entity's API key in place of another one; `None` when it had no other before.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
+    pub async fn key_changed_by(&self, entity: &Entity) -> Result<Option<EventId>, StoreError> {
+        let query = self.with_key(entity, "pk, sk, received_at, api_key");
+        let mut items = query.into_paginator().items().send();
+        let mut same: Option<SealedKey> = None;
+        while let Some(item) = items.next().await {
+            let key = SealedKey::read(&item.map_err(|error| StoreError::dynamodb(&error))?)?;
+            match &same {
+                Some(same) if same.api_key != key.api_key => return Ok(Some(same.id)),
+                _ => same = Some(key),
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads attributes of the newest item of an entity with an API key.
     async fn newest_with_key(&self, entity: &Entity, attributes: &str) -> Result<Option<Item>, StoreError> {
-        let query = self
-            .client
+        let mut items = self.with_key(entity, attributes).into_paginator().items().send();
+        items.next().await.transpose().map_err(|error| StoreError::dynamodb(&error))
+    }
+
+    /// Reads attributes of an entity's items with an API key, newest first.
+    fn with_key(&self, entity: &Entity, attributes: &str) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.sealed_table)
             .consistent_read(true)
@@ -69,9 +92,7 @@ impl SealedReader {
             .filter_expression("attribute_exists(api_key)")
             .projection_expression(attributes)
             .expression_attribute_values(":entity", text(entity))
-            .expression_attribute_values(":event", text(keys::EVENT));
-        let mut items = query.into_paginator().items().send();
-        items.next().await.transpose().map_err(|error| StoreError::dynamodb(&error))
+            .expression_attribute_values(":event", text(keys::EVENT))
     }
 
     /// Returns the bytes of a quarantined delivery as received; `None` when they do not exist, or no longer.

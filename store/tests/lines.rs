@@ -72,7 +72,9 @@ async fn a_writer_that_read_an_older_record_changes_nothing() {
     let (_world, lines) = start().await;
     let first = LineRecord::new(line(), LineStatus::Empty, noon());
     let second = lines.write(&first, None).await.unwrap();
-    for outdated in [&first, &LineRecord { version: 7, ..first.clone() }] {
+    assert_eq!(lines.write(&first, None).await.unwrap(), second, "the SDK repeats a write that was not answered");
+    let other = LineRecord { status: LineStatus::Foreign, ..first.clone() };
+    for outdated in [&other, &LineRecord { version: 7, ..first }] {
         for change in [Some(&change(noon())), None] {
             let refused = lines.write(outdated, change).await;
             assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");

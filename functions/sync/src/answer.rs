@@ -21,6 +21,18 @@ pub enum Answer {
     Resolved(Resolved),
 }
 
+impl Answer {
+    /// Shortens the lists of a report to what an answer can hold.
+    pub(crate) fn shortened(mut self) -> Self {
+        match &mut self {
+            Self::Inventory(report) => report.shorten(),
+            Self::Lines(report) => report.shorten(),
+            Self::Report(_) | Self::Resolved(_) => {}
+        }
+        self
+    }
+}
+
 /// Logs how an invocation ended, as one line.
 pub(crate) fn log(result: &Result<Answer, SyncError>) {
     match result {

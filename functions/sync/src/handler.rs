@@ -19,10 +19,9 @@ use crate::{
 /// The function `sync`, from one invocation to the next.
 pub struct WebhookSync {
     services: Services,
-    /// `None` when the environment does not configure the inventory.
+    /// `None` when the environment does not configure the inventory and the lines.
     inventory: Option<InventoryServices>,
-    /// `None` likewise: lines need the key that fingerprints their URLs.
-    lines: Option<LinesServices>,
+    lines: LinesServices,
     metrics: Metrics,
 }
 
@@ -37,8 +36,7 @@ impl WebhookSync {
         metrics: Metrics,
     ) -> Self {
         let lines = std::mem::replace(&mut config.lines, Ok(None));
-        let recording = config.inventory.as_ref();
-        let lines = recording.map(|recording| LinesServices::new(lines, recording, limits.partner, &dynamodb));
+        let lines = LinesServices::new(lines, limits.partner, dynamodb.clone(), &config.events_table);
         let inventory = config.inventory.take().map(|config| InventoryServices::new(config, &dynamodb, sqs));
         Self { services: Services::new(config, limits, secrets, dynamodb), inventory, lines, metrics }
     }
@@ -54,7 +52,7 @@ impl WebhookSync {
         let result = Box::pin(self.carry_out(&invocation, clock, &mut summary)).await;
         answer::log(&result);
         metrics::write(self.metrics.document(invocation.now), &summary, &result, clock.elapsed());
-        result
+        result.map(Answer::shortened)
     }
 
     async fn carry_out(
@@ -77,7 +75,10 @@ impl WebhookSync {
                 }
                 Request::Lines(request) => {
                     summary.is_lines = request.mode == PassMode::Apply;
-                    lines::act(self.lines.as_ref(), &request, invocation, clock).await.map(Answer::Lines)
+                    summary.is_all_lines = summary.is_lines && request.entity.is_none();
+                    lines::act(self.inventory.as_ref(), &self.lines, &request, invocation, clock)
+                        .await
+                        .map(Answer::Lines)
                 }
             };
         }

@@ -14,6 +14,7 @@ mod guard;
 mod handler;
 mod inventory;
 mod invocation;
+mod left_out;
 mod limits;
 mod line_url;
 mod lines;

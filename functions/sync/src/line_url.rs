@@ -1,7 +1,8 @@
 use std::fmt;
 
-use shared::{InvalidWebhookUrl, WebhookUrl};
+use shared::{ForbiddenDestination, InvalidWebhookUrl, WebhookUrl, check_destination};
 use thiserror::Error;
+use url::Url;
 
 const WHATSAPP: &str = "{whatsapp}";
 const REFERENCE: &str = "{reference}";
@@ -20,8 +21,8 @@ pub(crate) struct LineUrl {
     shown: String,
 }
 
-/// The reason why a text is not a [`LineUrlTemplate`]. It does not include the text, which may contain a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+/// The reason why a text is not a [`LineUrlTemplate`]. Of the text, which may contain a secret, it includes at most the host.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum InvalidTemplate {
     #[error("{0}")]
     Url(#[from] InvalidWebhookUrl),
@@ -29,6 +30,8 @@ pub(crate) enum InvalidTemplate {
     UnknownPlaceholder,
     #[error("has a placeholder in its host; only the path and the query may have one")]
     PlaceholderInHost,
+    #[error("{0}; give the URL of your own endpoint")]
+    Forbidden(#[from] ForbiddenDestination),
 }
 
 /// The reason why a line has no URL.
@@ -36,6 +39,11 @@ pub(crate) enum InvalidTemplate {
 pub(crate) enum NoLineUrl {
     #[error("LINE_WEBHOOK_URL needs the partner's reference, and the line has none")]
     NoReference,
+    #[error(
+        "LINE_WEBHOOK_URL needs the partner's reference, and no event has brought one since the line's API key has changed; the \
+         reference from before may be a former client's"
+    )]
+    EarlierReference,
     #[error("LINE_WEBHOOK_URL needs the partner's reference, and \".\" or \"..\" in a path leads elsewhere")]
     DotReference,
     #[error("with the line's number and reference LINE_WEBHOOK_URL is {0}")]
@@ -43,8 +51,9 @@ pub(crate) enum NoLineUrl {
 }
 
 impl LineUrlTemplate {
-    /// Parses a template. With a number and a short reference it must be a URL that can be registered.
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidTemplate> {
+    /// Parses a template. With a number and a short reference it must be a URL that can be registered, and that leads neither to the
+    /// provider nor to our own webhook.
+    pub(crate) fn parse(text: &str, provider: &[&Url], webhook: &Url) -> Result<Self, InvalidTemplate> {
         let rest = text.replace(WHATSAPP, "").replace(REFERENCE, "");
         if rest.contains(['{', '}']) {
             return Err(InvalidTemplate::UnknownPlaceholder);
@@ -53,13 +62,19 @@ impl LineUrlTemplate {
         if host.is_some_and(|host| host.contains('{')) {
             return Err(InvalidTemplate::PlaceholderInHost);
         }
-        WebhookUrl::parse(&filled(text, "972501234567", "1"))?;
+        let url = WebhookUrl::parse(&filled(text, "972501234567", "1"))?;
+        check_destination(url.url(), provider, Some(webhook))?;
         Ok(Self(text.to_owned()))
+    }
+
+    /// Returns whether the URL of a line contains the partner's reference.
+    pub(crate) fn needs_reference(&self) -> bool {
+        self.0.contains(REFERENCE)
     }
 
     /// Returns the URL of a line.
     pub(crate) fn url(&self, number: &str, reference: Option<&str>) -> Result<LineUrl, NoLineUrl> {
-        let needed = self.0.contains(REFERENCE);
+        let needed = self.needs_reference();
         let reference = match reference {
             None if needed => return Err(NoLineUrl::NoReference),
             Some("." | "..") if needed => return Err(NoLineUrl::DotReference),
@@ -141,15 +156,16 @@ impl fmt::Debug for LineUrlTemplate {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<LineUrlTemplate, InvalidTemplate> {
+        LineUrlTemplate::parse(text, &[], &Url::parse("https://hooks.example/v1/webhook").unwrap())
+    }
+
     fn url(template: &str, reference: Option<&str>) -> Result<String, NoLineUrl> {
-        LineUrlTemplate::parse(template)
-            .unwrap()
-            .url("972501234567", reference)
-            .map(|url| url.url().expose().to_owned())
+        parse(template).unwrap().url("972501234567", reference).map(|url| url.url().expose().to_owned())
     }
 
     fn shown(template: &str, reference: Option<&str>) -> String {
-        LineUrlTemplate::parse(template).unwrap().url("972501234567", reference).unwrap().to_string()
+        parse(template).unwrap().url("972501234567", reference).unwrap().to_string()
     }
 
     #[test]
@@ -207,11 +223,11 @@ mod tests {
             ("https://{reference}.example.com/", InvalidTemplate::PlaceholderInHost),
             ("https://{whatsapp}@example.com/", InvalidTemplate::PlaceholderInHost),
         ] {
-            let error = LineUrlTemplate::parse(text).unwrap_err();
+            let error = parse(text).unwrap_err();
             assert_eq!(error, fault, "{text}");
             assert!(!format!("{error} {error:?}").contains("secret"));
         }
         let long = format!("https://example.com/{}", "x".repeat(500));
-        assert_eq!(LineUrlTemplate::parse(&long).unwrap_err(), InvalidTemplate::Url(InvalidWebhookUrl::TooLong));
+        assert_eq!(parse(&long).unwrap_err(), InvalidTemplate::Url(InvalidWebhookUrl::TooLong));
     }
 }

@@ -15,19 +15,21 @@ use crate::{
     action::LinesRequest,
     error::SyncError,
     guard::guarded,
+    inventory::InventoryServices,
     invocation::{Clock, Invocation, Randomness},
     lines::pass::LinesPass,
 };
 
 /// Carries out a pass within the time of the invocation.
 pub(crate) async fn act(
-    lines: Option<&LinesServices>,
+    tables: Option<&InventoryServices>,
+    services: &LinesServices,
     request: &LinesRequest,
     invocation: &Invocation,
     clock: Clock,
 ) -> Result<LinesReport, SyncError> {
-    let services = lines.ok_or(SyncError::InventoryNotConfigured)?;
+    let tables = tables.ok_or(SyncError::InventoryNotConfigured)?;
     let (time, random) = (invocation.for_the_run(), Randomness::new(invocation.random).ids());
-    let pass = LinesPass { services, request, clock, time, random };
+    let pass = LinesPass { tables, services, request, clock, time, random };
     guarded(time.saturating_sub(clock.elapsed()), pass.run()).await
 }

@@ -41,8 +41,12 @@ const STUCK: Count = Count::named("Stuck");
 
 /// Lines that a pass has checked.
 const LINES_CHECKED: Count = Count::named("LinesChecked");
-/// Lines that are not live, in each pass over all lines.
+/// Lines that should be live and are not, in each pass over all lines.
 const LINES_NOT_LIVE: Count = Count::named("LinesNotLive");
+/// Lines with a URL of somebody else that the mode leaves, in each pass over all lines.
+const LINES_FOREIGN: Count = Count::named("LinesForeign");
+/// Lines whose webhook was ours, and was found changed or cleared.
+const LINES_DRIFTED: Count = Count::named("LinesDrifted");
 /// Lines whose URL was set.
 const LINES_SET: Count = Count::named("LinesSet");
 /// A pass over the lines ended with an error, or early because of a fault of the provider.
@@ -80,9 +84,8 @@ pub(crate) fn write(mut document: Document<'_>, summary: &Summary, result: &Resu
         document.count(EVENTS_MISSED, u64::try_from(summary.events_missed).unwrap_or(u64::MAX));
         count_inventory(&mut document, result);
     }
-    // An event that asks for nothing is the sender's fault; no pass has failed.
-    if summary.is_lines && !matches!(result, Err(SyncError::BadRequest(_))) {
-        count_lines(&mut document, result);
+    if summary.is_lines {
+        count_lines(&mut document, summary.is_all_lines, result);
     }
     if let Err(error) = result {
         document.count(CONTESTED, u64::from(matches!(error, SyncError::Contested { .. })));
@@ -104,15 +107,23 @@ fn count_inventory(document: &mut Document<'_>, result: &Result<Answer, SyncErro
     }
 }
 
-fn count_lines(document: &mut Document<'_>, result: &Result<Answer, SyncError>) {
-    let Ok(Answer::Lines(report)) = result else {
-        document.count(LINES_FAILED, 1);
-        return;
+fn count_lines(document: &mut Document<'_>, are_all: bool, result: &Result<Answer, SyncError>) {
+    let report = match result {
+        Ok(Answer::Lines(report)) => Some(report),
+        _ => None,
     };
-    document.count(LINES_FAILED, u64::from(report.cause.is_some()));
-    for (metric, count) in
-        [(LINES_CHECKED, Some(report.checked)), (LINES_SET, Some(report.set)), (LINES_NOT_LIVE, report.alarming)]
-    {
+    // The check of one line says nothing about the passes.
+    if are_all {
+        document.count(LINES_FAILED, u64::from(report.is_none_or(|report| report.cause.is_some())));
+    }
+    let Some(report) = report else { return };
+    for (metric, count) in [
+        (LINES_CHECKED, Some(report.checked)),
+        (LINES_SET, Some(report.set)),
+        (LINES_DRIFTED, Some(report.drifted)),
+        (LINES_NOT_LIVE, report.alarming),
+        (LINES_FOREIGN, report.alarming.map(|_| report.foreign)),
+    ] {
         if let Some(count) = count {
             document.count(metric, u64::try_from(count).unwrap_or(u64::MAX));
         }

@@ -27,6 +27,7 @@ use crate::{
         stuck,
     },
     invocation::Clock,
+    left_out::LeftOut,
     registration::Run,
 };
 
@@ -111,6 +112,7 @@ impl InventoryPass<'_> {
             stuck: stuck::find(&lists.links, &lists.numbers, self.services.stuck_after, self.clock.now()),
             changed: Vec::new(),
             left: 0,
+            left_out: LeftOut::new(),
             newly_gone: 0,
             lists: BTreeMap::new(),
         };

@@ -44,10 +44,11 @@ struct Fields {
     other: Map<String, Value>,
 }
 
-/// Returns the lines. Only a finished link belongs to a line, because the number of an unfinished one may be temporary.
+/// Returns the lines, each with the reference of its number's newest finished link. If that link has none, the line has none: those of
+/// older links may be a former client's. The number of an unfinished link may be temporary, so such a link is not asked.
 pub(crate) fn lines(lines: Vec<Line>, links: &[OnboardingLink], key: &FingerprintKey) -> Entities {
     let mut by_number = BTreeMap::<String, Option<&OnboardingLink>>::new();
-    for link in links.iter().filter(|link| link.reference.is_some()) {
+    for link in links {
         let Some(number) = link.whatsapp.as_deref().map(digits) else { continue };
         match by_number.entry(number) {
             Entry::Vacant(entry) => _ = entry.insert(Some(link)),
@@ -313,8 +314,11 @@ mod tests {
     #[test]
     fn of_a_number_that_is_used_again_the_newest_line_and_link_count() {
         let links = [link(Some("97250"), 5, "old"), link(Some("97250"), 8, "new"), link(Some("97250"), 6, "between")];
-        let twice = vec![line("97250", 8, "new-key"), line("97250", 5, "old-key")];
-        let (_, line) = only(lines(twice, &links, &fingerprint_key()));
+        let twice = || vec![line("97250", 8, "new-key"), line("97250", 5, "old-key")];
+        let without_reference = OnboardingLink { reference: None, ..link(Some("97250"), 9, "") };
+        let (_, later) = only(lines(twice(), &[&links[..], &[without_reference]].concat(), &fingerprint_key()));
+        assert_eq!(later.reference, None, "the reference is a former client's");
+        let (_, line) = only(lines(twice(), &links, &fingerprint_key()));
         assert_eq!((line.reference.as_deref(), line.listed.created_at), (Some("new"), Some(at(8))));
         assert_eq!(line.listed.key, Some(key_fingerprint(&Secret::new("new-key"), &fingerprint_key())));
     }

@@ -3,9 +3,12 @@ use std::{collections::BTreeMap, ops::Range};
 use serde::Serialize;
 use shared::{Entity, Timestamp};
 
-use crate::inventory::{lists::ListReport, stuck::Stuck};
+use crate::{
+    inventory::{lists::ListReport, stuck::Stuck},
+    left_out::{LeftOut, shorten},
+};
 
-/// The answer to a pass of the inventory.
+/// The answer to a pass of the inventory. Each list of it has at most 1,000 elements.
 #[derive(Clone, Debug, Serialize)]
 pub struct InventoryReport {
     /// `inventory`.
@@ -34,9 +37,24 @@ pub struct InventoryReport {
     pub changed: Vec<Changed>,
     /// Number of entities that the function had no time for. The next pass continues with them.
     pub left: usize,
+    /// Numbers of further elements of the lists.
+    #[serde(flatten)]
+    pub left_out: LeftOut,
     /// Number of entities that are newly marked as gone.
     #[serde(skip)]
     pub(crate) newly_gone: usize,
+}
+
+impl InventoryReport {
+    /// Shortens the lists to what an answer can hold.
+    pub(crate) fn shorten(&mut self) {
+        let Self { missed, waiting, gone, stuck, changed, left_out, .. } = self;
+        shorten(missed, "missed_left_out", left_out);
+        shorten(waiting, "waiting_left_out", left_out);
+        shorten(gone, "gone_left_out", left_out);
+        shorten(stuck, "stuck_left_out", left_out);
+        shorten(changed, "changed_left_out", left_out);
+    }
 }
 
 /// The result of a pass.

@@ -8,12 +8,15 @@ use store::{LineAction, LineChange, LineRecord, LineStatus, SetLease};
 
 use crate::{config::LineMode, line_url::LineUrl};
 
+/// The cause when the provider shows another URL right after it has accepted ours.
+pub(crate) const NOT_SHOWN: &str = "the provider accepted the setting but shows another one";
+
 /// Maximum number of URLs of a line that are remembered as ours.
 const OUR_URLS: usize = 8;
 /// Minimum time between two questions to the provider about a line with the same lasting fault.
 const DAILY: Duration = Duration::from_secs(23 * 60 * 60);
-/// Time for which every pass asks about a number that the provider does not know: a new number may not be known yet.
-const NEW_NUMBER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Time for which a number or a key is new: the provider may not know it yet, so every pass asks again.
+const NEW_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The configured webhook of a line.
 pub(crate) struct Wanted {
@@ -50,6 +53,8 @@ pub(crate) enum Finding {
     },
     /// The status is known without the webhook.
     Status(LineStatus),
+    /// The line's entity names no number that the provider can be asked about.
+    NotANumber,
     /// The provider did not answer, for this cause.
     Failed(String),
 }
@@ -113,6 +118,8 @@ impl Wanted {
             (Standing::Ours { as_configured: false }, _) => fault.or_else(|| {
                 Some("the provider's values of retry and readStatus differ from the configured ones".to_owned())
             }),
+            // It is left, whatever ours would be.
+            (Standing::Foreign, _) if self.mode != LineMode::Enforce => fault,
             (_, Err(cause)) => Some(cause.clone()),
             (Standing::Outdated, _) => {
                 fault.or_else(|| Some("an earlier URL of this stack is still registered".to_owned()))
@@ -143,6 +150,7 @@ impl Finding {
             Self::Webhook { standing: Standing::Nothing, .. } => Some(LineStatus::Empty),
             Self::Webhook { standing: Standing::Outdated | Standing::Foreign, .. } => Some(LineStatus::Foreign),
             Self::Status(status) => Some(*status),
+            Self::NotANumber => Some(LineStatus::UnknownNumber),
             Self::Failed(_) => None,
         }
     }
@@ -163,24 +171,28 @@ pub(crate) enum Caller {
     Again,
 }
 
-/// Returns the status that a line has without asking the provider, whose answer would probably be the same.
+/// Returns the status that a line has without asking the provider, whose answer would probably be the same. The key has been known since
+/// `key_since`.
 pub(crate) fn without_asking(
     record: Option<&LineRecord>,
     key: &str,
+    key_since: Timestamp,
     now: Timestamp,
     caller: Caller,
 ) -> Option<LineStatus> {
     let record = record.filter(|record| record.key.as_deref() == Some(key) && caller != Caller::Again)?;
     match record.concluded {
-        // The refusal of a key that never worked is final.
-        Some(LineStatus::WrongKey) if !has_worked(record, key) => Some(LineStatus::WrongKey),
+        // The refusal of a key that is not new any more and never worked is final.
+        Some(LineStatus::WrongKey) if !has_worked(record, key) => {
+            (now.since(key_since) >= NEW_FOR).then_some(LineStatus::WrongKey)
+        }
         Some(LineStatus::WrongKey) if record.checked_at.is_some_and(|at| now.since(at) < DAILY) => {
             Some(LineStatus::WrongKey)
         }
         Some(LineStatus::UnknownNumber)
             if record.status == LineStatus::UnknownNumber
                 && caller == Caller::Pass
-                && now.since(record.since) >= NEW_NUMBER
+                && now.since(record.since) >= NEW_FOR
                 && now.since(record.attempted_at) < DAILY =>
         {
             Some(LineStatus::UnknownNumber)
@@ -231,6 +243,10 @@ pub(crate) fn next(
             next.worked_key.clone_from(&check.key);
             next.url.clone_from(url);
             next.cause.clone_from(cause);
+            // A mode that leaves the other URL does not try again, so no later check would tell.
+            if *standing == Standing::Foreign && before.concluded == Some(concluded) && before.url == *url {
+                next.cause = next.cause.or(before.cause.filter(|cause| cause == NOT_SHOWN));
+            }
             if let Standing::Ours { as_configured } = standing {
                 // Even if somebody else has set it: it is replaced once another one is configured.
                 if let Some(url) = &check.url {
@@ -251,6 +267,9 @@ pub(crate) fn next(
             }
         }
         Finding::Status(LineStatus::WrongKey | LineStatus::UnknownNumber) => next.checked_at = Some(now),
+        Finding::NotANumber => {
+            next.cause = Some("the line's name is not a number in digits, so the provider cannot be asked".to_owned());
+        }
         Finding::Status(_) | Finding::Failed(_) => {}
     }
     let has_changed = before.concluded != Some(concluded) || before.url != next.url || is_set;
@@ -311,7 +330,8 @@ mod tests {
     }
 
     fn wanted(url: &str, mode: LineMode) -> Wanted {
-        let url = LineUrlTemplate::parse(url).unwrap().url("972501234567", None).unwrap();
+        let webhook = WebhookUrl::parse("https://hooks.example/v1/webhook").unwrap();
+        let url = LineUrlTemplate::parse(url, &[], webhook.url()).unwrap().url("972501234567", None).unwrap();
         Wanted { url: Ok(url), retry: true, read_status: false, mode }
     }
 
@@ -416,6 +436,7 @@ mod tests {
         registered: String,
         accepted: u8,
         sealed: u8,
+        sealed_at: Timestamp,
         wanted: Wanted,
         record: Option<LineRecord>,
         changes: Vec<LineChange>,
@@ -432,8 +453,14 @@ mod tests {
     impl World {
         fn get(&mut self) -> Result<LineWebhook, Finding> {
             if let Some(at) = self.refused.get(&self.sealed) {
-                assert_eq!(self.worked, Some(self.sealed), "a wrong key is not tried again");
-                assert!(self.now.since(*at) >= DAILY, "one that has worked is tried once a day");
+                if self.worked == Some(self.sealed) {
+                    assert!(self.now.since(*at) >= DAILY, "one that has worked is tried once a day");
+                } else {
+                    assert!(
+                        self.now.since(self.sealed_at) < NEW_FOR,
+                        "a wrong key is tried again only while it is new"
+                    );
+                }
             }
             if self.sealed != self.accepted {
                 self.refused.insert(self.sealed, self.now);
@@ -459,12 +486,12 @@ mod tests {
                 id: EventId::new(now, [0; 8]),
                 key: Some(sealed.clone()),
                 url: self.wanted.url.as_ref().ok().map(|url| url_fingerprint(url.url(), &key)),
-                known_since: Some(noon()),
+                known_since: Some(self.sealed_at),
             };
             let record = self.record.clone();
             let record =
                 record.unwrap_or_else(|| LineRecord::new(Entity::named("whatsapp#1"), LineStatus::Unreachable, now));
-            if let Some(status) = without_asking(self.record.as_ref(), &sealed, now, Caller::Pass) {
+            if let Some(status) = without_asking(self.record.as_ref(), &sealed, self.sealed_at, now, Caller::Pass) {
                 if record.status != status {
                     let (record, change) = next(record, &Finding::Status(status), false, &check);
                     self.write(record, change);
@@ -537,6 +564,7 @@ mod tests {
                 registered: String::new(),
                 accepted: 0,
                 sealed: 0,
+                sealed_at: noon(),
                 wanted: wanted(OURS, LineMode::Fill),
                 record: None,
                 changes: Vec::new(),
@@ -551,7 +579,7 @@ mod tests {
                     Step::Configure(url, mode) => world.wanted = wanted(url, mode),
                     // A key that was refused may be right later; only another one shows that.
                     Step::Seal(key) if world.refused.contains_key(&key) => {}
-                    Step::Seal(key) => world.sealed = key,
+                    Step::Seal(key) => (world.sealed, world.sealed_at) = (key, world.now),
                     Step::Accept(key) if world.refused.contains_key(&key) => {}
                     Step::Accept(key) => world.accepted = key,
                     Step::Check(trouble) => {
@@ -568,7 +596,7 @@ mod tests {
             }
             // The key is right from now on, and the provider answers.
             world.refused.clear();
-            (world.sealed, world.accepted) = (9, 9);
+            (world.sealed, world.sealed_at, world.accepted) = (9, world.now, 9);
             world.check(Trouble::None);
             let (status, changes) = (world.record.clone().unwrap().status, world.changes.len());
             for _ in 0..3 {

@@ -12,15 +12,18 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use partner::{LineApi, LineApiError, LineSettings, LineWebhook};
 use shared::{Entity, EventId, Kind, Secret, Timestamp};
-use store::{LineAction, LineChange, LineRecord, LineStatus, PAGE, State, StoreError};
+use store::{LineAction, LineChange, LineRecord, LineStatus, PAGE, SealedKey, State, StoreError};
 
 use crate::{
     action::{BadRequest, LinesRequest, PassMode},
-    config::LinesConfig,
+    config::{LineMode, LinesConfig},
     error::SyncError,
+    inventory::InventoryServices,
     invocation::Clock,
+    left_out::LeftOut,
+    line_url::{LineUrl, NoLineUrl},
     lines::{
-        decide::{self, Caller, Check, Finding, Wanted},
+        decide::{self, Caller, Check, Finding, NOT_SHOWN, Wanted},
         pacer::Pacer,
         report::{LineChanged, LinesOutcome, LinesReport, NotLive, log_changed},
         services::LinesServices,
@@ -31,8 +34,8 @@ use crate::{
 const AT_ONCE: usize = 2;
 /// Time between two calls of the provider.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Number of checks in a row after which the pass ends, if all got no answer, or all found that a key that had worked is refused. The fault
-/// is the provider's then, not a line's.
+/// Number of checks in a row after which the pass ends, if all got no answer, or all found that a key that worked until now is refused. The
+/// fault is the provider's then, not a line's.
 const MAX_FAILED: usize = 5;
 /// Maximum time from one check of a line to the next.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -41,6 +44,7 @@ const MARGIN: Duration = Duration::from_secs(4);
 
 /// One pass.
 pub(crate) struct LinesPass<'a> {
+    pub(crate) tables: &'a InventoryServices,
     pub(crate) services: &'a LinesServices,
     pub(crate) request: &'a LinesRequest,
     pub(crate) clock: Clock,
@@ -63,9 +67,11 @@ struct Line {
     entity: Entity,
     /// Time of its first event.
     known_since: Timestamp,
-    /// Its number, in digits.
-    number: String,
+    /// Its number; `None` when the entity's name is not made of digits alone.
+    number: Option<String>,
     reference: Option<String>,
+    /// The event that set the reference.
+    referenced_by: Option<EventId>,
 }
 
 /// The tools of the checks of one pass.
@@ -76,7 +82,7 @@ struct Checker<'a> {
     pacer: Pacer,
     /// Number of checks in a row, at the end, without an answer.
     failed: Cell<usize>,
-    /// Number of refusals in a row, at the end, of keys that had worked.
+    /// Number of refusals in a row, at the end, of keys that had worked until then.
     refused: Cell<usize>,
     checked: Cell<usize>,
 }
@@ -87,6 +93,8 @@ enum Checked {
     Unchanged,
     /// The check could not be finished; nothing was written.
     Left(Entity),
+    /// An item of the line cannot be read.
+    Unreadable(Entity),
     /// The record now, the changes since, and the URL that a plan would set, masked.
     Done { record: Box<LineRecord>, changes: Vec<LineChange>, would_set: Option<String> },
 }
@@ -94,7 +102,7 @@ enum Checked {
 impl LinesPass<'_> {
     pub(crate) async fn run(&self) -> Result<LinesReport, SyncError> {
         let webhook = self.services.webhook.as_ref().map_err(|fault| SyncError::LinesMisconfigured(fault.clone()))?;
-        let Lines { lines, mut records, unreadable } = match &self.request.entity {
+        let Lines { lines, mut records, mut unreadable } = match &self.request.entity {
             Some(entity) => self.one(entity).await?,
             None => self.all().await?,
         };
@@ -106,12 +114,13 @@ impl LinesPass<'_> {
             counts: BTreeMap::new(),
             checked: 0,
             changed: Vec::new(),
-            changed_left_out: 0,
             not_live: Vec::new(),
-            not_live_left_out: 0,
+            left_out: LeftOut::new(),
             left: 0,
             cause: None,
             alarming: None,
+            foreign: 0,
+            drifted: 0,
             set: 0,
         };
         let Some((config, api)) = webhook else {
@@ -130,13 +139,13 @@ impl LinesPass<'_> {
             checked: Cell::new(0),
         };
         let queue = in_order(lines.iter().filter(|line| !unreadable.contains(&line.entity)), &records);
-        let mut left = unreadable;
+        let mut left = BTreeSet::new();
         let checks = stream::iter(queue).map(async |line| {
             if checker.is_over() {
                 return Ok(Checked::Unchanged);
             }
             match checker.check(line, records.get(&line.entity).cloned()).await {
-                Err(SyncError::StoreFailed(error)) => leave(error).map(|_| Checked::Left(line.entity.clone())),
+                Err(SyncError::StoreFailed(error)) => leave(error).map(Checked::Unreadable),
                 checked => checked,
             }
         });
@@ -148,8 +157,13 @@ impl LinesPass<'_> {
                     left.insert(line);
                     continue;
                 }
+                Checked::Unreadable(line) => {
+                    unreadable.insert(line);
+                    continue;
+                }
                 Checked::Done { record, changes, would_set } => (record, changes, would_set),
             };
+            report.drifted += changes.iter().filter(|change| is_drift(change)).count();
             match would_set {
                 Some(url) => report.changed.push(LineChanged {
                     entity: record.entity.clone(),
@@ -168,9 +182,10 @@ impl LinesPass<'_> {
         let now = self.clock.now();
         let overdue = |line: &&Line| {
             let record = records.get(&line.entity);
-            record.is_none_or(|record| now.since(record.attempted_at) > DAY && is_asked_about(record))
+            record.is_none_or(|record| now.since(record.attempted_at) > DAY && is_asked_about(line, record))
         };
         left.extend(lines.iter().filter(overdue).map(|line| line.entity.clone()));
+        left.extend(unreadable.iter().cloned());
         report.left = left.len();
         report.checked = checker.checked.get();
         report.cause = checker.trouble().map(str::to_owned);
@@ -181,15 +196,19 @@ impl LinesPass<'_> {
             }
         }
         if self.request.entity.is_none() && !self.is_plan() {
-            let alarming = lines.iter().filter(|line| is_alarming(line, records.get(&line.entity), now));
-            report.alarming = Some(alarming.count());
+            let counts = |line: &&Line| {
+                unreadable.contains(&line.entity) || is_alarming(line, records.get(&line.entity), config.mode, now)
+            };
+            let (alarming, others): (Vec<&Line>, Vec<&Line>) = lines.iter().partition(counts);
+            let others = others.into_iter().filter_map(|line| records.get(&line.entity));
+            report.foreign = others.filter(|record| record.status == LineStatus::Foreign).count();
+            report.alarming = Some(alarming.len() + without_state);
         }
         report.set = report.changed.iter().filter(|changed| changed.action == LineAction::Set.name()).count();
         report.outcome = outcome(&report, self.is_plan());
         if !self.is_plan() {
             report.changed.iter().for_each(log_changed);
         }
-        report.shorten();
         Ok(report)
     }
 
@@ -199,7 +218,7 @@ impl LinesPass<'_> {
 
     /// Returns the requested line, even if it is marked as gone: an event of it may just have arrived.
     async fn one(&self, entity: &Entity) -> Result<Lines, SyncError> {
-        let (state, record) = tokio::join!(self.services.reader.state(entity), self.services.lines.get(entity));
+        let (state, record) = tokio::join!(self.tables.reader.state(entity), self.services.lines.get(entity));
         let line = state?.and_then(Line::of).ok_or(BadRequest::UnknownLine)?;
         let records = record?.map(|record| (entity.clone(), record)).into_iter().collect();
         Ok(Lines { lines: vec![line], records, ..Lines::default() })
@@ -207,22 +226,28 @@ impl LinesPass<'_> {
 
     /// Returns all lines that are not gone at the provider.
     async fn all(&self) -> Result<Lines, SyncError> {
-        let (_, tracked) = self.services.inventory.read().await?;
-        let is_gone = |state: &State| {
-            let gone_at = tracked.get(&state.entity).and_then(|tracked| tracked.gone_at);
-            // A later event shows that it is back.
-            gone_at.is_some_and(|gone_at| state.last_seen <= gone_at)
-        };
-        let mut states = pin!(self.services.reader.states(&Kind::Whatsapp, None, None, PAGE));
+        let (_, tracked) = self.tables.inventory.read_each().await?;
+        let mut states = pin!(self.tables.reader.states(&Kind::Whatsapp, None, None, PAGE));
         // By entity: one whose update code changes while the index is read may come twice.
         let mut lines = BTreeMap::new();
         let (mut records, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
         while let Some(state) = states.next().await {
-            match state {
-                Ok(state) if is_gone(&state) => {}
-                Ok(state) => lines.extend(Line::of(state).map(|line| (line.entity.clone(), line))),
-                Err(error) => _ = unreadable.insert(leave(error)?),
+            let state = match state {
+                Ok(state) => state,
+                Err(error) => {
+                    unreadable.insert(leave(error)?);
+                    continue;
+                }
+            };
+            match tracked.get(&state.entity) {
+                Some(Ok(tracked)) if tracked.gone_since(Some(state.last_seen)).is_some() => continue,
+                Some(Err(error)) => {
+                    log_left(error);
+                    unreadable.insert(state.entity.clone());
+                }
+                _ => {}
             }
+            lines.extend(Line::of(state).map(|line| (line.entity.clone(), line)));
         }
         let entities: Vec<Entity> = lines.keys().cloned().collect();
         for (entity, record) in self.services.lines.get_each(&entities).await? {
@@ -237,10 +262,11 @@ impl LinesPass<'_> {
 
 impl Line {
     fn of(state: State) -> Option<Self> {
-        let number: String = state.entity.as_str().strip_prefix("whatsapp#")?.to_owned();
-        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let name = state.entity.as_str().strip_prefix("whatsapp#").filter(|_| state.entity.is_whole())?;
+        let number = name.bytes().all(|byte| byte.is_ascii_digit()).then(|| name.to_owned());
         let reference = state.reference().map(str::to_owned);
-        is_number.then_some(Self { known_since: state.first_seen, entity: state.entity, number, reference })
+        let referenced_by = reference.as_ref().and_then(|_| state.set_by("whatsapp_reference")).copied();
+        Some(Self { known_since: state.first_seen, entity: state.entity, number, reference, referenced_by })
     }
 }
 
@@ -255,7 +281,7 @@ impl Checker<'_> {
         if self.failed.get() >= MAX_FAILED {
             Some("the provider did not answer several checks in a row")
         } else if self.refused.get() >= MAX_FAILED {
-            Some("the provider refused several keys in a row that it had accepted before")
+            Some("the provider refused several keys in a row that it had accepted until then")
         } else {
             None
         }
@@ -266,43 +292,48 @@ impl Checker<'_> {
     }
 
     async fn check(&self, line: &Line, record: Option<LineRecord>) -> Result<Checked, SyncError> {
-        let services = self.pass.services;
-        let sealed = services.sealed.api_key(&line.entity).await?;
+        let LinesPass { services, tables, .. } = self.pass;
+        let Some(number) = &line.number else { return self.note(line, record, Finding::NotANumber, None).await };
+        let sealed = tables.sealed.api_key(&line.entity).await?;
         let now = self.pass.clock.now();
         let Some(sealed) = sealed else {
-            return self.note(line, record, LineStatus::NoKey, None).await;
+            return self.note(line, record, Finding::Status(LineStatus::NoKey), None).await;
         };
-        let key = services.fingerprint_key.fingerprint(sealed.api_key.expose().as_bytes()).to_string();
+        let key = tables.fingerprint_key.fingerprint(sealed.api_key.expose().as_bytes()).to_string();
         let caller = match self.pass.request {
             LinesRequest { again: true, .. } => Caller::Again,
             LinesRequest { entity: Some(_), .. } => Caller::OneLine,
             LinesRequest { entity: None, .. } => Caller::Pass,
         };
-        if let Some(status) = decide::without_asking(record.as_ref(), &key, now, caller) {
-            return self.note(line, record, status, Some(key)).await;
+        if let Some(status) = decide::without_asking(record.as_ref(), &key, sealed.received_at, now, caller) {
+            return self.note(line, record, Finding::Status(status), Some(key)).await;
         }
         self.checked.set(self.checked.get() + 1);
         let wanted = Wanted {
-            url: self.config.url.url(&line.number, line.reference.as_deref()).map_err(|cause| cause.to_string()),
+            url: self.url(line, number, &sealed).await?.map_err(|cause| cause.to_string()),
             retry: self.config.retry,
             read_status: self.config.read_status,
             mode: self.config.mode,
         };
         let record = record.unwrap_or_else(|| LineRecord::new(line.entity.clone(), LineStatus::Unreachable, now));
-        let (found, webhook) = self.look(line, &sealed.api_key, &wanted, &record.our_urls, None).await;
+        let (found, webhook) = self.look(number, &sealed.api_key, &wanted, &record.our_urls, None).await;
         match &found {
             Finding::Webhook { .. } => self.refused.set(0),
-            Finding::Status(LineStatus::WrongKey) if decide::has_worked(&record, &key) => {
+            // One that was refused before tells nothing new.
+            Finding::Status(LineStatus::WrongKey)
+                if record.concluded != Some(LineStatus::WrongKey) && decide::has_worked(&record, &key) =>
+            {
                 self.refused.set(self.refused.get() + 1);
             }
             _ => {}
         }
-        let url = wanted.url.as_ref().ok().map(|url| decide::url_fingerprint(url.url(), &services.fingerprint_key));
+        let fingerprint =
+            wanted.url.as_ref().ok().map(|url| decide::url_fingerprint(url.url(), &tables.fingerprint_key));
         let check = |key| Check {
             now: self.pass.clock.now(),
             id: self.id(),
             key: Some(key),
-            url: url.clone(),
+            url: fingerprint.clone(),
             known_since: Some(sealed.received_at),
         };
         let (found_record, found_change) = decide::next(record.clone(), &found, false, &check(key.clone()));
@@ -310,16 +341,15 @@ impl Checker<'_> {
             (Finding::Webhook { standing, .. }, Some(webhook)) => wanted.to_set(*standing).map(|url| (url, webhook)),
             _ => None,
         };
-        let Some((url, webhook)) = to_set else {
+        let (Some((url, webhook)), Some(fingerprint)) = (to_set, &fingerprint) else {
             return self.finish(found_record, found_change, &record).await;
         };
-        let fingerprint = decide::url_fingerprint(url.url(), &services.fingerprint_key);
-        let is_leased = decide::is_leased_to_another_url(&record, &fingerprint, self.pass.clock.now());
+        let is_leased = decide::is_leased_to_another_url(&record, fingerprint, self.pass.clock.now());
         if is_leased || !self.has_time_for(2) {
             return Ok(Checked::Left(record.entity));
         }
         // The index that the lines come from may be behind, and a URL with the reference of a former client would be wrong.
-        let state = services.reader.state(&line.entity).await?;
+        let state = tables.reader.state(&line.entity).await?;
         if state.and_then(Line::of).is_none_or(|now| now.reference != line.reference) {
             return Ok(Checked::Left(record.entity));
         }
@@ -328,7 +358,7 @@ impl Checker<'_> {
             return Ok(Checked::Done { record: Box::new(found_record), changes: Vec::new(), would_set });
         }
         let until = self.pass.clock.now().plus(services.limits.call * 2 + MARGIN);
-        let leased = decide::about_to_set(found_record, fingerprint, until);
+        let leased = decide::about_to_set(found_record, fingerprint.clone(), until);
         let leased = match services.lines.write(&leased, found_change.as_ref()).await {
             Ok(leased) => leased,
             Err(StoreError::Conflict) => return self.of_another_run(&record).await,
@@ -336,13 +366,10 @@ impl Checker<'_> {
         };
         let settings = LineSettings { url: url.url().clone(), retry: wanted.retry, read_status: wanted.read_status };
         self.pacer.turn().await;
-        let set = self.api.set_webhook(&line.number, &sealed.api_key, &settings, webhook).await;
+        let set = self.api.set_webhook(number, &sealed.api_key, &settings, webhook).await;
         // Only the URL read back counts, whatever the answer to the set.
-        let fault = set.err().map_or_else(
-            || "the provider accepted the setting but shows another one".to_owned(),
-            |error| error.to_string(),
-        );
-        let (finding, after) = self.look(line, &sealed.api_key, &wanted, &leased.our_urls, Some(fault)).await;
+        let fault = set.err().map_or_else(|| NOT_SHOWN.to_owned(), |error| error.to_string());
+        let (finding, after) = self.look(number, &sealed.api_key, &wanted, &leased.our_urls, Some(fault)).await;
         let changed = after.map(|after| after.other_settings_unlike(webhook)).unwrap_or_default();
         let finding = finding.with_changed_settings(&changed);
         let (next, change) = decide::next(leased.clone(), &finding, true, &check(key));
@@ -353,22 +380,39 @@ impl Checker<'_> {
         Ok(checked)
     }
 
+    /// Returns the URL to register for a line. A reference from before the line's key has changed may be a former client's.
+    async fn url(&self, line: &Line, number: &str, key: &SealedKey) -> Result<Result<LineUrl, NoLineUrl>, SyncError> {
+        let (url, tables) = (&self.config.url, self.pass.tables);
+        if url.needs_reference()
+            && line.referenced_by.is_some_and(|by| by < key.id)
+            && let Some(changed) = tables.sealed.key_changed_by(&line.entity).await?
+        {
+            // The event with the key may have come after the lines were listed, and may have brought a reference.
+            let state = tables.reader.state(&line.entity).await?;
+            let referenced_by = state.and_then(Line::of).and_then(|line| line.referenced_by);
+            if referenced_by.is_some_and(|by| by < changed) {
+                return Ok(Err(NoLineUrl::EarlierReference));
+            }
+        }
+        Ok(url.url(number, line.reference.as_deref()))
+    }
+
     /// Gets the webhook of a line. `fault` is the fault of the setting before, if our URL is not registered.
     async fn look(
         &self,
-        line: &Line,
+        number: &str,
         key: &Secret,
         wanted: &Wanted,
         our_urls: &[String],
         fault: Option<String>,
     ) -> (Finding, Option<LineWebhook>) {
         self.pacer.turn().await;
-        let got = self.api.get_webhook(&line.number, key).await;
+        let got = self.api.get_webhook(number, key).await;
         let is_outage = matches!(&got, Err(LineApiError::Failed(error)) if error.is_outage());
         self.failed.set(if is_outage { self.failed.get() + 1 } else { 0 });
         match got {
             Ok(webhook) => {
-                let standing = wanted.standing(&webhook, our_urls, &self.pass.services.fingerprint_key);
+                let standing = wanted.standing(&webhook, our_urls, &self.pass.tables.fingerprint_key);
                 (wanted.finding(&webhook, standing, fault), Some(webhook))
             }
             Err(LineApiError::WrongKey) => (Finding::Status(LineStatus::WrongKey), None),
@@ -377,15 +421,15 @@ impl Checker<'_> {
         }
     }
 
-    /// Records a status that is known without asking the provider, if it is new.
+    /// Records a finding that is known without asking the provider, if its status is new.
     async fn note(
         &self,
         line: &Line,
         record: Option<LineRecord>,
-        status: LineStatus,
+        finding: Finding,
         key: Option<String>,
     ) -> Result<Checked, SyncError> {
-        let now = self.pass.clock.now();
+        let (now, status) = (self.pass.clock.now(), finding.status());
         let is_new = record.as_ref().is_none_or(|record| record.status != status);
         let record = record.unwrap_or_else(|| LineRecord::new(line.entity.clone(), status, now));
         if !is_new {
@@ -393,7 +437,7 @@ impl Checker<'_> {
         }
         self.checked.set(self.checked.get() + 1);
         let check = Check { now, id: self.id(), key, url: None, known_since: None };
-        let (next, change) = decide::next(record.clone(), &Finding::Status(status), false, &check);
+        let (next, change) = decide::next(record.clone(), &finding, false, &check);
         // The provider was not asked.
         let next = LineRecord { checked_at: record.checked_at, ..next };
         self.finish(next, change, &record).await
@@ -438,28 +482,42 @@ fn in_order<'a>(lines: impl Iterator<Item = &'a Line>, records: &BTreeMap<Entity
 }
 
 /// Returns whether the passes ask the provider about a line with this record again.
-fn is_asked_about(record: &LineRecord) -> bool {
+fn is_asked_about(line: &Line, record: &LineRecord) -> bool {
     match record.status {
         LineStatus::NoKey => false,
+        _ if line.number.is_none() => false,
         LineStatus::WrongKey => record.key.as_ref().is_some_and(|key| decide::has_worked(record, key)),
         _ => true,
     }
 }
 
-/// Logs an item that cannot be read and returns its line, which is left. Any other error ends the pass.
+/// Leaves a line of which an item cannot be read, and returns the item's partition key. Any other error ends the pass.
 fn leave(error: StoreError) -> Result<Entity, SyncError> {
     let StoreError::Corrupt { pk, .. } = &error else { return Err(error.into()) };
-    let line = Entity::named(pk.clone());
-    tracing::error!(%error, "a line is left, because an item of it cannot be read");
-    Ok(line)
+    log_left(&error);
+    Ok(Entity::named(pk.clone()))
 }
 
-/// Returns whether a line counts in the metric. A proof counts for a day, also after a check without an answer. A line that was never
-/// checked counts after a day.
-fn is_alarming(line: &Line, record: Option<&LineRecord>, now: Timestamp) -> bool {
+fn log_left(error: &StoreError) {
+    tracing::error!(%error, "a line is left, because an item of it cannot be read");
+}
+
+/// Returns whether somebody else has changed or cleared a webhook that was ours. When a URL of ours is found that is not the configured
+/// one, the change has a cause.
+fn is_drift(change: &LineChange) -> bool {
+    change.from == Some(LineStatus::Live)
+        && matches!(change.to, LineStatus::Empty | LineStatus::Foreign)
+        && change.cause.is_none()
+}
+
+/// Returns whether a line counts in the metric `LinesNotLive`. A proof counts for a day, also after a check without an answer. A line that
+/// was never checked counts after a day. A foreign URL does not count if the mode leaves it; one of ours that is still registered, or
+/// was not taken, has a cause.
+fn is_alarming(line: &Line, record: Option<&LineRecord>, mode: LineMode, now: Timestamp) -> bool {
     let Some(record) = record else { return now.since(line.known_since) > DAY };
     match record.status {
-        LineStatus::Off => false,
+        LineStatus::Foreign if mode == LineMode::Observe => false,
+        LineStatus::Foreign if mode == LineMode::Fill => record.cause.is_some(),
         LineStatus::Live | LineStatus::Unreachable => record.live_at.is_none_or(|live_at| now.since(live_at) > DAY),
         _ => true,
     }

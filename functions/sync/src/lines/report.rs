@@ -4,8 +4,7 @@ use serde::Serialize;
 use shared::Entity;
 use store::{LineChange, LineRecord, LineStatus};
 
-/// Maximum number of elements of a list in the answer, which Lambda limits to 6 MB.
-const LISTED: usize = 1_000;
+use crate::left_out::{LeftOut, shorten};
 
 /// The answer to a pass over the lines.
 #[derive(Clone, Debug, Serialize)]
@@ -22,14 +21,11 @@ pub struct LinesReport {
     pub checked: usize,
     /// The changes that this pass has found or made; in a plan, those that a pass would make. Maximum 1,000.
     pub changed: Vec<LineChanged>,
-    /// Number of further changes.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub changed_left_out: usize,
     /// The lines that are not live. Maximum 1,000.
     pub not_live: Vec<NotLive>,
-    /// Number of further lines that are not live.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub not_live_left_out: usize,
+    /// Numbers of further elements of these two.
+    #[serde(flatten)]
+    pub left_out: LeftOut,
     /// Number of lines that were never checked, not for a day, or without an answer. The next pass continues with them.
     pub left: usize,
     /// The reason why the pass ended early.
@@ -38,22 +34,22 @@ pub struct LinesReport {
     /// Number of lines that count in the metric `LinesNotLive`; `None` for a pass over one line, and for a plan.
     #[serde(skip)]
     pub(crate) alarming: Option<usize>,
+    /// Number of other lines with a foreign URL.
+    #[serde(skip)]
+    pub(crate) foreign: usize,
+    /// Number of lines whose webhook was ours, and was found changed or cleared.
+    #[serde(skip)]
+    pub(crate) drifted: usize,
     /// Number of lines whose URL was set; in a plan, of those whose URL a pass would set.
     #[serde(skip)]
     pub(crate) set: usize,
 }
 
-fn is_zero(number: &usize) -> bool {
-    *number == 0
-}
-
 impl LinesReport {
     /// Shortens the lists to what an answer can hold.
     pub(crate) fn shorten(&mut self) {
-        self.changed_left_out = self.changed.len().saturating_sub(LISTED);
-        self.changed.truncate(LISTED);
-        self.not_live_left_out = self.not_live.len().saturating_sub(LISTED);
-        self.not_live.truncate(LISTED);
+        shorten(&mut self.changed, "changed_left_out", &mut self.left_out);
+        shorten(&mut self.not_live, "not_live_left_out", &mut self.left_out);
     }
 }
 
@@ -158,9 +154,9 @@ pub(crate) fn log(report: &LinesReport) {
         outcome = report.outcome.name(),
         lines = report.lines,
         live = count(LineStatus::Live),
-        not_live = report.not_live.len() + report.not_live_left_out,
+        not_live = report.not_live.len(),
         checked = report.checked,
-        changed = report.changed.len() + report.changed_left_out,
+        changed = report.changed.len(),
         left = report.left,
         "the webhooks of the lines were checked"
     );
@@ -184,12 +180,13 @@ mod tests {
                 counts: [("empty", lines)].into(),
                 checked: lines,
                 changed: (0..changed).map(change).collect(),
-                changed_left_out: 0,
                 not_live: (0..lines).map(not_live).collect(),
-                not_live_left_out: 0,
+                left_out: LeftOut::new(),
                 left: 0,
                 cause: None,
                 alarming: None,
+                foreign: 0,
+                drifted: 0,
                 set: changed,
             };
             report.shorten();

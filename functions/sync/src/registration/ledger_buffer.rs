@@ -62,8 +62,10 @@ pub(crate) struct Summary {
     pub(crate) is_inventory: bool,
     /// Number of missed events that such a pass has rebuilt and noted.
     pub(crate) events_missed: usize,
-    /// True for a pass over the lines that records what it finds.
+    /// True for a check of one line or all that records what it finds.
     pub(crate) is_lines: bool,
+    /// True for a pass over all lines that records what it finds.
+    pub(crate) is_all_lines: bool,
     /// The kinds of the entries added to the ledger.
     pub(crate) changes: Vec<ChangeKind>,
     /// Time during which the webhook was not ours, as far as no earlier run has counted it.

@@ -254,11 +254,66 @@ async fn an_outdated_url_of_ours_is_replaced_and_stays_ours_if_the_new_one_is_no
     world.partner.next(Call::LineSet, Fault::SetIgnored);
     let ignored = world.lines(all()).await.unwrap();
     assert_eq!(ignored.counts, [("foreign", 1)].into());
-    assert_eq!(world.url(0), ours(0));
+    assert_eq!((world.url(0), world.sum("LinesNotLive"), world.sum("LinesForeign")), (ours(0), 1.0, 0.0));
     world.partner.write(Writing::WithoutScheme);
     let report = world.lines(all()).await.unwrap();
     assert_eq!(report.counts, [("live", 1)].into());
     assert_eq!(world.url(0), format!("https://new.example/{}", number(0)));
+}
+
+#[tokio::test]
+async fn a_webhook_that_somebody_else_changes_counts_as_drifted_each_time_even_if_it_is_repaired() {
+    let mut world = World::with_lines(&[ENFORCE], 1).await;
+    let mut drifted = 0.0;
+    world.lines(all()).await.unwrap();
+    for (event, registered, expected) in
+        [(all(), Some(FOREIGN), 1.0), (all(), None, 1.0), (one(0), Some(FOREIGN), 1.0), (all(), Some(&*ours(0)), 0.0)]
+    {
+        world.partner.register_line(&number(0), registered);
+        assert_eq!(world.lines(event).await.unwrap().counts, [("live", 1)].into());
+        drifted += expected;
+        assert_eq!((world.sum("LinesDrifted"), world.sum("LinesNotLive")), (drifted, 0.0), "{registered:?}");
+    }
+    world.configure(&[("LINE_WEBHOOK_URL", "https://new.example/{whatsapp}"), ENFORCE]);
+    world.lines(all()).await.unwrap();
+    assert_eq!(world.line_steps(0).await.len(), 10);
+    assert_eq!(world.sum("LinesDrifted"), drifted, "our own change is no drift");
+}
+
+#[tokio::test]
+async fn a_foreign_url_is_alarming_only_if_the_mode_replaces_it() {
+    for (settings, registered, fault, not_live, foreign) in [
+        (&[][..], Some(FOREIGN), None, 0.0, 1.0),
+        (&[OBSERVE], Some(FOREIGN), None, 0.0, 1.0),
+        (&[OBSERVE], None, None, 1.0, 0.0),
+        (&[ENFORCE], Some(FOREIGN), None, 0.0, 0.0),
+        (&[ENFORCE], Some(FOREIGN), Some(Fault::SetIgnored), 1.0, 0.0),
+    ] {
+        let world = World::with_lines(settings, 1).await;
+        world.partner.register_line(&number(0), registered);
+        if let Some(fault) = fault {
+            world.partner.always(Call::LineSet, fault);
+        }
+        world.lines(one(0)).await.unwrap();
+        assert_eq!((world.sum("LinesNotLive"), world.sum("LinesForeign")), (0.0, 0.0), "a single line");
+        world.lines(all()).await.unwrap();
+        let counted = (world.sum("LinesNotLive"), world.sum("LinesForeign"));
+        assert_eq!(counted, (not_live, foreign), "{settings:?} {registered:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_of_ours_that_the_provider_changes_keeps_its_cause_and_stays_alarming() {
+    let world = World::with_lines(&[], 1).await;
+    let answer = |url: &str| Fault::Answer(200, json!({"status": "OK", "url": url, "reason": 1}).to_string());
+    world.partner.next(Call::LineGet, answer(""));
+    world.partner.always(Call::LineGet, answer(FOREIGN));
+    for passes in [1.0, 2.0, 3.0] {
+        let report = world.lines(all()).await.unwrap();
+        let cause = report.not_live[0].cause.as_deref();
+        assert_eq!(cause, Some("the provider accepted the setting but shows another one"), "{passes}");
+        assert_eq!((world.sum("LinesNotLive"), world.sum("LinesForeign")), (passes, 0.0));
+    }
 }
 
 #[tokio::test]
@@ -295,15 +350,16 @@ async fn settings_that_the_provider_does_not_accept_are_reported_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_sent_once_until_another_key_arrives() {
+async fn a_new_key_that_the_provider_does_not_know_yet_is_asked_about_for_a_day() {
     let mut world = World::with_lines(&[], 1).await;
     world.partner.put_line(&number(0), Line::new("Line-Key-new"));
-    for event in [all(), all(), one(0)] {
+    for (event, hours, calls) in
+        [(all(), 1, 1), (one(0), 1, 1), (all(), 21, 1), (all(), 2, 1), (all(), 30, 0), (one(0), 0, 0)]
+    {
         let report = world.lines(event).await.unwrap();
-        assert_eq!(report.counts, [("wrong_key", 1)].into());
-        world.wait(HOUR * 30);
+        assert_eq!((report.counts, world.line_calls().len()), ([("wrong_key", 1)].into(), calls));
+        world.wait(HOUR * hours);
     }
-    assert_eq!(world.line_calls(), [Call::LineGet]);
     world.event(0, "Line-Key-new").await;
     let report = world.lines(all()).await.unwrap();
     assert_eq!((report.counts, world.url(0)), ([("live", 1)].into(), ours(0)));
@@ -321,6 +377,7 @@ async fn a_new_key_without_an_answer_is_tried_again_and_the_old_one_is_not() {
     world.wait(HOUR);
     world.event(0, &key(0)).await;
     world.line_calls();
+    world.wait(HOUR * 24);
     assert_eq!(world.lines(all()).await.unwrap().counts, [("wrong_key", 1)].into());
     assert_eq!(world.line_calls(), []);
     world.wait(HOUR);
@@ -378,6 +435,23 @@ async fn a_pass_ends_when_the_provider_refuses_several_keys_in_a_row_that_have_w
 }
 
 #[tokio::test]
+async fn keys_that_are_still_refused_after_a_day_do_not_end_a_pass() {
+    let mut world = World::with_lines(&[], 9).await;
+    world.lines(all()).await.unwrap();
+    for revoked in [0..3, 3..6] {
+        revoked.for_each(|n| world.partner.put_line(&number(n), Line::new("another")));
+        world.wait(HOUR);
+        assert_eq!(world.lines(all()).await.unwrap().cause, None);
+    }
+    world.wait(HOUR * 24);
+    world.line_calls();
+    let report = world.lines(all()).await.unwrap();
+    assert_eq!((report.cause, world.line_calls().len()), (None, 9));
+    assert_eq!((report.counts, report.left), ([("live", 3), ("wrong_key", 6)].into(), 0));
+    assert_eq!(world.sum("LinesFailed"), 0.0);
+}
+
+#[tokio::test]
 async fn refusals_that_are_about_the_lines_do_not_end_a_pass() {
     let without_url = json!({"status": "OK", "reason": 1}).to_string();
     let url_of_another_type = json!({"status": "OK", "reason": 1, "url": 7}).to_string();
@@ -399,7 +473,8 @@ async fn refusals_that_are_about_the_lines_do_not_end_a_pass() {
 
 #[tokio::test]
 async fn a_person_can_ask_again_with_a_refused_key() {
-    let world = World::with_lines(&[], 1).await;
+    let mut world = World::with_lines(&[], 1).await;
+    world.wait(HOUR * 24);
     world.partner.next(Call::LineGet, Fault::Reason(3));
     assert_eq!(world.lines(one(0)).await.unwrap().counts, [("wrong_key", 1)].into());
     assert_eq!(world.lines(one(0)).await.unwrap().counts, [("wrong_key", 1)].into());
@@ -512,7 +587,7 @@ async fn a_mistake_in_the_configuration_of_the_lines_stops_their_pass_alone() {
         assert_eq!(error.cause(), "LinesMisconfigured");
         assert!(error.to_string().contains("LINE_WEBHOOK_MODE: is none of"), "{error}");
     }
-    assert_eq!((world.line_calls(), world.sum("LinesFailed")), (vec![], 2.0));
+    assert_eq!((world.line_calls(), world.sum("LinesFailed")), (vec![], 1.0));
 }
 
 #[tokio::test]
@@ -549,12 +624,15 @@ async fn other_settings_that_the_provider_changes_with_the_url_are_named() {
 
 #[tokio::test]
 async fn a_line_with_an_item_that_cannot_be_read_is_left_and_the_others_are_checked() {
-    let world = World::with_lines(&[], 4).await;
+    let world = World::with_lines(&[], 5).await;
     let client = world.dynamodb.client();
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let (events, sealed) = (world.dynamodb.events_table(), world.dynamodb.sealed_table());
     let record = client.put_item().table_name(events).item("pk", text(entity(0).as_str())).item("sk", text("line"));
     record.item("webhook", text("unreadable")).send().await.unwrap();
+    let listed =
+        client.put_item().table_name(events).item("pk", text("inventory")).item("sk", text(entity(3).as_str()));
+    listed.item("gone_at", text("unreadable")).send().await.unwrap();
     for (table, n, attribute) in [(sealed, 1, "received_at"), (events, 2, "first_seen")] {
         let items = client.scan().table_name(table).send().await.unwrap();
         let is_meant = |item: &&std::collections::HashMap<String, AttributeValue>| {
@@ -570,12 +648,14 @@ async fn a_line_with_an_item_that_cannot_be_read_is_left_and_the_others_are_chec
         client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
     }
     let report = world.lines(all()).await.unwrap();
-    assert_eq!((report.outcome, report.left, report.lines), (LinesOutcome::Incomplete, 3, 4));
-    assert_eq!((report.counts, world.url(3)), ([("live", 1)].into(), ours(3)));
+    assert_eq!((report.outcome, report.left, report.lines), (LinesOutcome::Incomplete, 4, 5));
+    assert_eq!((report.counts, world.url(4)), ([("live", 1)].into(), ours(4)));
+    assert_eq!(world.sum("LinesNotLive"), 4.0);
     let log = world.log().join("\n");
     for n in 0..3 {
         assert!(log.contains(&format!("the item {}", entity(n))), "{n}: {log}");
     }
+    assert!(log.contains(&format!("the item inventory / {}", entity(3))), "{log}");
 }
 
 #[tokio::test]
@@ -583,6 +663,61 @@ async fn an_event_that_asks_for_nothing_is_no_failed_pass() {
     let world = World::with_lines(&[], 0).await;
     world.lines(one(0)).await.unwrap_err();
     assert_eq!((world.sum("LinesFailed"), world.sum("SyncFailed BadRequest")), (0.0, 1.0));
+}
+
+#[tokio::test]
+async fn a_line_without_a_number_in_digits_is_reported_with_the_cause_and_its_message_is_answered() {
+    let mut world = World::with_lines(&[], 0).await;
+    let event = json!({"status": "OK", "event": "whatsapp", "whatsapp": "97250-1", "whatsapp_apiKey": key(0)});
+    world.deliver(&event).await;
+    world.deliver(&json!({"status": "OK", "event": "whatsapp"})).await;
+    for request in [queued(&json!({"action": "lines", "entity": "whatsapp#97250-1"})), all(), all()] {
+        let report = world.lines(request).await.unwrap();
+        assert_eq!(
+            (report.lines, report.left, statuses(&report)),
+            (1, 0, vec![("whatsapp#97250-1", "unknown_number")])
+        );
+        let cause = report.not_live[0].cause.as_deref();
+        assert_eq!(cause, Some("the line's name is not a number in digits, so the provider cannot be asked"));
+        world.wait(HOUR * 30);
+    }
+    assert_eq!((world.line_calls(), world.sum("LinesNotLive")), (vec![], 2.0));
+}
+
+#[tokio::test]
+async fn the_reference_of_a_former_client_is_never_in_the_url() {
+    let current = Some("client-0");
+    for (events, expected) in [
+        (&[(current, Some("a"))][..], current),
+        (&[(current, Some("a")), (None, None)], current),
+        (&[(current, Some("a")), (None, Some("a"))], current),
+        (&[(current, None), (None, Some("a"))], current),
+        (&[(current, Some("a")), (Some(""), None)], None),
+        (&[(current, Some("a")), (None, Some("b"))], None),
+        (&[(current, Some("a")), (None, Some("b")), (None, Some("a"))], None),
+        (&[(current, Some("a")), (None, Some("b")), (None, Some("b"))], None),
+        (&[(Some("former"), Some("a")), (current, Some("b")), (None, Some("b"))], current),
+        (&[(Some("former"), Some("a")), (None, Some("b")), (current, None)], current),
+    ] {
+        let mut world = World::with_lines(&[], 0).await;
+        for (reference, key) in events {
+            let mut event =
+                json!({"status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_extra_info": 2});
+            if let Some(reference) = reference {
+                event["whatsapp_reference"] = json!(reference);
+            }
+            if let Some(key) = key {
+                event["whatsapp_apiKey"] = json!(format!("Line-Key-{key}"));
+                world.partner.put_line(&number(0), Line::new(&format!("Line-Key-{key}")));
+            }
+            world.deliver(&event).await;
+            world.wait(HOUR);
+        }
+        let report = world.lines(all()).await.unwrap();
+        let url = expected.map(|_| ours(0)).unwrap_or_default();
+        assert_eq!((world.url(0), report.not_live.len()), (url, usize::from(expected.is_none())), "{events:?}");
+        assert!(report.not_live.iter().all(|line| line.cause.is_some()), "{events:?}");
+    }
 }
 
 #[tokio::test]
@@ -839,13 +974,19 @@ async fn metrics_count_the_lines_that_are_checked_set_and_not_live() {
     let mut world = World::with_lines(&[], 3).await;
     world.partner.register_line(&number(2), Some(FOREIGN));
     world.lines(one(0)).await.unwrap();
-    assert_eq!((world.sum("LinesChecked"), world.sum("LinesSet"), world.sum("LinesNotLive")), (1.0, 1.0, 0.0));
+    assert_eq!((world.sum("LinesChecked"), world.sum("LinesSet")), (1.0, 1.0));
+    for of_passes in ["LinesFailed", "LinesNotLive", "LinesForeign"] {
+        let counted = world.cloudwatch.lines().unwrap().iter().any(|line| line.contains(of_passes));
+        assert!(!counted, "the check of one line says nothing about {of_passes}");
+    }
     world.lines(all()).await.unwrap();
-    assert_eq!((world.sum("LinesChecked"), world.sum("LinesSet"), world.sum("LinesNotLive")), (4.0, 2.0, 1.0));
+    assert_eq!((world.sum("LinesChecked"), world.sum("LinesSet"), world.sum("LinesForeign")), (4.0, 2.0, 1.0));
     assert_eq!(world.sum("LinesFailed"), 0.0);
     world.restart_without_dynamodb();
+    world.lines(one(0)).await.unwrap_err();
+    assert_eq!(world.sum("LinesFailed"), 0.0);
     world.lines(all()).await.unwrap_err();
-    assert_eq!((world.sum("LinesFailed"), world.sum("SyncFailed StoreFailed")), (1.0, 1.0));
+    assert_eq!((world.sum("LinesFailed"), world.sum("SyncFailed StoreFailed")), (1.0, 2.0));
 }
 
 #[tokio::test]

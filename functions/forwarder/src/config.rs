@@ -1,8 +1,8 @@
 use std::{convert::Infallible, time::Duration};
 
 use lambda::{Environment, InvalidVariable};
-use outbound::EndpointUrl;
-use shared::QueueUrl;
+use outbound::{EndpointUrl, InvalidEndpointUrl};
+use shared::{QueueUrl, WebhookUrl, check_destination};
 
 use crate::budget::LONGEST_ATTEMPT;
 
@@ -21,7 +21,8 @@ pub struct Config {
 
 impl Config {
     /// Reads `EVENTS_TABLE`, `FORWARD_URL`, `FORWARD_TIMEOUT_SECONDS`, `FORWARD_QUEUE_URL`, `FORWARD_DEAD_LETTER_QUEUE_URL`,
-    /// `FORWARD_SECRET_ID`, `FORWARD_API_KEYS` and, when that is `true`, `SEALED_TABLE`.
+    /// `FORWARD_SECRET_ID`, `FORWARD_API_KEYS`, when that is `true`, `SEALED_TABLE`, and, if it is set, `WEBHOOK_URL`: events posted
+    /// there would be recorded again.
     ///
     /// # Errors
     /// Fails at the first variable that is missing or invalid.
@@ -34,10 +35,18 @@ impl Config {
         })?;
         let sealed_table =
             with_api_keys.then(|| environment.read("SEALED_TABLE", "my-stack-sealed", text)).transpose()?;
+        let example = "https://abc.execute-api.eu-west-1.amazonaws.com/v1/webhook";
+        let webhook = environment.read_if_set("WEBHOOK_URL", example, WebhookUrl::parse)?;
+        let endpoint = |text: &str| {
+            let endpoint = EndpointUrl::parse(text)?;
+            check_destination(endpoint.url(), &[], webhook.as_ref().map(WebhookUrl::url))
+                .map_err(InvalidEndpointUrl::Forbidden)?;
+            Ok::<_, InvalidEndpointUrl>(endpoint)
+        };
         Ok(Self {
             events_table: environment.read("EVENTS_TABLE", "my-stack-events", text)?,
             sealed_table,
-            endpoint: environment.read("FORWARD_URL", "https://example.com/events", EndpointUrl::parse)?,
+            endpoint: environment.read("FORWARD_URL", "https://example.com/events", endpoint)?,
             timeout: environment.read("FORWARD_TIMEOUT_SECONDS", "10", timeout)?,
             queue: environment.read(
                 "FORWARD_QUEUE_URL",
@@ -103,6 +112,16 @@ mod tests {
         let mut environment = with("FORWARD_API_KEYS", "true");
         environment.extend([("SEALED_TABLE".to_owned(), "sealed".to_owned())]);
         assert_eq!(Config::read(&environment).unwrap().sealed_table.as_deref(), Some("sealed"));
+    }
+
+    #[test]
+    fn events_are_not_posted_back_to_the_webhook() {
+        let mut environment = with("WEBHOOK_URL", "https://abc.example.org/v1/webhook");
+        assert!(Config::read(&environment).is_ok());
+        environment.extend([("FORWARD_URL".to_owned(), "https://abc.example.org/v1/webhook/s3cret".to_owned())]);
+        let message = Config::read(&environment).unwrap_err().to_string();
+        assert!(message.contains("FORWARD_URL: abc.example.org is this webhook's own address"), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
     }
 
     #[test]

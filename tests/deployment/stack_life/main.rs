@@ -61,7 +61,7 @@ async fn live(world: &mut World) {
     steps::lines::imported_lines_are_set_by_a_pass_and_a_foreign_webhook_stays(world).await;
     steps::lines::a_webhook_that_somebody_changes_is_reported(world).await;
     steps::lines::an_onboarding_event_sets_the_webhook_within_a_minute(world).await;
-    steps::lines::a_refused_key_is_tried_once(world).await;
+    steps::lines::a_refused_new_key_is_tried_in_each_pass(world).await;
     steps::lines::an_outage_of_the_provider_is_reported(world).await;
     steps::events::a_repetition_is_a_duplicate(world, &recorded).await;
     steps::events::bytes_that_are_no_text_are_quarantined(world).await;

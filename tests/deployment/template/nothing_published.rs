@@ -28,7 +28,7 @@ fn unpublished(sums: &[(&str, i64)]) -> i64 {
             (&json!(false), &json!("Sum"), &json!(3600))
         );
         let kind = stat["Metric"]["Dimensions"][0]["Value"].as_str();
-        let name = kind.map_or(name.to_owned(), |kind| format!("{name} {kind}"));
+        let name = kind.map_or_else(|| name.to_owned(), |kind| format!("{name} {kind}"));
         let sum = sums.iter().find(|(metric, _)| *metric == name).map_or(0, |(_, sum)| *sum);
         values.insert(query["Id"].as_str().expect("an id"), sum);
     }

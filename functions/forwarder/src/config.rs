@@ -39,9 +39,8 @@ impl Config {
         let webhook = environment.read_if_set("WEBHOOK_URL", example, WebhookUrl::parse)?;
         let endpoint = |text: &str| {
             let endpoint = EndpointUrl::parse(text)?;
-            check_destination(endpoint.url(), &[], webhook.as_ref().map(WebhookUrl::url))
-                .map_err(InvalidEndpointUrl::Forbidden)?;
-            Ok::<_, InvalidEndpointUrl>(endpoint)
+            let checked = check_destination(endpoint.url(), &[], webhook.as_ref().map(WebhookUrl::url));
+            checked.map(|()| endpoint).map_err(InvalidEndpointUrl::Forbidden)
         };
         Ok(Self {
             events_table: environment.read("EVENTS_TABLE", "my-stack-events", text)?,

@@ -161,10 +161,12 @@ fn webhook_steps(webhook: &LineRecord) -> Vec<Step> {
         LineStatus::WrongKey | LineStatus::NoKey | LineStatus::Off => None,
     };
     let set = webhook.set_at.map(|at| Step::done("set by this stack at", at));
-    let last_live = (webhook.status != LineStatus::Live).then(|| match webhook.live_at {
-        Some(at) => Step::open("webhook last read back as yours at", at),
-        None => Step::open("webhook never read back as yours", None),
-    });
+    let last_live = match webhook.live_at {
+        _ if webhook.status == LineStatus::Live => None,
+        Some(at) => Some(Step::open("webhook last read back as yours at", at)),
+        None if found.is_none() => Some(Step::open("webhook never read back as yours", None)),
+        None => None,
+    };
     [found, set, last_live].into_iter().flatten().collect()
 }
 

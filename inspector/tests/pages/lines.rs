@@ -123,6 +123,7 @@ async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
     }
     let foreign = shown.iter().find(|item| item.starts_with("972500000002")).unwrap();
     assert!(foreign.contains("wrong: webhook read back as other.example at"), "{foreign}");
+    assert!(!foreign.contains("never read back"), "{foreign}");
     assert_eq!(numbers(&page)[7..], ["972500000000", "972500000008"], "the live one and the gone one are last");
     let tabs = text(page.split_once("aria-label=\"Lines to show\">").unwrap().1.split_once("</nav>").unwrap().0);
     assert_eq!(tabs, "All 9 Not live 7 Not live for a day 0 Live 1");

@@ -44,7 +44,8 @@ pub fn folder(project: &Project) -> PathBuf {
 /// Fails outside a checkout, and when they cannot be fetched.
 pub async fn run(Tools {}: Tools) -> Result<ExitCode> {
     let folder = folder(&Project::find()?);
-    fetch(&folder, REQUIREMENTS).await?;
+    // Without a wheel for this machine, pip builds a source package, and setuptools has to be there by then.
+    fetch(&folder, &[&requirement("setuptools"), REQUIREMENTS]).await?;
     let bin = folder.join("bin");
     let path = quoted(&bin.display().to_string());
     print(&format!("The SAM CLI, cargo-lambda and zig are in {}. To use them:\n", from_here(&bin).display()))?;
@@ -58,21 +59,24 @@ pub fn requirement(tool: &str) -> String {
     one_on_each_line.lines().find(|line| line.starts_with(&format!("{tool}=="))).unwrap_or_default().to_owned()
 }
 
-/// Installs requirements from PyPI into a folder.
+/// Installs lists of requirements from PyPI into a folder, one after the other.
 ///
 /// # Errors
 /// Fails without a Python that can create an environment, and when a file cannot be fetched or has the wrong hash.
-pub async fn fetch(folder: &Path, requirements: &str) -> Result<()> {
+pub async fn fetch(folder: &Path, lists: &[&str]) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", from_here(folder).display()))?;
-    let file = folder.join("requirements.txt");
-    fs::write(&file, requirements)?;
     let no_python = "install Python 3.10 or newer with its module venv, such as: sudo apt install python3-venv";
     run_step("python3", [OsStr::new("-m"), "venv".as_ref(), folder.as_os_str()], no_python).await?;
-    // The list has every dependency. The build of a source package would fetch others, without hashes.
-    let install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"];
-    let install = install.into_iter().chain(["--require-hashes", "--requirement"]).map(OsStr::new);
-    let not_fetched = "cargo hooks tools, with a connection to PyPI and Python 3.10 or newer";
-    run_step(folder.join("bin/pip"), install.chain([file.as_os_str()]), not_fetched).await
+    let file = folder.join("requirements.txt");
+    for list in lists {
+        fs::write(&file, list)?;
+        // The lists have every dependency. With build isolation, pip would fetch those of a build without hashes.
+        let install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"];
+        let install = install.into_iter().chain(["--require-hashes", "--requirement"]).map(OsStr::new);
+        let not_fetched = "cargo hooks tools, with a connection to PyPI and Python 3.10 or newer";
+        run_step(folder.join("bin/pip"), install.chain([file.as_os_str()]), not_fetched).await?;
+    }
+    Ok(())
 }
 
 /// Runs a program to its end.

@@ -6,7 +6,7 @@ use crate::program::{Ended, hooks, project, run};
 fn python(tools: &Path, code: u8) {
     let script = format!(
         "#!/bin/sh\nmkdir -p \"$3/bin\"\n\
-         printf '#!/bin/sh\\necho \"$@\" > \"$(dirname \"$0\")/../arguments\"\\nprintf \"ERROR: wrong hash\\\\n  of a file\\\\n\" >&2\\nexit {code}\\n' > \"$3/bin/pip\"\n\
+         printf '#!/bin/sh\\necho \"$@\" >> \"$(dirname \"$0\")/../arguments\"\\nprintf \"ERROR: wrong hash\\\\n  of a file\\\\n\" >&2\\nexit {code}\\n' > \"$3/bin/pip\"\n\
          chmod +x \"$3/bin/pip\"\n"
     );
     let file = tools.join("python3");
@@ -38,7 +38,9 @@ async fn the_tools_for_a_deployment_are_fetched_into_the_checkout_and_their_hash
     let line = format!("  export PATH={}/bin:\"$PATH\"\n", folder.display());
     assert!(fetched.stdout.ends_with(&line), "{}", fetched.stdout);
     let arguments = fs::read_to_string(folder.join("arguments")).unwrap();
-    assert!(arguments.contains("--no-deps --only-binary :all: --require-hashes --requirement "), "{arguments}");
+    let calls: Vec<&str> = arguments.lines().collect();
+    let is_pinned = |call: &&str| call.contains("--no-deps --no-build-isolation --require-hashes --requirement ");
+    assert!(calls.len() == 3 && calls.iter().all(is_pinned), "one that failed, setuptools, and the list: {arguments}");
     let requirements = fs::read_to_string(folder.join("requirements.txt")).unwrap();
     for tool in ["aws-sam-cli==", "cargo-lambda==", "ziglang=="] {
         assert!(requirements.contains(tool), "{tool}");

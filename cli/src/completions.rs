@@ -51,7 +51,7 @@ compdef _cargo_with_hooks cargo
 
 /// The same in fish.
 const CARGO_IN_FISH: &str = r#"
-complete -c cargo -n 'string match -q hooks -- (commandline -opc)[2]' -f -a '(complete -C (string replace -r "^\s*cargo\s+" "" -- (commandline -cp)))'
+complete -c cargo -n '__fish_seen_subcommand_from hooks' -f -a '(complete -C (string replace -r "^\s*cargo\s+" "" -- (commandline -cp)))'
 "#;
 
 /// Writes the completion script of a shell to standard output.

@@ -62,17 +62,6 @@ async fn an_export_has_those_that_are_asked_for() {
 }
 
 #[tokio::test]
-async fn an_export_has_events_of_doctor_only_when_they_are_asked_for() {
-    let world = World::start("export-doctors").await;
-    world.record(5, r#"{"event":"doctor","random":"00"}"#).await;
-    assert_eq!(world.hooks(&["export"]).await.stdout, "");
-    for asked in [["--kind", "doctor"], ["--entity", "doctor#-"]] {
-        let exported = world.hooks(&[&["export"][..], &asked].concat()).await;
-        assert_eq!(ids(&exported.stdout), [world.id(5).to_string()], "{asked:?}");
-    }
-}
-
-#[tokio::test]
 async fn an_export_has_no_limit() {
     let world = World::start("export-pages").await;
     let recorded = record_many(&world, 450).await;

@@ -55,7 +55,7 @@ enum Command {
     /// Lists the dead letters: those of the fallback queue in no particular order, those of the forward queue newest first.
     List {
         /// Maximum number of dead letters to list.
-        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = crate::output::limit, allow_negative_numbers = true)]
         limit: usize,
     },
     /// Shows everything about one dead letter, with its body but without secrets.

@@ -43,7 +43,7 @@ pub struct Events {
     #[command(flatten)]
     selection: Selection,
     /// Maximum number of events to list. With --follow, this counts only events that are already recorded.
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = crate::output::limit, allow_negative_numbers = true)]
     limit: usize,
     /// Keep running until Ctrl-C, and print each new event on one line, in the order received.
     #[arg(long, conflicts_with = "until")]

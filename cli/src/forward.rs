@@ -57,7 +57,7 @@ does not count as missing, and an event that you replay does not count as publis
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
         since: Moment,
         /// Maximum number of waiting events, and of dead letters, to list.
-        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = crate::output::limit, allow_negative_numbers = true)]
         limit: usize,
     },
     /// Prints the secret that your endpoint verifies signatures with. Asks first.

@@ -2,18 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
 use clap::{Args, builder::NonEmptyStringValueParser, error::ErrorKind};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use shared::{Entity, Kind, Secret, text::plain};
-use store::{PAGE, Reader, SealedReader};
+use store::{PAGE, Reader, SealedReader, State, named};
 
 use crate::{
     aws_error::AwsError,
     consent::Consent,
-    named,
     output::{Output, json, print, progress::Progress},
     target::{Target, TargetArgs},
 };
@@ -48,7 +47,7 @@ pub struct Key {
     #[command(flatten)]
     target: TargetArgs,
     /// Output format: the key alone, or with json one object on one line that also names the event that carried the key. With --all,
-    /// one line for each key.
+    /// one line for each key, with the reference, and sorted by it.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -79,21 +78,21 @@ pub async fn run(Key { which, to_secrets_manager, consent, target, output }: Key
     match (which.entity, to_secrets_manager) {
         (Some(typed), _) => print_one(&target, &sealed, &typed, &consent, output).await?,
         (None, None) => {
-            let entities = with_keys(&target.reader).await?;
-            consent.ask(&format!("Show the API keys of all {} lines and stores?", entities.len()))?;
-            print_all(&sealed, entities, output).await?;
+            let states = with_keys(&target.reader).await?;
+            consent.ask(&format!("Show the API keys of all {} lines and stores?", states.len()))?;
+            print_all(&sealed, states, output).await?;
         }
         (None, Some(prefix)) => {
-            let entities = with_keys(&target.reader).await?;
+            let states = with_keys(&target.reader).await?;
             let secrets = target.secrets.as_ref().context("there is no Secrets Manager")?;
             consent.ask(&format!(
                 "Store the API keys of all {} lines and stores of the stack {} in {}, as the secrets {prefix}whatsapp/<number> and \
                  {prefix}store/<number>, with a new version for each secret that exists?",
-                entities.len(),
+                states.len(),
                 target.choice.stack().unwrap_or_default(),
                 secrets.place
             ))?;
-            store_all(&sealed, entities, &secrets.client, &prefix, output).await?;
+            store_all(&sealed, states, &secrets.client, &prefix, output).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -109,41 +108,63 @@ async fn print_one(
     // A whole name needs no permission for the events table.
     let entity = match typed.contains('#') {
         true => Entity::named(typed),
-        false => named::entity(&target.reader, typed).await?,
+        false => {
+            let mut named = named::entities(&target.reader, typed).await?;
+            // A client's bots and inboxes have no key.
+            if named.same.iter().any(can_have_key) {
+                named.same.retain(can_have_key);
+            }
+            named.only(typed, "entity", "`cargo hooks states --reference`").map_err(Error::msg)?
+        }
     };
     let name = plain(entity.as_str());
     consent.ask(&format!("Show the API key of {name}?"))?;
     let key = sealed.api_key(&entity).await?;
     let key = key.with_context(|| format!("there is no API key of {name}: no event has brought one"))?;
     print(&match output {
-        Output::Json => json::key(entity.as_str(), &key)?,
+        Output::Json => json::line(&json::key(entity.as_str(), &key))?,
         Output::Table => format!("{}\n", key.api_key.expose()),
     })?;
     Ok(())
 }
 
-/// Returns all entities that can have a key.
+/// Returns the states of all entities that can have a key, by their references; those without one last.
 ///
 /// # Errors
 /// Fails when they cannot be read, or there are none.
-async fn with_keys(reader: &Reader) -> Result<Vec<Entity>> {
+async fn with_keys(reader: &Reader) -> Result<Vec<State>> {
     let states = |kind| reader.states(&kind, None, None, PAGE);
     let states = states(Kind::Whatsapp).chain(states(Kind::Store));
-    let entities: Vec<_> = states.map_ok(|state| state.entity).try_collect().await?;
-    ensure!(!entities.is_empty(), NO_KEYS);
-    Ok(entities)
+    let mut states: Vec<State> = states.try_collect().await?;
+    ensure!(!states.is_empty(), NO_KEYS);
+    states.sort_by_cached_key(|state| {
+        (state.reference().is_none(), state.reference().map(str::to_owned), state.entity.clone())
+    });
+    Ok(states)
 }
 
-async fn print_all(sealed: &SealedReader, entities: Vec<Entity>, output: Output) -> Result<()> {
-    let keys = stream::iter(entities).map(async |entity| (sealed.api_key(&entity).await, entity)).buffered(AT_ONCE);
+fn can_have_key(entity: &Entity) -> bool {
+    [Kind::Whatsapp, Kind::Store].iter().any(|kind| entity.as_str().starts_with(&format!("{kind}#")))
+}
+
+async fn print_all(sealed: &SealedReader, states: Vec<State>, output: Output) -> Result<()> {
+    let keys = stream::iter(states).map(async |state| (sealed.api_key(&state.entity).await, state)).buffered(AT_ONCE);
     let mut keys = std::pin::pin!(keys);
     let mut is_none = true;
-    while let Some((key, entity)) = keys.next().await {
+    while let Some((key, state)) = keys.next().await {
         let Some(key) = key? else { continue };
         is_none = false;
+        let (entity, reference) = (state.entity.as_str(), state.reference());
         let line = match output {
-            Output::Json => json::key(entity.as_str(), &key)?,
-            Output::Table => format!("{}  {}\n", plain(entity.as_str()), key.api_key.expose()),
+            Output::Json => {
+                let mut object = json::key(entity, &key);
+                object["reference"] = json!(reference);
+                json::line(&object)?
+            }
+            Output::Table => {
+                let reference = plain(reference.unwrap_or_default());
+                format!("{}\n", format!("{}  {}  {reference}", plain(entity), key.api_key.expose()).trim_end())
+            }
         };
         if !print(&line)? {
             break;
@@ -156,15 +177,16 @@ async fn print_all(sealed: &SealedReader, entities: Vec<Entity>, output: Output)
 /// Stores each key as a secret. Secrets that were stored before a failure stay, and the command can be run again.
 async fn store_all(
     sealed: &SealedReader,
-    entities: Vec<Entity>,
+    states: Vec<State>,
     secrets: &aws_sdk_secretsmanager::Client,
     prefix: &str,
     output: Output,
 ) -> Result<()> {
-    let progress = Progress::to(entities.len() as u64);
+    let progress = Progress::to(states.len() as u64);
     let (mut created, mut updated) = (0_u64, 0_u64);
-    for (done, entity) in (1..).zip(&entities) {
-        progress.reached(done, format!("{done} of {}", entities.len()));
+    for (done, state) in (1..).zip(&states) {
+        let entity = &state.entity;
+        progress.reached(done, format!("{done} of {}", states.len()));
         let Some(key) = sealed.api_key(entity).await? else { continue };
         let name = format!("{prefix}{}", entity.as_str().replacen('#', "/", 1));
         let is_new = store_secret(secrets, &name, &key.api_key).await?;

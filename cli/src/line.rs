@@ -48,7 +48,7 @@ pub struct LineArgs {
     #[arg(long, value_name = "TIME", default_value = "90d", value_parser = moment)]
     since: Moment,
     /// Maximum number of changes to list.
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = crate::output::limit, allow_negative_numbers = true)]
     limit: usize,
     #[command(flatten)]
     target: TargetArgs,
@@ -70,7 +70,7 @@ pub async fn run(args: LineArgs) -> Result<ExitCode> {
         true => left(&check(&target, &json!({ "action": "lines", "entity": entity, "again": true })).await?),
         false => None,
     };
-    let mut line = reader.one(&entity).await?.with_context(|| no_line(&written))?;
+    let mut line = reader.one(&entity).await?.with_context(|| format!("there is no line {}", plain(&written)))?;
     find_keys(&reader, std::slice::from_mut(&mut line)).await;
     let now = Timestamp::from(SystemTime::now());
     let listing = Listing {
@@ -193,18 +193,13 @@ async fn find(reader: &LineReader, typed: &str) -> Result<Entity> {
     }
     let first = named.same.first().cloned();
     named.same.retain(is_line);
-    named.similar.retain(is_line);
+    named.similar.retain(|similar| is_line(&similar.entity));
     match first {
         Some(other) if named.same.is_empty() => bail!("{} is not a line", plain(other.as_str())),
-        Some(_) => named.only(typed).map_err(Error::msg),
-        None => named.only(typed).map_err(Error::msg).with_context(|| no_line(typed)),
+        _ => named.only(typed, "line", "`cargo hooks lines --reference`").map_err(Error::msg),
     }
 }
 
 fn is_line(entity: &Entity) -> bool {
     entity.as_str().starts_with("whatsapp#")
-}
-
-fn no_line(typed: &str) -> String {
-    format!("there is no line {}", plain(typed))
 }

@@ -62,7 +62,7 @@ pub struct LinesArgs {
     #[arg(long, value_enum, default_value_t = Sort::Problems)]
     sort: Sort,
     /// Maximum number of lines to list. Default: all.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = crate::output::limit, allow_negative_numbers = true)]
     limit: Option<usize>,
     /// Check the lines with the provider first, and set missing webhooks, as the schedule does. With --reference, checks only those lines.
     #[arg(long)]
@@ -218,7 +218,7 @@ fn plan_for_people(report: &Value) -> String {
     ]);
     text += &changed(report, "would change");
     text += &findings(
-        &report["not_live"],
+        &in_words(&report["not_live"]),
         [
             (Column::entity("not live"), "/entity"),
             (Column::from("webhook").least(14), "/webhook"),
@@ -233,7 +233,20 @@ fn plan_for_people(report: &Value) -> String {
 fn changed(report: &Value, name: &'static str) -> String {
     let [from, to, url] = ["from", "to", "url"].map(Column::from);
     let columns = [(Column::entity(name), "/entity"), (from.optional(1), "/from"), (to, "/to"), (url, "/url")];
-    findings(&report["changed"], columns)
+    findings(&in_words(&report["changed"]), columns)
+}
+
+/// Returns a list of a report with its statuses in words, as the other tables have them.
+fn in_words(list: &Value) -> Value {
+    let mut list = list.clone();
+    for line in list.as_array_mut().into_iter().flatten() {
+        for status in ["webhook", "from", "to"] {
+            if let Some(Value::String(status)) = line.get_mut(status) {
+                *status = status.replace('_', " ");
+            }
+        }
+    }
+    list
 }
 
 /// Shows the clients that have not finished onboarding, and the numbers that are about to lapse.
@@ -390,4 +403,19 @@ pub fn object(line: &Line) -> Value {
         })),
         "last_event_at": line.state.as_ref().map(|state| state.last_seen),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_has_the_statuses_in_the_words_of_the_other_tables() {
+        let shown = plan_for_people(&json!({
+            "outcome": "would_update", "lines": 2, "checked": 2, "left": 0,
+            "changed": [{ "entity": "whatsapp#1", "from": "no_key", "to": "live", "url": "https://a.example/" }],
+            "not_live": [{ "entity": "whatsapp#2", "webhook": "unknown_number", "since": "2026-11-22T09:30:00Z" }],
+        }));
+        assert!(shown.contains("┆ unknown number ┆") && shown.contains("┆ no key ┆"), "{shown}");
+    }
 }

@@ -21,12 +21,13 @@ const WHOLE_END: usize = 8;
 /// Fewest digits of the end of an id that are searched for.
 const FEWEST_DIGITS: usize = 6;
 
-/// Returns the entity that a person means: by its name, by its number or account, or by its reference.
+/// Returns the entity that a person means: by its name, by its number or account, or by its reference. `all` says how to get all that
+/// share a reference, such as `--reference`.
 ///
 /// # Errors
 /// Fails when there is none, or more than one. The message names those that it can be.
-pub async fn entity(reader: &Reader, typed: &str) -> Result<Entity> {
-    named::entities(reader, typed).await?.only(typed).map_err(Error::msg)
+pub async fn entity(reader: &Reader, typed: &str, all: &str) -> Result<Entity> {
+    named::entities(reader, typed).await?.only(typed, "entity", all).map_err(Error::msg)
 }
 
 /// The id of an event as a person types it: whole, or its end.

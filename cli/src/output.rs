@@ -22,6 +22,14 @@ pub enum Output {
     Json,
 }
 
+/// Reads the maximum number of items to list.
+///
+/// # Errors
+/// Fails when it is not a whole number, or negative.
+pub fn limit(text: &str) -> Result<usize, &'static str> {
+    text.parse().map_err(|_| "expected a whole number that is not negative")
+}
+
 /// A list that a limit may have cut off, and the sentences around it for people.
 pub struct List<'a, T> {
     pub items: &'a [T],

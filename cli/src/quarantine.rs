@@ -55,7 +55,7 @@ enum Command {
         #[arg(long, value_name = "TIME", value_parser = moment)]
         until: Option<Moment>,
         /// Maximum number of deliveries to list.
-        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = crate::output::limit, allow_negative_numbers = true)]
         limit: usize,
     },
     /// Shows everything about one quarantined delivery, or its bytes.

@@ -75,7 +75,14 @@ pub fn time_range(since: Moment, until: Option<Moment>, now: Timestamp) -> Range
     let latest = now.plus(DeliveryQuery::CLOCK_AHEAD);
     let end = until.map_or(latest, |until| times::resolve(until, now));
     if end <= start {
-        clap::Error::raw(ErrorKind::ValueValidation, "--since is not before --until\n").exit()
+        let fault = match until {
+            Some(_) => "--since is not before --until\n".to_owned(),
+            None => format!(
+                "--since {} is in the future; times without a zone are in UTC, or with --local in this machine's time zone\n",
+                times::shown(start)
+            ),
+        };
+        clap::Error::raw(ErrorKind::ValueValidation, fault).exit()
     }
     start..end.min(latest)
 }
@@ -105,7 +112,7 @@ impl FilterArgs {
     /// Fails when no event has named the entity, or it cannot be read.
     pub async fn filter(&self, reader: &Reader) -> Result<DeliveryFilter> {
         let entity = match &self.entity {
-            Some(typed) => Some(named::entity(reader, typed).await?.to_string()),
+            Some(typed) => Some(named::entity(reader, typed, "--reference").await?.to_string()),
             None => None,
         };
         let reference = match &self.reference {

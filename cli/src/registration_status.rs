@@ -116,19 +116,31 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
     shown += &text::facts(&registration_facts(status, times::shown));
     let (start, in_all) = (times::shown(status.times().start), status.in_time().count());
     // Writing to a text cannot fail.
+    let now = status.times().end;
+    let present = status.registration().elsewhere_since.and_then(|since| {
+        status.in_time().find(|change| change.not_ours.is_some() && since <= change.at).map(|change| change.id)
+    });
     let _ = if in_all == 0 {
         writeln!(shown, "\nNothing has happened since {start}.")
     } else {
-        write!(shown, "\n{}", tables::changes(status.in_time().take(limit)))
+        write!(shown, "\n{}", tables::changes(status.in_time().take(limit), present, now))
     };
     if limit < in_all {
         let _ = writeln!(shown, "{limit} of {in_all} changes since {start}; --limit shows more.");
     }
     if status.registration().ours_at.is_some() {
         let start = times::shown(watched_since(status));
-        let _ = match status.not_ours() {
-            Duration::ZERO => writeln!(shown, "Since {start} it has never been seen elsewhere."),
-            not_ours => writeln!(shown, "Since {start} it may have been elsewhere for {} in all.", minutes(not_ours)),
+        let Registration { elsewhere_since, checked_at, .. } = status.registration();
+        // It is still elsewhere, although nobody has looked since the last check.
+        let unchecked = elsewhere_since.and(*checked_at).map(|checked_at| now.since(checked_at));
+        let _ = match (status.not_ours() + unchecked.unwrap_or_default(), unchecked) {
+            (not_ours, Some(_)) => {
+                writeln!(shown, "Since {start} it may have been elsewhere for {} in all, until now.", minutes(not_ours))
+            }
+            (Duration::ZERO, None) => writeln!(shown, "Since {start} it has never been seen elsewhere."),
+            (not_ours, None) => {
+                writeln!(shown, "Since {start} it may have been elsewhere for {} in all.", minutes(not_ours))
+            }
         };
     }
     shown
@@ -206,12 +218,12 @@ mod tests {
 registered  https://ours.example/***1111, ours since 2026-11-22T12:30:00Z (1 h ago)
 checked     2026-11-22T13:30:00Z (30 min ago)
 
-┌──────────────────────┬──────────┬──────┬───────────────────────────────┬───────────────────────────────────────────────────────┐
-│ time                 ┆ what     ┆ by   ┆ registered then               ┆ not ours                                              │
-╞══════════════════════╪══════════╪══════╪═══════════════════════════════╪═══════════════════════════════════════════════════════╡
-│ 2026-11-22T12:30:00Z ┆ repaired ┆ sync ┆ https://ours.example/***1111  ┆ 2026-11-22T10:30:00Z to 2026-11-22T12:30:00Z, 120 min │
-│ 2026-11-22T11:30:00Z ┆ drift    ┆ sync ┆ https://other.example/***2222 ┆ 2026-11-22T10:30:00Z to 2026-11-22T11:30:00Z, 60 min  │
-└──────────────────────┴──────────┴──────┴───────────────────────────────┴───────────────────────────────────────────────────────┘
+┌──────────────────────┬──────────┬──────┬───────────────────────────────┬──────────────────────┬─────────┐
+│ time                 ┆ what     ┆ by   ┆ registered then               ┆ not ours from        ┆ for     │
+╞══════════════════════╪══════════╪══════╪═══════════════════════════════╪══════════════════════╪═════════╡
+│ 2026-11-22T12:30:00Z ┆ repaired ┆ sync ┆ https://ours.example/***1111  ┆ 2026-11-22T10:30:00Z ┆ 120 min │
+│ 2026-11-22T11:30:00Z ┆ drift    ┆ sync ┆ https://other.example/***2222 ┆ 2026-11-22T10:30:00Z ┆ 60 min  │
+└──────────────────────┴──────────┴──────┴───────────────────────────────┴──────────────────────┴─────────┘
 2 of 3 changes since 2026-11-22T09:30:00Z; --limit shows more.
 Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.
 ";
@@ -240,16 +252,20 @@ Nothing has happened since 2026-11-22T09:30:00Z.
     }
 
     #[test]
-    fn a_drift_is_shown_with_its_start_and_the_last_sighting_of_ours() {
+    fn a_drift_that_goes_on_is_shown_with_its_start_until_now() {
         let registration =
             Registration { registered: None, ours_at: Some(at(60)), elsewhere_since: Some(at(120)), ..ours() };
-        let shown = table(&RegistrationStatus::new(registration, Vec::new(), at(0)..at(270)), 20);
+        let changes = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
+        let shown = table(&RegistrationStatus::new(registration, changes, at(0)..at(270)), 20);
         let expected = "\
 NOT OURS SINCE 2026-11-22T11:30:00Z: no URL is registered, and the provider sends events nowhere.
 registered  nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)
 ";
         assert!(shown.starts_with(expected), "{shown}");
         assert!(shown.contains("\nours until  at least 2026-11-22T10:30:00Z (3 h ago)\n"), "{shown}");
+        assert!(shown.contains(" 2026-11-22T10:30:00Z ┆ 210 min until now │\n"), "{shown}");
+        let end = "\nSince 2026-11-22T09:30:00Z it may have been elsewhere for 210 min in all, until now.\n";
+        assert!(shown.ends_with(end), "{shown}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct StateOf {
 /// Fails when no event has named the entity, or its state cannot be read.
 pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode> {
     let target = Target::find(target).await?;
-    let entity = named::entity(&target.reader, &entity).await?;
+    let entity = named::entity(&target.reader, &entity, "`cargo hooks states --reference`").await?;
     let state = target
         .reader
         .state(&entity)

@@ -37,7 +37,7 @@ pub struct States {
     #[arg(long, conflicts_with_all = ["sort", "limit"])]
     count: bool,
     /// Maximum number of states to list.
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = crate::output::limit, allow_negative_numbers = true)]
     limit: usize,
     #[command(flatten)]
     target: TargetArgs,

@@ -86,11 +86,11 @@ enum Command {
     },
     /// Shows the registration and its ledger, as recorded in the table. Does not call the provider.
     #[command(
-        after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\n\"not ours\" is the period in which the webhook may have pointed elsewhere: from the last check that found our URL to the next one that did."
+        after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\n\"not ours from\" is the time of the last check that found our URL before the webhook may have pointed elsewhere, and \"for\" the time from then to the change."
     )]
     Status {
         /// Maximum number of changes to list.
-        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = crate::output::limit, allow_negative_numbers = true)]
         limit: usize,
         /// Start of the time range: a time ago (1h30m, 7d, 2w), a day (yesterday, 2026-11-22) or a moment (2026-11-22T09:30).
         #[arg(long, value_name = "TIME", default_value = "30d", value_parser = moment)]

@@ -84,7 +84,8 @@ impl Asked {
         if self.entity.trim().is_empty() {
             return Ok(None);
         }
-        match named::entities(reader, &self.entity).await?.only(&self.entity) {
+        match named::entities(reader, &self.entity).await?.only(&self.entity, "entity", ", or use the field Reference")
+        {
             Ok(entity) => {
                 self.entity = entity.to_string();
                 Ok(None)

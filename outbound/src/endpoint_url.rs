@@ -72,7 +72,7 @@ fn fault(fault: InvalidWebhookUrl) -> &'static str {
         InvalidWebhookUrl::NotAUrl => "is not an absolute URL; give one such as https://example.com/events",
         InvalidWebhookUrl::TooLong => "is longer than 512 characters",
         InvalidWebhookUrl::NotHttps => {
-            "is not https, which every address but a loopback one such as http://127.0.0.1:8080/events needs"
+            "does not begin with https://, or for a loopback address with http://, such as http://127.0.0.1:8080/events"
         }
         InvalidWebhookUrl::HasCredentials => {
             "has a user name or password; put the endpoint's credential into the path or the query"
@@ -94,8 +94,9 @@ mod tests {
         }
         for (text, message) in [
             ("example.com/s3cret", "give one such as https://example.com/events"),
-            ("http://example.com/s3cret", "is not https"),
-            ("http://169.254.169.254/s3cret", "is not https"),
+            ("http://example.com/s3cret", "does not begin with https://"),
+            ("localhost:8080/s3cret", "or for a loopback address with http://, such as http://127.0.0.1:8080/"),
+            ("http://169.254.169.254/s3cret", "does not begin with https://"),
             ("https://u:s3cret@example.com/", "has a user name or password"),
             ("https://example.com/#s3cret", "has a fragment"),
             ("https://api.99Digital.co.il./whatsapp/s3cret", "is the provider's"),

@@ -25,31 +25,50 @@ const PHONE_DIGITS: usize = 8;
 pub struct Named {
     /// Those with this name, number, account or reference.
     pub same: BTreeSet<Entity>,
-    /// Those with a similar name, if there are no others.
-    pub similar: Vec<Entity>,
+    /// True when several of them share the typed text as their reference.
+    pub share_reference: bool,
+    /// Those with a similar name or reference, if there are no others. The closest first.
+    pub similar: Vec<Similar>,
+}
+
+/// An entity with a similar name or reference.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Similar {
+    /// The entity.
+    pub entity: Entity,
+    /// Its name or its reference, whichever is closer to the typed one.
+    name: String,
 }
 
 impl Named {
-    /// Returns the entity if it is the only one.
+    /// Returns the entity if it is the only one. `noun` is the word for such an entity. `all` says how to get all that share a reference,
+    /// such as `--reference`.
     ///
     /// # Errors
     /// Fails with a sentence for the person who has typed the name. It names the entities that the name can mean.
-    pub fn only(&self, typed: &str) -> Result<Entity, String> {
+    pub fn only(&self, typed: &str, noun: &str, all: &str) -> Result<Entity, String> {
         let typed = plain(typed.trim());
+        let none = format!("there is no {noun} {typed}: no event has named it");
         match (self.same.first(), self.same.len()) {
             (Some(entity), 1) => Ok(entity.clone()),
-            (Some(_), _) => Err(format!("{typed} can be {}: give one of these names", names(&self.same))),
-            (None, _) if self.similar.is_empty() => Err(format!("there is no entity {typed}: no event has named it")),
+            (Some(_), _) => {
+                let same = names(self.same.iter().map(Entity::as_str));
+                let all = if self.share_reference { format!(", or use {all} for all of them") } else { String::new() };
+                Err(format!("{typed} can be {same}: give one of these names{all}"))
+            }
+            (None, _) if self.similar.is_empty() => Err(none),
             (None, _) => {
-                let similar = names(&self.similar);
-                Err(format!("there is no entity {typed}: no event has named it; did you mean {similar}?"))
+                // Several entities may share a reference.
+                let mut closest: Vec<&str> = self.similar.iter().map(|similar| &*similar.name).collect();
+                closest.dedup();
+                Err(format!("{none}; did you mean {}?", names(closest.into_iter().take(MOST_NAMES))))
             }
         }
     }
 }
 
-fn names<'a>(entities: impl IntoIterator<Item = &'a Entity>) -> String {
-    let mut names = entities.into_iter().map(|entity| plain(entity.as_str()));
+fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter().map(plain);
     let mut shown: Vec<String> = names.by_ref().take(MOST_NAMES).collect();
     shown.extend(names.next().map(|_| "others".to_owned()));
     shown.join(" or ")
@@ -62,16 +81,19 @@ fn names<'a>(entities: impl IntoIterator<Item = &'a Entity>) -> String {
 pub async fn entities(reader: &Reader, typed: &str) -> Result<Named, StoreError> {
     let name = typed.trim();
     if Quarantine::is_entity(name) {
-        return Ok(Named { same: BTreeSet::from([Entity::named(name)]), similar: Vec::new() });
+        return Ok(Named { same: BTreeSet::from([Entity::named(name)]), ..Named::default() });
     }
     let states = try_join_all(candidates(name).iter().map(|entity| reader.state(entity))).await?;
     let mut same: BTreeSet<Entity> = states.into_iter().flatten().map(|state| state.entity).collect();
     if let Some(whole) = same.take(&Entity::named(name)) {
-        return Ok(Named { same: BTreeSet::from([whole]), similar: Vec::new() });
+        return Ok(Named { same: BTreeSet::from([whole]), ..Named::default() });
     }
+    let mut share_reference = false;
     if same.is_empty() || !name.contains('#') {
         let states = reader.states_by_reference(&reference(reader, typed).await?, PAGE).map_ok(|state| state.entity);
-        same.extend(first(states, PAGE.into()).await?.0);
+        let found = first(states, PAGE.into()).await?.0;
+        share_reference = found.len() > 1;
+        same.extend(found);
     }
     // An inbox has the name of a server before its number.
     let is_account = name.len() < PHONE_DIGITS && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
@@ -84,18 +106,11 @@ pub async fn entities(reader: &Reader, typed: &str) -> Result<Named, StoreError>
         }
     }
     let similar = if same.is_empty() { similar(reader, name).await? } else { Vec::new() };
-    Ok(Named { same, similar })
+    Ok(Named { same, share_reference, similar })
 }
 
 /// Returns the entities that this can be the whole name of.
 pub fn candidates(name: &str) -> BTreeSet<Entity> {
-    let numbers = |name: &str| {
-        let digits: String = name.chars().filter(|letter| !" +-().\u{a0}".contains(*letter)).collect();
-        // A number as it is dialled in Israel has no country code.
-        let with_country = digits.strip_prefix('0').map(|rest| format!("972{rest}"));
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if is_number { [Some(digits), with_country].into_iter().flatten().collect() } else { Vec::new() }
-    };
     let lines = [Kind::Whatsapp, Kind::Store];
     match name.split_once('#') {
         Some((kind, number)) => {
@@ -114,27 +129,92 @@ pub fn candidates(name: &str) -> BTreeSet<Entity> {
     }
 }
 
-/// Returns the entities with a similar name.
-async fn similar(reader: &Reader, name: &str) -> Result<Vec<Entity>, StoreError> {
-    let (kinds, wanted) = match name.rsplit_once('#') {
-        Some((kind, wanted)) => (vec![Kind::of(kind.split('#').next().unwrap_or_default())], wanted),
-        None => (vec![Kind::Whatsapp, Kind::Store, Kind::Builder, Kind::Online], name),
-    };
-    let is_similar = |last: &str| {
-        let is_end = wanted.len() >= 4 && last.ends_with(wanted);
-        is_end || last == wanted || (wanted.len() >= 6 && strsim::osa_distance(last, wanted) <= 2)
+/// Returns the digits of a number, and with the country code if it is written as it is dialled in Israel. Empty when it is no number.
+fn numbers(typed: &str) -> Vec<String> {
+    let digits: String = typed.chars().filter(|letter| !" +-().\u{a0}".contains(*letter)).collect();
+    let with_country = digits.strip_prefix('0').map(|rest| format!("972{rest}"));
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { [Some(digits), with_country].into_iter().flatten().collect() } else { Vec::new() }
+}
+
+/// Returns the entities with a similar name or reference, the closest first.
+async fn similar(reader: &Reader, name: &str) -> Result<Vec<Similar>, StoreError> {
+    let kinds = match name.split_once('#') {
+        Some((kind, _)) => vec![Kind::of(&kind.trim().to_lowercase())],
+        None => vec![Kind::Whatsapp, Kind::Store, Kind::Builder, Kind::Online],
     };
     let mut similar = Vec::new();
     for kind in &kinds {
         let mut states = pin!(reader.states(kind, None, None, PAGE).take(MOST_STATES));
         while let Some(state) = states.try_next().await? {
-            if is_similar(last_part(&state.entity)) {
-                similar.push(state.entity);
-            }
+            similar.extend(compared(name, &state.entity, state.reference()));
         }
     }
-    similar.truncate(MOST_NAMES);
-    Ok(similar)
+    Ok(closest(similar))
+}
+
+/// Returns an entity with the difference from a typed name, if it is similar.
+fn compared(typed: &str, entity: &Entity, reference: Option<&str>) -> Option<(Difference, Similar)> {
+    let last = typed.rsplit('#').next().unwrap_or_default();
+    let number = last_part(entity);
+    let by_name =
+        numbers(last).iter().filter_map(|typed| difference(typed, number)).chain(difference(last, number)).min();
+    let by_reference = reference.and_then(|reference| Some((difference(typed, reference.trim())?, reference)));
+    let similar = |name: &str| Similar { entity: entity.clone(), name: name.to_owned() };
+    match (by_name, by_reference) {
+        (Some(by_name), Some((by_reference, reference))) if by_reference < by_name => {
+            Some((by_reference, similar(reference)))
+        }
+        (Some(by_name), _) => Some((by_name, similar(entity.as_str()))),
+        (None, by_reference) => by_reference.map(|(difference, reference)| (difference, similar(reference))),
+    }
+}
+
+/// Sorts similar entities, the closest first. Those that are the same but for upper and lower case leave no room for others.
+fn closest(mut similar: Vec<(Difference, Similar)>) -> Vec<Similar> {
+    similar.sort_by(|(a, one), (b, other)| (a, &one.name).cmp(&(b, &other.name)));
+    let is_case = similar.first().is_some_and(|(difference, _)| difference.how == How::Case);
+    similar.retain(|(difference, _)| !is_case || difference.how == How::Case);
+    similar.into_iter().map(|(_, similar)| similar).collect()
+}
+
+/// The difference between a typed text and a similar one, the smallest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Difference {
+    how: How,
+    /// Number of characters that differ.
+    characters: usize,
+}
+
+/// The ways in which a typed text can differ from a similar one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum How {
+    /// At most in upper and lower case.
+    Case,
+    /// By one character, or two that are swapped.
+    OneCharacter,
+    /// It is the start.
+    Start,
+    /// It is the end.
+    End,
+    /// By two characters.
+    TwoCharacters,
+}
+
+/// Returns the difference between a typed text and another one; `None` when they are not similar. Short texts are similar to too many
+/// others.
+fn difference(typed: &str, other: &str) -> Option<Difference> {
+    let (typed, other) = (typed.to_lowercase(), other.to_lowercase());
+    let (length, characters) = (typed.chars().count(), strsim::osa_distance(&typed, &other));
+    let how = match characters {
+        0 => How::Case,
+        1 if length >= 4 => How::OneCharacter,
+        _ if length >= 3 && other.starts_with(&typed) => How::Start,
+        _ if length >= 4 && other.ends_with(&typed) => How::End,
+        2 if length >= 6 => How::TwoCharacters,
+        _ => return None,
+    };
+    Some(Difference { how, characters })
 }
 
 fn last_part(entity: &Entity) -> &str {
@@ -175,6 +255,8 @@ fn names_of_kinds() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -186,6 +268,51 @@ mod tests {
         let named: Vec<_> = candidates(" WhatsApp # +972 50 1234567".trim()).into_iter().collect();
         assert!(named.contains(&Entity::named("whatsapp#972501234567")), "{named:?}");
         assert!(candidates("client 7").is_empty());
+    }
+
+    /// The entities, with their references, that the tests compare names with.
+    const KNOWN: [(&str, &str); 8] = [
+        ("whatsapp#972501100111", "acme-001"),
+        ("whatsapp#972501101110", "acme-002"),
+        ("whatsapp#972501100148", "acme 003"),
+        ("whatsapp#972501100481", "מוסך דוד בע\"מ"),
+        ("builder#60412", "acme-001"),
+        ("online#eu1#722", "Bakery"),
+        ("store#972509876543", "bakery-2"),
+        ("whatsapp#972521234567", "one two"),
+    ];
+
+    fn suggested(typed: &str) -> Vec<String> {
+        let compared = KNOWN.iter().filter_map(|(entity, own)| compared(typed, &Entity::named(*entity), Some(own)));
+        let mut names: Vec<String> = closest(compared.collect()).into_iter().map(|similar| similar.name).collect();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn the_closest_name_or_reference_is_suggested_first() {
+        let acme = &["acme 003", "acme-001", "acme-002"][..];
+        for (typed, expected) in [
+            ("97250110011", &["whatsapp#972501100111"][..]),
+            ("0501100112", &["whatsapp#972501100111"]),
+            ("+972 50-110-011", &["whatsapp#972501100111"]),
+            ("whatsapp#9725011001111", &["whatsapp#972501100111"]),
+            ("6543", &["store#972509876543"]),
+            ("6041", &["builder#60412"]),
+            ("ACME-001", &["acme-001"]),
+            ("bakery", &["Bakery"]),
+            ("Acme", acme),
+            ("acm", acme),
+            ("acme-01", &["acme-001"]),
+            ("מוסך", &["מוסך דוד בע\"מ"]),
+            ("72", &[]),
+            ("999", &[]),
+        ] {
+            let suggested = suggested(typed);
+            assert!(suggested.iter().zip(expected).all(|(one, other)| one == other), "{typed}: {suggested:?}");
+            assert!(suggested.len() >= expected.len(), "{typed}: {suggested:?}");
+            assert_eq!(suggested.is_empty(), expected.is_empty(), "{typed}: {suggested:?}");
+        }
     }
 
     #[test]
@@ -200,5 +327,32 @@ mod tests {
         let typed = ["whatsap", "pakage", "partner", "docter", "whatsapp", "invoice"];
         let meant = [Some("whatsapp"), Some("package"), Some("partners"), Some("doctor"), None, None];
         assert_eq!(typed.map(similar_kind), meant);
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_with_one_wrong_digit_is_suggested_before_all_that_differ_more(
+            numbers in proptest::collection::btree_set("97250[0-9]{7}", 1..20),
+            (which, place, digit, edit) in (0usize..20, 5usize..12, b'0'..=b'9', 0u8..3),
+            is_local in any::<bool>(),
+        ) {
+            let numbers: Vec<String> = numbers.into_iter().collect();
+            let meant = &numbers[which % numbers.len()];
+            let mut typed = meant.clone();
+            match edit {
+                0 => typed.insert(place, digit.into()),
+                1 => drop(typed.remove(place)),
+                _ => typed.replace_range(place..=place, std::str::from_utf8(&[digit]).unwrap()),
+            }
+            let known = numbers.iter().map(|number| Entity::named(format!("whatsapp#{number}")));
+            let typed_as = if is_local { format!("0{}", &typed[3..]) } else { typed.clone() };
+            let suggested = closest(known.filter_map(|entity| compared(&typed_as, &entity, None)).collect());
+            let place = suggested.iter().position(|similar| last_part(&similar.entity) == meant);
+            let others = suggested.iter().take(place.unwrap_or(usize::MAX)).map(|similar| last_part(&similar.entity));
+            prop_assert!(numbers.contains(&typed) || place.is_some());
+            for other in others.filter(|_| !numbers.contains(&typed)) {
+                prop_assert!(strsim::osa_distance(&typed, other) <= 1, "{} before {}", other, meant);
+            }
+        }
     }
 }

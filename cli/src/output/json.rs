@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use shared::{Entity, EventId, Integer, Timestamp};
 use store::{Origin, SealedKey, State, StoredDelivery};
 
@@ -113,17 +113,14 @@ pub fn state(state: &State) -> serde_json::Result<String> {
     })
 }
 
-/// Returns an API key as one line of JSON, with the event that carried it.
-///
-/// # Errors
-/// Fails when it cannot be written as JSON.
-pub fn key(entity: &str, key: &SealedKey) -> serde_json::Result<String> {
-    line(&json!({
+/// Returns an API key as JSON, with the event that carried it.
+pub fn key(entity: &str, key: &SealedKey) -> Value {
+    json!({
         "entity": entity,
         "api_key": key.api_key.expose(),
         "event_id": key.id.to_string(),
         "received_at": key.received_at.to_string(),
-    }))
+    })
 }
 
 /// Returns an object as one line of JSON that every reader reads: see [`shared::json`].

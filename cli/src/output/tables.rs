@@ -1,10 +1,7 @@
 //! Tables for people.
 
 use serde_json::Value;
-use shared::{
-    human_time::minutes,
-    text::{plain, short},
-};
+use shared::{EventId, Timestamp, human_time::minutes, text::plain};
 use store::{Change, ForwardFailure, State, StoredDelivery};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -259,7 +256,7 @@ pub fn deliveries(deliveries: &[StoredDelivery]) -> String {
             delivery.kind.clone(),
             delivery.entity.to_string(),
             delivery.id.to_string(),
-            delivery.duplicate_of.as_ref().map(short).unwrap_or_default(),
+            delivery.duplicate_of.as_ref().map(ToString::to_string).unwrap_or_default(),
             delivery.reference.clone().unwrap_or_default(),
             delivery.extra_info.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]
@@ -277,7 +274,7 @@ fn delivery_columns() -> [Column; 7] {
         }),
         Column::entity("entity"),
         Column::id("id"),
-        Column::from("duplicate of").optional(2).toned(|_| Some(Tone::Warning)),
+        Column { keeps_end: true, ..Column::from("duplicate of").optional(2).toned(|_| Some(Tone::Warning)) },
         Column::from("reference").optional(1),
         Column::from("update"),
     ]
@@ -365,30 +362,36 @@ pub fn fields(state: &State) -> String {
     table(header, state.fields.iter().map(|(name, value)| [name.clone(), value.to_string()]))
 }
 
-/// Returns a table of changes of the registration.
-pub fn changes<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
+/// Returns a table of changes of the registration. The period of the `present` one goes on until now.
+pub fn changes<'a>(changes: impl IntoIterator<Item = &'a Change>, present: Option<EventId>, now: Timestamp) -> String {
     let row = |change: &Change| {
         let cause = change.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
-        let not_ours = change.not_ours.as_ref().map(|window| {
-            let (from, until) = (times::shown(window.start), times::shown(window.end));
-            format!("{from} to {until}, {}", minutes(window.end.since(window.start)))
+        // Any other period ends with the change itself.
+        let duration = change.not_ours.as_ref().map(|period| match present == Some(change.id) {
+            true => format!("{} until now", minutes(now.since(period.start))),
+            false => minutes(period.end.since(period.start)),
         });
         [
             times::shown(change.at),
             format!("{}{cause}", change.kind),
             change.action.clone(),
             change.registered.clone().unwrap_or_default(),
-            not_ours.unwrap_or_default(),
+            change.not_ours.as_ref().map(|period| times::shown(period.start)).unwrap_or_default(),
+            duration.unwrap_or_default(),
         ]
     };
-    let header = [
+    table(change_columns(), changes.into_iter().map(row))
+}
+
+fn change_columns() -> [Column; 6] {
+    [
         Column::time("time"),
-        Column::from("what").least(20),
-        Column::from("by").optional(1),
-        Column::from("registered then").least(24),
-        Column::from("not ours").least(usize::MAX).optional(2).toned(|_| Some(Tone::Bad)),
-    ];
-    table(header, changes.into_iter().map(row))
+        Column::from("what").least(11),
+        Column::from("by").optional(2),
+        Column::from("registered then").least(24).optional(1),
+        Column::time("not ours from").toned(|_| Some(Tone::Bad)),
+        Column::from("for").least(16).toned(|_| Some(Tone::Bad)),
+    ]
 }
 
 #[cfg(test)]
@@ -397,13 +400,14 @@ mod tests {
 
     const LINE: &str = "whatsapp#972501234567";
     const EVENT: &str = "019aab4e-9fc0-7000-8707-0707071234df";
+    const OTHER: &str = "019aab4e-9fc0-7000-8707-123456789012";
 
     /// A delivery with a long reference in Hebrew and emoji, and one without.
     fn shown(width: Option<usize>) -> String {
         let reference = "לקוח 👩‍👩‍👧 ".repeat(30);
         let rows = [
             ["2026-11-22T09:30:00Z", "whatsapp", LINE, EVENT, "", &reference, "2"],
-            ["2026-11-22T09:31:00Z", "online", "online#eu1#523", EVENT, "…123456789012", "client-7", "1"],
+            ["2026-11-22T09:31:00Z", "online", "online#eu1#523", EVENT, OTHER, "client-7", "1"],
         ];
         let rows: Vec<_> = rows.map(|row| row.map(str::to_owned).to_vec()).into();
         Layout { columns: &delivery_columns(), rows: &rows, screen: Screen { width, has_colours: false } }.text()
@@ -434,7 +438,7 @@ mod tests {
             ["received      2026-11-22T09:30:00Z", "kind          whatsapp", "entity        whatsapp#972501234567"]
         );
         assert_eq!(lines[6], "", "one record after the other");
-        assert!(narrow.contains("duplicate of  …123456789012\n"), "{narrow}");
+        assert!(narrow.contains(&format!("duplicate of  {OTHER}\n")), "{narrow}");
     }
 
     #[test]
@@ -449,7 +453,7 @@ mod tests {
     #[test]
     fn output_to_a_file_or_pipe_has_every_value_in_full() {
         let shown = shown(None);
-        assert!(shown.contains(&"לקוח 👩‍👩‍👧 ".repeat(30)) && shown.contains(EVENT), "{shown}");
+        assert!(shown.contains(&"לקוח 👩‍👩‍👧 ".repeat(30)) && shown.contains(EVENT) && shown.contains(OTHER), "{shown}");
         assert!(!shown.contains(['\u{2068}', '\u{1b}']), "{shown}");
     }
 
@@ -472,6 +476,17 @@ mod tests {
         let screen = Screen { width: Some(60), has_colours: false };
         let shown = Layout { columns: &attempt_columns(), rows: &rows, screen }.text();
         assert!(shown.contains(&format!("│ {LINE} ┆ …")) && shown.contains("071234df"), "{shown}");
+    }
+
+    #[test]
+    fn a_change_of_the_registration_shows_its_period_on_every_screen() {
+        let time = "2026-11-22T09:30:00Z";
+        let row = [time, "drift", "sync", "https://other.example/in/***66aa", time, "120 min until now"];
+        for width in [80, 100, 160] {
+            let screen = Screen { width: Some(width), has_colours: false };
+            let shown = Layout { columns: &change_columns(), rows: &[row.map(str::to_owned).to_vec()], screen }.text();
+            assert!(shown.contains(&format!("┆ {time} ┆ 120 m")) && shown.contains("until now │"), "{shown}");
+        }
     }
 
     #[test]

@@ -263,6 +263,24 @@ async fn an_unknown_id_or_entity_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_start_in_the_future_and_a_negative_limit_are_named_as_such() {
+    let world = World::start("future").await;
+    for (arguments, message) in [
+        (
+            ["--since", "2099-01-02"],
+            "error: --since 2099-01-02T00:00:00Z is in the future; times without a zone are in UTC, or ",
+        ),
+        (
+            ["--limit", "-1"],
+            "error: invalid value '-1' for '--limit <NUMBER>': expected a whole number that is not negative",
+        ),
+    ] {
+        let ended = world.hooks(&[&["events"][..], &arguments].concat()).await;
+        assert!(ended.code == 2 && ended.stderr.starts_with(message), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_command_line_that_cannot_be_read_is_refused() {
     let world = World::start("usage").await;
     for arguments in [

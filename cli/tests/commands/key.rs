@@ -83,15 +83,18 @@ async fn a_script_gets_the_key_with_the_event_that_brought_it() {
 async fn all_keys_are_printed_after_one_confirmation() {
     let world = with_keys("all-keys").await;
     let other = update(1).replace("972501234567", "972502222222").replace(API_KEY, "second-key-0123456789");
-    world.record(20, &other).await;
+    world.record(20, &other.replace("client-7", "bakery")).await;
+    world.record(10, r#"{"event":"builder","builderID":523,"builder_reference":"bakery"}"#).await;
     let shown = at_terminal(&world, &["key", "--all"], "y\n").await;
     assert_eq!((shown.code, shown.stderr.as_str()), (0, "Show the API keys of all 2 lines and stores? [y/N] "));
-    let mut lines: Vec<&str> = shown.stdout.lines().collect();
-    lines.sort_unstable();
-    assert_eq!(lines, [format!("{LINE}  {API_KEY}"), "whatsapp#972502222222  second-key-0123456789".to_owned()]);
+    let expected = format!("whatsapp#972502222222  second-key-0123456789  bakery\n{LINE}  {API_KEY}  client-7\n");
+    assert_eq!(shown.stdout, expected, "sorted by the references");
+    let of_client = run(hooks(&world.project, &["key", "bakery", "--yes"], &[])).await;
+    assert_eq!(of_client.stdout, "second-key-0123456789\n", "the client's bot has no key");
     let objects =
         objects(&run(hooks(&world.project, &["key", "--all", "--yes", "--output", "json"], &[])).await.stdout);
-    assert!(objects.iter().any(|key| key["entity"] == LINE && key["api_key"] == API_KEY), "{objects:?}");
+    assert!(objects[1]["entity"] == LINE && objects[1]["api_key"] == API_KEY, "{objects:?}");
+    assert_eq!(objects[1]["reference"], "client-7");
     let empty = World::start("no-keys").await;
     for keyless in [false, true] {
         if keyless {

@@ -49,6 +49,9 @@ async fn an_unclear_name_is_refused_with_the_entities_that_it_can_mean() {
             "whatsapp#97250123456",
             "there is no entity whatsapp#97250123456: no event has named it; did you mean whatsapp#972501234567?",
         ),
+        ("0501234576", "there is no entity 0501234576: no event has named it; did you mean whatsapp#972501234567?"),
+        ("CLIENT-7", "there is no entity CLIENT-7: no event has named it; did you mean client-7?"),
+        ("client", "there is no entity client: no event has named it; did you mean client 8  or client-7?"),
         ("999", "there is no entity 999: no event has named it"),
     ] {
         let refused = world.hooks(&["state", typed]).await;
@@ -58,10 +61,17 @@ async fn an_unclear_name_is_refused_with_the_entities_that_it_can_mean() {
     assert_eq!(bot_or_inbox, "error: 523 can be builder#523 or online#eu1#523: give one of these names\n");
     let two = world.hooks(&["state", "client-7"]).await.stderr;
     assert!(two.starts_with("error: client-7 can be whatsapp#97250"), "{two}");
-    assert!(
-        two.contains("972501111111") && two.contains("972501234567") && two.ends_with("give one of these names\n"),
-        "{two}"
-    );
+    assert!(two.contains("972501111111") && two.contains("972501234567"), "{two}");
+    for (command, all) in [
+        (&["state"][..], "`cargo hooks states --reference`"),
+        (&["line"], "`cargo hooks lines --reference`"),
+        (&["key"], "`cargo hooks states --reference`"),
+        (&["events", "--entity"], "--reference"),
+    ] {
+        let two = world.hooks(&[command, &["client-7"]].concat()).await.stderr;
+        let end = format!(": give one of these names, or use {all} for all of them\n");
+        assert!(two.ends_with(&end), "{two}");
+    }
 }
 
 #[tokio::test]

@@ -461,7 +461,7 @@ async fn neither_the_provider_nor_the_webhook_gets_them() {
         ("http://127.0.0.1:9001/in", "error: 127.0.0.1 is the provider's; --to is the URL of your own endpoint"),
         ("https://api.99digital.co.il/whatsapp", "error: api.99digital.co.il is the provider's; --to is the URL"),
         ("http://localhost:9000/v1/webhook/t", "error: localhost is this webhook's own address: it would record"),
-        ("http://example.com/s3cret", "error: the URL of --to is not https, which every address but a loopback one"),
+        ("http://example.com/s3cret", "error: the URL of --to does not begin with https://, or for a loopback address"),
         (
             "example.com/s3cret",
             "error: --to is neither bus nor forward, and not an absolute URL such as https://example.com/",

@@ -21,6 +21,7 @@ use emulators::{
     sqs::{Name, Rules, Sqs},
     table_stream::StreamMapping,
 };
+use outbound::OVERLAP;
 use serde_json::{Value, json};
 use shared::{EventId, FingerprintKey, Secret, Timestamp, TokenHash};
 use store::{AcceptedTokens, Delivery, Reader, Recorder, Settings, StoredDelivery};
@@ -88,6 +89,8 @@ impl World {
         let bus = EventBus::start().await?;
         let secrets = SecretsManager::start().await?;
         secrets.put(SIGNING_SECRET_ID, SIGNING_SECRET);
+        // As long as a replaced secret is in use, for a day, the forwarder reads it too.
+        secrets.age(SIGNING_SECRET_ID, OVERLAP);
         let settings = Settings {
             events_table: dynamodb.events_table().to_owned(),
             sealed_table: dynamodb.sealed_table().to_owned(),

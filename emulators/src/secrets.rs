@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use aws_sdk_secretsmanager::Client;
@@ -79,6 +79,15 @@ impl SecretsManager {
     /// Creates a secret, or replaces its value.
     pub fn put(&self, id: &str, value: &str) {
         self.secrets.lock().entry(id.to_owned()).or_default().put(value);
+    }
+
+    /// Makes the current value of a secret older.
+    pub fn age(&self, id: &str, by: Duration) {
+        if let Some(secret) = self.secrets.lock().get_mut(id)
+            && let Some(created) = secret.stages.get(CURRENT).and_then(|version| secret.created.get_mut(version))
+        {
+            *created -= by.as_secs_f64();
+        }
     }
 
     /// Creates a secret with a binary value, or replaces its value by one.

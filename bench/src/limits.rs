@@ -23,7 +23,7 @@ const LIMITS: [Limit; 4] = [
     // A duplicate is not published.
     Limit { function: "publisher", start: 0, new: (1, 1.0), duplicate: (0, 0.0), with_key: (1, 1.0), zip: 2_500_000 },
     // An event that was forwarded before is not sent again.
-    Limit { function: "forwarder", start: 0, new: (2, 1.0), duplicate: (1, 0.0), with_key: (2, 1.0), zip: 2_550_000 },
+    Limit { function: "forwarder", start: 0, new: (2, 1.0), duplicate: (1, 0.0), with_key: (2, 1.0), zip: 2_500_000 },
 ];
 
 /// Maximum size of sync's zip file, in bytes.

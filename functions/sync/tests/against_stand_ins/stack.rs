@@ -58,7 +58,7 @@ async fn a_stack_without_credentials_waits_for_them() {
     assert_eq!((resolved.unwrap().outcome, &told["Status"]), ("waiting_for_credentials", &json!("SUCCESS")));
     assert_eq!(told["Data"]["Outcome"], "waiting_for_credentials");
     assert_eq!(world.partner.calls(), []);
-    assert_eq!(world.cause("sync").await, "SecretUnusable", "the scheduled run reports it, so that the alarm rings");
+    assert_eq!(world.cause("sync").await, "SecretUnusable", "the scheduled run reports it, so that the alarm fires");
 }
 
 #[tokio::test]

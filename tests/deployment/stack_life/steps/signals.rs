@@ -54,8 +54,8 @@ pub async fn every_alarm_rings_and_is_in_the_runbook(world: &World) {
     let ringing = cloudwatch::alarms(&world.emulator, stack::NAME).await;
     for alarm in &ringing {
         // The schedule has run all the time.
-        let rings = alarm.name != "sync-not-running";
-        assert_eq!(alarm.state == "ALARM", rings, "{} is {}", alarm.name, alarm.state);
+        let fires = alarm.name != "sync-not-running";
+        assert_eq!(alarm.state == "ALARM", fires, "{} is {}", alarm.name, alarm.state);
         assert!(runbook.contains(&format!("\n## {}\n", alarm.name)), "{} is not in the runbook", alarm.name);
         assert!(alarm.description.contains(&format!("docs/runbook.md, {}.", alarm.name)), "{}", alarm.description);
     }

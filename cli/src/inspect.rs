@@ -37,12 +37,13 @@ The page listens on 127.0.0.1 only, and shows nothing without the token in its a
 recorded.
 
 From another machine, forward the port: ssh -L 9010:127.0.0.1:9010 <host>. If the port is the same on both sides, nothing else is needed. \
-Otherwise name the address that the browser uses with --address. In GitHub Codespaces, it is detected.
+Otherwise name the address that the browser uses with --address. In GitHub Codespaces, it is detected. While `cargo hooks dev` \
+runs, its own page has port 9010: start it with --address to see that page, or forward the port that this command prints.
 
 Examples:
   cargo hooks inspect                                      the local run
   cargo hooks inspect --stack partner-webhook              a deployed stack
-  cargo hooks inspect --address http://localhost:8080      through ssh -L 8080:127.0.0.1:9010")]
+  cargo hooks inspect --address http://localhost:8080      through the tunnel that it prints")]
 pub struct Inspect {
     #[command(flatten)]
     target: TargetArgs,
@@ -59,11 +60,17 @@ pub struct Inspect {
 /// # Errors
 /// Fails when the target cannot be found, or no port is free.
 pub async fn run(Inspect { target, port, address }: Inspect) -> Result<ExitCode> {
+    let tunnel = address.as_ref().and_then(ForwardedAddress::loopback_port);
+    let is_forwarded = address.is_some() || in_codespaces(PORT).is_some();
     let inspector = start(Target::find(target).await?, port, PageToken::random()?, address).await?;
-    print(&format!(
-        "{}\n\nOpen it in a browser on this machine. Anyone with the address can read it. Press Ctrl-C to stop.\n",
-        inspector.url()
-    ))?;
+    let way = match (tunnel, inspector.port()) {
+        (Some(there), here) => {
+            format!("Run `ssh -L {there}:127.0.0.1:{here} <host>` on the browser's machine, then open it there.")
+        }
+        (None, here) if is_forwarded => format!("Open it in a browser. It must reach port {here} of this machine."),
+        (None, _) => "Open it in a browser on this machine.".to_owned(),
+    };
+    print(&format!("{}\n\n{way} Anyone with the address can read it. Press Ctrl-C to stop.\n", inspector.url()))?;
     interrupted().await;
     Ok(ExitCode::SUCCESS)
 }

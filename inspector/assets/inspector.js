@@ -48,26 +48,44 @@ function setUpColours() {
 
 const times = {
   isLocal: false,
+  // The texts with times that have been rewritten, as they came.
+  asReceived: new WeakMap(),
   // Shows the times in a part of the page, in UTC or in local time.
   show(part) {
     for (const element of part.querySelectorAll('time[datetime]')) times.write(element);
+    const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const text = texts.currentNode;
+      // What events contain stays as they have it.
+      if (!text.parentElement.closest('bdi, code, pre, [dir]')) times.writeIn(text, 'data');
+    }
+    for (const element of part.querySelectorAll('time[title], span[title]')) times.writeIn(element, 'title');
+  },
+  // Writes the times in a text of ours.
+  writeIn(owner, name) {
+    const text = times.asReceived.get(owner) ?? owner[name];
+    const written = text.replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (time, fraction = '') => {
+      const { date, clock, offset } = times.parts(new Date(time));
+      return `${date}T${clock}${fraction}${offset}`;
+    });
+    if (written === owner[name]) return;
+    times.asReceived.set(owner, text);
+    owner[name] = written;
   },
   parts(at) {
     const get = (name) => (times.isLocal ? at[`get${name}`]() : at[`getUTC${name}`]());
     const two = (number) => String(number).padStart(2, '0');
     const day = `${two(get('Month') + 1)}-${two(get('Date'))}`;
     const clock = `${two(get('Hours'))}:${two(get('Minutes'))}:${two(get('Seconds'))}`;
-    return { day, clock, exact: `${get('FullYear')}-${day}T${clock}${times.offset(at)}` };
+    return { day, clock, date: `${get('FullYear')}-${day}`, offset: times.offset(at) };
   },
   write(element) {
-    const { day, clock, exact } = times.parts(new Date(element.dateTime));
+    const { day, clock } = times.parts(new Date(element.dateTime));
     if (element.querySelector('.clock')) {
       element.querySelector('.day').textContent = day;
       element.querySelector('.clock').textContent = clock;
     } else if (element.dataset.form === 'minute') {
       element.textContent = `${day} ${clock.slice(0, 5)}`;
-    } else {
-      element.textContent = exact;
     }
   },
   // Adds the zone to a day or a time without one, which the inspector would take for UTC.
@@ -76,7 +94,9 @@ const times = {
     const at = day ? new Date(`${day}T${clock}`) : new Date();
     const daysAgo = { today: 0, yesterday: 1 }[text.trim().toLowerCase()];
     if (daysAgo !== undefined) at.setHours(-24 * daysAgo, 0, 0, 0);
-    return (day || daysAgo !== undefined) && !Number.isNaN(at.getTime()) ? times.parts(at).exact : text;
+    if ((!day && daysAgo === undefined) || Number.isNaN(at.getTime())) return text;
+    const { date, clock, offset } = times.parts(at);
+    return `${date}T${clock}${offset}`;
   },
   offset(at) {
     if (!times.isLocal) return 'Z';

@@ -208,7 +208,7 @@ impl Count {
         let high = |count: u64| if count == 0 { 0 } else { (count * HEIGHT / most.max(1)).max(3) };
         let (events, duplicates) = (high(self.events), high(self.duplicates));
         let events_y = HEIGHT.saturating_sub(events);
-        let mut title = format!("{} {} UTC: {}", from.day, from.clock, self.events);
+        let mut title = format!("{}: {}", from.second, self.events);
         match self.duplicates {
             0 => {}
             1 => title += ", and 1 duplicate",
@@ -292,7 +292,8 @@ mod tests {
         assert_eq!((chart.label.as_str(), chart.step, chart.most), ("4 deliveries in the last hour", "minute", 2));
         assert_eq!((counts.kinds(), chart.limit), (vec![("builder", 4)], None));
         let titles: Vec<&str> = chart.bars.iter().map(|bar| bar.title.as_str()).collect();
-        let expected = ["11-22 09:30:00 UTC: 1", "11-22 09:33:00 UTC: 1, and 1 duplicate", "11-22 10:10:00 UTC: 1"];
+        let expected =
+            ["2026-11-22T09:30:00Z: 1", "2026-11-22T09:33:00Z: 1, and 1 duplicate", "2026-11-22T10:10:00Z: 1"];
         assert_eq!(titles, expected);
         let cut = Chart::of(&Counts { is_cut: true, ..counts }, "in the last hour", deliveries[0].received_at).unwrap();
         assert_eq!(cut.label, "The newest 4 deliveries in the last hour");

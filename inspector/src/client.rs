@@ -5,6 +5,7 @@ use axum::{
     extract::{Query, State as Extract},
     response::Response,
 };
+use futures_util::future::try_join;
 use serde::Deserialize;
 use shared::{
     Timestamp,
@@ -49,6 +50,8 @@ struct Other {
     kind: String,
     kind_class: &'static str,
     extra_info: Option<String>,
+    /// True when the provider no longer lists it.
+    is_gone: bool,
     events: u64,
     last_seen: Moment,
 }
@@ -65,11 +68,13 @@ pub async fn page(Extract(shown): App, Query(Which { reference }): Query<Which>)
         return Err(Problem::NotFound(format!("No line, bot or inbox has the reference {reference}.")));
     }
     let (lines, others): (Vec<State>, Vec<State>) = states.into_iter().partition(|state| is_line(&state.entity));
-    let lines = source.lines.of_states(lines).await?;
+    let entities: Vec<_> = others.iter().map(|state| state.entity.clone()).collect();
+    let (lines, listed) = try_join(source.lines.of_states(lines), source.lines.inventory.entities(&entities)).await?;
+    let is_gone = |state: &State| listed.get(&state.entity)?.gone_since(Some(state.last_seen));
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Lines),
         proofs: lines.iter().map(|line| Proof::of(line, now)).collect(),
-        others: others.iter().map(|state| Other::of(state, now)).collect(),
+        others: others.iter().map(|state| Other::of(state, is_gone(state).is_some(), now)).collect(),
         is_cut,
         deliveries: link("./", &[("reference", &reference), ("since", "30d")]),
         show: format!("cargo hooks events --reference {}{}", quoted(&reference), source.arguments),
@@ -78,8 +83,9 @@ pub async fn page(Extract(shown): App, Query(Which { reference }): Query<Which>)
 }
 
 impl Other {
-    fn of(state: &State, now: Timestamp) -> Self {
+    fn of(state: &State, is_gone: bool, now: Timestamp) -> Self {
         Self {
+            is_gone,
             link: link("entity", &[("name", state.entity.as_str())]),
             entity: plain(state.entity.as_str()),
             kind: plain(&state.kind),

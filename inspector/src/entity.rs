@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     extract::{self, State as Extract},
-    response::Response,
+    response::{IntoResponse, Redirect, Response},
 };
 use futures_util::{StreamExt, TryStreamExt, future::try_join};
 use serde::Deserialize;
@@ -13,11 +13,11 @@ use shared::{
 };
 use store::{
     DeliveryQuery, LineAction, LineChange, LineStatus, Listing, Order, Quarantine, State, StoreError, StoredDelivery,
-    first,
+    Tracked, first, named,
 };
 
 use super::{
-    layout::{Layout, Moment, PAGE, Part, kind_class, link, now, roughly},
+    layout::{Layout, Moment, PAGE, Part, kind_class, link, now, roughly, sentence},
     line_facts::{LineKey, is_line},
     line_proof::{Proof, class},
     problem::{Problem, render},
@@ -84,6 +84,8 @@ struct StateView {
     duplicates: u64,
     first_seen: Moment,
     last_seen: Moment,
+    /// Time since which the provider no longer lists it.
+    gone_at: Option<Moment>,
     extra_info: Option<String>,
     reference: Option<String>,
     reference_link: String,
@@ -113,14 +115,15 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
     if Quarantine::is_entity(entity.as_str()) {
         return Err(not_found(&entity));
     }
-    let state = shown.source.reader.state(&entity).await?;
+    let inventory = &shown.source.lines.inventory;
+    let (state, listed) = try_join(shown.source.reader.state(&entity), inventory.entity(&entity)).await?;
     let (history, next) = history(&shown, &entity, &which.after, now).await?;
     let line = match is_line(&entity) {
         true => LineView::read(&shown, &entity, &history, now).await?,
         false => None,
     };
     if state.is_none() && history.is_empty() && line.is_none() {
-        return Err(not_found(&entity));
+        return meant(&shown, entity.as_str()).await;
     }
     let steps = steps(&history, usize::from(PAGE), next.is_none());
     let rows = rows(&shown.source, &history[..steps.len()], now).await?;
@@ -129,7 +132,7 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
         layout: Layout::of(&shown, if line.is_some() { Part::Lines } else { Part::States }),
         name: plain(entity.as_str()),
         line,
-        state: state.map(|state| StateView::of(&state, now)),
+        state: state.map(|state| StateView::of(&state, listed.as_ref(), now)),
         entries: entries.collect(),
         newest: link("entity", &[("name", entity.as_str())]),
         older: next.map(|next| link("entity", &[("name", entity.as_str()), ("after", &next.to_string())])),
@@ -140,6 +143,18 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
 
 fn not_found(entity: &Entity) -> Problem {
     Problem::NotFound(format!("There is no entity {}: no event has named it.", plain(entity.as_str())))
+}
+
+/// Leads from a number or a reference to the page of its entity, or of its client.
+async fn meant(shown: &Shown, typed: &str) -> Result<Response, Problem> {
+    let named = named::entities(&shown.source.reader, typed).await?;
+    let page = if named.share_reference {
+        link("client", &[("reference", typed)])
+    } else {
+        let entity = named.only(typed, "entity", "").map_err(|why| Problem::NotFound(sentence(&why)))?;
+        link("entity", &[("name", entity.as_str())])
+    };
+    Ok(Redirect::to(&page).into_response())
 }
 
 /// Returns a page of the history with some deliveries to compare with, and the start of the next page.
@@ -209,7 +224,8 @@ impl WebhookChange {
 }
 
 impl StateView {
-    fn of(state: &State, now: Timestamp) -> Self {
+    fn of(state: &State, listed: Option<&Tracked>, now: Timestamp) -> Self {
+        let gone_at = listed.and_then(|listed| listed.gone_since(Some(state.last_seen)));
         let field = |(name, value): (&String, &shared::Value)| Field {
             is_update: name.ends_with("_extra_info"),
             is_undocumented: name.starts_with("other."),
@@ -225,6 +241,7 @@ impl StateView {
             duplicates: state.duplicates,
             first_seen: Moment::new(state.first_seen, now),
             last_seen: Moment::new(state.last_seen, now),
+            gone_at: gone_at.map(|at| Moment::new(at, now)),
             extra_info: state.extra_info().map(ToString::to_string),
             reference: state.reference().map(plain),
             reference_link: link("client", &[("reference", state.reference().unwrap_or_default())]),

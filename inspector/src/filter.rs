@@ -11,7 +11,7 @@ use store::{DeliveryFilter, DeliveryQuery, Listing, Order, Reader, SearchedText,
 
 use super::{
     chart::Counts,
-    layout::{PAGE, link},
+    layout::{PAGE, link, sentence},
     problem::Problem,
 };
 
@@ -84,17 +84,12 @@ impl Asked {
         if self.entity.trim().is_empty() {
             return Ok(None);
         }
-        match named::entities(reader, &self.entity).await?.only(&self.entity, "entity", ", or use the field Reference")
-        {
+        match named::entities(reader, &self.entity).await?.only(&self.entity, "entity", "the field Reference") {
             Ok(entity) => {
                 self.entity = entity.to_string();
                 Ok(None)
             }
-            Err(why) => {
-                let why = why.strip_prefix("there").map_or(why.clone(), |rest| format!("There{rest}"));
-                let end = if why.ends_with('?') { "" } else { "." };
-                Ok(Some(Fault { field: "entity", why: why + end }))
-            }
+            Err(why) => Ok(Some(Fault { field: "entity", why: sentence(&why) })),
         }
     }
 

@@ -18,8 +18,19 @@ use shared::Secret;
 use subtle::ConstantTimeEq;
 use url::Url;
 
+/// The names of this machine in its own browser.
+const LOOPBACK: [&str; 2] = ["127.0.0.1", "localhost"];
+
 /// Random bytes of the token.
 const TOKEN: usize = 16;
+
+/// The answer at an address that is not known. It repeats nothing of the request.
+const UNKNOWN_HOST: &str = "\
+These pages are not served under the address in your browser. If you forward their port, start them with that address:
+
+  cargo hooks inspect --address http://localhost:8080
+  cargo hooks dev --address http://localhost:8080
+";
 
 /// The headers of every answer. With `no-referrer` browsers would send `Origin: null` with our own forms; `same-origin` hides the
 /// address from other sites as well.
@@ -77,6 +88,14 @@ pub struct ForwardedAddress {
     origin: String,
     /// As in the header `Host`.
     host: String,
+    loopback_port: Option<u16>,
+}
+
+impl ForwardedAddress {
+    /// Returns its port, if the browser reaches it on its own machine, as through an SSH tunnel.
+    pub fn loopback_port(&self) -> Option<u16> {
+        self.loopback_port
+    }
 }
 
 impl FromStr for ForwardedAddress {
@@ -97,8 +116,9 @@ impl FromStr for ForwardedAddress {
         else {
             return Err(fault);
         };
+        let loopback_port = url.port().filter(|_| LOOPBACK.contains(&host));
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Ok(Self { origin: url.origin().ascii_serialization(), host })
+        Ok(Self { origin: url.origin().ascii_serialization(), host, loopback_port })
     }
 }
 
@@ -127,7 +147,7 @@ impl Guard {
     /// Returns the refusal of a request; `None` when it may pass.
     fn refusal(&self, request: &Request) -> Option<(StatusCode, &'static str)> {
         let Some(host) = only(request.headers(), &header::HOST).filter(|host| self.is_own_host(host)) else {
-            return Some((StatusCode::FORBIDDEN, "unknown host: see --address\n"));
+            return Some((StatusCode::FORBIDDEN, UNKNOWN_HOST));
         };
         if !self.has_token(request.uri().path()) {
             return Some((StatusCode::NOT_FOUND, "not found\n"));
@@ -138,8 +158,12 @@ impl Guard {
     }
 
     fn is_own_host(&self, host: &str) -> bool {
-        ["127.0.0.1", "localhost"].iter().any(|name| host == format!("{name}:{}", self.port))
-            || self.forwarded.as_ref().is_some_and(|forwarded| host == forwarded.host)
+        let is_on = |port: u16| LOOPBACK.iter().any(|name| host == format!("{name}:{port}"));
+        is_on(self.port)
+            || self
+                .forwarded
+                .as_ref()
+                .is_some_and(|forwarded| host == forwarded.host || forwarded.loopback_port.is_some_and(is_on))
     }
 
     /// Returns whether a page of this origin, which sent a request to one of our hosts, is ours.

@@ -8,7 +8,10 @@ use shared::{
     text::plain,
 };
 
-use super::source::{Notice, Shown, Source};
+use super::{
+    problem::Problem,
+    source::{Notice, Shown, Source},
+};
 
 /// Rows per page.
 pub const PAGE: u16 = 50;
@@ -45,6 +48,54 @@ impl Layout {
         let notice = shown.notice.lock().ok().and_then(|mut notice| notice.take());
         let Source { stack, forward_records, .. } = &shown.source;
         Self { part, stack: stack.as_deref().map(plain), forwards: forward_records.is_some(), notice }
+    }
+}
+
+/// A page of a list that is read whole.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// From 1.
+    page: usize,
+}
+
+impl Place {
+    /// Reads the number of the page. Without one it is the first.
+    ///
+    /// # Errors
+    /// Fails when it is no number.
+    pub fn read(page: &str) -> Result<Self, Problem> {
+        let page = match page.trim() {
+            "" => Some(1),
+            page => page.parse().ok().filter(|page| *page > 0),
+        };
+        Ok(Self { page: page.ok_or_else(Problem::wrong_place)? })
+    }
+
+    /// Returns the items of the page.
+    pub fn of<T>(self, items: &[T]) -> &[T] {
+        let size = usize::from(PAGE);
+        let start = (self.page - 1).saturating_mul(size).min(items.len());
+        &items[start..start.saturating_add(size).min(items.len())]
+    }
+
+    pub fn is_first(self) -> bool {
+        self.page == 1
+    }
+
+    /// Returns the number of the next page of this many items, if there is one.
+    pub fn next(self, items: usize) -> Option<String> {
+        (self.page.saturating_mul(PAGE.into()) < items).then(|| (self.page + 1).to_string())
+    }
+
+    /// Describes the extent of the page, such as "1 to 50 of 312 lines", where `all` is the number with its noun.
+    pub fn extent(self, items: usize, all: String) -> String {
+        let end = self.page.saturating_mul(PAGE.into());
+        let start = end - usize::from(PAGE);
+        if items <= end && self.is_first() || items <= start {
+            all
+        } else {
+            format!("{} to {} of {all}", start + 1, end.min(items))
+        }
     }
 }
 
@@ -95,6 +146,13 @@ pub fn roughly(duration: Duration) -> String {
         7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
     }
+}
+
+/// Returns the error of a typed name as a sentence.
+pub fn sentence(why: &str) -> String {
+    let why = why.strip_prefix("there").map_or_else(|| why.to_owned(), |rest| format!("There{rest}"));
+    let end = if why.ends_with('?') { "" } else { "." };
+    why + end
 }
 
 /// Returns a relative link with its query; empty fields are left out.

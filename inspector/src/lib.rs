@@ -22,6 +22,7 @@ mod problem;
 mod registration;
 mod registration_facts;
 mod row;
+mod search;
 mod source;
 mod states;
 mod timeline;

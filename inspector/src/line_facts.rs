@@ -180,9 +180,7 @@ impl LineReader {
     /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn all(&self) -> Result<Vec<Line>, StoreError> {
         let states = self.reader.states(&Kind::Whatsapp, None, None, PAGE).try_collect::<Vec<State>>();
-        let (states, inventory) = try_join(states, self.inventory.read()).await?;
-        let (_, mut listed) = inventory;
-        listed.retain(|entity, tracked| is_line(entity) && tracked.listed_at.is_some());
+        let (states, (_, listed)) = try_join(states, self.inventory.read()).await?;
         self.with_webhooks(states, listed).await
     }
 
@@ -239,7 +237,8 @@ impl LineReader {
             .filter(|state| is_line(&state.entity))
             .map(|state| (state.entity.clone(), state))
             .collect();
-        let entities: BTreeSet<Entity> = states.keys().chain(listed.keys()).cloned().collect();
+        let listed_lines = listed.iter().filter(|(entity, tracked)| is_line(entity) && tracked.listed_at.is_some());
+        let entities: BTreeSet<Entity> = states.keys().chain(listed_lines.map(|(entity, _)| entity)).cloned().collect();
         let entities: Vec<Entity> = entities.into_iter().collect();
         let mut webhooks = self.lines.get_many(&entities).await?;
         let mut lines: Vec<Line> = entities

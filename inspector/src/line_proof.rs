@@ -115,13 +115,13 @@ impl Line {
     }
 
     fn listed_step(&self) -> Step {
-        let Some((listed, at)) = self.listed.as_ref().and_then(|listed| Some((listed, listed.listed_at?))) else {
-            return Step::open("not in the provider's list yet", None);
-        };
-        match self.gone_at() {
-            Some(at) => Step::wrong("gone from the provider's list since", at),
-            None if listed.is_suspended => Step::wrong("suspended at the provider", None),
-            None => Step::done("onboarded, in the provider's list since", at),
+        if let Some(at) = self.gone_at() {
+            return Step::wrong("gone from the provider's list since", at);
+        }
+        match self.listed.as_ref().and_then(|listed| Some((listed, listed.listed_at?))) {
+            None => Step::open("not in the provider's list yet", None),
+            Some((listed, _)) if listed.is_suspended => Step::wrong("suspended at the provider", None),
+            Some((_, at)) => Step::done("onboarded, in the provider's list since", at),
         }
     }
 

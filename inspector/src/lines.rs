@@ -8,10 +8,11 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    layout::{Layout, PAGE, Part, link, now, number_of},
+    layout::{Layout, Part, Place, link, now, number_of},
     line_facts::Line,
     line_proof::Proof,
     problem::{Problem, render},
+    search::Searched,
     source::App,
 };
 
@@ -59,13 +60,9 @@ struct Tab {
 pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
     let (now, source) = (now(), &shown.source);
     let keeps_lines = source.lines.keeps_lines;
-    let text = asked.text.trim().to_lowercase();
+    let (place, searched) = (Place::read(&asked.page)?, Searched::new(&asked.text));
     let mut lines = source.lines.all().await?;
-    lines.retain(|line| text.is_empty() || has(line, &text));
-    let number: usize = match asked.page.trim() {
-        "" => 1,
-        page => page.parse().ok().filter(|page| *page > 0).ok_or_else(Problem::wrong_place)?,
-    };
+    lines.retain(|line| searched.is_in(&line.entity, [line.reference(), line.name()]));
     let is_in = |line: &Line, show: &str| match show {
         "not-live" => line.is_problem(),
         "day" => line.is_not_live_for_a_day(now),
@@ -79,22 +76,14 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
         is_current: show == asked.show,
     });
     lines.retain(|line| is_in(line, &asked.show));
-    let (size, start) = (usize::from(PAGE), (number - 1).saturating_mul(PAGE.into()));
-    let rows: Vec<Proof> = lines.iter().skip(start).take(size).map(|line| Proof::of(line, now)).collect();
-    let all = number_of(lines.len(), "line", "lines");
-    let next = (start.saturating_add(size) < lines.len()).then(|| (number + 1).to_string());
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Lines),
         keeps_lines,
         tabs: tabs.into(),
-        extent: if rows.len() == lines.len() {
-            all
-        } else {
-            format!("{} to {} of {all}", start + 1, start + rows.len())
-        },
-        rows,
-        is_first: number == 1,
-        next: next.map(|page| Asked { page, ..asked.clone() }.link()),
+        extent: place.extent(lines.len(), number_of(lines.len(), "line", "lines")),
+        rows: place.of(&lines).iter().map(|line| Proof::of(line, now)).collect(),
+        is_first: place.is_first(),
+        next: place.next(lines.len()).map(|page| Asked { page, ..asked.clone() }.link()),
         command: format!("cargo hooks lines{}", source.arguments),
         stuck: format!("cargo hooks lines --stuck{}", source.arguments),
         asked,
@@ -114,12 +103,4 @@ impl Asked {
     fn is_narrowed(&self) -> bool {
         !self.show.is_empty() || !self.text.trim().is_empty()
     }
-}
-
-/// Returns whether the number, the reference or the name of a line contains a text in lower case.
-fn has(line: &Line, text: &str) -> bool {
-    [Some(line.entity.as_str()), line.reference(), line.name()]
-        .into_iter()
-        .flatten()
-        .any(|place| place.to_lowercase().contains(text))
 }

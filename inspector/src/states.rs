@@ -1,4 +1,4 @@
-//! The states of a kind.
+//! The states of a kind, sorted by their last event.
 
 use askama::Template;
 use axum::{
@@ -6,28 +6,42 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use futures_util::TryStreamExt;
 use serde::Deserialize;
 use shared::{Integer, Kind, Timestamp, text::plain};
-use store::{Cursor, State, first, named};
+use store::{PAGE, State, named};
 
 use super::{
-    layout::{Layout, Moment, PAGE, Part, kind_class, link, now},
+    layout::{Layout, Moment, Part, Place, kind_class, link, now, number_of},
     problem::{Problem, render},
+    search::Searched,
     source::App,
 };
 
+/// The orders to choose from: name in the link, and label.
+const ORDERS: [(&str, &str); 2] = [("newest", "Newest event first"), (OLDEST, "Longest without an event first")];
+
+const OLDEST: &str = "oldest";
+
 /// The query of the link.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default)]
-pub struct Which {
+pub struct Asked {
     kind: String,
+    #[serde(alias = "update")]
     status: String,
-    after: String,
+    /// A part of the number, the name or the reference.
+    text: String,
+    /// One of [`ORDERS`].
+    sort: String,
+    /// The number of the page, from 1.
+    page: String,
 }
 
-impl Default for Which {
+impl Default for Asked {
     fn default() -> Self {
-        Self { kind: Kind::Whatsapp.to_string(), status: String::new(), after: String::new() }
+        let [kind, status, text, sort, page] = [Kind::Whatsapp.as_str(), "", "", "", ""].map(str::to_owned);
+        Self { kind, status, text, sort, page }
     }
 }
 
@@ -35,12 +49,14 @@ impl Default for Which {
 #[template(path = "states.html")]
 struct Page {
     layout: Layout,
+    asked: Asked,
     kinds: Vec<Tab>,
-    kind: String,
-    status: String,
+    orders: Vec<Order>,
     /// The error of the field for the update code.
     fault: Option<String>,
     rows: Vec<Row>,
+    /// The extent of the page, such as "1 to 50 of 312 states".
+    extent: Option<String>,
     first: String,
     next: Option<String>,
     is_first: bool,
@@ -53,9 +69,17 @@ struct Tab {
     is_current: bool,
 }
 
+struct Order {
+    value: &'static str,
+    name: &'static str,
+    is_chosen: bool,
+}
+
 struct Row {
     link: String,
     entity: String,
+    /// True when the provider no longer lists it.
+    is_gone: bool,
     extra_info: Option<String>,
     reference: Option<String>,
     events: u64,
@@ -63,27 +87,29 @@ struct Row {
     last_seen: Moment,
 }
 
-/// The page. An invalid update code has its error beside the field.
-pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Response, Problem> {
-    let now = now();
-    let after: Option<Cursor> = match which.after.as_str() {
-        "" => None,
-        after => Some(after.parse().map_err(|_| Problem::wrong_place())?),
-    };
-    let kind = Kind::of(&named::kind(&which.kind));
-    let here = |after: &str| link("states", &[("kind", kind.as_str()), ("status", &which.status), ("after", after)]);
+/// The page. All states of the kind are read and sorted, and 50 are shown. An invalid update code has its error beside the field.
+pub async fn page(Extract(shown): App, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+    let (now, source) = (now(), &shown.source);
+    let (place, searched) = (Place::read(&asked.page)?, Searched::new(&asked.text));
+    let kind = Kind::of(&named::kind(&asked.kind));
+    let asked = Asked { kind: kind.to_string(), status: asked.status.trim().to_owned(), ..asked };
+    let is_oldest_first = asked.sort == OLDEST;
     let page = Page {
         layout: Layout::of(&shown, Part::States),
         kinds: tabs(kind.as_str()),
-        kind: plain(kind.as_str()),
-        status: plain(which.status.trim()),
+        orders: ORDERS
+            .map(|(value, name)| Order { value, name, is_chosen: (value == OLDEST) == is_oldest_first })
+            .into(),
         fault: None,
         rows: Vec::new(),
-        first: here(""),
+        extent: None,
+        first: asked.link(""),
         next: None,
-        is_first: after.is_none(),
+        is_first: place.is_first(),
+        asked,
     };
-    let status = match which.status.trim() {
+    let asked = &page.asked;
+    let status = match asked.status.as_str() {
         "" => None,
         text => match Integer::parse(text) {
             Some(status) => Some(status),
@@ -93,10 +119,30 @@ pub async fn page(Extract(shown): App, Query(which): Query<Which>) -> Result<Res
             }
         },
     };
-    let states = shown.source.reader.states(&kind, status.as_ref(), after.as_ref(), PAGE + 1);
-    let (states, more) = first(states, PAGE.into()).await?;
-    let next = states.last().filter(|_| more).map(|last| here(&Cursor::after(last).to_string()));
-    Ok(render(&Page { rows: states.iter().map(|state| Row::of(state, now)).collect(), next, ..page }))
+    let states = source.reader.states(&kind, status.as_ref(), None, PAGE);
+    let mut states: Vec<State> = states.try_collect().await?;
+    states.retain(|state| searched.is_in(&state.entity, [state.reference(), None]));
+    states.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.entity.cmp(&b.entity)));
+    if is_oldest_first {
+        states.reverse();
+    }
+    let rows = place.of(&states);
+    let entities: Vec<_> = rows.iter().map(|state| state.entity.clone()).collect();
+    let listed = source.lines.inventory.entities(&entities).await?;
+    let is_gone = |state: &State| listed.get(&state.entity)?.gone_since(Some(state.last_seen));
+    Ok(render(&Page {
+        rows: rows.iter().map(|state| Row::of(state, is_gone(state).is_some(), now)).collect(),
+        extent: Some(place.extent(states.len(), number_of(states.len(), "state", "states"))),
+        next: place.next(states.len()).map(|next| asked.link(&next)),
+        ..page
+    }))
+}
+
+impl Asked {
+    fn link(&self, page: &str) -> String {
+        let Self { kind, status, text, sort, .. } = self;
+        link("states", &[("kind", kind), ("status", status), ("text", text), ("sort", sort), ("page", page)])
+    }
 }
 
 fn tabs(current: &str) -> Vec<Tab> {
@@ -111,8 +157,9 @@ fn tabs(current: &str) -> Vec<Tab> {
 }
 
 impl Row {
-    fn of(state: &State, now: Timestamp) -> Self {
+    fn of(state: &State, is_gone: bool, now: Timestamp) -> Self {
         Self {
+            is_gone,
             link: link("entity", &[("name", state.entity.as_str())]),
             entity: plain(state.entity.as_str()),
             extra_info: state.extra_info().map(ToString::to_string),

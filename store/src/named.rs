@@ -130,7 +130,7 @@ pub fn candidates(name: &str) -> BTreeSet<Entity> {
 }
 
 /// Returns the digits of a number, and with the country code if it is written as it is dialled in Israel. Empty when it is no number.
-fn numbers(typed: &str) -> Vec<String> {
+pub fn numbers(typed: &str) -> Vec<String> {
     let digits: String = typed.chars().filter(|letter| !" +-().\u{a0}".contains(*letter)).collect();
     let with_country = digits.strip_prefix('0').map(|rest| format!("972{rest}"));
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

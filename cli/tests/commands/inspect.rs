@@ -51,16 +51,29 @@ async fn a_port_that_is_asked_for_and_taken_is_an_error() {
 async fn behind_a_forwarded_port_the_address_of_the_browser_is_printed() {
     let world = World::start("inspect-address").await;
     let printed = async |arguments: &[&str], environment: &[(&str, &str)]| {
-        let mut hooks = world.start_hooks_with(&[&["inspect", "--port", "0"], arguments].concat(), environment);
+        let mut hooks = world.start_hooks_with(&[&["inspect"], arguments].concat(), environment);
         let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
-        timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().unwrap()
+        let mut printed = Vec::new();
+        while printed.len() < 3 {
+            printed.push(timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap().unwrap());
+        }
+        let [url, _, way] = printed.try_into().unwrap();
+        (url, way)
     };
-    let url = printed(&["--address", "http://localhost:8080"], &[]).await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = taken.local_addr().unwrap().port().to_string();
+    drop(taken);
+    let (url, way) = printed(&["--address", "http://localhost:8080", "--port", &free], &[]).await;
     assert!(url.starts_with("http://localhost:8080/"), "{url}");
+    let tunnel = format!("Run `ssh -L 8080:127.0.0.1:{free} <host>` on the browser's machine, then open it there. ");
+    assert!(way.starts_with(&tunnel), "{way}");
     let codespace = [("CODESPACE_NAME", "name"), ("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN", "app.github.dev")];
-    let url = printed(&[], &codespace).await;
+    let (url, way) = printed(&["--port", "0"], &codespace).await;
     let port = url.strip_prefix("https://name-").and_then(|rest| rest.split_once(".app.github.dev/")).unwrap().0;
     assert!(port.parse::<u16>().is_ok_and(|port| port > 0), "{url}");
+    assert!(way.starts_with(&format!("Open it in a browser. It must reach port {port} of this machine.")), "{way}");
+    let (_, way) = printed(&["--port", "0"], &[]).await;
+    assert!(way.starts_with("Open it in a browser on this machine. "), "{way}");
     let refused = world.hooks(&["inspect", "--address", "http://localhost:8080/path"]).await;
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("expected an address without a path"), "{}", refused.stderr);

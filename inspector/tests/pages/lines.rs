@@ -129,10 +129,61 @@ async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
     assert_eq!(tabs, "All 9 Not live 7 Not live for a day 0 Live 1");
     assert_eq!(numbers(&visitor.page("lines?show=live").await), ["972500000000"]);
     assert_eq!(numbers(&visitor.page("lines?show=not-live").await).len(), 7);
-    assert_eq!(numbers(&visitor.page("lines?text=CLIENT-3").await), ["972500000003"]);
-    assert_eq!(numbers(&visitor.page("lines?text=000004").await), ["972500000004"]);
+    for (typed, number) in [
+        ("CLIENT-3", "972500000003"),
+        ("000004", "972500000004"),
+        ("0500000005", "972500000005"),
+        ("050-000-0006", "972500000006"),
+        ("%2B972+50-000-0007", "972500000007"),
+    ] {
+        assert_eq!(numbers(&visitor.page(&format!("lines?text={typed}")).await), [number], "{typed}");
+    }
+    assert!(!page.contains("class=\"dot"), "only the status has a colour");
     let none = visitor.page("lines?text=nobody&show=live").await;
     assert!(text(&none).contains("No line matches the filter."), "{}", text(&none));
+}
+
+#[tokio::test]
+async fn a_line_that_no_list_ever_had_is_gone_everywhere() {
+    let world = World::start().await;
+    let line = received(&world, 100, "972500000001", "client-1").await;
+    let gone = Tracked { gone_at: Some(world.ago(20)), ..Tracked::new(line) };
+    let unheard = Tracked { gone_at: Some(world.ago(20)), ..Tracked::new(Entity::named("whatsapp#972500000002")) };
+    inventory(&world).write(&[gone, unheard]).await.unwrap();
+    let visitor = Visitor::of(&world).await;
+    for at in ["lines", "client?reference=client-1", "entity?name=whatsapp%23972500000001"] {
+        let shown = text(&visitor.page(at).await);
+        assert!(shown.contains("gone The provider no longer lists this line."), "{at}: {shown}");
+        assert!(shown.contains("wrong: gone from the provider's list since"), "{at}: {shown}");
+        assert!(!shown.contains("list yet"), "{at}: {shown}");
+    }
+    assert_eq!(numbers(&visitor.page("lines").await), ["972500000001"]);
+    assert_eq!(numbers(&visitor.page("lines?show=not-live").await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_bot_that_is_gone_says_so_wherever_it_is_listed() {
+    let world = World::start().await;
+    for bot in [7, 8] {
+        let body = json!({ "event": "builder", "builderID": bot, "builder_reference": "client-7" });
+        world.record(60 - bot, &body.to_string()).await;
+    }
+    let gone = |minutes: u64, bot: u64| Tracked {
+        gone_at: Some(world.ago(minutes)),
+        ..Tracked::new(Entity::named(format!("builder#{bot}")))
+    };
+    // The second one had an event after that.
+    inventory(&world).write(&[gone(20, 7), gone(58, 8)]).await.unwrap();
+    let visitor = Visitor::of(&world).await;
+    for at in ["states?kind=builder", "client?reference=client-7"] {
+        let shown = text(&visitor.page(at).await);
+        assert!(shown.contains("builder#7 gone ") && !shown.contains("builder#8 gone"), "{at}: {shown}");
+    }
+    let shown = world.with_minutes(&text(&visitor.page("entity?name=builder%237").await));
+    assert!(shown.contains("builder#7 gone State"), "{shown}");
+    assert!(shown.contains("Gone -20 20 min ago The provider no longer lists it."), "{shown}");
+    let listed = text(&visitor.page("entity?name=builder%238").await);
+    assert!(!listed.to_lowercase().contains("gone"), "{listed}");
 }
 
 #[tokio::test]

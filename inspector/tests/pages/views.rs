@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use fixtures::update;
+use fixtures::{LINE, update};
 use serde_json::json;
 use shared::{EventId, TokenHash};
 use store::{Change, ChangeKind, Registration};
@@ -100,11 +100,14 @@ async fn an_invalid_field_has_its_error_beside_it_and_the_form_keeps_the_rest() 
         assert!(!answer.body.contains("Since soonish"), "a text that is no time is not called one");
         assert!(!text(&answer.body).contains("No matching deliveries"), "nothing was looked for");
     }
-    let answer = visitor.get("states?kind=builder&status=soon").await;
-    assert_eq!(answer.status, 400);
-    let fault = answer.body.split_once("id=\"status-fault\" role=\"alert\">").unwrap().1;
-    assert!(text(fault).starts_with("\"soon\" is not a whole number"), "{}", text(fault));
-    assert_eq!(attributes(&answer.body, "value"), ["builder", "soon"]);
+    for name in ["status", "update"] {
+        let answer = visitor.get(&format!("states?kind=builder&{name}=soon&text=7&sort=oldest")).await;
+        assert_eq!(answer.status, 400, "{name}");
+        let fault = answer.body.split_once("id=\"status-fault\" role=\"alert\">").unwrap().1;
+        assert!(text(fault).starts_with("\"soon\" is not a whole number"), "{}", text(fault));
+        assert_eq!(attributes(&answer.body, "value"), ["7", "builder", "soon", "newest", "oldest"]);
+        assert!(answer.body.contains("<option value=\"oldest\" selected>"), "{}", answer.body);
+    }
 }
 
 #[tokio::test]
@@ -450,6 +453,21 @@ async fn an_entity_has_its_state_and_what_each_event_changed() {
     let bot = text(&visitor.page("entity?name=builder%23523").await);
     assert!(bot.contains("quality green not in the event before"), "{bot}");
     assert!(bot.contains("Missing in this event: new. The state keeps their last values."), "{bot}");
+    for (typed, entity) in
+        [("0501234567", LINE), ("%2B972+50-123-4567", LINE), ("client-7", LINE), ("523", "builder#523")]
+    {
+        let answer = visitor.get(&format!("entity?name={typed}")).await;
+        let entity = format!("entity?name={}", entity.replace('#', "%23"));
+        assert_eq!((answer.status, answer.header("location")), (303, Some(entity.as_str())), "{typed}");
+    }
+    let similar = visitor.get("entity?name=972501234568").await;
+    let shown = text(&similar.body);
+    assert!(shown.contains("no event has named it; did you mean whatsapp#972501234567?"), "{shown}");
+    world.record(8, r#"{"event":"builder","builderID":524,"builder_reference":"client-7"}"#).await;
+    let client = visitor.get("entity?name=client-7").await;
+    assert_eq!((client.status, client.header("location")), (303, Some("client?reference=client-7")));
+    let field = text(&visitor.get("?entity=client-7").await.body);
+    assert!(field.contains("give one of these names, or use the field Reference for all of them."), "{field}");
     let set_by = format!("delivery?id={}", world.id(40));
     assert!(attributes(&page, "href").contains(&set_by), "a field leads to the event that brought it");
     assert_eq!(visitor.get("entity?name=whatsapp%231").await.status, 404);
@@ -513,7 +531,9 @@ async fn a_history_is_compared_across_its_pages() {
 async fn states_are_listed_by_kind_and_last_update() {
     let world = World::start().await;
     for n in 1..=60_u64 {
-        let body = json!({ "event": "builder", "builderID": n, "builder_extra_info": n % 3, "builder_reference": "b" });
+        let reference = format!("b-{}", n % 30);
+        let body =
+            json!({ "event": "builder", "builderID": n, "builder_extra_info": n % 3, "builder_reference": reference });
         world.record(n, &body.to_string()).await;
     }
     let visitor = Visitor::of(&world).await;
@@ -523,12 +543,23 @@ async fn states_are_listed_by_kind_and_last_update() {
         attributes(page, "href").into_iter().filter(|link| link.starts_with("entity?")).collect::<Vec<_>>()
     };
     assert_eq!((entities(&first).len(), entities(&second).len(), link(&second, "Next page")), (50, 10, None));
-    let mut all = [entities(&first), entities(&second)].concat();
-    all.sort();
-    all.dedup();
-    assert_eq!(all.len(), 60);
+    let names = |bots: &[u64]| bots.iter().map(|n| format!("entity?name=builder%23{n}")).collect::<Vec<_>>();
+    let newest_first: Vec<u64> = (1..=60).collect();
+    assert_eq!([entities(&first), entities(&second)].concat(), names(&newest_first));
+    assert!(text(&first).contains("1 to 50 of 60 states.") && text(&second).contains("51 to 60 of 60 states."));
     assert_eq!(entities(&visitor.page("states?kind=builder&status=1").await).len(), 20);
-    assert!(text(&visitor.page("states").await).contains("No states"));
+    let oldest = visitor.page("states?kind=builder&sort=oldest&status=0").await;
+    assert_eq!(entities(&oldest)[..3], names(&[60, 57, 54]));
+    let rest = visitor.page(&link(&visitor.page("states?kind=builder&sort=oldest").await, "Next page").unwrap()).await;
+    assert_eq!(entities(&rest), names(&[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]), "the next page keeps the order");
+    for (typed, bots) in [("+B-7+", &[7, 37][..]), ("59", &[59]), ("nobody", &[])] {
+        let page = visitor.page(&format!("states?kind=builder&text={typed}")).await;
+        assert_eq!(entities(&page), names(bots), "{typed}");
+    }
+    world.record(70, &update(1)).await;
+    assert_eq!(entities(&visitor.page("states?text=050-123-4567").await), ["entity?name=whatsapp%23972501234567"]);
+    assert_eq!(visitor.get("states?page=0").await.status, 400);
+    assert!(text(&visitor.page("states?kind=voice").await).contains("No states"));
 }
 
 #[tokio::test]

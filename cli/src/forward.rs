@@ -173,6 +173,10 @@ async fn test(forwarding: &Forwarding, output: Output) -> Result<ExitCode> {
     match refusal {
         None => Ok(ExitCode::SUCCESS),
         Some(_) if output == Output::Json => Ok(ExitCode::FAILURE),
+        Some(refusal) if matches!(refusal.status(), Some(401 | 403)) => bail!(
+            "the endpoint did not accept the event; 401 and 403 usually mean that it verifies with another secret than \
+             `cargo hooks forward secret` shows"
+        ),
         Some(_) => bail!("the endpoint did not accept the event"),
     }
 }

@@ -18,7 +18,6 @@ use crate::{
     lines::{NOT_LIVE, check, find_keys, left, object, reader, webhook_tone},
     output::{
         Output, json, print,
-        screen::Screen,
         tables::{self, Column},
         text, times,
     },
@@ -67,7 +66,7 @@ pub async fn run(args: LineArgs) -> Result<ExitCode> {
     let reader = reader(&target);
     let entity = find(&reader, &written).await?;
     let unfinished = match args.check {
-        true => left(&check(&target, &json!({ "action": "lines", "entity": entity, "again": true })).await?),
+        true => left(&[check(&target, &json!({ "action": "lines", "entity": entity, "again": true })).await?]),
         false => None,
     };
     let mut line = reader.one(&entity).await?.with_context(|| format!("there is no line {}", plain(&written)))?;
@@ -148,8 +147,7 @@ impl Known {
             shown += &format!("The last {} changes; --limit shows more.\n", changes.len());
         }
         if related.len() > 1 {
-            let reference = Screen::of_stdout().isolated(plain(line.reference().unwrap_or_default()));
-            shown += &format!("\nEverything with the reference {reference}\n{}", tables::states(related));
+            shown += &format!("\nEverything with this reference\n{}", tables::states(related));
         }
         shown
     }

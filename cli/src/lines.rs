@@ -114,17 +114,20 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     let events = match (args.check, &args.reference) {
         (false, _) => Vec::new(),
         (true, None) => vec![json!({ "action": "lines" })],
-        (true, Some(_)) => {
-            read().await?.iter().map(|line| json!({ "action": "lines", "entity": line.entity })).collect()
-        }
+        (true, Some(_)) => read()
+            .await?
+            .iter()
+            .filter(|line| line.gone_at().is_none())
+            .map(|line| json!({ "action": "lines", "entity": line.entity }))
+            .collect(),
     };
-    let mut unfinished = None;
+    let mut reports = Vec::new();
     for event in events {
         let report = check(&target, &event).await?;
-        unfinished = unfinished.or(left(&report));
         if args.output == Output::Table {
             print(changed(&report, "changed").trim_start())?;
         }
+        reports.push(report);
     }
     let mut lines = read().await?;
     let known = lines.len();
@@ -144,7 +147,7 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     };
     List { items: &lines, none: none.to_owned(), more }
         .print(args.output, line_json, |lines| rows(lines, not_live, known))?;
-    match unfinished {
+    match left(&reports) {
         Some(fault) => bail!("{fault}"),
         None if not_live > 0 => Ok(ExitCode::from(NOT_LIVE)),
         None => Ok(ExitCode::SUCCESS),
@@ -183,12 +186,14 @@ pub async fn check(target: &Target, event: &Value) -> Result<Value> {
     }
 }
 
-/// Returns the reason if a pass could not check all its lines.
-pub fn left(report: &Value) -> Option<String> {
-    let left = report["left"].as_u64().unwrap_or_default();
-    let cause = report["cause"].as_str().map(|cause| format!(": {cause}")).unwrap_or_default();
-    (report["outcome"] == "incomplete")
-        .then(|| format!("{left} lines could not be checked, and are left for the next pass{cause}"))
+/// Returns the reason if passes could not check all their lines: the number of those left, and the first cause.
+pub fn left(reports: &[Value]) -> Option<String> {
+    let left: u64 = reports.iter().filter_map(|report| report["left"].as_u64()).sum();
+    let are = if left == 1 { "line could not be checked, and is" } else { "lines could not be checked, and are" };
+    let cause = reports.iter().find_map(|report| report["cause"].as_str());
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let is_incomplete = reports.iter().any(|report| report["outcome"] == "incomplete");
+    is_incomplete.then(|| format!("{left} {are} left for the next pass{cause}"))
 }
 
 /// Shows what a pass would set.

@@ -86,7 +86,10 @@ impl Project {
             |folder: &&Path| folder.join("template.yaml").is_file() && folder.join("functions/receiver").is_dir();
         match here.ancestors().find(is_root) {
             Some(root) => Ok(Self { root: root.to_owned() }),
-            None => bail!("{} is not inside a checkout of this project; go to its folder first", here.display()),
+            None => bail!(
+                "{} is not inside a checkout of this project; go to its folder first, or name a deployed stack with --stack",
+                here.display()
+            ),
         }
     }
 

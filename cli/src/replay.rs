@@ -301,8 +301,11 @@ impl ReplayRun<'_> {
             match offered {
                 Offered::Taken => self.checkpoint.counts.handed_over += 1,
                 Offered::TakenBefore => self.checkpoint.counts.taken_before += 1,
-                Offered::Refused { cause, .. } if !self.keep_going => {
+                Offered::Refused { cause, is_for_content: true, .. } if !self.keep_going => {
                     bail!("event {id} was not accepted: {cause}. Leave it out with --skip {id}")
+                }
+                Offered::Refused { cause, .. } if !self.keep_going => {
+                    bail!("event {id} was not accepted: {cause}. Check {} first", self.to)
                 }
                 Offered::Refused { cause, .. } => self.checkpoint.refused.push(Refused { id, answer: cause }),
             }

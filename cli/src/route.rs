@@ -36,9 +36,10 @@ impl Route {
         let Some(uri) = url.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("https")) else {
             return Ok(Self::default());
         };
-        let named = || PROXIES.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
+        let set = |name| Some((name, env::var(name).ok().filter(|value| !value.is_empty())?));
+        let named = || PROXIES.into_iter().find_map(set);
         let proxy = Matcher::from_env().intercept(&uri).and_then(|_| named());
-        let proxy = proxy.map(|proxy| Proxy::new(&proxy)).transpose().context("HTTPS_PROXY")?;
+        let proxy = proxy.map(|(name, proxy)| Proxy::new(&proxy).context(name)).transpose()?;
         let found = load_native_certs();
         if found.certs.is_empty() {
             let cause = found.errors.first().map_or_else(|| "none is installed".to_owned(), ToString::to_string);

@@ -156,7 +156,10 @@ fn webhook_steps(webhook: &LineRecord) -> Vec<Step> {
         }
         LineStatus::Empty => Some(Step::wrong("webhook read back empty at", checked_at)),
         LineStatus::Foreign => Some(Step::wrong(format!("webhook read back as {url} at"), checked_at)),
-        LineStatus::UnknownNumber => Some(Step::wrong("number not known to the provider at", checked_at)),
+        // A line without a number in digits is never asked about; the cause tells.
+        LineStatus::UnknownNumber => {
+            webhook.checked_at.map(|at| Step::wrong("number not known to the provider at", at))
+        }
         LineStatus::Unreachable => Some(Step::wrong("no answer to the check at", webhook.attempted_at)),
         LineStatus::WrongKey | LineStatus::NoKey | LineStatus::Off => None,
     };

@@ -129,6 +129,8 @@ pub struct LineRecord {
     pub worked_key: Option<String>,
     /// Fingerprints of the URLs that were set, oldest first: one of them that is still registered is ours.
     pub our_urls: Vec<String>,
+    /// The URL, as [`LineRecord::url`], that the provider showed when it was read back after ours was set; `None` once it shows another one.
+    pub not_taken: Option<String>,
     /// The run that may be setting a URL at this moment.
     pub lease: Option<SetLease>,
 }
@@ -341,6 +343,7 @@ impl LineRecord {
             key: None,
             worked_key: None,
             our_urls: Vec::new(),
+            not_taken: None,
             lease: None,
         }
     }
@@ -363,6 +366,7 @@ impl LineRecord {
         set("cause", self.cause.clone());
         set("key_fingerprint", self.key.clone());
         set("worked_key_fingerprint", self.worked_key.clone());
+        set("not_taken", self.not_taken.clone());
         set("lease_url", self.lease.as_ref().map(|lease| lease.url.clone()));
         set("lease_until", self.lease.as_ref().map(|lease| lease.until.to_string()));
         if !self.our_urls.is_empty() {
@@ -397,6 +401,7 @@ impl LineRecord {
             key: words("key_fingerprint")?,
             worked_key: words("worked_key_fingerprint")?,
             our_urls: our_urls.ok_or_else(|| attributes.corrupt("our_urls"))?,
+            not_taken: words("not_taken")?,
             lease: match words("lease_url")? {
                 None => None,
                 Some(url) => Some(SetLease { url, until: attributes.parsed("lease_until")? }),

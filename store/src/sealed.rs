@@ -56,11 +56,12 @@ impl SealedReader {
         item.as_ref().map(|item| Attributes(item).parsed("received_at")).transpose()
     }
 
-    /// Returns the event that brought an entity's API key in place of another one; `None` when it had no other before.
+    /// Returns the event, after a given one, that brought an entity's API key in place of another one; `None` when there is none. Older
+    /// keys than the one known at the given event are not read.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer, or an item cannot be read.
-    pub async fn key_changed_by(&self, entity: &Entity) -> Result<Option<EventId>, StoreError> {
+    pub async fn key_changed_by(&self, entity: &Entity, after: EventId) -> Result<Option<EventId>, StoreError> {
         let query = self.with_key(entity, "pk, sk, received_at, api_key");
         let mut items = query.into_paginator().items().send();
         let mut same: Option<SealedKey> = None;
@@ -68,6 +69,7 @@ impl SealedReader {
             let key = SealedKey::read(&item.map_err(|error| StoreError::dynamodb(&error))?)?;
             match &same {
                 Some(same) if same.api_key != key.api_key => return Ok(Some(same.id)),
+                _ if key.id <= after => return Ok(None),
                 _ => same = Some(key),
             }
         }

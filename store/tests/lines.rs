@@ -30,6 +30,7 @@ fn full() -> LineRecord {
         key: Some("a fingerprint".to_owned()),
         worked_key: Some("another fingerprint".to_owned()),
         our_urls: vec!["one".to_owned(), "another".to_owned()],
+        not_taken: Some("other.example".to_owned()),
         lease: Some(SetLease { url: "another".to_owned(), until: noon().plus(secs(9)) }),
         ..LineRecord::new(line(), LineStatus::Unreachable, noon())
     }

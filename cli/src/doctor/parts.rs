@@ -217,7 +217,9 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
             ),
             format!("cargo hooks forward status{on}"),
         ),
-        Some(_) => Finding::ok("your endpoint has refused events, which are tried again"),
+        Some(_) => {
+            Finding::ok("no event has waited for your endpoint for an hour; those that it refused are tried again")
+        }
         None => Finding::ok("your endpoint has accepted every event that it was offered"),
     }
 }

@@ -27,7 +27,8 @@ const GIVEN_UP: &str = "none: given up";
 /// Columns of a time.
 const TIME: usize = 25;
 
-/// A column of a table. A column made from a text is cut to 10 characters if necessary, and is never left out.
+/// A column of a table. A column made from a text is cut to 10 characters or the width of its name if
+/// necessary, and is never left out.
 #[derive(Clone, Copy)]
 pub struct Column {
     name: &'static str,
@@ -46,7 +47,15 @@ pub struct Column {
 
 impl From<&'static str> for Column {
     fn from(name: &'static str) -> Self {
-        Self { name, least: 10, is_firm: false, keeps_end: false, is_time: false, rank: 0, tone: |_| None }
+        Self {
+            name,
+            least: name.width().max(10),
+            is_firm: false,
+            keeps_end: false,
+            is_time: false,
+            rank: 0,
+            tone: |_| None,
+        }
     }
 }
 
@@ -142,7 +151,7 @@ impl Layout<'_> {
             .map(|(index, column)| cells(index).max().unwrap_or_default().max(column.name.width()))
             .collect();
         let Some(room) = self.screen.width else { return Some(natural) };
-        let least = |index: usize| natural[index].min(self.columns[index].least.max(self.columns[index].name.width()));
+        let least = |index: usize| natural[index].min(self.columns[index].least);
         let mut kept: Vec<usize> = (0..self.columns.len()).collect();
         // A frame has three columns beside each value, and one more at its end.
         while kept.iter().map(|index| least(*index) + 3).sum::<usize>() + 1 > room {
@@ -176,7 +185,7 @@ impl Layout<'_> {
             format!("│ {} │\n", cells.join(" ┆ "))
         };
         let mut text = line(["┌", "─", "┬", "┐"]);
-        text += &row(&|index, width| format!("{:width$}", self.columns[index].name));
+        text += &row(&|index, width| format!("{:width$}", cut(self.columns[index].name, width, 5)));
         text += &line(["╞", "═", "╪", "╡"]);
         for cells in self.rows {
             text += &row(&|index, width| {
@@ -275,7 +284,7 @@ fn delivery_columns() -> [Column; 7] {
         Column::entity("entity"),
         Column::id("id"),
         Column { keeps_end: true, ..Column::from("duplicate of").optional(2).toned(|_| Some(Tone::Warning)) },
-        Column::from("reference").optional(1),
+        Column::from("reference").least(8).optional(1),
         Column::from("update"),
     ]
 }
@@ -430,8 +439,11 @@ mod tests {
         assert!(medium.contains(" …707071234df ") && !medium.contains(EVENT), "{medium}");
         assert!(medium.ends_with("Left out on this narrow screen: kind.\n"), "{medium}");
         let small = shown(Some(80));
-        let note = "Left out on this narrow screen: kind, duplicate of, reference.\n";
-        assert!(small.contains(LINE) && small.contains("071234df ") && small.ends_with(note), "{small}");
+        let note = "Left out on this narrow screen: kind, duplicate of.\n";
+        assert!(
+            small.contains(LINE) && small.contains("071234df ") && small.contains("client-7") && small.ends_with(note),
+            "{small}"
+        );
         let lines: Vec<&str> = narrow.lines().collect();
         assert_eq!(
             lines[..3],

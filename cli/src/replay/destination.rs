@@ -64,6 +64,8 @@ pub enum Offered {
         cause: String,
         /// The wait after which it can be offered once more; `None` when that is of no use.
         retry_after: Option<Duration>,
+        /// True when it may be refused for what it contains, and another event not.
+        is_for_content: bool,
     },
 }
 
@@ -99,7 +101,8 @@ impl Destination<'_> {
                 Ok(match consumer.endpoint.offer(&message, consumer.signer.as_ref(), now).await {
                     Answer::Taken => Offered::Taken,
                     Answer::Refused(refusal) => {
-                        Offered::Refused { cause: refusal.to_string(), retry_after: pause(&refusal) }
+                        let is_for_content = refusal.status().is_some_and(is_for_content);
+                        Offered::Refused { cause: refusal.to_string(), retry_after: pause(&refusal), is_for_content }
                     }
                 })
             }
@@ -110,7 +113,8 @@ impl Destination<'_> {
                         .code
                         .as_deref()
                         .is_some_and(|code| ["InternalFailure", "ThrottlingException"].contains(&code));
-                    Offered::Refused { cause: error.to_string(), retry_after: is_temporary.then_some(PAUSE) }
+                    let retry_after = is_temporary.then_some(PAUSE);
+                    Offered::Refused { cause: error.to_string(), retry_after, is_for_content: !is_temporary }
                 }
             }),
             Self::Forward { forwarding, again, nonce } => {
@@ -123,7 +127,9 @@ impl Destination<'_> {
                 let deduplication_id = format!("{nonce}-{}", event.id);
                 Ok(match forwarding.send(&message, &deduplication_id).await {
                     Ok(()) => Offered::Taken,
-                    Err(error) => Offered::Refused { cause: error.to_string(), retry_after: None },
+                    Err(error) => {
+                        Offered::Refused { cause: error.to_string(), retry_after: None, is_for_content: false }
+                    }
                 })
             }
         }
@@ -138,6 +144,11 @@ impl fmt::Display for Destination<'_> {
             Self::Forward { .. } => f.write_str("the forward queue"),
         }
     }
+}
+
+/// Returns whether an endpoint that answers with this status may accept other events.
+fn is_for_content(status: u16) -> bool {
+    (400..500).contains(&status) && ![401, 403, 408, 410, 429].contains(&status)
 }
 
 /// Returns the wait before an event is offered once more to an endpoint that refused it; `None` when it is not.

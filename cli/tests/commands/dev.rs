@@ -26,8 +26,8 @@ async fn the_local_run_posts_to_this_machine_alone() {
     for (url, cause) in [
         ("https://example.com/s3cret", "not on this machine"),
         ("https://127.0.0.1:8080/s3cret", "not on this machine"),
-        ("http://example.com/s3cret", "not https"),
-        ("http://169.254.169.254/s3cret", "not https"),
+        ("http://example.com/s3cret", "does not begin with https://"),
+        ("http://169.254.169.254/s3cret", "does not begin with https://"),
         ("s3cret", "not an absolute URL"),
     ] {
         let refused = run(hooks(Path::new("/"), &["dev", "--once", "--forward", url], &[])).await;

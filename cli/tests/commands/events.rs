@@ -33,7 +33,7 @@ async fn events_are_listed_the_last_one_first() {
         &format!("│ -20 ┆ quarantine ┆ {day} ┆ #20 ┆ ┆ ┆ │"),
         "│ -30 ┆ builder ┆ builder#523 ┆ #30 ┆ ┆ ┆ 3 │",
         "│ -40 ┆ whatsapp ┆ whatsapp#972501234567 ┆ #40 ┆ ┆ client-7 ┆ 2 │",
-        "│ -45 ┆ whatsapp ┆ whatsapp#972501234567 ┆ #45 ┆ …#50 ┆ client-7 ┆ 1 │",
+        "│ -45 ┆ whatsapp ┆ whatsapp#972501234567 ┆ #45 ┆ #50 ┆ client-7 ┆ 1 │",
         "│ -50 ┆ whatsapp ┆ whatsapp#972501234567 ┆ #50 ┆ ┆ client-7 ┆ 1 │",
     ];
     assert_eq!(world.lines(&listed.stdout), expected);

@@ -177,7 +177,13 @@ async fn a_test_event_is_signed_and_its_answer_is_printed() {
     assert_eq!(call.body, r#"{"event":"doctor","test":"sent by hooks forward test"}"#);
     endpoint.reply([Reply::Status(401), Reply::Status(401)]);
     let refused = world.hooks(&["forward", "test"]).await;
-    assert_eq!((refused.code, refused.stderr.as_str()), (1, "error: the endpoint did not accept the event\n"));
+    assert_eq!(
+        (refused.code, refused.stderr.as_str()),
+        (
+            1,
+            "error: the endpoint did not accept the event; 401 and 403 usually mean that it verifies with another secret than `cargo hooks forward secret` shows\n"
+        )
+    );
     assert!(world.lines(&refused.stdout).contains(&"answer 401".to_owned()), "{}", refused.stdout);
     let refused = world.hooks(&["forward", "test", "--output", "json"]).await;
     let answer = objects(&refused.stdout).remove(0);

@@ -167,7 +167,7 @@ async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_refe
             "Last event at -40 (40 min ago).",
             "│ -20 ┆ live ┆ set ┆ https://ours.example/***1111 ┆ -50 to -20, 30 min │",
             "│ -50 ┆ empty ┆ found ┆ ┆ │",
-            "Everything with the reference client-7",
+            "Everything with this reference",
         ] {
             assert!(shown.iter().any(|line| line == expected), "{expected} is not in {shown:#?}");
         }

@@ -228,7 +228,10 @@ async fn a_refused_event_ends_the_replay_and_resume_continues_with_it() {
             }
         };
         let (ended, ()) = tokio::join!(running, answering);
-        let skip = format!("Leave it out with --skip {third}. ");
+        let skip = match status {
+            400 | 404 | 422 => format!("Leave it out with --skip {third}. "),
+            _ => format!("Check {to}1ec1?*** first. "),
+        };
         let start = format!("error: event {third} was not accepted: {said}{skip}2 events handed over to {to}");
         let end = " before; continue with: cargo hooks replay --rate 1000 --to URL --since 2h --resume\n";
         assert!(ended.stderr.starts_with(&start) && ended.stderr.ends_with(end), "{start}…{end}\n{}", ended.stderr);
@@ -260,7 +263,7 @@ async fn nobody_there_and_no_answer_end_it() {
     let ended = child.wait_with_output().await.unwrap();
     drop(held);
     let said = String::from_utf8(ended.stderr).unwrap();
-    let message = format!("error: event {} was not accepted: no answer: none within 10 s. Leave it out", recorded[0]);
+    let message = format!("error: event {} was not accepted: no answer: none within 10 s. Check http", recorded[0]);
     assert!(ended.status.code() == Some(1) && said.starts_with(&message), "{said}");
 
     let nobody = Replay { world: &world, url: "http://127.0.0.1:1/in/s3cret".to_owned() };

@@ -212,7 +212,10 @@ async fn an_event_that_waits_long_for_the_endpoint_and_a_dead_letter_are_warning
     assert_eq!(detail, "your endpoint has accepted every event that it was offered");
 
     world.refused(30).await;
-    assert_eq!(finding().await.2, "your endpoint has refused events, which are tried again");
+    assert_eq!(
+        finding().await.2,
+        "no event has waited for your endpoint for an hour; those that it refused are tried again"
+    );
     world.refused(90).await;
     let (code, verdict, detail, fix) = finding().await;
     assert_eq!((code, verdict, fix), (0, json!("warn"), json!("cargo hooks forward status --stack hooks-forward")));

@@ -10,6 +10,8 @@ use crate::{config::LineMode, line_url::LineUrl};
 
 /// The cause when the provider shows another URL right after it has accepted ours.
 pub(crate) const NOT_SHOWN: &str = "the provider accepted the setting but shows another one";
+/// The cause in later checks, while the provider shows that one.
+const NOT_TAKEN: &str = "the provider did not take our URL when it was last set, and shows another one";
 
 /// Maximum number of URLs of a line that are remembered as ours.
 const OUR_URLS: usize = 8;
@@ -243,10 +245,15 @@ pub(crate) fn next(
             next.worked_key.clone_from(&check.key);
             next.url.clone_from(url);
             next.cause.clone_from(cause);
-            // A mode that leaves the other URL does not try again, so no later check would tell.
-            if *standing == Standing::Foreign && before.concluded == Some(concluded) && before.url == *url {
-                next.cause = next.cause.or(before.cause.filter(|cause| cause == NOT_SHOWN));
-            }
+            // A mode that leaves the other URL does not try again, so no later check would tell. The answer to the set may have been lost.
+            let is_after_set = set || before.lease.is_some();
+            next.not_taken = match (standing, url) {
+                (Standing::Foreign, Some(url)) if is_after_set || before.not_taken.as_ref() == Some(url) => {
+                    next.cause.get_or_insert_with(|| NOT_TAKEN.to_owned());
+                    Some(url.clone())
+                }
+                _ => None,
+            };
             if let Standing::Ours { as_configured } = standing {
                 // Even if somebody else has set it: it is replaced once another one is configured.
                 if let Some(url) = &check.url {
@@ -254,8 +261,7 @@ pub(crate) fn next(
                 }
                 // A run that was killed has set the URL, but could not record it. Settings that the provider does not accept are set at
                 // every check, and are not recorded again.
-                is_set =
-                    (set || before.lease.is_some()) && (*as_configured || before.concluded != Some(LineStatus::Live));
+                is_set = is_after_set && (*as_configured || before.concluded != Some(LineStatus::Live));
                 if is_set {
                     next.set_at = Some(now);
                 }

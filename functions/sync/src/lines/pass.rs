@@ -309,8 +309,11 @@ impl Checker<'_> {
             return self.note(line, record, Finding::Status(status), Some(key)).await;
         }
         self.checked.set(self.checked.get() + 1);
+        let Some(url) = self.url(line, number, &sealed).await? else {
+            return Ok(Checked::Left(line.entity.clone()));
+        };
         let wanted = Wanted {
-            url: self.url(line, number, &sealed).await?.map_err(|cause| cause.to_string()),
+            url: url.map_err(|cause| cause.to_string()),
             retry: self.config.retry,
             read_status: self.config.read_status,
             mode: self.config.mode,
@@ -380,21 +383,29 @@ impl Checker<'_> {
         Ok(checked)
     }
 
-    /// Returns the URL to register for a line. A reference from before the line's key has changed may be a former client's.
-    async fn url(&self, line: &Line, number: &str, key: &SealedKey) -> Result<Result<LineUrl, NoLineUrl>, SyncError> {
+    /// Returns the URL to register for a line; `None` when its reference has changed since the lines were listed. A reference from before
+    /// the line's key has changed may be a former client's.
+    async fn url(
+        &self,
+        line: &Line,
+        number: &str,
+        key: &SealedKey,
+    ) -> Result<Option<Result<LineUrl, NoLineUrl>>, SyncError> {
         let (url, tables) = (&self.config.url, self.pass.tables);
         if url.needs_reference()
-            && line.referenced_by.is_some_and(|by| by < key.id)
-            && let Some(changed) = tables.sealed.key_changed_by(&line.entity).await?
+            && let Some(by) = line.referenced_by.filter(|by| *by < key.id)
+            && let Some(changed) = tables.sealed.key_changed_by(&line.entity, by).await?
         {
             // The event with the key may have come after the lines were listed, and may have brought a reference.
-            let state = tables.reader.state(&line.entity).await?;
-            let referenced_by = state.and_then(Line::of).and_then(|line| line.referenced_by);
-            if referenced_by.is_some_and(|by| by < changed) {
-                return Ok(Err(NoLineUrl::EarlierReference));
+            let Some(now) = tables.reader.state(&line.entity).await?.and_then(Line::of) else { return Ok(None) };
+            if now.reference != line.reference {
+                return Ok(None);
+            }
+            if now.referenced_by.is_some_and(|by| by < changed) {
+                return Ok(Some(Err(NoLineUrl::EarlierReference)));
             }
         }
-        Ok(url.url(number, line.reference.as_deref()))
+        Ok(Some(url.url(number, line.reference.as_deref())))
     }
 
     /// Gets the webhook of a line. `fault` is the fault of the setting before, if our URL is not registered.

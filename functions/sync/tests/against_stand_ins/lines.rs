@@ -303,16 +303,41 @@ async fn a_foreign_url_is_alarming_only_if_the_mode_replaces_it() {
 }
 
 #[tokio::test]
-async fn a_url_of_ours_that_the_provider_changes_keeps_its_cause_and_stays_alarming() {
-    let world = World::with_lines(&[], 1).await;
-    let answer = |url: &str| Fault::Answer(200, json!({"status": "OK", "url": url, "reason": 1}).to_string());
-    world.partner.next(Call::LineGet, answer(""));
-    world.partner.always(Call::LineGet, answer(FOREIGN));
-    for passes in [1.0, 2.0, 3.0] {
-        let report = world.lines(all()).await.unwrap();
-        let cause = report.not_live[0].cause.as_deref();
-        assert_eq!(cause, Some("the provider accepted the setting but shows another one"), "{passes}");
-        assert_eq!((world.sum("LinesNotLive"), world.sum("LinesForeign")), (passes, 0.0));
+async fn a_url_of_ours_that_the_provider_changes_keeps_a_cause_and_stays_alarming() {
+    let answer = |url: &str, system: &str| {
+        Fault::Answer(200, json!({"status": "OK", "url": url, "system": system, "reason": 1}).to_string())
+    };
+    for (set, system, between) in [
+        (None, "0", None),
+        (None, "0", Some(Fault::Disconnect)),
+        (None, "0", Some(Fault::Reason(2))),
+        (None, "1", None),
+        (Some(Fault::Html), "0", None),
+    ] {
+        let world = World::with_lines(&[], 1).await;
+        if let Some(set) = &set {
+            world.partner.next(Call::LineSet, set.clone());
+        }
+        world.partner.next(Call::LineGet, answer("", system));
+        world.partner.next(Call::LineGet, answer(FOREIGN, "0"));
+        assert!(world.lines(all()).await.unwrap().not_live[0].cause.is_some());
+        if let Some(between) = &between {
+            world.partner.next(Call::LineGet, between.clone());
+            world.lines(all()).await.unwrap();
+        }
+        world.partner.always(Call::LineGet, answer(FOREIGN, "0"));
+        for _ in 0..2 {
+            let before = world.sum("LinesNotLive");
+            let report = world.lines(all()).await.unwrap();
+            let cause = report.not_live[0].cause.as_deref();
+            let expected = "the provider did not take our URL when it was last set, and shows another one";
+            assert_eq!(cause, Some(expected), "{set:?} {system} {between:?}");
+            assert_eq!((world.sum("LinesNotLive") - before, world.sum("LinesForeign")), (1.0, 0.0));
+        }
+        world.partner.always(Call::LineGet, answer("https://third.example/", "0"));
+        let before = world.sum("LinesNotLive");
+        world.lines(all()).await.unwrap();
+        assert_eq!((world.sum("LinesNotLive") - before, world.sum("LinesForeign")), (0.0, 1.0), "another URL");
     }
 }
 
@@ -694,6 +719,7 @@ async fn the_reference_of_a_former_client_is_never_in_the_url() {
         (&[(current, None), (None, Some("a"))], current),
         (&[(current, Some("a")), (Some(""), None)], None),
         (&[(current, Some("a")), (None, Some("b"))], None),
+        (&[(None, Some("a")), (current, None), (None, Some("b"))], None),
         (&[(current, Some("a")), (None, Some("b")), (None, Some("a"))], None),
         (&[(current, Some("a")), (None, Some("b")), (None, Some("b"))], None),
         (&[(Some("former"), Some("a")), (current, Some("b")), (None, Some("b"))], current),

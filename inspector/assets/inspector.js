@@ -95,8 +95,8 @@ const times = {
     const daysAgo = { today: 0, yesterday: 1 }[text.trim().toLowerCase()];
     if (daysAgo !== undefined) at.setHours(-24 * daysAgo, 0, 0, 0);
     if ((!day && daysAgo === undefined) || Number.isNaN(at.getTime())) return text;
-    const { date, clock, offset } = times.parts(at);
-    return `${date}T${clock}${offset}`;
+    const local = times.parts(at);
+    return `${local.date}T${local.clock}${local.offset}`;
   },
   offset(at) {
     if (!times.isLocal) return 'Z';

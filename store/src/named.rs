@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_mistyped_kind_is_similar_to_the_one_that_is_meant() {
-        let typed = ["whatsap", "pakage", "partner", "docter", "whatsapp", "invoice"];
+        let typed = ["whatsap", "packages", "partner", "docter", "whatsapp", "invoice"];
         let meant = [Some("whatsapp"), Some("package"), Some("partners"), Some("doctor"), None, None];
         assert_eq!(typed.map(similar_kind), meant);
     }

@@ -358,3 +358,27 @@ impl<'a> Attributes<'a> {
         StoreError::Corrupt { pk: key(keys::PK), sk: key(keys::SK), attribute: attribute.to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_dynamodb_may_write_otherwise_is_stored_as_text() {
+        for (digits, is_number) in [("7", true), ("-12345678901234567", true), ("123456789012345678", true)]
+            .into_iter()
+            .chain([("-123456789012345678", false), ("1234567890123456789", false)])
+        {
+            let stored = value(&Value::Integer(Integer::parse(digits).unwrap()));
+            assert_eq!(stored.is_n(), is_number, "{digits}");
+        }
+    }
+
+    #[test]
+    fn the_debug_text_of_a_quarantined_body_has_its_size_and_not_its_bytes() {
+        let cause = Undecodable::NotJson.into();
+        let (bytes, content_type, content_encoding) = (b"s3cret".to_vec(), None, None);
+        let content = Content::Quarantined { bytes, cause, content_type, content_encoding };
+        assert_eq!(format!("{content:?}"), "Quarantined { size: 6, cause: Undecodable(NotJson), .. }");
+    }
+}

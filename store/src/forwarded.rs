@@ -25,7 +25,7 @@ use crate::{
 const READ_AT_ONCE: usize = 50;
 
 /// Time for which the record of a dead letter is kept: as long as SQS keeps the message.
-const DEAD_LETTER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const DEAD_LETTER: Duration = Duration::from_hours(14 * 24);
 
 /// The records of the forwarder in the events table.
 #[derive(Clone, Debug)]

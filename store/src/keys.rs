@@ -165,3 +165,22 @@ pub(crate) fn state_shard_number(entity: &Entity) -> u8 {
 pub(crate) fn state_shard_of(kind: &Kind, shard: u8) -> String {
     format!("{kind}#{shard}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_stays_in_the_shard_in_which_earlier_versions_have_put_it() {
+        let shards = [
+            ("whatsapp#972501234567", 1),
+            ("store#972501234567", 6),
+            ("builder#523", 3),
+            ("online#eu1#523", 7),
+            ("voice#-", 1),
+        ];
+        for (entity, shard) in shards {
+            assert_eq!(state_shard_number(&Entity::named(entity)), shard, "{entity}");
+        }
+    }
+}

@@ -316,6 +316,36 @@ mod tests {
     }
 
     #[test]
+    fn a_short_text_is_similar_to_less() {
+        for (typed, other, expected) in [
+            ("ABC", "abc", Some((How::Case, 0))),
+            ("abc", "abd", None),
+            ("abcd", "abce", Some((How::OneCharacter, 1))),
+            ("abcd", "bacd", Some((How::OneCharacter, 1))),
+            ("ab", "abcde", None),
+            ("abc", "abcde", Some((How::Start, 2))),
+            ("cde", "abcde", None),
+            ("cdef", "abcdef", Some((How::End, 2))),
+            ("abcde", "abcxy", None),
+            ("abcdef", "abcdxy", Some((How::TwoCharacters, 2))),
+            ("abcdef", "abcxyz", None),
+        ] {
+            let difference = difference(typed, other).map(|difference| (difference.how, difference.characters));
+            assert_eq!(difference, expected, "{typed} {other}");
+        }
+    }
+
+    #[test]
+    fn of_a_name_and_a_reference_that_are_as_close_the_name_is_suggested() {
+        let suggested = |typed, reference| {
+            compared(typed, &Entity::named("builder#60412"), Some(reference)).map(|(_, similar)| similar.name)
+        };
+        assert_eq!(suggested("60412", "60412").as_deref(), Some("builder#60412"));
+        assert_eq!(suggested("60413", "60413").as_deref(), Some("60413"));
+        assert_eq!(suggested("60412", "60413").as_deref(), Some("builder#60412"));
+    }
+
+    #[test]
     fn spaces_around_a_kind_are_ignored() {
         for (typed, expected) in [(" WhatsApp ", "whatsapp"), ("Quarantine", "quarantine"), (" New Kind", "New Kind")] {
             assert_eq!(kind(typed), expected);

@@ -1,6 +1,6 @@
 //! The quarantine: deliveries that were not recorded as events, and their release.
 
-use std::{net::IpAddr, ops::Range, time::Duration};
+use std::net::IpAddr;
 
 use aws_sdk_dynamodb::Client;
 use futures_util::{Stream, StreamExt, stream};
@@ -10,7 +10,7 @@ use crate::{
     delivery::{Content, Delivery, Origin, QuarantineCause, StoredDelivery, quarantined_key},
     error::StoreError,
     keys,
-    read::{Listing, Order, deliveries, events_of_partition},
+    read::{Listing, Order, days, deliveries, events_of_partition},
     record::{Recorded, Recorder},
     sealed::SealedReader,
     settings::Settings,
@@ -71,7 +71,8 @@ impl Quarantine {
     ///
     /// The stream ends with an error when DynamoDB does not answer, or an item cannot be read.
     pub fn list(&self, listing: &Listing) -> impl Stream<Item = Result<StoredDelivery, StoreError>> + Send + use<> {
-        let mut days = days(&listing.remaining());
+        let mut days: Vec<String> = days(&listing.remaining()).map(Timestamp::day).collect();
+        days.dedup();
         if listing.order == Order::NewestFirst {
             days.reverse();
         }
@@ -135,14 +136,4 @@ impl Quarantine {
         let recorded = self.recorder.release(&delivery).await?;
         Ok(Retried::Recorded { entity, recorded })
     }
-}
-
-/// Returns the days that a range of times touches, as `2026-11-22`.
-fn days(times: &Range<Timestamp>) -> Vec<String> {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    let starts = std::iter::successors(Some(times.start), |at| Some(at.plus(DAY)));
-    let mut days: Vec<String> = starts.take_while(|at| *at < times.end).map(Timestamp::day).collect();
-    days.push(times.end.day());
-    days.dedup();
-    days
 }

@@ -2,7 +2,7 @@
 //!
 //! Lists are streams: they read the next page when they are polled and the previous page is used up.
 
-use std::{fmt, ops::Range, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr, time::Duration};
 
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream};
@@ -440,14 +440,15 @@ const FIRST: i64 = 1_767_225_600_000_000;
 
 /// Returns the months that a range of times touches, as `2026-11`. There are none before 2026.
 fn months(times: &Range<Timestamp>) -> Vec<String> {
-    const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
-    let mut months = Vec::new();
-    let mut at = times.start.max(Timestamp::from_micros(FIRST));
-    while at < times.end {
-        months.push(at.month());
-        at = at.plus(DAY);
-    }
-    months.push(times.end.month());
+    let times = times.start.max(Timestamp::from_micros(FIRST))..times.end;
+    let mut months: Vec<String> = days(&times).map(Timestamp::month).collect();
     months.dedup();
     months
+}
+
+/// Returns times of all days that a range of times touches, in order. The last is the end of the range.
+pub(crate) fn days(times: &Range<Timestamp>) -> impl Iterator<Item = Timestamp> + use<> {
+    let Range { start, end } = times.clone();
+    let next = move |at: &Timestamp| (*at != end).then(|| at.plus(Duration::from_hours(24)).min(end));
+    std::iter::successors(Some(start.min(end)), next)
 }

@@ -328,11 +328,14 @@ fn malformed(error: BuildError) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::types::{
-        AttributeValue,
-        error::{
-            IdempotentParameterMismatchException, ResourceNotFoundException, TransactionCanceledException,
-            TransactionInProgressException,
+    use aws_sdk_dynamodb::{
+        error::ErrorMetadata,
+        types::{
+            AttributeValue,
+            error::{
+                IdempotentParameterMismatchException, ResourceNotFoundException, TransactionCanceledException,
+                TransactionInProgressException,
+            },
         },
     };
 
@@ -378,8 +381,20 @@ mod tests {
     }
 
     #[test]
+    fn only_a_conflict_with_another_write_is_contention_for_the_items() {
+        assert!(is_contended(&cancelled(&[("None", ""), ("TransactionConflict", "")])));
+        assert!(!is_contended(&cancelled(&[("None", ""), ("ConditionalCheckFailed", "")])));
+    }
+
+    #[test]
     fn a_state_that_would_grow_too_large_is_told_from_other_faults() {
         let too_large = "Item size to update has exceeded the maximum allowed size";
+        let refused = |code: &str, message: &str| {
+            TransactWriteItemsError::generic(ErrorMetadata::builder().code(code).message(message).build())
+        };
+        assert!(matches!(refusal(&refused("ValidationException", too_large)), Some(Attempt::TooLarge)));
+        assert!(refusal(&refused("ValidationException", "Invalid UpdateExpression")).is_none());
+        assert!(refusal(&refused("AccessDeniedException", too_large)).is_none());
         let too_large = cancelled(&[("None", ""), ("ValidationError", too_large)]);
         assert!(matches!(refusal(&too_large), Some(Attempt::TooLarge)));
         let other = cancelled(&[("ValidationError", "One or more parameter values were invalid")]);

@@ -31,12 +31,9 @@ impl RegistrationStatus {
         let end = Timestamp::from_micros(i64::MAX);
         let listing = Listing { times: start..end, order: Order::NewestFirst, after: None, page_size: PAGE };
         let mut changes: Vec<Change> = ledger.changes(&listing).try_collect().await?;
-        if before > 0 {
-            let times = Timestamp::from_micros(0)..start;
-            let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: before };
-            let earlier: Vec<Change> = ledger.changes(&listing).take(before.into()).try_collect().await?;
-            changes.extend(earlier);
-        }
+        let listing = Listing { times: Timestamp::from_micros(0)..start, page_size: before, ..listing };
+        let earlier: Vec<Change> = ledger.changes(&listing).take(before.into()).try_collect().await?;
+        changes.extend(earlier);
         Ok(Self::new(registration, changes, times))
     }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// Maximum of [`Settings::dedup_window`]: a day, as long as the provider's own retries last (V2 Webhook).
-const LONGEST_WINDOW: u64 = 24 * 60 * 60;
+const LONGEST_WINDOW: u64 = 86_400;
 /// Maximum retention in days: ten years.
 const LONGEST_RETENTION: u64 = 3_650;
 
@@ -33,7 +33,7 @@ impl Settings {
     /// Fails with a text that names the fault.
     pub fn parse_retention(days: &str) -> Result<Option<Duration>, String> {
         let days = whole_number(days, LONGEST_RETENTION)?;
-        Ok((days > 0).then(|| Duration::from_secs(days * 24 * 60 * 60)))
+        Ok((days > 0).then(|| Duration::from_hours(days * 24)))
     }
 }
 
@@ -52,6 +52,7 @@ mod tests {
     fn windows_are_seconds_of_at_most_a_day() {
         assert_eq!(Settings::parse_dedup_window("600"), Ok(Duration::from_secs(600)));
         assert_eq!(Settings::parse_dedup_window("0"), Ok(Duration::ZERO));
+        assert_eq!(Settings::parse_dedup_window("86400"), Ok(Duration::from_hours(24)));
         for text in ["-1", "86401", "1.5", "ten"] {
             assert!(Settings::parse_dedup_window(text).is_err(), "{text}");
         }
@@ -59,9 +60,10 @@ mod tests {
 
     #[test]
     fn retentions_are_days_of_at_most_ten_years_and_0_is_forever() {
-        assert_eq!(Settings::parse_retention("365"), Ok(Some(Duration::from_secs(365 * 24 * 60 * 60))));
+        assert_eq!(Settings::parse_retention("365"), Ok(Some(Duration::from_hours(365 * 24))));
         assert_eq!(Settings::parse_retention("0"), Ok(None));
-        for text in ["-1", "99999", "1.5", "ten"] {
+        assert_eq!(Settings::parse_retention("3650"), Ok(Some(Duration::from_hours(3_650 * 24))));
+        for text in ["-1", "3651", "1.5", "ten"] {
             assert!(Settings::parse_retention(text).is_err(), "{text}");
         }
     }

@@ -20,7 +20,7 @@ pub const REREAD_INTERVAL: Duration = Duration::from_secs(2);
 /// Time for which the item of a token is kept after the end of its acceptance. Deliveries received in time are recorded
 /// however late redrive processes them: the two queues keep a message for 14 days, and each redrive of a dead letter
 /// restarts those. An item has a hundred bytes.
-const KEPT_AFTER: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+const KEPT_AFTER: Duration = Duration::from_hours(400 * 24);
 
 /// The hash of a webhook token that the receiver accepts or accepted.
 #[derive(Clone, Copy, Debug)]

@@ -121,6 +121,8 @@ async fn only_the_record_of_a_dead_letter_that_has_not_changed_is_forgotten() {
     records.record_failure(&given_up_again).await.unwrap();
     records.forget_dead_letter(&dead_letter(4)).await.unwrap();
     assert_eq!(records.failures(10).await.unwrap(), [given_up_again, failure(2)]);
+    let records = ForwardRecords::new(world.client.clone(), "no-such-table");
+    assert!(records.forget_dead_letter(&dead_letter(1)).await.is_err());
 }
 
 #[tokio::test]

@@ -99,6 +99,27 @@ async fn what_the_lists_have_shown_is_read_back_also_of_many_entities() {
 }
 
 #[tokio::test]
+async fn a_list_that_dynamodb_does_not_write_down_is_an_error() {
+    let world = World::start().await;
+    let inventory = Inventory::new(world.dynamodb.client(), "no-such-table");
+    assert!(inventory.listed(&Kind::Builder, noon(), true).await.is_err());
+}
+
+#[test]
+fn an_entity_is_gone_until_an_event_comes_after_the_mark() {
+    let gone = Tracked { gone_at: Some(noon()), ..Tracked::new(Entity::named(LINE)) };
+    for (last_seen, expected) in [
+        (None, Some(noon())),
+        (Some(noon().minus(secs(1))), Some(noon())),
+        (Some(noon()), Some(noon())),
+        (Some(noon().plus(secs(1))), None),
+    ] {
+        assert_eq!(gone.gone_since(last_seen), expected, "{last_seen:?}");
+    }
+    assert_eq!(Tracked::new(Entity::named(LINE)).gone_since(None), None);
+}
+
+#[tokio::test]
 async fn a_list_of_an_earlier_version_counts_as_whole_and_one_that_never_was_does_not() {
     let world = World::start().await;
     let inventory = Inventory::new(world.dynamodb.client(), world.dynamodb.events_table());

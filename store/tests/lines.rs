@@ -54,6 +54,8 @@ fn every_status_is_read_back_by_its_name() {
         assert_eq!(status.to_string().parse::<LineStatus>().unwrap(), status);
     }
     assert!("LIVE".parse::<LineStatus>().is_err());
+    assert_eq!(LineStatus::UnknownNumber.in_words(), "unknown number");
+    assert!("sets".parse::<LineAction>().is_err());
 }
 
 #[tokio::test]
@@ -84,6 +86,27 @@ async fn a_writer_that_read_an_older_record_changes_nothing() {
     assert_eq!(lines.get(&line()).await.unwrap(), Some(second));
     let changes: Vec<LineChange> = lines.history(&line(), &everything()).try_collect().await.unwrap();
     assert_eq!(changes, [], "the change is part of the refused write");
+}
+
+#[tokio::test]
+async fn a_write_that_dynamodb_refuses_is_no_conflict() {
+    let world = World::start().await;
+    let lines = Lines::new(world.client.clone(), "no-such-table");
+    for change in [Some(&change(noon())), None] {
+        let refused = lines.write(&full(), change).await;
+        assert!(matches!(refused, Err(StoreError::DynamoDb(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn records_that_exceed_one_answer_are_read_in_several() {
+    let (_world, lines) = start().await;
+    let numbered: Vec<Entity> = (0..50).map(|n| Entity::named(format!("whatsapp#{n}"))).collect();
+    for entity in &numbered {
+        let record = LineRecord::new(entity.clone(), LineStatus::Off, noon());
+        lines.write(&LineRecord { cause: Some("x".repeat(390_000)), ..record }, None).await.unwrap();
+    }
+    assert_eq!(lines.get_many(&numbered).await.unwrap().len(), 50, "DynamoDB answers with at most 16 MB");
 }
 
 #[tokio::test]

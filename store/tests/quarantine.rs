@@ -249,6 +249,11 @@ async fn a_quarantined_delivery_that_another_write_has_is_left_for_the_next_retr
     faults.times(1, Fault::Conflict);
     let quarantine = Quarantine::new(emulators::dynamodb::client(&faults.url()), world.settings.clone());
     assert!(matches!(quarantine.retry(&event.id, listed).await, Err(StoreError::Conflict)));
+    faults.times(3, Fault::None);
+    faults.times(100, Fault::InternalError);
+    let failed = quarantine.retry(&event.id, listed).await;
+    assert!(matches!(failed, Err(StoreError::DynamoDb(_))), "{failed:?}");
+    faults.always(Fault::None);
     assert_eq!(quarantined(&world).await, 2);
     assert_eq!(quarantine.retry(&event.id, listed).await.unwrap(), recorded(Recorded::Event));
     assert_eq!(quarantined(&world).await, 0);

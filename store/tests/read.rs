@@ -9,7 +9,7 @@ use common::{LINE, World, delivery, everything, noon, raw_delivery, secs, update
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use serde_json::json;
 use shared::{Entity, EventId, Integer, Kind};
-use store::{Cursor, Listing, Order, StoreError, StoredDelivery};
+use store::{Cursor, Delivery, Listing, Order, StoreError, StoredDelivery, page_size};
 
 /// Reads a stream to its end.
 async fn all<T>(stream: impl Stream<Item = Result<T, StoreError>>) -> Vec<T> {
@@ -47,6 +47,63 @@ async fn everything_is_listed_by_time_across_months_in_both_orders_in_pages_of_a
             }
             assert_eq!(listed, recorded, "{page_size} {order:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn everything_is_listed_by_time_however_its_ids_spread_over_the_partitions() {
+    let world = World::start().await;
+    let mut recorded = Vec::new();
+    for n in 0..60_u64 {
+        // The first partition has half of them, and a second one comes in only at the end.
+        let partition = if n % 2 == 0 {
+            0
+        } else if n < 40 {
+            n % 3
+        } else {
+            7
+        };
+        let id = EventId::new(noon().plus(secs(n)), partition.to_be_bytes());
+        world.recorder.record(&Delivery { id, ..delivery(noon().plus(secs(n)), &update(1)) }).await.unwrap();
+        recorded.push(id);
+    }
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        for page_size in [1, 50] {
+            let listing = Listing { order, page_size, ..everything() };
+            assert_eq!(ids(&all(world.reader.by_time(&listing)).await), recorded, "{order:?} {page_size}");
+        }
+        recorded.reverse();
+    }
+}
+
+#[tokio::test]
+async fn a_page_takes_a_little_more_than_its_share_of_each_partition() {
+    let world = World::start().await;
+    for (page_size, share) in [(0, 8), (50, 14), (200, 33)] {
+        world.requests.take();
+        all(world.reader.by_time(&Listing { page_size, ..everything() })).await;
+        let requests = world.requests.take_bodies();
+        assert!(requests.iter().all(|request| request["Limit"] == share), "{page_size}: {requests:?}");
+    }
+    assert_eq!([0, 1, 50, 199, usize::MAX].map(page_size), [1, 2, 51, 200, 200]);
+}
+
+#[tokio::test]
+async fn each_month_that_a_range_touches_is_asked_once_and_none_before_2026() {
+    let world = World::start().await;
+    for (start, end, expected) in [
+        ("2026-01-31T23:00:00.000000Z", "2026-03-01T00:00:00.000000Z", &["2026-01", "2026-02", "2026-03"][..]),
+        ("2025-11-05T12:00:00.000000Z", "2026-02-01T12:00:00.000000Z", &["2026-01", "2026-02"]),
+        ("2026-11-22T12:00:00.000000Z", "2026-11-22T12:00:01.000000Z", &["2026-11"]),
+        ("9999-12-30T12:00:00.000000Z", "9999-12-31T23:59:59.999999Z", &["9999-12"]),
+    ] {
+        let times = start.parse().unwrap()..end.parse().unwrap();
+        all(world.reader.by_time(&Listing { times, ..everything() })).await;
+        let requests = world.requests.take_bodies();
+        let shards = requests.iter().map(|request| request["ExpressionAttributeValues"][":partition"]["S"].as_str());
+        let mut months: Vec<_> = shards.map(|shard| shard.unwrap()[..7].to_owned()).collect();
+        months.dedup();
+        assert!(months == expected && requests.len() == 8 * expected.len(), "{start}: {months:?}");
     }
 }
 

@@ -7,8 +7,8 @@ use common::{World, everything, noon, secs};
 use futures_util::TryStreamExt;
 use shared::{EventId, Secret, Timestamp};
 use store::{
-    Change, ChangeKind, CompetingUrl, DeletedStack, RefusedCredentials, Registration, RegistrationLedger, StoreError,
-    UrlBeforeOurs,
+    Change, ChangeKind, CompetingUrl, DeletedStack, RefusedCredentials, Registration, RegistrationLedger,
+    RegistrationStatus, StoreError, UrlBeforeOurs,
 };
 
 async fn start() -> (World, RegistrationLedger) {
@@ -99,10 +99,45 @@ async fn the_state_is_written_together_with_its_changes_or_not_at_all() {
     let one = change(noon(), ChangeKind::Drift);
     let state = Registration { checked_at: Some(noon()), ..Registration::default() };
     // DynamoDB refuses a transaction that writes an item twice.
-    assert!(ledger.write(&state, &[one.clone(), one.clone()]).await.is_err());
+    let refused = ledger.write(&state, &[one.clone(), one.clone()]).await;
+    assert!(matches!(refused, Err(StoreError::DynamoDb(_))), "{refused:?}");
     assert_eq!(ledger.read().await.unwrap(), Registration::default());
     ledger.write(&state, &[one]).await.unwrap();
     assert_eq!(ledger.read().await.unwrap(), Registration { version: 1, ..state });
+}
+
+#[tokio::test]
+async fn the_status_is_judged_by_the_changes_of_the_range_and_as_many_earlier_ones_as_are_asked_for() {
+    let (_world, ledger) = start().await;
+    let at = |minute: u64| noon().plus(secs(60 * minute));
+    let state = |elsewhere_since, contested_since| Registration {
+        checked_at: Some(at(9)),
+        registered: Some("https://other.example/***2222".to_owned()),
+        ours_at: Some(at(1)),
+        elsewhere_since,
+        contested_since,
+        ..Registration::default()
+    };
+    let all: Vec<Change> = (0..8).map(|minute| change(at(minute), ChangeKind::Drift)).collect();
+    ledger.write(&state(None, None), &all).await.unwrap();
+    let listed = async |before| {
+        let status = RegistrationStatus::read(&ledger, at(6)..at(9), before).await.unwrap();
+        assert_eq!(status.times(), &(at(6)..at(9)));
+        assert_eq!(status.in_time().map(|change| change.at).collect::<Vec<_>>(), [at(7), at(6)]);
+        (status.since(), status.whereabouts().name(), status.is_contested())
+    };
+    // The same URL was registered at all times: it is there since the earliest change that was read.
+    ledger.write(&Registration { version: 1, registered: None, ..state(None, None) }, &[]).await.unwrap();
+    assert_eq!(listed(0).await, (Some(at(6)), "nowhere", false));
+    assert_eq!(listed(3).await, (Some(at(3)), "nowhere", false));
+    ledger.write(&Registration { version: 2, ..state(Some(at(2)), Some(at(5))) }, &[]).await.unwrap();
+    assert_eq!(listed(0).await, (Some(at(2)), "elsewhere", true));
+    let status = RegistrationStatus::read(&ledger, at(6)..at(9), 1).await.unwrap();
+    assert_eq!(status.registration().version, 3);
+    ledger.write(&Registration { version: 3, ..state(None, None) }, &[]).await.unwrap();
+    assert_eq!(listed(0).await.1, "ours");
+    ledger.write(&Registration { version: 4, checked_at: None, ..state(None, None) }, &[]).await.unwrap();
+    assert_eq!(listed(0).await.1, "unknown");
 }
 
 #[tokio::test]

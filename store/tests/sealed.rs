@@ -44,6 +44,23 @@ async fn the_api_key_is_that_of_the_newest_event_that_brought_one() {
 }
 
 #[tokio::test]
+async fn a_key_changes_with_the_first_event_that_has_another_one_than_the_given_event() {
+    let world = World::start().await;
+    let mut ids = Vec::new();
+    for (second, key) in [(0, "first"), (1, "second"), (2, "second")] {
+        let mut body = update(i64::try_from(second).unwrap());
+        body["whatsapp_apiKey"] = json!(key);
+        let event = delivery(noon().plus(secs(second)), &body);
+        world.recorder.record(&event).await.unwrap();
+        ids.push(event.id);
+    }
+    for (after, expected) in [(ids[0], Some(ids[1])), (ids[1], None), (ids[2], None)] {
+        assert_eq!(world.sealed.key_changed_by(&Entity::named(LINE), after).await.unwrap(), expected);
+    }
+    assert_eq!(world.sealed.key_changed_by(&Entity::named("whatsapp#1"), ids[0]).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn quarantined_bytes_are_read_as_they_were_received() {
     let world = World::start().await;
     let quarantined = raw_delivery(noon(), b"\xff not UTF-8 \0");

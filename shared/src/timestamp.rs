@@ -123,8 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_rounded_down() {
-        assert_eq!(Timestamp::from_micros(1_795_339_800_999_999).as_secs(), 1_795_339_800);
+    fn seconds_and_milliseconds_are_rounded_down() {
+        let time = Timestamp::from_micros(1_795_339_800_999_999);
+        assert_eq!((time.as_secs(), time.as_millis()), (1_795_339_800, 1_795_339_800_999));
     }
 
     #[test]

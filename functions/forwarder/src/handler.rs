@@ -21,7 +21,7 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Maximum wait after an internal fault.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 
 /// Maximum time before its due time at which a message is still sent.
 const EARLY: Duration = Duration::from_secs(2);

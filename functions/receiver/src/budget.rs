@@ -25,8 +25,8 @@ pub(crate) const SEND: Duration = Duration::from_millis(1_200);
 const REST: Duration = Duration::from_millis(400);
 
 const _: () = {
-    let steps = READ_TOKENS.as_millis() + RECORD.as_millis() + SEND.as_millis() + REST.as_millis();
-    assert!(steps <= ANSWER.as_millis(), "the steps of a request take longer than its answer may");
+    let steps = READ_TOKENS.saturating_add(RECORD).saturating_add(SEND).saturating_add(REST);
+    assert!(steps.as_millis() <= ANSWER.as_millis(), "the steps of a request take longer than its answer may");
     assert!(READ_TOKENS.as_millis() < store::REREAD_INTERVAL.as_millis(), "a cold request may read the tokens twice");
     assert!(longest(&DYNAMODB) <= RECORD.as_millis(), "the last attempt at DynamoDB would be cut off");
     assert!(longest(&QUEUE) <= SEND.as_millis(), "the last attempt at SQS would be cut off");
@@ -45,4 +45,14 @@ const fn longest(patience: &Patience) -> u128 {
     // The pauses are random, up to 50 ms at first and twice as much each time.
     let pauses = 50 * ((1 << (patience.attempts - 1)) - 1);
     patience.attempt.as_millis() * patience.attempts as u128 + pauses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_call_has_all_its_attempts_and_the_longest_pauses() {
+        assert_eq!([longest(&DYNAMODB), longest(&QUEUE)], [3 * 480 + 50 + 100, 2 * 560 + 50]);
+    }
 }

@@ -9,7 +9,7 @@ use crate::budget;
 
 /// Maximum age of the accepted tokens before they are read again. For at most this long after its end, a replaced token is
 /// still accepted by an execution environment that has not read the tokens since.
-const RELIED_ON: Duration = Duration::from_secs(10 * 60);
+const RELIED_ON: Duration = Duration::from_mins(10);
 
 /// The accepted tokens as this execution environment last read them.
 pub(crate) struct KnownTokens {
@@ -74,6 +74,6 @@ impl LastRead {
 
     /// Compares with every token even after a match, so that the time reveals nothing.
     fn lets_in(&self, presented: &TokenHash, now: Timestamp) -> bool {
-        self.tokens.iter().fold(false, |found, token| found | token.lets_in(presented, now))
+        self.tokens.iter().filter(|token| token.lets_in(presented, now)).count() > 0
     }
 }

@@ -68,8 +68,8 @@ pub enum SyncMode {
     Observe,
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_hours(24);
+const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Error)]

@@ -98,4 +98,28 @@ mod tests {
         let ids: Vec<EventId> = (0..100).map(|_| random.event_id(Timestamp::from_micros(1))).collect();
         assert!(ids.is_sorted_by(|one, next| one < next));
     }
+
+    #[test]
+    fn the_random_bytes_are_used_once() {
+        let random: [u8; RANDOM] = std::array::from_fn(|n| 200 + u8::try_from(n).unwrap());
+        let split = Randomness::new(random);
+        assert_eq!((&split.ids()[..7], split.ids()[7]), (&random[..7], random[7] & 0x7f));
+        assert_eq!(split.token(), &random[8..]);
+    }
+
+    #[test]
+    fn a_run_has_the_time_that_is_left_but_for_its_end_and_at_least_half_of_it() {
+        let (event, now, random) = (Value::Null, Timestamp::from_micros(0), [0; RANDOM]);
+        let of = |seconds| Invocation { event: event.clone(), now, time_left: Duration::from_secs(seconds), random };
+        for (seconds, expected) in [(120, 102), (37, 19), (36, 18), (20, 10), (0, 102)] {
+            assert_eq!(of(seconds).for_the_run(), Duration::from_secs(expected), "{seconds}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_day_goes_on_from_the_start_of_the_invocation() {
+        let clock = Clock::starting(Timestamp::from_micros(5));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!((clock.elapsed(), clock.now()), (Duration::from_secs(3), Timestamp::from_micros(3_000_005)));
+    }
 }

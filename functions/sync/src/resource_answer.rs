@@ -11,16 +11,14 @@ use crate::{
     resource_request::{ResourceEvent, ResourceRequest},
 };
 
-/// Maximum number of attempts to send the answer: without it CloudFormation waits until its timeout.
-const ATTEMPTS: u32 = 3;
-/// Maximum time of one attempt.
-const ATTEMPT: Duration = Duration::from_secs(3);
+/// Pauses before the attempts to send the answer. Without it CloudFormation waits until its timeout.
+const PAUSES: [Duration; 3] = [Duration::ZERO, PAUSE, PAUSE];
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Maximum time of one attempt.
+const ATTEMPT: Duration = Duration::from_secs(3);
 
-const _: () = assert!(
-    ATTEMPTS as u128 * ATTEMPT.as_millis() + (ATTEMPTS - 1) as u128 * PAUSE.as_millis() <= ANSWERING.as_millis()
-);
+const _: () = assert!(PAUSES.len() as u128 * (PAUSE.as_millis() + ATTEMPT.as_millis()) <= ANSWERING.as_millis());
 
 /// The resource's physical id. It never changes: after a change CloudFormation would delete the old id's resource.
 const PHYSICAL_ID: &str = "webhook-registration";
@@ -75,10 +73,8 @@ async fn put(event: &ResourceEvent, answer: Vec<u8>) -> Result<(), NotAnswered> 
         .build();
     let agent = Agent::new_with_config(config);
     let mut fault = String::new();
-    for attempt in 0..ATTEMPTS {
-        if attempt > 0 {
-            tokio::time::sleep(PAUSE).await;
-        }
+    for pause in PAUSES {
+        tokio::time::sleep(pause).await;
         let (agent, url, answer) = (agent.clone(), event.response_url.clone(), answer.clone());
         // S3, which takes the answer, has signed the request with an empty type.
         let put = move || agent.put(url.expose()).header("content-type", "").send(&answer[..]).map(|_| ());

@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
-    const GRACE: Duration = Duration::from_secs(30 * 60);
+    const GRACE: Duration = Duration::from_mins(30);
 
     fn noon() -> Timestamp {
         "2026-11-22T12:00:00.000000Z".parse().unwrap()
@@ -441,6 +441,15 @@ mod tests {
         }
         world.wait(GRACE);
         assert_eq!(world.pass().gone, [line(1)]);
+        world.list(2);
+        world.event(2);
+        world.wait(MINUTE);
+        world.pass();
+        world.listed.clear();
+        world.pass();
+        // The pass took a minute.
+        world.wait(GRACE - MINUTE);
+        assert_eq!(world.pass().gone, [line(2)]);
     }
 
     #[test]
@@ -524,6 +533,14 @@ mod tests {
         assert_eq!(world.pass().changes, [(line(1), Change::CreatedAnew)]);
         world.list(1).key = Some("fingerprint".to_owned());
         assert_eq!(world.pass().keys, [line(1)]);
+        world.tracked.get_mut(&line(1)).unwrap().key = Some("fingerprint".to_owned());
+        assert_eq!(world.pass().keys, [], "it is sealed");
+        world.list(1).key = None;
+        assert_eq!(world.pass().keys, [], "the list does not have it");
+        world.list(2).key = Some("fingerprint".to_owned());
+        assert_eq!(world.pass().keys, [], "it comes with the event that is rebuilt");
+        let names = [Change::Suspended, Change::Active, Change::Back, Change::CreatedAnew].map(Change::name);
+        assert_eq!(names, ["suspended", "active", "back", "created_anew"]);
     }
 
     fn number(line: &Entity) -> u8 {

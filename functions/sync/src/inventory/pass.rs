@@ -38,7 +38,7 @@ const CHUNK: usize = 200;
 /// Time before the end of the run at which no more events are rebuilt.
 const MARGIN: Duration = Duration::from_secs(10);
 /// Maximum age of the quarantined deliveries that are searched for an event.
-const SEARCHED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const SEARCHED: Duration = Duration::from_hours(30 * 24);
 /// Maximum number of quarantined deliveries that are searched. With more of them nothing counts as missed.
 const MAX_SEARCHED: usize = 500;
 /// Maximum number of ledger entries that are searched for a gap.
@@ -302,12 +302,14 @@ impl InventoryPass<'_> {
         gaps: &[Range<Timestamp>],
         report: &mut InventoryReport,
     ) -> Result<(), SyncError> {
-        let due = &kind.comparison.due;
-        for (n, chunk) in due.chunks(CHUNK).enumerate() {
+        let mut due = kind.comparison.due.as_slice();
+        while !due.is_empty() {
             if self.mode == PassMode::Apply && self.clock.elapsed() + MARGIN >= self.time {
-                report.left += due.len() - n * CHUNK;
+                report.left += due.len();
                 return Ok(());
             }
+            let chunk;
+            (chunk, due) = due.split_at(due.len().min(CHUNK));
             let rebuilt = stream::iter(chunk).map(async |due| self.rebuild_one(kind, due).await);
             let rebuilt: Vec<Option<(Due, Option<EventId>)>> = rebuilt.buffered(AT_ONCE).try_collect().await?;
             let now = self.clock.now();
@@ -395,14 +397,53 @@ fn may_be_about(body: &[u8], entity: &Entity) -> bool {
 }
 
 fn outcome(lists: &Lists, report: &InventoryReport, mode: PassMode) -> InventoryOutcome {
-    let has_changed = report.imported + report.missed.len() + report.newly_gone + report.changed.len() > 0;
+    let changes = [report.imported, report.missed.len(), report.newly_gone, report.changed.len()];
     if !lists.are_complete() || report.left > 0 {
         InventoryOutcome::Incomplete
-    } else if !has_changed {
+    } else if changes == [0; 4] {
         InventoryOutcome::UpToDate
     } else if mode == PassMode::Plan {
         InventoryOutcome::WouldUpdate
     } else {
         InventoryOutcome::Updated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_micros(0).plus(Duration::from_secs(second))
+    }
+
+    #[test]
+    fn a_missed_event_is_explained_by_a_gap_that_meets_the_time_in_which_it_should_have_come() {
+        let missed = |not_listed_at: Option<u64>, from, until| {
+            let not_listed_at = not_listed_at.map(at);
+            let tracked =
+                Tracked { not_listed_at, listed_at: Some(at(20)), ..Tracked::new(Entity::named("builder#1")) };
+            missed_event(&tracked, EventId::new(at(20), [0; 8]), None, &[at(from)..at(until)]).gap.is_some()
+        };
+        for (from, until, expected) in
+            [(1, 9, false), (1, 10, true), (12, 15, true), (1, 30, true), (20, 30, true), (21, 30, false)]
+        {
+            assert_eq!(missed(Some(10), from, until), expected, "{from} {until}");
+        }
+        assert!(missed(None, 1, 9) && !missed(None, 21, 30));
+    }
+
+    #[test]
+    fn a_quarantined_body_is_about_the_entity_that_it_names_or_may_name() {
+        let bot = Entity::named("builder#523");
+        for (body, expected) in [
+            (r#"{"event":"builder","builderID":523}"#, true),
+            (r#"{"event":"builder","builderID":52}"#, false),
+            (r#"{"event":"builder","builderID":7,"note":"523"}"#, false),
+            (r#"{"event":"builder","builderID":523"#, true),
+            (r#"{"event":"builder","builderID":52"#, false),
+        ] {
+            assert_eq!(may_be_about(body.as_bytes(), &bot), expected, "{body}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use shared::Timestamp;
 
 /// Time before its end at which the registration of a number is reported. A number lapses 90 days after its registration (provider's
 /// page: Get Registered numbers).
-const ABOUT_TO_LAPSE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const ABOUT_TO_LAPSE: Duration = Duration::from_hours(14 * 24);
 
 /// A client that has not finished onboarding for long, or a number that is about to lapse.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const DAY: Duration = Duration::from_hours(24);
 
     fn noon() -> Timestamp {
         "2026-11-22T12:00:00.000000Z".parse().unwrap()

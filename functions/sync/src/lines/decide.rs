@@ -16,9 +16,9 @@ const NOT_TAKEN: &str = "the provider did not take our URL when it was last set,
 /// Maximum number of URLs of a line that are remembered as ours.
 const OUR_URLS: usize = 8;
 /// Minimum time between two questions to the provider about a line with the same lasting fault.
-const DAILY: Duration = Duration::from_secs(23 * 60 * 60);
+const DAILY: Duration = Duration::from_hours(23);
 /// Time for which a number or a key is new: the provider may not know it yet, so every pass asks again.
-const NEW_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const NEW_FOR: Duration = Duration::from_hours(24);
 
 /// The configured webhook of a line.
 pub(crate) struct Wanted {
@@ -407,6 +407,141 @@ mod tests {
         assert!(is_leased_to_another_url(&record, "3", noon().minus(HOUR)));
         assert!(!is_leased_to_another_url(&record, "2", noon().minus(HOUR)));
         assert!(!is_leased_to_another_url(&record, "3", noon()));
+    }
+
+    fn record(status: LineStatus) -> LineRecord {
+        LineRecord { key: Some("key".to_owned()), ..LineRecord::new(Entity::named("whatsapp#1"), status, noon()) }
+    }
+
+    #[test]
+    fn the_provider_is_not_asked_while_its_answer_would_probably_be_the_same() {
+        let micro = Duration::from_micros(1);
+        let known = |status, worked, since: Duration, attempted: Duration| LineRecord {
+            concluded: Some(status),
+            worked_key: worked,
+            since: noon().minus(since),
+            attempted_at: noon().minus(attempted),
+            checked_at: Some(noon().minus(attempted)),
+            ..record(status)
+        };
+        let wrong = |attempted| known(LineStatus::WrongKey, None, DAILY, attempted);
+        let worked = |attempted| known(LineStatus::WrongKey, Some("key".to_owned()), DAILY, attempted);
+        let unknown = |since, attempted| known(LineStatus::UnknownNumber, None, since, attempted);
+        let unanswered = LineRecord { status: LineStatus::Unreachable, ..unknown(NEW_FOR, HOUR) };
+        let never_answered = LineRecord { checked_at: None, ..worked(HOUR) };
+        let of_another_key = LineRecord { worked_key: Some("another".to_owned()), ..wrong(HOUR) };
+        for (what, record, key_since, caller, is_known) in [
+            ("a key that is not new", wrong(HOUR), NEW_FOR, Caller::Pass, true),
+            ("a key that is not new, for a person", wrong(HOUR), NEW_FOR, Caller::OneLine, true),
+            ("a key that is not new, again", wrong(HOUR), NEW_FOR, Caller::Again, false),
+            ("a key that is new", wrong(HOUR), NEW_FOR - micro, Caller::Pass, false),
+            ("another key has worked", of_another_key, NEW_FOR, Caller::Pass, true),
+            ("a key that worked", worked(DAILY - micro), HOUR, Caller::OneLine, true),
+            ("a key that worked, a day later", worked(DAILY), NEW_FOR, Caller::OneLine, false),
+            ("a key that worked, without an answer since", never_answered, NEW_FOR, Caller::Pass, false),
+            ("a number", unknown(NEW_FOR, DAILY - micro), HOUR, Caller::Pass, true),
+            ("a number, for a person", unknown(NEW_FOR, HOUR), HOUR, Caller::OneLine, false),
+            ("a number that is new", unknown(NEW_FOR - micro, HOUR), HOUR, Caller::Pass, false),
+            ("a number, a day later", unknown(NEW_FOR, DAILY), HOUR, Caller::Pass, false),
+            ("a number, without an answer since", unanswered, HOUR, Caller::Pass, false),
+            ("a line that is live", known(LineStatus::Live, None, NEW_FOR, HOUR), NEW_FOR, Caller::Pass, false),
+        ] {
+            let status = record.concluded.filter(|_| is_known);
+            let ask = |key| without_asking(Some(&record), key, noon().minus(key_since), noon(), caller);
+            assert_eq!((ask("key"), ask("another")), (status, None), "{what}");
+        }
+        assert_eq!(without_asking(None, "key", noon().minus(NEW_FOR), noon(), Caller::Pass), None);
+    }
+
+    #[test]
+    fn a_finding_has_a_cause_if_its_standing_does_not_tell() {
+        let differ = Some("the provider's values of retry and readStatus differ from the configured ones");
+        let earlier = Some("an earlier URL of this stack is still registered");
+        let (fault, none) = (Some("fault"), Some("no reference"));
+        for (standing, mode, is_built, before, cause) in [
+            (Standing::Ours { as_configured: true }, LineMode::Fill, true, fault, None),
+            (Standing::Ours { as_configured: false }, LineMode::Fill, true, None, differ),
+            (Standing::Ours { as_configured: false }, LineMode::Fill, true, fault, fault),
+            (Standing::Outdated, LineMode::Fill, true, None, earlier),
+            (Standing::Outdated, LineMode::Fill, true, fault, fault),
+            (Standing::Outdated, LineMode::Fill, false, fault, none),
+            (Standing::Nothing, LineMode::Fill, true, None, None),
+            (Standing::Nothing, LineMode::Fill, true, fault, fault),
+            (Standing::Nothing, LineMode::Fill, false, None, none),
+            (Standing::Foreign, LineMode::Fill, true, None, None),
+            (Standing::Foreign, LineMode::Fill, false, None, None),
+            (Standing::Foreign, LineMode::Observe, false, fault, fault),
+            (Standing::Foreign, LineMode::Enforce, true, None, None),
+            (Standing::Foreign, LineMode::Enforce, false, None, none),
+        ] {
+            let mut wanted = wanted(OURS, mode);
+            if !is_built {
+                wanted.url = Err("no reference".to_owned());
+            }
+            let finding = wanted.finding(&webhook(FOREIGN), standing, before.map(str::to_owned));
+            let Finding::Webhook { url, cause: found, .. } = finding.clone() else { panic!("{finding:?}") };
+            assert_eq!(found.as_deref(), cause, "{standing:?} {mode:?} {is_built} {before:?}");
+            let shown =
+                if matches!(standing, Standing::Ours { .. }) { "https://bot.example/***" } else { "other.example" };
+            assert_eq!(url.as_deref(), Some(shown), "{standing:?}");
+            assert_eq!(finding.clone().with_changed_settings(&[]), finding);
+            let told = "the provider has changed other settings together with the URL: a, b";
+            let expected = cause.map_or_else(|| told.to_owned(), |cause| format!("{cause}; {told}"));
+            let Finding::Webhook { cause: Some(found), .. } = finding.with_changed_settings(&["a", "b"]) else {
+                panic!()
+            };
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_record_shows_since_when_and_why_and_only_a_change_is_recorded() {
+        let later = noon().plus(HOUR);
+        let check = Check {
+            now: later,
+            id: EventId::new(later, [0; 8]),
+            key: Some("key".to_owned()),
+            url: Some("ours".to_owned()),
+            known_since: Some(noon().minus(HOUR)),
+        };
+        let webhook = |standing, url: &str| Finding::Webhook { standing, url: Some(url.to_owned()), cause: None };
+        let (ours, foreign) =
+            (webhook(Standing::Ours { as_configured: true }, "ours"), webhook(Standing::Foreign, "a"));
+        let failed = Finding::Failed("no answer".to_owned());
+        let written = |status| LineRecord { version: 1, concluded: Some(status), ..record(status) };
+
+        let (first, change) = next(record(LineStatus::Unreachable), &failed, false, &check);
+        assert_eq!((first.since, first.cause.as_deref(), change), (later, Some("no answer"), None));
+        let again = next(written(LineStatus::Unreachable), &failed, false, &check).0;
+        assert_eq!((again.since, again.attempted_at, again.checked_at), (noon(), later, None));
+
+        let live = LineRecord { url: Some("ours".to_owned()), live_at: Some(noon()), ..written(LineStatus::Live) };
+        let (same, change) = next(live.clone(), &ours, false, &check);
+        assert_eq!((same.since, same.live_at, same.set_at, change), (noon(), Some(later), None, None));
+        let (lost, change) = next(live.clone(), &foreign, false, &check);
+        assert_eq!((lost.since, lost.cause, lost.not_taken), (later, None, None));
+        assert_eq!(change.map(|change| change.not_live), Some(Some(noon()..later)), "since the last proof");
+        let renamed = next(live.clone(), &webhook(Standing::Ours { as_configured: true }, "new"), false, &check).1;
+        assert_eq!(renamed.map(|change| (change.action, change.not_live)), Some((LineAction::Found, None)));
+        let set_again = next(live.clone(), &ours, true, &check).1;
+        assert_eq!(set_again.map(|change| change.action), Some(LineAction::Set));
+        let not_as_configured = webhook(Standing::Ours { as_configured: false }, "ours");
+        let (record_after, change) = next(live, &not_as_configured, true, &check);
+        assert_eq!((record_after.set_at, change), (None, None), "it was live before, and is set at every check");
+        let set = next(written(LineStatus::Empty), &not_as_configured, true, &check).1;
+        assert_eq!(set.map(|change| change.action), Some(LineAction::Set));
+
+        let not_taken = |record: LineRecord, set, finding: &Finding| next(record, finding, set, &check).0.not_taken;
+        let empty = written(LineStatus::Empty);
+        let lease = Some(SetLease { url: "ours".to_owned(), until: noon() });
+        let leased = LineRecord { lease, ..empty.clone() };
+        let told = LineRecord { not_taken: Some("a".to_owned()), ..empty.clone() };
+        assert_eq!(not_taken(empty.clone(), false, &foreign), None);
+        assert_eq!(not_taken(empty, true, &foreign).as_deref(), Some("a"));
+        assert_eq!(not_taken(leased, false, &foreign).as_deref(), Some("a"), "the answer to the set may be lost");
+        assert_eq!(not_taken(told.clone(), false, &foreign).as_deref(), Some("a"));
+        assert_eq!(not_taken(told.clone(), false, &webhook(Standing::Foreign, "b")), None);
+        assert_eq!(not_taken(told, false, &ours), None);
     }
 
     #[derive(Clone, Debug)]

@@ -38,7 +38,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// fault is the provider's then, not a line's.
 const MAX_FAILED: usize = 5;
 /// Maximum time from one check of a line to the next.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 /// Time that a check needs beside its calls to the provider.
 const MARGIN: Duration = Duration::from_secs(4);
 
@@ -180,11 +180,8 @@ impl LinesPass<'_> {
             records.insert(record.entity.clone(), *record);
         }
         let now = self.clock.now();
-        let overdue = |line: &&Line| {
-            let record = records.get(&line.entity);
-            record.is_none_or(|record| now.since(record.attempted_at) > DAY && is_asked_about(line, record))
-        };
-        left.extend(lines.iter().filter(overdue).map(|line| line.entity.clone()));
+        let overdue = lines.iter().filter(|line| is_overdue(line, records.get(&line.entity), now));
+        left.extend(overdue.map(|line| line.entity.clone()));
         left.extend(unreadable.iter().cloned());
         report.left = left.len();
         report.checked = checker.checked.get();
@@ -273,7 +270,7 @@ impl Line {
 impl Checker<'_> {
     /// Returns whether no further line can be checked.
     fn is_over(&self) -> bool {
-        self.trouble().is_some() || !self.has_time_for(1)
+        self.trouble().is_some() || !self.has_time_for(self.pass.services.limits.call + MARGIN)
     }
 
     /// Returns the provider's fault for which the pass ends, if there is one.
@@ -287,8 +284,8 @@ impl Checker<'_> {
         }
     }
 
-    fn has_time_for(&self, calls: u32) -> bool {
-        self.pass.clock.elapsed() + self.pass.services.limits.call * calls + MARGIN <= self.pass.time
+    fn has_time_for(&self, step: Duration) -> bool {
+        self.pass.clock.elapsed() + step <= self.pass.time
     }
 
     async fn check(&self, line: &Line, record: Option<LineRecord>) -> Result<Checked, SyncError> {
@@ -348,7 +345,9 @@ impl Checker<'_> {
             return self.finish(found_record, found_change, &record).await;
         };
         let is_leased = decide::is_leased_to_another_url(&record, fingerprint, self.pass.clock.now());
-        if is_leased || !self.has_time_for(2) {
+        // To set and to read back.
+        let set_takes = services.limits.call * 2 + MARGIN;
+        if is_leased || !self.has_time_for(set_takes) {
             return Ok(Checked::Left(record.entity));
         }
         // The index that the lines come from may be behind, and a URL with the reference of a former client would be wrong.
@@ -360,7 +359,7 @@ impl Checker<'_> {
             let would_set = Some(url.to_string());
             return Ok(Checked::Done { record: Box::new(found_record), changes: Vec::new(), would_set });
         }
-        let until = self.pass.clock.now().plus(services.limits.call * 2 + MARGIN);
+        let until = self.pass.clock.now().plus(set_takes);
         let leased = decide::about_to_set(found_record, fingerprint.clone(), until);
         let leased = match services.lines.write(&leased, found_change.as_ref()).await {
             Ok(leased) => leased,
@@ -492,6 +491,11 @@ fn in_order<'a>(lines: impl Iterator<Item = &'a Line>, records: &BTreeMap<Entity
     lines
 }
 
+/// Returns whether a line was never checked, or is to be checked again and was not for a day.
+fn is_overdue(line: &Line, record: Option<&LineRecord>, now: Timestamp) -> bool {
+    record.is_none_or(|record| now.since(record.attempted_at) > DAY && is_asked_about(line, record))
+}
+
 /// Returns whether the passes ask the provider about a line with this record again.
 fn is_asked_about(line: &Line, record: &LineRecord) -> bool {
     match record.status {
@@ -545,5 +549,98 @@ fn outcome(report: &LinesReport, is_plan: bool) -> LinesOutcome {
         LinesOutcome::WouldUpdate
     } else {
         LinesOutcome::Updated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noon() -> Timestamp {
+        "2026-11-22T12:00:00.000000Z".parse().unwrap()
+    }
+
+    fn line(number: Option<&str>) -> Line {
+        Line {
+            entity: Entity::named("whatsapp#1"),
+            known_since: noon(),
+            number: number.map(str::to_owned),
+            reference: None,
+            referenced_by: None,
+        }
+    }
+
+    fn record(status: LineStatus) -> LineRecord {
+        LineRecord { live_at: Some(noon()), ..LineRecord::new(Entity::named("whatsapp#1"), status, noon()) }
+    }
+
+    /// A day after noon, and a moment later.
+    fn days() -> [Timestamp; 2] {
+        [noon().plus(DAY), noon().plus(DAY + Duration::from_micros(1))]
+    }
+
+    #[test]
+    fn a_line_is_left_if_it_was_never_checked_or_could_be_and_was_not_for_a_day() {
+        let left = |line: &Line, record: Option<&LineRecord>| days().map(|now| is_overdue(line, record, now));
+        let in_digits = line(Some("1"));
+        assert_eq!(left(&in_digits, None), [true, true]);
+        for (status, worked, expected) in [
+            (LineStatus::Live, false, true),
+            (LineStatus::UnknownNumber, false, true),
+            (LineStatus::NoKey, false, false),
+            (LineStatus::WrongKey, false, false),
+            (LineStatus::WrongKey, true, true),
+        ] {
+            let key = Some("key".to_owned());
+            let record = LineRecord { worked_key: key.clone().filter(|_| worked), key, ..record(status) };
+            assert_eq!(left(&in_digits, Some(&record)), [false, expected], "{status} {worked}");
+            assert_eq!(left(&line(None), Some(&record)), [false, false], "{status} {worked}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_alarming_if_it_should_be_live_and_has_no_proof_of_the_last_day() {
+        let line = line(Some("1"));
+        let alarming = |record: Option<&LineRecord>, mode| days().map(|now| is_alarming(&line, record, mode, now));
+        assert_eq!(alarming(None, LineMode::Fill), [false, true]);
+        let told = |record: LineRecord| LineRecord { cause: Some("not taken".to_owned()), ..record };
+        let (live, foreign) = (record(LineStatus::Live), record(LineStatus::Foreign));
+        for (record, mode, expected) in [
+            (live.clone(), LineMode::Fill, [false, true]),
+            (record(LineStatus::Unreachable), LineMode::Fill, [false, true]),
+            (LineRecord { live_at: None, ..live }, LineMode::Fill, [true, true]),
+            (foreign.clone(), LineMode::Observe, [false, false]),
+            (told(foreign.clone()), LineMode::Observe, [false, false]),
+            (foreign.clone(), LineMode::Fill, [false, false]),
+            (told(foreign.clone()), LineMode::Fill, [true, true]),
+            (foreign, LineMode::Enforce, [true, true]),
+            (record(LineStatus::Empty), LineMode::Observe, [true, true]),
+            (record(LineStatus::NoKey), LineMode::Fill, [true, true]),
+        ] {
+            assert_eq!(alarming(Some(&record), mode), expected, "{record:?} {mode:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_webhook_that_was_ours_and_that_somebody_else_changed_has_drifted() {
+        let change = |from, to, cause: Option<&str>| LineChange {
+            id: EventId::new(noon(), [0; 8]),
+            from,
+            to,
+            action: LineAction::Found,
+            url: None,
+            cause: cause.map(str::to_owned),
+            not_live: None,
+        };
+        for (from, to, cause, expected) in [
+            (Some(LineStatus::Live), LineStatus::Empty, None, true),
+            (Some(LineStatus::Live), LineStatus::Foreign, None, true),
+            (Some(LineStatus::Live), LineStatus::Foreign, Some("an earlier URL"), false),
+            (Some(LineStatus::Live), LineStatus::WrongKey, None, false),
+            (Some(LineStatus::Empty), LineStatus::Foreign, None, false),
+            (None, LineStatus::Foreign, None, false),
+        ] {
+            assert_eq!(is_drift(&change(from, to, cause)), expected, "{from:?} {to}");
+        }
     }
 }

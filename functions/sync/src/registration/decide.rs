@@ -9,7 +9,7 @@ use crate::{config::SyncMode, registration::compare::Whereabouts};
 pub(crate) const REPAIRS: u32 = 3;
 
 /// Time for which a repair counts: two deployments that check once a day still notice each other.
-const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 
 /// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -464,6 +464,21 @@ async fn a_plan_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_pass_without_time_rebuilds_nothing_and_reports_the_number_of_entities_left() {
+    let world = World::start().await;
+    world.list_lines(0..3);
+    world.partner.list(Call::Builders, [json!({"create_time": 1735811185, "builderID": "523"})]);
+    let event = json!({ "action": "inventory" });
+    let Answer::Inventory(report) = world.invoke_within(&world.sync, event, Duration::from_secs(19)).await.unwrap()
+    else {
+        panic!("inventory")
+    };
+    assert_eq!((report.outcome, report.left, report.imported), (InventoryOutcome::Incomplete, 4, 0));
+    let next = world.inventory().await.unwrap();
+    assert_eq!((next.outcome, next.left, next.imported), (InventoryOutcome::Updated, 0, 4));
+}
+
+#[tokio::test]
 async fn hundreds_of_lines_are_imported_in_one_pass_and_ten_thousand_are_compared() {
     let world = World::start().await;
     world.list_lines(0..500);

@@ -105,6 +105,26 @@ impl World {
         self.lines(json!({ "action": "lines", "entity": entity(n), "again": true })).await.unwrap()
     }
 
+    /// Passes over all lines, with an event that is delivered once they were listed.
+    async fn pass_with(&mut self, event: &Value) -> LinesReport {
+        let faults = Faults::before(&self.dynamodb.url()).await.unwrap();
+        self.restart_with_dynamodb_at(&faults.url());
+        self.lines(json!({"action": "lines", "mode": "plan"})).await.unwrap();
+        let listed = faults.take_seen().iter().position(|operation| operation == "BatchGetItem").unwrap();
+        // An event that is received at the same time as another may count as the older one.
+        self.wait(HOUR);
+        let held = faults.hold(listed, Point::BeforeAnswer);
+        self.line_calls();
+        let deliver = async {
+            let listed = held.reached().await.unwrap();
+            self.deliver(event).await;
+            drop(listed);
+        };
+        let (report, ()) = tokio::join!(self.lines(all()), deliver);
+        self.restart_with_dynamodb_at(&self.dynamodb.url());
+        report.unwrap()
+    }
+
     fn line_calls(&self) -> Vec<Call> {
         self.partner.take_line_calls().into_iter().map(|call| call.call).collect()
     }
@@ -403,8 +423,9 @@ async fn a_new_key_without_an_answer_is_tried_again_and_the_old_one_is_not() {
     world.event(0, &key(0)).await;
     world.line_calls();
     world.wait(HOUR * 24);
+    let asked_at = world.line(0).await.checked_at;
     assert_eq!(world.lines(all()).await.unwrap().counts, [("wrong_key", 1)].into());
-    assert_eq!(world.line_calls(), []);
+    assert_eq!((world.line_calls(), world.line(0).await.checked_at), (vec![], asked_at), "it was not checked");
     world.wait(HOUR);
     world.event(0, "Line-Key-new").await;
     assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
@@ -530,30 +551,27 @@ async fn an_unknown_number_is_asked_about_in_every_pass_of_the_first_day_and_the
 #[tokio::test]
 async fn a_reference_that_has_changed_since_the_lines_were_listed_is_never_set() {
     let mut world = World::with_lines(&[], 1).await;
-    let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
-    world.restart_with_dynamodb_at(&faults.url());
-    world.lines(json!({"action": "lines", "mode": "plan"})).await.unwrap();
-    let listed = faults.take_seen().iter().position(|operation| operation == "BatchGetItem").unwrap();
-    // An event that is received at the same time as another may count as the older one.
-    world.wait(HOUR);
-    let held = faults.hold(listed, Point::BeforeAnswer);
-    world.line_calls();
-    let change = async {
-        let listed = held.reached().await.unwrap();
-        world
-            .deliver(&json!({
-                "status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_reference": "another-client",
-                "whatsapp_extra_info": 1,
-            }))
-            .await;
-        drop(listed);
-    };
-    let (report, ()) = tokio::join!(world.lines(all()), change);
-    let report = report.unwrap();
+    let event = json!({
+        "status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_reference": "another-client",
+        "whatsapp_extra_info": 1,
+    });
+    let report = world.pass_with(&event).await;
     assert_eq!((report.outcome, report.left), (LinesOutcome::Incomplete, 1));
     assert_eq!((world.url(0), world.line_calls()), (String::new(), vec![Call::LineGet]));
     assert_eq!(world.lines(all()).await.unwrap().counts, [("live", 1)].into());
     assert!(world.url(0).ends_with("?client=another-client"));
+}
+
+#[tokio::test]
+async fn a_reference_that_comes_with_a_new_key_after_the_lines_were_listed_is_not_a_former_clients() {
+    let mut world = World::with_lines(&[], 1).await;
+    world.partner.put_line(&number(0), Line::new("Line-Key-new"));
+    let event = json!({
+        "status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_reference": "client-0",
+        "whatsapp_apiKey": "Line-Key-new",
+    });
+    assert_eq!(world.pass_with(&event).await.counts, [("live", 1)].into());
+    assert_eq!(world.url(0), ours(0));
 }
 
 #[tokio::test]
@@ -753,8 +771,9 @@ async fn a_line_without_a_key_is_asked_about_when_a_key_arrives() {
     world
         .deliver(&json!({"status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_reference": "client-0"}))
         .await;
-    for _ in 0..2 {
-        assert_eq!(world.lines(all()).await.unwrap().counts, [("no_key", 1)].into());
+    for checked in [1, 0] {
+        let report = world.lines(all()).await.unwrap();
+        assert_eq!((report.counts, report.checked), ([("no_key", 1)].into(), checked));
     }
     assert_eq!((world.line_calls(), world.line_steps(0).await.len()), (vec![], 1));
     world.wait(HOUR);
@@ -826,6 +845,9 @@ async fn a_set_with_an_unreadable_result_is_recorded_by_the_next_pass() {
     world.partner.next(Call::LineGet, Fault::Disconnect);
     let report = world.lines(all()).await.unwrap();
     assert_eq!(report.counts, [("unreachable", 1)].into());
+    let LineRecord { lease, attempted_at, .. } = world.line(0).await;
+    let (until, set_takes) = (lease.unwrap().until, LIMITS.partner.call * 2 + Duration::from_secs(4));
+    assert!(until >= world.now.plus(set_takes) && until <= attempted_at.plus(set_takes), "{until}");
     world.lines(all()).await.unwrap();
     let sets = world.line_calls().into_iter().filter(|call| *call == Call::LineSet).count();
     assert_eq!(sets, 1);

@@ -148,14 +148,28 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         hand_on: &hand_on,
         is_continued,
     };
+    let run = || {
+        let webhook = format!("{}/{}", functions.webhook(), samples::TOKEN);
+        surroundings.run(functions.address(), &functions.webhook(), webhook)
+    };
+    let mut remembered = None;
+    if forward_url.is_some() && !options.once {
+        remembered = Some(project.remember(&run())?);
+        say(
+            "Your server verifies the events with the secret that `cargo hooks forward secret` prints in another terminal. Every \
+             local run starts with the same secret",
+        );
+    }
     let toured = tokio::select! {
         toured = tour.run(options.fail, options.once || forward_url.is_none()) => toured,
         () = interrupted() => Err(anyhow!("interrupted")),
     };
     if toured.is_ok() && !options.once {
-        let webhook = surroundings.partner.registered().unwrap_or_default();
-        let run = surroundings.run(functions.address(), &functions.webhook(), webhook.clone());
-        let _remembered = project.remember(&run)?;
+        let run = run();
+        let webhook = run.webhook.clone();
+        if remembered.is_none() {
+            remembered = Some(project.remember(&run)?);
+        }
         let target = Target::of_local_run(run)?;
         let inspector = inspect::start(target, None, inspect::kept_token(&project)?, options.address).await?;
         let _redrive = redrive(&surroundings.queue, functions.caller());
@@ -165,6 +179,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
             ended = functions.ended() => say(&format!("cargo lambda watch has ended: {}", ended?)),
         }
     }
+    drop(remembered);
     functions.stop().await;
     toured.map(|()| ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use crate::{
     faults::with_fix,
     interrupt::interrupted,
     named,
-    output::{List, Output, json, note, print, tables, text, times},
+    output::{List, Output, is_read, json, note, print, tables, text, times},
     query::Selection,
     target::{Target, TargetArgs},
 };
@@ -115,6 +115,9 @@ async fn follow(
     let mut is_failing = false;
     loop {
         polls.tick().await;
+        if !is_read() {
+            return Ok(ExitCode::SUCCESS);
+        }
         let show = |delivery| anyhow::Ok(!query.matches(&delivery) || print(&line(&delivery)?)?);
         match follow.look(&query, SystemTime::now().into(), show).await {
             Ok(true) if is_failing => note("New events can be read again."),

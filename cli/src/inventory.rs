@@ -52,7 +52,7 @@ pub async fn run(Inventory { plan, target, output }: Inventory) -> Result<ExitCo
     let report = read_answer(&answer)?;
     print(&match output {
         Output::Json => shared::json::compact(&answer) + "\n",
-        Output::Table => for_people(&report),
+        Output::Table => for_people(&report, target.choice.stack().is_none()),
     })?;
     match report["outcome"].as_str() {
         Some("up_to_date" | "updated") => Ok(ExitCode::SUCCESS),
@@ -62,8 +62,8 @@ pub async fn run(Inventory { plan, target, output }: Inventory) -> Result<ExitCo
     }
 }
 
-/// Returns a report as facts, followed by a table for each kind of finding.
-fn for_people(report: &Value) -> String {
+/// Returns a report as facts, followed by a table for each kind of finding. The provider of a local run is a stand-in.
+fn for_people(report: &Value, is_local: bool) -> String {
     let left_out = |name: &str| report[format!("{name}_left_out")].as_u64().unwrap_or_default();
     let count = |name: &str| (report[name].as_array().map_or(0, Vec::len) as u64 + left_out(name)).to_string();
     let number = |name: &str| report[name].as_u64().unwrap_or_default().to_string();
@@ -102,6 +102,10 @@ fn for_people(report: &Value) -> String {
         ],
     );
     text += &findings(&report["gone"], [(Column::entity("gone"), "/entity"), (Column::time("since"), "/since")]);
+    if is_local && report["gone"].as_array().is_some_and(|gone| !gone.is_empty()) {
+        text +=
+            "The provider of the local run lists only the clients of the documented events, so all others are gone.\n";
+    }
     let stuck = report["stuck"].as_array().filter(|stuck| !stuck.is_empty());
     text += &stuck.map(|stuck| format!("\n{}", stuck_table(stuck))).unwrap_or_default();
     text += &findings(&report["changed"], [(Column::entity("changed"), "/entity"), (Column::from("what"), "/change")]);
@@ -126,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_report_is_shown_with_its_lists_and_findings() {
-        let shown = for_people(&json!({
+        let report = json!({
             "action": "inventory", "outcome": "incomplete", "known": 3, "imported": 0,
             "lists": {
                 "builders": {"complete": false, "cause": "a list of 2 elements whose total is 3"},
@@ -137,7 +141,8 @@ mod tests {
             "waiting": ["whatsapp#1"], "waiting_left_out": 7, "gone": [{"entity": "builder#523", "since": "13:00"}],
             "stuck": [{"list": "registered_numbers", "whatsapp": "972500000000", "expires_at": "2026-12-06"}],
             "changed": [{"entity": "online#online#523", "change": "suspended"}], "changed_left_out": 2,
-        }));
+        });
+        let shown = for_people(&report, false);
         for text in [
             "outcome   incomplete\n",
             "states    3\n",
@@ -152,7 +157,10 @@ mod tests {
         ] {
             assert!(shown.contains(text), "{text} is not in\n{shown}");
         }
-        assert!(!shown.contains("Left out"), "{shown}");
+        assert!(!shown.contains("Left out") && !shown.contains("local run"), "{shown}");
+        let note = "lists only the clients of the documented events, so all others are gone.\n";
+        assert!(for_people(&report, true).contains(note));
+        assert!(!for_people(&json!({"gone": []}), true).contains(note));
         assert_eq!(shown.matches("\n\n┌").count(), 5, "{shown}");
     }
 }

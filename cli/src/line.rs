@@ -1,6 +1,6 @@
 //! `hooks line`: everything about one line.
 
-use std::{process::ExitCode, time::SystemTime};
+use std::{collections::BTreeMap, process::ExitCode, time::SystemTime};
 
 use anyhow::{Context, Error, Result, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
@@ -9,7 +9,7 @@ use inspector::{Line, LineReader};
 use serde_json::json;
 use shared::{
     Entity, Timestamp,
-    human_time::{Moment, ago, minutes, moment, to_the_second},
+    human_time::{Moment, minutes, moment, to_the_second},
     text::plain,
 };
 use store::{DeliveryQuery, LineChange, Listing, Order, PAGE, State, first, named};
@@ -21,6 +21,7 @@ use crate::{
         tables::{self, Column},
         text, times,
     },
+    states,
     target::{Target, TargetArgs},
 };
 
@@ -83,9 +84,10 @@ pub async fn run(args: LineArgs) -> Result<ExitCode> {
         Some(reference) => target.reader.states_by_reference(reference, PAGE).try_collect().await?,
         None => Vec::new(),
     };
-    let known = Known { line, changes, more, related };
+    let gone = states::gone(&reader.inventory, &related).await?;
+    let known = Known { line, changes, more, related, gone };
     print(&match args.output {
-        Output::Json => known.json(now)?,
+        Output::Json => known.json()?,
         Output::Table => known.for_people(now),
     })?;
     match unfinished {
@@ -103,13 +105,14 @@ struct Known {
     more: bool,
     /// All states with the same reference, including the line's own.
     related: Vec<State>,
+    /// Those of them that are gone at the provider.
+    gone: BTreeMap<Entity, Timestamp>,
 }
 
 impl Known {
-    fn json(&self, now: Timestamp) -> serde_json::Result<String> {
+    fn json(&self) -> serde_json::Result<String> {
         let mut object = object(&self.line);
-        let in_utc = |time| format!("{} ({})", to_the_second(time), ago(time, now));
-        object["proof"] = self.line.proof(&in_utc).into();
+        object["proof"] = self.line.proof(&to_the_second).into();
         let change = |change: &LineChange| {
             json!({
                 "id": change.id,
@@ -128,7 +131,7 @@ impl Known {
     }
 
     fn for_people(&self, now: Timestamp) -> String {
-        let Self { line, changes, more, related } = self;
+        let Self { line, changes, more, related, gone } = self;
         let owned = |text: Option<&str>| text.unwrap_or("not known").to_owned();
         let mut shown = text::facts(&[
             ("line", line.number().to_owned()),
@@ -147,7 +150,7 @@ impl Known {
             shown += &format!("The last {} changes; --limit shows more.\n", changes.len());
         }
         if related.len() > 1 {
-            shown += &format!("\nEverything with this reference\n{}", tables::states(related));
+            shown += &format!("\nEverything with this reference\n{}", tables::states(related, gone));
         }
         shown
     }

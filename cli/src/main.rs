@@ -85,8 +85,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Hooks { command, local } = Hooks::parse();
-    if local {
-        output::times::use_local();
+    if local && let Err(fault) = output::times::use_local() {
+        output::note(&faults::told(&fault.into()));
+        return ExitCode::FAILURE;
     }
     let done = match command {
         Command::Dev(dev) => dev::run(dev).await,

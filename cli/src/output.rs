@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use shared::text::plain;
 
 /// The format of an answer.
@@ -84,6 +85,14 @@ pub fn print_bytes(bytes: &[u8]) -> Result<bool> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         written => written.map(|()| true).context("standard output"),
     }
+}
+
+/// Returns `false` when the reader of standard output has closed it.
+pub fn is_read() -> bool {
+    let stdout = io::stdout();
+    let mut state = [PollFd::new(&stdout, PollFlags::empty())];
+    let is_known = poll(&mut state, Some(&Timespec::default())).is_ok();
+    !(is_known && state[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
 }
 
 /// Writes a line for people to standard output, for a program that keeps running when nobody reads it.

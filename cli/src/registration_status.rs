@@ -157,18 +157,19 @@ fn watched_since(status: &RegistrationStatus) -> Timestamp {
 /// Returns a warning that our URL is not registered, with the time since then and the receiver of the events.
 pub fn not_ours(registered: Option<&str>, since: Option<Timestamp>) -> String {
     let since = since.map(|since| format!(" SINCE {}", times::shown(since))).unwrap_or_default();
-    let receiver = match registered {
-        Some(url) => format!("the provider sends all events to {}", host(url)),
+    let receiver = match registered.map(|registered| (host(registered), registered)) {
+        Some((Some(host), _)) => format!("the provider sends all events to {host}"),
+        Some((None, text)) => format!("{text} is registered, and the provider sends events nowhere"),
         None => "no URL is registered, and the provider sends events nowhere".to_owned(),
     };
     let warning = format!("NOT OURS{since}: {receiver}.");
     Screen::of_stdout().toned(Some(Tone::Bad), &plain(&warning)) + "\n"
 }
 
-/// Returns the host of a URL, or the whole text if it is not a URL.
-fn host(url: &str) -> String {
-    let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    host.unwrap_or_else(|| url.to_owned())
+/// Returns the host of the registered URL as sync reports it, which may have no scheme; `None` when it is not a URL.
+pub fn host(registered: &str) -> Option<String> {
+    let url = if registered.contains("://") { registered.to_owned() } else { format!("https://{registered}") };
+    url::Url::parse(&url).ok()?.host_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use shared::{
     DOCTOR, EventId, Timestamp,
     text::{plain, quoted, short},
 };
-use store::{DeliveryQuery, Reader, StoreError, StoredDelivery};
+use store::{DeliveryQuery, StoreError, StoredDelivery};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::{
@@ -53,10 +53,11 @@ const MOST_REFUSED: usize = 1_000;
 To a URL, each event is posted as the forwarder posts it: without members that have secrets, and signed if this command can read the \
 signing secret. The next event is sent after a 2xx answer. After a 429 or 5xx the event is sent once more, after a second or the time in \
 Retry-After (maximum: one minute). Any other answer, or none within 10 s, ends the replay, unless you give --keep-going. Quarantined \
-deliveries have no body and are skipped.
+deliveries have no body: they are skipped, or refused if you name one by its id.
 
 With `--to bus`, each event is put on the event bus, marked as replayed. With `--to forward`, each event is put into the forward queue, \
-and the forwarder posts it with retries. Events that the endpoint has accepted are skipped, unless you give --again.
+and the forwarder posts it with retries. Events that the endpoint has accepted are skipped, unless you give --again. An event waits behind \
+earlier ones of its line, bot or inbox that the endpoint has refused; to send it now, replay it to the endpoint's URL.
 
 A checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks, until the replay is complete. --resume continues from it, with \
 the time range of the first run.
@@ -178,7 +179,11 @@ pub async fn run(replay: Replay) -> Result<ExitCode> {
     let query = DeliveryQuery::new(target.reader.clone(), filter, checkpoint.times());
     let deliveries = match &ids[..] {
         [] => query.walk(checkpoint.last).boxed(),
-        ids => stream::iter(read(&target.reader, ids, checkpoint.last).await?).map(Ok).boxed(),
+        ids => {
+            let left_out = |id: &EventId| skip.contains(id) || checkpoint.last.is_some_and(|done| *id <= done);
+            let ids: Vec<&EventId> = ids.iter().filter(|id| !left_out(id)).collect();
+            stream::iter(read(&target, &ids, replay.with_duplicates).await?).map(Ok).boxed()
+        }
     };
     file.write(&checkpoint)?;
     let mut run = ReplayRun {
@@ -250,12 +255,25 @@ impl Start {
     }
 }
 
-/// Reads the named events that are not done yet. All of them are read before one is sent.
-async fn read(reader: &Reader, ids: &[EventId], done: Option<EventId>) -> Result<Vec<StoredDelivery>> {
+/// Reads named events before one of them is sent.
+///
+/// # Errors
+/// Fails when one of them cannot be sent.
+async fn read(target: &Target, ids: &[&EventId], with_duplicates: bool) -> Result<Vec<StoredDelivery>> {
     let mut deliveries = Vec::new();
-    for id in ids.iter().filter(|id| done.is_none_or(|done| **id > done)) {
-        let found = reader.delivery(id).await?;
-        deliveries.push(found.with_context(|| format!("there is no event {id}; if it came just now, try again"))?);
+    for id in ids {
+        let found = target.reader.delivery(id).await?;
+        let found = found.with_context(|| format!("there is no event {id}; if it came just now, try again"))?;
+        if found.body.is_none() {
+            let on = target.choice.arguments();
+            bail!(
+                "{id} is in quarantine, and has no body to send; `cargo hooks quarantine retry {id}{on}` records it as an event"
+            )
+        }
+        if let Some(of) = found.duplicate_of.filter(|_| !with_duplicates) {
+            bail!("{id} is a duplicate of {of}; --with-duplicates sends it too")
+        }
+        deliveries.push(found);
     }
     Ok(deliveries)
 }

@@ -14,6 +14,10 @@ pub const FORWARD_SECRET: &str = "whsec_bG9jYWwtc2FtcGxlLWZvcndhcmQtc2VjcmV0LTAx
 /// The events that the provider documents, in the order of its page.
 pub const DOCUMENTED: [&str; 3] = ["whatsapp", "builder", "online"];
 
+/// The samples in events/bodies.
+pub const NAMES: [&str; 8] =
+    ["builder", "impossible-types", "online", "other-types", "package", "partners", "unknown-kind", "whatsapp"];
+
 /// Returns the body of a sample in events/bodies, or of a file.
 ///
 /// # Errors
@@ -45,4 +49,15 @@ pub fn names(project: &Project) -> Vec<String> {
     let mut names: Vec<String> = files.filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned())).collect();
     names.sort();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_sample_is_named() {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../events/bodies")).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, super::NAMES.map(|name| format!("{name}.json")));
+    }
 }

@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::SystemTime};
 use anyhow::{Context, Result};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use shared::{Kind, Timestamp, text::plain};
-use store::{SealedReader, State};
+use store::{Inventory, SealedReader, State};
 
 use crate::{
     named,
@@ -45,8 +45,11 @@ pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode
         .state(&entity)
         .await?
         .with_context(|| format!("there is no entity {}: no event has named it", plain(entity.as_str())))?;
+    let inventory = Inventory::new(target.dynamodb.clone(), &target.settings.events_table);
+    let listed = inventory.entity(&entity).await?;
+    let gone_at = listed.and_then(|listed| listed.gone_since(Some(state.last_seen)));
     print(&match output {
-        Output::Json => json::state(&state)?,
+        Output::Json => json::state(&state, gone_at)?,
         Output::Table => {
             let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
             let now = Timestamp::from(SystemTime::now());
@@ -55,14 +58,14 @@ pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode
                 Ok(None) => "no: no event has brought one".to_owned(),
                 Err(error) => format!("not known: {error}"),
             };
-            in_full(&state, key, now)
+            in_full(&state, gone_at, key, now)
         }
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Returns everything known of an entity, for people.
-fn in_full(state: &State, key: String, now: Timestamp) -> String {
+fn in_full(state: &State, gone_at: Option<Timestamp>, key: String, now: Timestamp) -> String {
     let moment = |time| times::shown_with_age(time, now);
     let mut facts = vec![
         ("entity", state.entity.to_string()),
@@ -73,6 +76,7 @@ fn in_full(state: &State, key: String, now: Timestamp) -> String {
         ("last seen", moment(state.last_seen)),
         ("last event", state.last_event_id.to_string()),
     ];
+    facts.extend(gone_at.map(|at| ("gone", format!("not in the provider's list since {}", moment(at)))));
     // Other kinds have no keys.
     if matches!(Kind::of(&state.kind), Kind::Whatsapp | Kind::Store) {
         facts.push(("API key", key));

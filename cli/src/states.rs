@@ -9,8 +9,8 @@ use clap::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use serde_json::json;
-use shared::{Integer, Kind};
-use store::{PAGE, Reader, State, StoreError, first, page_size};
+use shared::{Entity, Integer, Kind, Timestamp};
+use store::{Inventory, PAGE, Reader, State, StoreError, first, page_size};
 
 use crate::{
     named,
@@ -85,7 +85,7 @@ fn integer(text: &str) -> Result<Integer, &'static str> {
 /// # Errors
 /// Fails when they cannot be read.
 pub async fn run(States { mut filter, sort, count, limit, target, output }: States) -> Result<ExitCode> {
-    let reader = Target::find(target).await?.reader;
+    let Target { reader, dynamodb, settings, .. } = Target::find(target).await?;
     if let Some(reference) = &mut filter.reference {
         *reference = store::named::reference(&reader, reference).await?;
     }
@@ -106,8 +106,25 @@ pub async fn run(States { mut filter, sort, count, limit, target, output }: Stat
     if states.is_empty() && limit > 0 {
         named::note_unknown_kind(filter.kind.as_deref());
     }
-    List { items: &states, none: "No such states.\n".to_owned(), more }.print(output, json::state, tables::states)?;
+    let gone = gone(&Inventory::new(dynamodb, settings.events_table), &states).await?;
+    List { items: &states, none: "No such states.\n".to_owned(), more }.print(
+        output,
+        |state| json::state(state, gone.get(&state.entity).copied()),
+        |states| tables::states(states, &gone),
+    )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the times since which entities are gone at the provider.
+///
+/// # Errors
+/// Fails when they cannot be read.
+pub async fn gone(inventory: &Inventory, states: &[State]) -> Result<BTreeMap<Entity, Timestamp>, StoreError> {
+    let entities: Vec<Entity> = states.iter().map(|state| state.entity.clone()).collect();
+    let listed = inventory.entities(&entities).await?;
+    let gone =
+        |state: &State| Some((state.entity.clone(), listed.get(&state.entity)?.gone_since(Some(state.last_seen))?));
+    Ok(states.iter().filter_map(gone).collect())
 }
 
 impl Filter {

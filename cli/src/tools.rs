@@ -2,19 +2,23 @@
 
 use std::{
     ffi::OsStr,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
 };
 
 use anyhow::{Context, Result};
 use clap::Args;
+use futures_util::future::try_join;
 use shared::text::quoted;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{ChildStdout, Command},
+};
 
 use crate::{
     faults::Fault,
-    output::{print, progress::Progress},
+    output::{note, print, progress::Progress},
     project::{Project, from_here},
 };
 
@@ -44,6 +48,7 @@ pub fn folder(project: &Project) -> PathBuf {
 /// Fails outside a checkout, and when they cannot be fetched.
 pub async fn run(Tools {}: Tools) -> Result<ExitCode> {
     let folder = folder(&Project::find()?);
+    note("Fetching the SAM CLI, cargo-lambda and zig with their dependencies from PyPI. The large files:");
     // Without a wheel for this machine, pip builds a source package, and setuptools has to be there by then.
     fetch(&folder, &[&requirement("setuptools"), REQUIREMENTS]).await?;
     let bin = folder.join("bin");
@@ -71,15 +76,16 @@ pub async fn fetch(folder: &Path, lists: &[&str]) -> Result<()> {
     for list in lists {
         fs::write(&file, list)?;
         // The lists have every dependency. With build isolation, pip would fetch those of a build without hashes.
-        let install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"];
-        let install = install.into_iter().chain(["--require-hashes", "--requirement"]).map(OsStr::new);
+        let install = ["install", "--progress-bar=off", "--disable-pip-version-check", "--no-deps"];
+        let install = install.into_iter().chain(["--no-build-isolation", "--require-hashes", "--requirement"]);
+        let install = install.map(OsStr::new);
         let not_fetched = "cargo hooks tools, with a connection to PyPI and Python 3.10 or newer";
         run_step(folder.join("bin/pip"), install.chain([file.as_os_str()]), not_fetched).await?;
     }
     Ok(())
 }
 
-/// Runs a program to its end.
+/// Runs a program to its end. Each large file that pip fetches is noted.
 ///
 /// # Errors
 /// Fails when it is missing or does not succeed, with what it wrote.
@@ -91,15 +97,37 @@ pub async fn run_step(
     let program = program.as_ref();
     let name = program.file_name().unwrap_or_default().display().to_string();
     let progress = Progress::of(&name);
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().await;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = async {
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take();
+        try_join(child.wait_with_output(), said(stdout, &progress)).await
+    };
+    let output = output.await;
     drop(progress);
     let what = match output {
-        Ok(output) if output.status.success() => return Ok(()),
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-            format!("{name}: {}", if said.trim().is_empty() { "it failed" } else { said.trim() })
+        Ok((output, _)) if output.status.success() => return Ok(()),
+        Ok((output, stdout)) => {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let said = [stderr.trim(), stdout.trim(), "it failed"].into_iter().find(|said| !said.is_empty());
+            format!("{name}: {}", said.unwrap_or_default())
         }
         Err(error) => format!("{name}: {error}"),
     };
     Err(Fault::of_tool(what, fix).into())
+}
+
+/// Reads what a program writes to its end, and notes the lines in which pip names a file of a megabyte or more.
+async fn said(stdout: Option<ChildStdout>, progress: &Progress) -> io::Result<String> {
+    let mut said = String::new();
+    let Some(stdout) = stdout else { return Ok(said) };
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await? {
+        if let Some(file) = line.trim().strip_prefix("Downloading ").filter(|file| file.ends_with(" MB)")) {
+            progress.note(&format!("  {file}"));
+        }
+        said += &(line + "\n");
+    }
+    Ok(said)
 }

@@ -160,14 +160,16 @@ async fn ask_before_the_first(target: &Target, consent: &Consent) -> Result<()> 
 async fn ask_before_replacing(target: &Target, consent: &Consent) -> Result<()> {
     let report = read_answer(&target.call_sync(&json!({ "action": "get" })).await?)?;
     let address = WebhookUrl::parse(&target.address).context("the address of the webhook")?;
-    match report["registered"].as_str().and_then(RegisteredUrl::new) {
-        // With an older token, it is ours too.
-        Some(registered) if registered.token_at(&address).is_none() => consent.ask(&format!(
-            "{} receives the provider's events today, and will stop receiving them. Register our URL in its place?",
-            registered.masked_host()
-        )),
-        _ => Ok(()),
+    let Some(registered) = report["registered"].as_str() else { return Ok(()) };
+    // With an older token, it is ours too.
+    if RegisteredUrl::new(registered).is_none_or(|registered| registered.token_at(&address).is_some()) {
+        return Ok(());
     }
+    let today = match registration_status::host(registered) {
+        Some(host) => format!("{host} receives the provider's events today, and will stop receiving them."),
+        None => format!("The provider has {registered} registered today."),
+    };
+    consent.ask(&format!("{today} Register our URL in its place?"))
 }
 
 /// Calls sync, and shows its report.

@@ -73,6 +73,9 @@ impl Line {
                 LineStatus::Empty => "It has no webhook, so its messages are delivered nowhere.",
                 LineStatus::Foreign => "Its messages go to another webhook.",
                 LineStatus::WrongKey => "The provider refuses its key, so its webhook cannot be read.",
+                LineStatus::UnknownNumber if self.checked().is_some_and(|webhook| webhook.checked_at.is_none()) => {
+                    "The provider cannot be asked about this line."
+                }
                 LineStatus::UnknownNumber => "The provider does not know this number.",
                 LineStatus::NoKey => "Its webhook cannot be set: no key has arrived.",
                 LineStatus::Unreachable => "The provider did not answer the last check.",

@@ -109,7 +109,7 @@ async fn redrive(
             print(&moved(&dead_letter, moves, output)?)?;
         }
     }
-    if output == Output::Table {
+    if output == Output::Table && (redriven > 0 || wanted.is_empty()) {
         let left = if left > 0 { format!(", {left} left") } else { String::new() };
         print(&format!("{redriven} put into the fallback queue{left}.\n"))?;
     }

@@ -135,11 +135,11 @@ pub async fn redrive(target: &Target, ids: &[String], output: Output) -> Result<
     scan.end().await;
     let left = done?;
     redrive.records().await?;
-    if output == Output::Table {
+    let missing: Vec<String> = redrive.wanted.iter().map(EventId::to_string).chain(unknown).collect();
+    if output == Output::Table && (redrive.redriven > 0 || missing.is_empty()) {
         let left = if left > 0 { format!(", {left} left") } else { String::new() };
         print(&format!("{} put into the forward queue{left}.\n", redrive.redriven))?;
     }
-    let missing: Vec<String> = redrive.wanted.iter().map(EventId::to_string).chain(unknown).collect();
     missing.iter().for_each(|id| note(&format!("error: {}", not_found(id))));
     Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -121,6 +121,13 @@ impl Status {
             shown += "\nThe endpoint has refused these events. They are tried again, and later events of their entities wait:\n";
             shown += &tables::forward_failures(self.failures(false).take(limit));
             shown += &more(limit, waiting);
+            if let Some(oldest) = self.failures(false).map(|failure| failure.id.received_at()).min() {
+                shown += &format!(
+                    "To send them without waiting: cargo hooks replay{arguments} --since {} --to URL\n\
+                     The forwarder sends them again later, with the same ids.\n",
+                    to_the_second(oldest)
+                );
+            }
         }
         let dead = self.failures(true).count();
         if dead > 0 {
@@ -315,6 +322,7 @@ The endpoint has refused these events. They are tried again, and later events of
             expected
         );
         for line in [
+            "To send them without waiting: cargo hooks replay --since 2026-11-22T09:30:00Z --to URL\n",
             "Try them again with: cargo hooks dlq redrive --all --queue forward",
             "By the counts, 2 of the recorded events were not published. ",
             "  cargo hooks replay --since 2026-11-22T08:00:00Z --until 2026-11-22T09:00:00Z --to bus",

@@ -48,6 +48,9 @@ struct StateOf<'a> {
     /// Missing as soon as an event was delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'static str>,
+    /// Missing while the provider has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_at: Option<Timestamp>,
     fields: BTreeMap<&'a str, FieldValue<'a>>,
 }
 
@@ -85,11 +88,11 @@ pub fn delivery(delivery: &StoredDelivery) -> serde_json::Result<String> {
     })
 }
 
-/// Returns a state as one line of JSON.
+/// Returns a state as one line of JSON, with the time since which the entity is gone at the provider.
 ///
 /// # Errors
 /// Fails when it cannot be written as JSON.
-pub fn state(state: &State) -> serde_json::Result<String> {
+pub fn state(state: &State, gone_at: Option<Timestamp>) -> serde_json::Result<String> {
     let fields = state.fields.iter().map(|(name, field)| {
         let value = match field {
             shared::Value::Text(text) => FieldValue::Text(text),
@@ -109,6 +112,7 @@ pub fn state(state: &State) -> serde_json::Result<String> {
         reference: state.reference(),
         extra_info: state.extra_info(),
         origin: state.is_reconciled.then(|| Origin::Reconciled.name()),
+        gone_at,
         fields: fields.collect(),
     })
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{task::JoinHandle, time::sleep};
 
-use super::print;
+use super::{note, print};
 
 /// Time after which progress is shown.
 const SOON: Duration = Duration::from_secs(1);
@@ -50,6 +50,11 @@ impl Progress {
     pub fn reached(&self, position: u64, message: String) {
         self.bar.set_position(position);
         self.bar.set_message(message);
+    }
+
+    /// Writes a note to standard error, with the progress out of the way.
+    pub fn note(&self, text: &str) {
+        self.bar.suspend(|| note(text));
     }
 
     /// Prints to standard output, with the progress out of the way.

@@ -1,7 +1,9 @@
 //! Tables for people.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
-use shared::{EventId, Timestamp, human_time::minutes, text::plain};
+use shared::{Entity, EventId, Timestamp, human_time::minutes, text::plain};
 use store::{Change, ForwardFailure, State, StoredDelivery};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -20,6 +22,9 @@ const NUMBER: usize = 15;
 
 /// Columns of the shortest form of an id: its last 8 digits, which `hooks show` finds.
 const ID: usize = 9;
+
+/// Marks an id, in place of its beginning, as that of a duplicate. `hooks show` finds it all the same.
+const MARK: &str = "=";
 
 /// Shown as the next attempt of an event that is given up.
 const GIVEN_UP: &str = "none: given up";
@@ -40,6 +45,10 @@ pub struct Column {
     keeps_end: bool,
     /// True when its values are times.
     is_time: bool,
+    /// True to leave it out when all its values are empty.
+    is_rare: bool,
+    /// The column whose values are marked in this one when it is left out: with [`MARK`] in place of the first character.
+    marks: Option<usize>,
     /// Rank for leaving it out: the highest first, and 0 never.
     rank: u8,
     tone: fn(&str) -> Option<Tone>,
@@ -53,6 +62,8 @@ impl From<&'static str> for Column {
             is_firm: false,
             keeps_end: false,
             is_time: false,
+            is_rare: false,
+            marks: None,
             rank: 0,
             tone: |_| None,
         }
@@ -106,8 +117,15 @@ pub fn table<const COLUMNS: usize, C: Into<Column>>(
     header: [C; COLUMNS],
     rows: impl IntoIterator<Item = [String; COLUMNS]>,
 ) -> String {
-    let rows: Vec<_> = rows.into_iter().map(|row| row.map(|cell| plain(&cell)).to_vec()).collect();
-    Layout { columns: &header.map(Into::into), rows: &rows, screen: Screen::of_stdout() }.text()
+    let mut rows: Vec<_> = rows.into_iter().map(|row| row.map(|cell| plain(&cell)).to_vec()).collect();
+    let mut columns = header.map(Into::into).to_vec();
+    for index in (0..COLUMNS).rev() {
+        if columns[index].is_rare && rows.iter().all(|row| row[index].is_empty()) {
+            columns.remove(index);
+            rows.iter_mut().for_each(|row| drop(row.remove(index)));
+        }
+    }
+    Layout { columns: &columns, rows: &rows, screen: Screen::of_stdout() }.text()
 }
 
 /// Returns an empty line and a table of a list in a report, or nothing if the list is empty. Each column shows the member to which a JSON
@@ -187,9 +205,15 @@ impl Layout<'_> {
         let mut text = line(["┌", "─", "┬", "┐"]);
         text += &row(&|index, width| format!("{:width$}", cut(self.columns[index].name, width, 5)));
         text += &line(["╞", "═", "╪", "╡"]);
+        let is_marked = |index: usize, cells: &[String]| {
+            self.columns[index].marks.is_some_and(|other| widths[other] == 0 && !cells[other].is_empty())
+        };
         for cells in self.rows {
             text += &row(&|index, width| {
-                let cut = self.columns[index].cut(&cells[index], width);
+                let mut cut = self.columns[index].cut(&cells[index], width);
+                if is_marked(index, cells) {
+                    cut = cut.replacen('…', MARK, 1);
+                }
                 self.cell(index, &cut) + &" ".repeat(width.saturating_sub(cut.width()))
             });
         }
@@ -199,7 +223,10 @@ impl Layout<'_> {
             .map(|(column, _)| column.name)
             .collect();
         if !left_out.is_empty() {
-            let note = format!("Left out on this narrow screen: {}.", left_out.join(", "));
+            let mut note = format!("Left out on this narrow screen: {}.", left_out.join(", "));
+            if self.rows.iter().any(|cells| (0..cells.len()).any(|index| is_marked(index, cells))) {
+                note += &format!("\nThe id of a duplicate begins with {MARK}.");
+            }
             text += &format!("{}\n", self.screen.toned(Some(Tone::Faint), &note));
         }
         text
@@ -282,7 +309,7 @@ fn delivery_columns() -> [Column; 7] {
             _ => None,
         }),
         Column::entity("entity"),
-        Column::id("id"),
+        Column { marks: Some(4), ..Column::id("id") }.toned(|id| id.starts_with(MARK).then_some(Tone::Warning)),
         Column { keeps_end: true, ..Column::from("duplicate of").optional(2).toned(|_| Some(Tone::Warning)) },
         Column::from("reference").least(8).optional(1),
         Column::from("update"),
@@ -319,8 +346,8 @@ pub fn quarantined(deliveries: &[StoredDelivery]) -> String {
     table(header, deliveries.iter().map(row))
 }
 
-/// Returns a table of states.
-pub fn states(states: &[State]) -> String {
+/// Returns a table of states. Those of some entities are marked as gone at the provider.
+pub fn states(states: &[State], gone: &BTreeMap<Entity, Timestamp>) -> String {
     let row = |state: &State| {
         [
             state.entity.to_string(),
@@ -329,6 +356,7 @@ pub fn states(states: &[State]) -> String {
             times::shown(state.last_seen),
             state.reference().unwrap_or_default().to_owned(),
             state.extra_info().map(ToString::to_string).unwrap_or_default(),
+            if gone.contains_key(&state.entity) { "yes".to_owned() } else { String::new() },
         ]
     };
     let header = [
@@ -338,6 +366,7 @@ pub fn states(states: &[State]) -> String {
         Column::time("last seen"),
         Column::from("reference"),
         Column::from("update"),
+        Column { is_rare: true, ..Column::from("gone").toned(|_| Some(Tone::Warning)) },
     ];
     table(header, states.iter().map(row))
 }
@@ -439,11 +468,9 @@ mod tests {
         assert!(medium.contains(" …-0707071234df ") && !medium.contains(EVENT), "{medium}");
         assert!(medium.ends_with("Left out on this narrow screen: kind.\n"), "{medium}");
         let small = shown(Some(80));
-        let note = "Left out on this narrow screen: kind, duplicate of.\n";
-        assert!(
-            small.contains(LINE) && small.contains("071234df ") && small.contains("client-7") && small.ends_with(note),
-            "{small}"
-        );
+        let note = "Left out on this narrow screen: kind, duplicate of.\nThe id of a duplicate begins with =.\n";
+        assert!(small.contains(LINE) && small.contains("client-7") && small.ends_with(note), "{small}");
+        assert!(small.contains(" …071234df ") && small.contains(" =071234df "), "{small}");
         let lines: Vec<&str> = narrow.lines().collect();
         assert_eq!(
             lines[..3],

@@ -1,6 +1,6 @@
 //! Times for people: in UTC, or in this machine's time zone with `--local`.
 
-use std::sync::OnceLock;
+use std::{env, sync::OnceLock};
 
 use jiff::tz::TimeZone;
 use shared::{
@@ -8,12 +8,29 @@ use shared::{
     human_time::{Moment, ago, moment, to_the_second},
 };
 
+use crate::faults::Fault;
+
 /// The time zone of this machine, if `--local` is given.
 static LOCAL: OnceLock<TimeZone> = OnceLock::new();
 
-/// Shows and reads times in this machine's time zone from now on.
-pub fn use_local() {
-    LOCAL.get_or_init(TimeZone::system);
+/// Shows and reads times in this machine's time zone from now on. A machine that names none is in UTC.
+///
+/// # Errors
+/// Fails when TZ is not a time zone of this machine.
+pub fn use_local() -> Result<(), Fault> {
+    let zone = match (TimeZone::try_system(), env::var_os("TZ")) {
+        (Ok(zone), _) => zone,
+        (Err(_), None) => TimeZone::UTC,
+        (Err(_), Some(name)) => {
+            let what = format!("TZ={} is not a time zone of this machine, and --local needs one", name.display());
+            return Err(Fault::of_tool(
+                what,
+                "export TZ=<zone>, such as Asia/Jerusalem, or unset TZ; the package tzdata has the zones",
+            ));
+        }
+    };
+    LOCAL.get_or_init(|| zone);
+    Ok(())
 }
 
 /// Returns the seconds by which the clock is ahead of UTC at a moment.

@@ -36,6 +36,18 @@ async fn bash_completes_the_words_after_cargo_hooks_as_those_after_hooks() {
         assert_eq!(words(&format!("cargo {line}"), current), completed);
     }
     assert_eq!(words("cargo", "bu"), "\n", "other commands are cargo's own");
+    for (line, value) in [
+        ("hooks send", "whatsapp"),
+        ("hooks events --kind", "builder"),
+        ("hooks states --kind", "store"),
+        ("hooks replay --to", "forward"),
+    ] {
+        let completed = words(line, "");
+        assert!(completed.split_whitespace().any(|word| word == value), "{line}: {completed}");
+    }
+    for line in ["hooks events --entity", "hooks lines --reference", "hooks stats --since", "hooks state --stack"] {
+        assert_eq!(words(line, ""), "\n", "no files: {line}");
+    }
 }
 
 #[tokio::test]
@@ -75,11 +87,25 @@ async fn zsh_and_fish_complete_cargo_hooks_as_hooks() {
             assert_eq!(zsh, format!("{hooks}{cargo}"), "{line}");
         }
     }
-    for (line, completed) in
-        [("hooks quar", "quarantine"), ("cargo hooks quar", "quarantine"), ("cargo hooks quarantine re", "retry")]
-    {
+    for value in [":KIND:(whatsapp builder ", ":URL:(bus forward)'", ":_hooks_samples'"] {
+        assert!(zsh.contains(value), "{value}");
+    }
+    assert!(!zsh.contains(":_default'"), "files");
+    for (line, completed, has_files) in [
+        ("hooks quar", "quarantine", false),
+        ("cargo hooks quar", "quarantine", false),
+        ("cargo hooks quarantine re", "retry", false),
+        ("hooks send ", "whatsapp", true),
+        ("hooks recover ", "src/", true),
+        ("hooks completions ", "zsh", false),
+        ("hooks events --kind ", "builder", false),
+        ("cargo hooks replay --to ", "bus", false),
+        ("hooks show ", "", false),
+        ("hooks state --stack ", "", false),
+    ] {
         if let Some(fish) = printed("fish", &["-c", &format!("{fish}\ncomplete -C '{line}'")]) {
-            assert!(fish.lines().any(|line| line.starts_with(completed)), "{line}: {fish}");
+            assert!(completed.is_empty() || fish.lines().any(|line| line.starts_with(completed)), "{line}: {fish}");
+            assert_eq!(fish.contains("Cargo.toml"), has_files, "{line}: {fish}");
         }
     }
 }

@@ -101,6 +101,15 @@ async fn an_empty_queue_is_said_to_be_empty() {
     assert_eq!((listed.code, listed.stdout.as_str()), (0, "No messages are in the dead-letter queue.\n"));
     let redriven = world.hooks(&["dlq", "redrive", "--all"]).await;
     assert_eq!((redriven.code, redriven.stdout.as_str()), (0, "0 put into the fallback queue.\n"));
+    for queue in ["fallback", "forward"] {
+        let missing = world.hooks(&["dlq", "redrive", "abc", "--queue", queue]).await;
+        assert_eq!((missing.code, missing.stdout.as_str()), (1, ""));
+        assert!(
+            missing.stderr.starts_with("error: there is no ") && missing.stderr.contains(" abc"),
+            "{}",
+            missing.stderr
+        );
+    }
     for arguments in [&["dlq"][..], &["dlq", "show"], &["dlq", "redrive"], &["dlq", "redrive", "--all", "a"]] {
         assert_eq!(world.hooks(arguments).await.code, 2, "{arguments:?}");
     }

@@ -3,14 +3,14 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{io::AsyncBufReadExt, sync::mpsc, time::timeout};
 
 use crate::program::{hooks, project, run};
 
@@ -78,35 +78,64 @@ async fn a_local_run_keeps_running_when_nobody_reads_its_output() {
     assert_eq!((ended.status.code(), stderr.as_str()), (Some(1), "error: the functions do not build\n"));
 }
 
+/// A project whose `cargo lambda watch` and functions only stay up. Returns it with its PATH, and a line of each of them when it starts.
+fn with_functions(name: &str) -> (PathBuf, String, mpsc::UnboundedReceiver<String>) {
+    let project = project(name);
+    let alive = project.join("alive");
+    assert!(Command::new("mkfifo").arg(&alive).status().unwrap().success());
+    let hold = |say: &str| format!("exec 9>'{}'\necho {say} >&9\n", alive.display());
+    let built = "for name in receiver redrive publisher forwarder sync; do echo \"hooks-dev-built $name\"; done\n";
+    program(&project.join("programs/cargo"), "");
+    let watch = format!("[ \"$2\" = watch ] || exit 0\n{}{built}exec sleep 100", hold("\"$@\""));
+    program(&project.join("programs/cargo-lambda"), &watch);
+    for name in ["receiver", "redrive", "publisher", "forwarder", "sync"] {
+        program(&project.join(name), &(hold(name) + "exec /bin/sleep 100"));
+    }
+    // Each process that lives has it open, so it ends after the last of them.
+    let (line, lines) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        let pipe = BufReader::new(File::open(alive).unwrap());
+        pipe.lines().map_while(Result::ok).try_for_each(|read| line.send(read))
+    });
+    let path = format!("{}:/usr/bin:/bin", project.join("programs").display());
+    (project, path, lines)
+}
+
+/// Listens as `cargo lambda watch` would, whose line comes first.
+async fn called(lines: &mut mpsc::UnboundedReceiver<String>) -> TcpListener {
+    let watch = lines.recv().await.unwrap();
+    let (_, port) = watch.split_once("--invoke-port ").unwrap();
+    TcpListener::bind(("127.0.0.1", port.split(' ').next().unwrap().parse::<u16>().unwrap())).unwrap()
+}
+
+#[tokio::test]
+async fn the_secret_for_a_server_of_ones_own_can_be_read_before_the_first_post() {
+    let (project, path, mut lines) = with_functions("forward-secret");
+    let dev = ["dev", "--forward", "http://127.0.0.1:1/events"];
+    let mut dev = hooks(&project, &dev, &[("PATH", &path)]);
+    let mut dev = dev.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let mut said = tokio::io::BufReader::new(dev.stdout.take().unwrap()).lines();
+    let _called = called(&mut lines).await;
+    let mut shown = String::new();
+    while !shown.contains("\n1. ") {
+        shown += &(said.next_line().await.unwrap().unwrap() + "\n");
+    }
+    assert!(shown.contains("`cargo hooks forward secret`") && !shown.contains("whsec_"), "{shown}");
+    let secret = run(hooks(&project, &["forward", "secret", "--yes"], &[])).await;
+    assert!(secret.code == 0 && secret.stdout.starts_with("whsec_"), "{secret:?}");
+    kill_process(Pid::from_raw(dev.id().unwrap() as i32).unwrap(), Signal::TERM).unwrap();
+    dev.wait().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_functions_end_with_a_local_run_that_is_killed() {
     // A closed terminal ends it as KILL does: without a chance to end the functions itself.
     for signal in [Signal::KILL, Signal::TERM] {
-        let project = project(&format!("ended-{}", signal.as_raw()));
-        let alive = project.join("alive");
-        assert!(Command::new("mkfifo").arg(&alive).status().unwrap().success());
-        let hold = |say: &str| format!("exec 9>'{}'\necho {say} >&9\n", alive.display());
-        let built = "for name in receiver redrive publisher forwarder sync; do echo \"hooks-dev-built $name\"; done\n";
-        program(&project.join("programs/cargo"), "");
-        let watch = format!("[ \"$2\" = watch ] || exit 0\n{}{built}exec sleep 100", hold("\"$@\""));
-        program(&project.join("programs/cargo-lambda"), &watch);
-        for name in ["receiver", "redrive", "publisher", "forwarder", "sync"] {
-            program(&project.join(name), &(hold(name) + "exec /bin/sleep 100"));
-        }
-        // Each process that lives has it open, so it ends after the last of them.
-        let (line, mut lines) = mpsc::unbounded_channel();
-        thread::spawn(move || {
-            let pipe = BufReader::new(File::open(alive).unwrap());
-            pipe.lines().map_while(Result::ok).try_for_each(|read| line.send(read))
-        });
-        let path = format!("{}:/usr/bin:/bin", project.join("programs").display());
+        let (project, path, mut lines) = with_functions(&format!("ended-{}", signal.as_raw()));
         let mut hooks = hooks(&project, &["dev", "--once"], &[("PATH", &path)]);
         let mut hooks = hooks.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
 
-        let watch = lines.recv().await.unwrap();
-        let (_, port) = watch.split_once("--invoke-port ").unwrap();
-        let port: u16 = port.split(' ').next().unwrap().parse().unwrap();
-        let _called = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let _called = called(&mut lines).await;
         assert_eq!(lines.recv().await.as_deref(), Some("sync"), "the tour begins with it");
         kill_process(Pid::from_raw(hooks.id().unwrap() as i32).unwrap(), signal).unwrap();
         hooks.wait().await.unwrap();

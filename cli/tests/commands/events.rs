@@ -497,3 +497,25 @@ async fn only_new_events_are_shown_as_json() {
     let shown: Value = serde_json::from_str(&next(&mut lines).await).unwrap();
     assert_eq!((&shown["id"], &shown["extra_info"]), (&json!(id.to_string()), &json!(5)));
 }
+
+#[tokio::test]
+async fn following_ends_when_its_reader_does_although_no_event_comes() {
+    let world = World::start("follow-closed").await;
+    world.record(10, &update(1)).await;
+    let mut hooks = world.start_hooks(&["events", "--follow"]);
+    let mut lines = BufReader::new(hooks.stdout.take().unwrap()).lines();
+    next(&mut lines).await;
+    drop(lines);
+    let ended = timeout(Duration::from_secs(60), hooks.wait()).await.expect("it ends");
+    assert_eq!(ended.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_time_zone_that_this_machine_does_not_have_is_an_error() {
+    let world = World::start("no-zone").await;
+    let listed = run(hooks(&world.project, &["events", "--local"], &[("TZ", "Nowhere/Bad")])).await;
+    let message =
+        "error: TZ=Nowhere/Bad is not a time zone of this machine, and --local needs one\nfix: export TZ=<zone>, ";
+    assert!(listed.code == 1 && listed.stdout.is_empty() && listed.stderr.starts_with(message), "{listed:?}");
+    assert_eq!(run(hooks(&world.project, &["events"], &[("TZ", "Nowhere/Bad")])).await.code, 0);
+}

@@ -34,6 +34,7 @@ async fn with_lines(name: &str) -> World {
         ])
         .await
         .unwrap();
+    world.record(41, r#"{"event":"builder","builderID":8,"builder_reference":"a name"}"#).await;
     for (number, minutes, reference) in
         [("972500000002", 90, "client-7"), ("972500000003", 30, "a name"), ("972500000004", 90, "")]
     {
@@ -184,6 +185,7 @@ async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_refe
     assert_eq!((&object["changes"][0]["not_live"], object["changes"].as_array().unwrap().len()), (&period, 2));
     assert_eq!(object["same_reference"].as_array().unwrap().len(), 3);
     assert!(object["proof"].as_array().unwrap().len() >= 5 && !shown.stdout.contains(API_KEY));
+    assert!(!shown.stdout.contains(" ago"), "the same state is the same JSON: {}", shown.stdout);
 }
 
 #[tokio::test]
@@ -200,6 +202,22 @@ async fn a_line_that_is_not_live_is_shown_with_the_reason() {
         for sentence in sentences {
             assert!(shown.stdout.contains(&format!("\n{sentence}")), "{sentence}\n{}", shown.stdout);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_the_provider_was_never_asked_about_is_not_said_to_be_unknown_to_it() {
+    let world = with_lines("line-not-asked").await;
+    for (checked_at, verdict) in [
+        (None, "The provider cannot be asked about this line."),
+        (Some(world.ago(10)), "The provider does not know this number."),
+    ] {
+        let entity = Entity::named("whatsapp#972500000002");
+        let read = lines(&world).get(&entity).await.unwrap();
+        let record = read.unwrap_or_else(|| LineRecord::new(entity, LineStatus::UnknownNumber, world.ago(10)));
+        lines(&world).write(&LineRecord { checked_at, ..record }, None).await.unwrap();
+        let shown = world.hooks(&["line", "972500000002"]).await;
+        assert!(shown.code == 3 && shown.stdout.contains(&format!("\n{verdict} ")), "{shown:?}");
     }
 }
 

@@ -177,12 +177,29 @@ async fn the_selected_events_are_posted_as_received() {
         (&["--since", "1h", "--kind", "builder"], &[30], "1 event handed over\n"),
         (&["--since", "5m"], &[], "0 events handed over\n"),
         (&[&newer, &older, &newer], &[50, 40], "2 events handed over\n"),
-        (&[&odd, &repeated, &newer], &[40], "1 event handed over, 2 skipped (1 duplicate, 1 undecodable)\n"),
+        (&[&odd, &repeated, &newer, "--skip", &odd, "--skip", &repeated], &[40], "1 event handed over\n"),
         (&[&repeated, "--with-duplicates"], &[45], "1 event handed over\n"),
     ] {
         let (ended, taken) = replay.all_taken(&mut consumer, arguments).await;
         assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, summary, ""), "{arguments:?}");
         assert_eq!(taken, ids(&world, expected), "{arguments:?}");
+    }
+    for (named, cause) in [
+        (
+            &odd,
+            format!(
+                "in quarantine, and has no body to send; `cargo hooks quarantine retry {odd}` records it as an event"
+            ),
+        ),
+        (&repeated, format!("a duplicate of {older}; --with-duplicates sends it too")),
+    ] {
+        let (ended, taken) = replay.all_taken(&mut consumer, &[&older, named]).await;
+        let message = format!("error: {named} is {cause}\n");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str(), ended.stderr, taken.len()),
+            (1, "", message, 0),
+            "not the other one either"
+        );
     }
     let (ended, _) = replay.all_taken(&mut consumer, &["--since", "24h", "--output", "json"]).await;
     let last = world.id(30).to_string();

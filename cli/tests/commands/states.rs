@@ -1,5 +1,7 @@
 use fixtures::LINE;
 use serde_json::{Value, json};
+use shared::Entity;
+use store::{Inventory, Tracked};
 
 use crate::world::{World, objects};
 
@@ -156,4 +158,39 @@ async fn deliveries_are_counted_by_kind_reference_and_day() {
     let by_day = objects(&stats(&["--since", "7d", "--by", "day", "--kind", "whatsapp", "--output", "json"]).await);
     assert_eq!(by_day[0], json!({"day": day, "deliveries": 1, "duplicates": 0}));
     assert_eq!(world.lines(&stats(&["--kind", "doctor"]).await)[1], "│ doctor ┆ 1 ┆ 0 │");
+}
+
+#[tokio::test]
+async fn a_bot_that_is_gone_at_the_provider_says_so() {
+    let world = World::start("state-gone").await;
+    world.fill().await;
+    world.record(25, r#"{"event":"builder","builderID":7,"builder_reference":"client-7"}"#).await;
+    world.record(24, r#"{"event":"builder","builderID":8,"builder_reference":"client-7"}"#).await;
+    let header = "│ entity ┆ events ┆ duplicates ┆ last seen ┆ reference ┆ update │";
+    let states =
+        async || world.lines(&world.hooks(&["states", "--reference", "client-7", "--sort", "entity"]).await.stdout);
+    assert_eq!(states().await[0], header);
+
+    let gone = |number, minutes| {
+        let entity = Entity::named(format!("builder#{number}"));
+        Tracked { gone_at: Some(world.ago(minutes)), ..Tracked::new(entity) }
+    };
+    let inventory = Inventory::new(world.dynamodb.client(), world.dynamodb.events_table());
+    // The event of number 8 is newer: it is back.
+    inventory.write(&[gone(7, 20), gone(8, 30)]).await.unwrap();
+    let shown = states().await;
+    assert!(shown[0].ends_with("┆ update ┆ gone │") && shown[1].starts_with("│ builder#7 "), "{shown:#?}");
+    assert_eq!(shown[1..].iter().map(|row| row.ends_with("┆ yes │")).collect::<Vec<_>>(), [true, false, false]);
+    let line = world.lines(&world.hooks(&["line", LINE]).await.stdout);
+    assert!(line.iter().any(|row| row.starts_with("│ builder#7 ") && row.ends_with("┆ yes │")), "{line:#?}");
+
+    let bot = world.lines(&world.hooks(&["state", "builder#7"]).await.stdout);
+    assert!(bot.contains(&"gone not in the provider's list since -20 (20 min ago)".to_owned()), "{bot:#?}");
+    for command in [&["state", "builder#7"][..], &["states", "--reference", "client-7", "--sort", "entity"]] {
+        let states = objects(&world.hooks(&[command, &["--output", "json"]].concat()).await.stdout);
+        assert_eq!(states[0]["gone_at"], json!(world.ago(20)), "{command:?}");
+        assert!(states[1..].iter().all(|state| state.get("gone_at").is_none()), "{command:?}");
+    }
+    let back = world.hooks(&["state", "builder#8"]).await;
+    assert!(!back.stdout.contains("gone"), "{}", back.stdout);
 }

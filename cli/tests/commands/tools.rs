@@ -2,11 +2,11 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::program::{Ended, hooks, project, run};
 
-/// A Python whose environments have a pip that notes its arguments, and ends with this code.
+/// A Python whose environments have a pip that notes its arguments, fetches two files, and ends with this code.
 fn python(tools: &Path, code: u8) {
     let script = format!(
         "#!/bin/sh\nmkdir -p \"$3/bin\"\n\
-         printf '#!/bin/sh\\necho \"$@\" >> \"$(dirname \"$0\")/../arguments\"\\nprintf \"ERROR: wrong hash\\\\n  of a file\\\\n\" >&2\\nexit {code}\\n' > \"$3/bin/pip\"\n\
+         printf '#!/bin/sh\\necho \"$@\" >> \"$(dirname \"$0\")/../arguments\"\\necho \"  Downloading a.whl (6.1 MB)\"\\necho \"  Downloading b.whl (6 kB)\"\\nprintf \"ERROR: wrong hash\\\\n  of a file\\\\n\" >&2\\nexit {code}\\n' > \"$3/bin/pip\"\n\
          chmod +x \"$3/bin/pip\"\n"
     );
     let file = tools.join("python3");
@@ -27,13 +27,14 @@ async fn the_tools_for_a_deployment_are_fetched_into_the_checkout_and_their_hash
     let path = format!("{}:/usr/bin:/bin", tools.display());
     python(&tools, 1);
     let refused = fetch(&path).await;
-    let message = "error: pip: ERROR: wrong hash\n  of a file\n\
+    let message = "Fetching the SAM CLI, cargo-lambda and zig with their dependencies from PyPI. The large files:\n  a.whl (6.1 MB)\n\
+                   error: pip: ERROR: wrong hash\n  of a file\n\
                    fix: cargo hooks tools, with a connection to PyPI and Python 3.10 or newer\n";
     assert_eq!((refused.code, refused.stderr.as_str()), (1, message));
 
     python(&tools, 0);
     let fetched = fetch(&path).await;
-    assert_eq!((fetched.code, fetched.stderr.as_str()), (0, ""));
+    assert!(fetched.code == 0 && fetched.stderr.ends_with("\n  a.whl (6.1 MB)\n"), "{}", fetched.stderr);
     let folder = project.join(".tools/deploy");
     let line = format!("  export PATH={}/bin:\"$PATH\"\n", folder.display());
     assert!(fetched.stdout.ends_with(&line), "{}", fetched.stdout);
@@ -60,7 +61,7 @@ async fn the_local_run_installs_cargo_lambda_from_the_same_list_into_the_same_fo
     }
     let path = format!("{}:/usr/bin:/bin", tools.display());
     let refused = run(hooks(&project, &["dev", "--once"], &[("PATH", &path)])).await;
-    let cause = "pip: ERROR: wrong hash\n  of a file\nBuilding it with cargo instead, which takes some minutes\n\
+    let cause = "  a.whl (6.1 MB)\npip: ERROR: wrong hash\n  of a file\nBuilding it with cargo instead, which takes some minutes\n\
                  error: cargo: broken\nfix: install cargo-lambda by hand";
     assert!(refused.code == 1 && refused.stderr.starts_with(cause), "{}", refused.stderr);
     let folder = project.join(".tools/deploy");

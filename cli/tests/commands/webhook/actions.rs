@@ -127,6 +127,24 @@ async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_a
     assert_eq!(world.webhook(&["sync"]).await.code, 0, "ours was registered before");
     world.partner.register(Some(&format!("{ADDRESS}/Older-Token-0123456789")));
     assert_eq!(world.webhook(&["rotate"]).await.code, 0, "with an older token it is ours too");
+    for (text, today, now) in [
+        (
+            "other.example/in/Foreign-Token",
+            "other.example receives the provider's events today, and ",
+            "the provider sends all events to other.example",
+        ),
+        (
+            "no url",
+            "The provider has a text of 6 characters that is not a URL registered today. Register ",
+            "a text of 6 characters that is not a URL is registered, and the provider sends events nowhere",
+        ),
+    ] {
+        world.partner.register(Some(text));
+        let asked = world.webhook(&["rotate"]).await;
+        assert!(asked.code == 1 && asked.stderr.starts_with(&format!("error: {today}")), "{asked:?}");
+        let got = world.webhook(&["get"]).await;
+        assert!(got.code == 3 && got.stdout.contains(&format!(": {now}.\n")), "{got:?}");
+    }
 }
 
 #[tokio::test]

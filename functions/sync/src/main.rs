@@ -39,3 +39,18 @@ async fn run(environment: &Environment) -> Result<(), Error> {
 fn time_left(context: &Context, now: SystemTime) -> Duration {
     context.deadline().duration_since(now).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_ends_with_the_deadline() {
+        let mut context = Context::default();
+        context.deadline = 10_000;
+        for (now, left) in [(4_000, 6_000), (10_000, 0), (11_000, 0)] {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now);
+            assert_eq!(time_left(&context, now), Duration::from_millis(left));
+        }
+    }
+}

@@ -53,7 +53,7 @@ impl Checkout {
             &ours,
             &["--bin", "receiver", "--bin", "redrive", "--bin", "publisher", "--bin", "forwarder", "--bin", "sync"],
         )?;
-        for peer in ["floor", "common-rust"] {
+        for peer in ["floor", "calls-floor", "common-rust"] {
             let folder = self.root.join("bench/peers").join(peer);
             // The peers that are missing are reported when the functions are looked up.
             if let Err(error) = self.cargo_lambda(&folder, &self.results().join("peers"), &["--locked"]) {
@@ -82,6 +82,8 @@ impl Checkout {
             BuiltFunction::single("publisher", Role::Publisher, &ours),
             BuiltFunction::single("forwarder", Role::Forwarder, &ours),
             BuiltFunction::single("floor", Role::Rust, &peers),
+            BuiltFunction::of_binary("publisher's floor", Role::PublisherFloor, "calls-floor", &peers),
+            BuiltFunction::of_binary("forwarder's floor", Role::ForwarderFloor, "calls-floor", &peers),
             BuiltFunction::single("common-rust", Role::Rust, &peers),
         ];
         let binaries = functions.iter().filter(|function| function.is_ours()).map(|function| &function.binary);

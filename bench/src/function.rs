@@ -28,7 +28,11 @@ pub enum Role {
     Publisher,
     /// Our forwarder.
     Forwarder,
-    /// A peer in Rust.
+    /// The minimum of a function that makes the publisher's calls.
+    PublisherFloor,
+    /// The minimum of one that makes the forwarder's.
+    ForwarderFloor,
+    /// Another peer in Rust.
     Rust,
     /// A peer in Python, with this interpreter.
     Python(PathBuf),
@@ -37,9 +41,14 @@ pub enum Role {
 }
 
 impl BuiltFunction {
-    /// A function that is deployed as a single binary.
+    /// A function that is deployed as a single binary, which has its name.
     pub fn single(name: &'static str, role: Role, folder: &Path) -> Self {
-        let binary = folder.join(name).join("bootstrap");
+        Self::of_binary(name, role, name, folder)
+    }
+
+    /// A function that is deployed as a single binary of another name.
+    pub fn of_binary(name: &'static str, role: Role, binary: &str, folder: &Path) -> Self {
+        let binary = folder.join(binary).join("bootstrap");
         Self { name, role, deployed: vec![binary.clone()], binary }
     }
 
@@ -52,8 +61,8 @@ impl BuiltFunction {
     pub fn input(&self) -> Input {
         match self.role {
             Role::Redrive => Input::Message,
-            Role::Publisher => Input::StreamRecord,
-            Role::Forwarder => Input::ForwardMessage,
+            Role::Publisher | Role::PublisherFloor => Input::StreamRecord,
+            Role::Forwarder | Role::ForwarderFloor => Input::ForwardMessage,
             Role::Receiver | Role::Rust | Role::Python(_) | Role::Node(..) => Input::Call,
         }
     }

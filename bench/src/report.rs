@@ -115,10 +115,16 @@ impl Report {
 
     /// Returns the ratios of a measure to the floor's and to ours.
     fn ratios(&self, samples: &Samples, measure: impl Fn(&Sample) -> f64) -> [String; 2] {
-        [FLOOR, OURS].map(|other| match self.samples(other) {
-            Some(other) => format!("{:.2}", samples.ratio(other, &measure)),
-            None => "-".to_owned(),
-        })
+        [FLOOR, OURS].map(|other| self.ratio(samples, other, &measure))
+    }
+
+    /// The same, with the ratio to the function's own floor between them.
+    fn cpu_ratios(&self, function: &str, samples: &Samples, measure: impl Fn(&Sample) -> f64) -> [String; 3] {
+        [FLOOR, &format!("{function}'s floor"), OURS].map(|other| self.ratio(samples, other, &measure))
+    }
+
+    fn ratio(&self, samples: &Samples, other: &str, measure: impl Fn(&Sample) -> f64) -> String {
+        self.samples(other).map_or_else(|| "-".to_owned(), |other| format!("{:.2}", samples.ratio(other, measure)))
     }
 
     fn cold(&self) -> String {
@@ -133,6 +139,7 @@ impl Report {
             "× ours",
             "CPU of both",
             "× floor",
+            "× own floor",
             "× ours",
             "peak MB",
         ]);
@@ -147,7 +154,7 @@ impl Report {
             row.push(spread(samples.spread(Sample::cold)));
             row.extend(self.ratios(samples, Sample::cold));
             row.push(spread(samples.spread(Sample::cold_cpu)));
-            row.extend(self.ratios(samples, Sample::cold_cpu));
+            row.extend(self.cpu_ratios(function.name, samples, Sample::cold_cpu));
             row.push(format!("{:.1}", samples.spread(|sample| sample.memory).median));
             table.row(row);
         }
@@ -155,15 +162,25 @@ impl Report {
     }
 
     fn warm(&self) -> String {
-        let mut table =
-            Table::new(["function", "p50", "× floor", "× ours", "p99", "CPU", "× floor", "× ours", "events a second"]);
+        let mut table = Table::new([
+            "function",
+            "p50",
+            "× floor",
+            "× ours",
+            "p99",
+            "CPU",
+            "× floor",
+            "× own floor",
+            "× ours",
+            "events a second",
+        ]);
         for (function, samples) in self.measured() {
             let warm = samples.spread(|sample| sample.warm);
             let mut row = vec![function.name.to_owned(), spread(warm)];
             row.extend(self.ratios(samples, |sample| sample.warm));
             row.push(spread(samples.spread(|sample| sample.warm_p99)));
             row.push(spread(samples.spread(|sample| sample.warm_cpu)));
-            row.extend(self.ratios(samples, |sample| sample.warm_cpu));
+            row.extend(self.cpu_ratios(function.name, samples, |sample| sample.warm_cpu));
             row.push(format!("{:.0}", 1e3 / warm.median));
             table.row(row);
         }

@@ -9,7 +9,12 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         ServerConfig,
+        crypto::{
+            CryptoProvider,
+            ring::{cipher_suite::TLS13_AES_128_GCM_SHA256, default_provider},
+        },
         pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+        version::TLS13,
     },
 };
 
@@ -36,7 +41,10 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let leaf = params.signed_by(&key, &issuer)?;
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let server = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key)?;
+        // AWS prefers this cipher suite, rustls another, with a hash for which processors have no instructions.
+        let provider = CryptoProvider { cipher_suites: vec![TLS13_AES_128_GCM_SHA256], ..default_provider() };
+        let server = ServerConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(&[&TLS13])?;
+        let server = server.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key)?;
         Ok(Self { certificate: issuer.der().clone(), server: Arc::new(server) })
     }
 

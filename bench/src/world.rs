@@ -39,6 +39,9 @@ const SYSTEM_ROOTS: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki
 /// About as long as Lambda's.
 const SESSION_TOKEN: usize = 900;
 
+/// Length of the text that stands for a signature or an event in the floors' requests.
+const TEXT: usize = 300;
+
 /// The root certificates that our functions trust on Lambda.
 const AMAZON_TRUST_SERVICES: &str = include_str!("../../lambda/src/amazon_trust_services.pem");
 
@@ -200,6 +203,8 @@ impl World {
                 ("FORWARD_SECRET_ID", SIGNING_SECRET_ID),
                 ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.to_secrets.url()),
             ]),
+            Role::PublisherFloor => self.of_ours(&[("CALLS", &self.publishers_calls().to_string())]),
+            Role::ForwarderFloor => self.of_ours(&[("CALLS", &self.forwarders_calls().to_string())]),
             Role::Rust => self.of_a_peer(&[("SSL_CERT_FILE", &self.file("roots.pem"))]),
             Role::Python(python) => self.of_a_peer(&[
                 ("AWS_CA_BUNDLE", &self.file("roots.pem")),
@@ -234,6 +239,37 @@ impl World {
         all.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
+    /// The calls of the publisher's floor: the services of the publisher, in its order.
+    fn publishers_calls(&self) -> Value {
+        json!([
+            call(
+                self.to_bus.url(),
+                "AWSEvents.PutEvents",
+                &json!({ "Entries": [
+                { "EventBusName": "bench", "Source": "floor", "DetailType": "floor", "Detail": json!({ "text": "e".repeat(TEXT) }).to_string() },
+            ] })
+            ),
+            call(self.to_sqs.url(), "AmazonSQS.GetQueueAttributes", &json!({ "QueueUrl": self.sqs.queue_url() })),
+            self.read_item(),
+        ])
+    }
+
+    /// The calls of the forwarder's floor: the services of the forwarder, in its order.
+    fn forwarders_calls(&self) -> Value {
+        json!([
+            call(self.to_secrets.url(), "secretsmanager.GetSecretValue", &json!({ "SecretId": SIGNING_SECRET_ID })),
+            self.read_item(),
+            { "url": self.endpoint.url(), "headers": {}, "body": { "text": "e".repeat(TEXT) } },
+            self.read_item(),
+        ])
+    }
+
+    /// A request to DynamoDB for an item that is not there.
+    fn read_item(&self) -> Value {
+        let key = json!({ "pk": { "S": "floor" }, "sk": { "S": "floor" } });
+        call(self.to_dynamodb.url(), "DynamoDB_20120810.GetItem", &json!({ "TableName": "peers", "Key": key }))
+    }
+
     fn of_a_peer(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
         let all = [("TABLE", "peers"), ("IDEMPOTENCY_TABLE", "idempotency"), ("AWS_DEFAULT_REGION", "us-east-1")];
         all.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -249,6 +285,14 @@ impl World {
     fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
+}
+
+/// Returns a call to a service of AWS, with headers of about the usual length.
+fn call(url: &str, target: &str, body: &Value) -> Value {
+    json!({ "url": url, "body": body, "headers": {
+        "content-type": "application/x-amz-json-1.0", "x-amz-target": target, "authorization": "s".repeat(TEXT),
+        "x-amz-security-token": "t".repeat(SESSION_TOKEN),
+    } })
 }
 
 /// Returns the system's root certificates; empty without such a file.

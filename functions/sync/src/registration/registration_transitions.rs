@@ -257,6 +257,43 @@ mod tests {
         let entry = saw(&mut state, repair, SetReason::Repair).entry.unwrap();
         assert_eq!((entry.kind, entry.not_ours), (ChangeKind::Repaired, None));
         assert_eq!(state, before);
+        let at_once = Sighting { ours: false, registered: None, at: at(5) };
+        assert!(saw(&mut state, at_once, SetReason::NotSet).entry.is_some(), "one at the same time is not outdated");
+    }
+
+    #[test]
+    fn a_contest_begins_once_and_only_while_the_competing_url_is_registered() {
+        let competing = |url: &str| store::CompetingUrl { url: url.to_owned(), repairs: 3, repaired_at: at(0) };
+        let elsewhere = |url| Registration {
+            elsewhere_since: Some(at(1)),
+            competing: Some(competing(url)),
+            ..Registration::default()
+        };
+        let mut state = elsewhere(OTHER);
+        assert!(contested(&mut state, Some(OTHER), at(2)).is_some_and(|entry| entry.kind == ChangeKind::Contested));
+        assert!(contested(&mut state, Some(OTHER), at(3)).is_none());
+        assert_eq!(state.contested_since, Some(at(2)));
+        let ours = Registration { elsewhere_since: None, ..elsewhere(OTHER) };
+        for (mut state, url) in [(ours, Some(OTHER)), (elsewhere(THIRD), Some(OTHER)), (elsewhere(OTHER), None)] {
+            assert!(contested(&mut state, url, at(2)).is_none());
+            assert_eq!(state.contested_since, None);
+        }
+    }
+
+    #[test]
+    fn a_new_stack_undoes_no_deletion_but_the_one_that_it_has_read() {
+        let deleted = |minute| DeletedStack { stack_id: "arn:stack/1".to_owned(), at: at(minute) };
+        let before = Registration {
+            version: 7,
+            ours_at: Some(at(0)),
+            deleted_stack: Some(deleted(1)),
+            ..Registration::default()
+        };
+        let mut state = before.clone();
+        new_stack(&mut state, &deleted(2));
+        assert_eq!(state, before);
+        new_stack(&mut state, &deleted(1));
+        assert_eq!(state, Registration { version: 7, ..Registration::default() });
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use inspector::{Line, LineKey, LineReader, Onboarding};
 use serde_json::{Value, json};
+use shared::text::plain;
 use store::{Inventory, Lines, SealedReader, named};
 
 use crate::{
@@ -114,12 +115,12 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     let events = match (args.check, &args.reference) {
         (false, _) => Vec::new(),
         (true, None) => vec![json!({ "action": "lines" })],
-        (true, Some(_)) => read()
-            .await?
-            .iter()
-            .filter(|line| line.gone_at().is_none())
-            .map(|line| json!({ "action": "lines", "entity": line.entity }))
-            .collect(),
+        (true, Some(reference)) => {
+            let lines = read().await?;
+            ensure!(!lines.is_empty(), "there is no line with the reference {}", plain(reference));
+            let still_there = lines.iter().filter(|line| line.gone_at().is_none());
+            still_there.map(|line| json!({ "action": "lines", "entity": line.entity })).collect()
+        }
     };
     let mut reports = Vec::new();
     for event in events {

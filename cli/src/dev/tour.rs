@@ -420,3 +420,22 @@ async fn states_of(reader: &Reader, deliveries: &[StoredDelivery]) -> Result<Vec
     }
     Ok(states)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refused_signature_points_to_the_secret() {
+        for (answer, is_taken, expected) in [
+            ("401", false, true),
+            ("403: forbidden", false, true),
+            ("404", false, false),
+            ("no answer: Connection refused", false, false),
+            ("accepted", true, false),
+        ] {
+            let attempt = Attempt { is_taken, number: "1".to_owned(), answer: answer.to_owned() };
+            assert_eq!(attempt.is_unverified(), expected, "{answer}");
+        }
+    }
+}

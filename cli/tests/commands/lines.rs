@@ -297,6 +297,9 @@ async fn a_check_shows_what_it_changed_and_leaves_lines_with_another_reference()
         ("https://lines.example.com/972501234567", "")
     );
 
+    let nobody = check(&["--reference", "nobody"]).await;
+    let message = "error: there is no line with the reference nobody\n";
+    assert_eq!((nobody.code, nobody.stdout.as_str(), nobody.stderr.as_str()), (1, "", message));
     let checked = check(&[]).await;
     assert!(checked.code == 0 && checked.stdout.contains("│ whatsapp#972502222222 "), "{checked:?}");
     assert!(!checked.stdout.contains("│ whatsapp#972501234567 "), "it has not changed again: {}", checked.stdout);

@@ -133,7 +133,7 @@ async fn print_one(
 /// # Errors
 /// Fails when they cannot be read, or there are none.
 async fn with_keys(reader: &Reader) -> Result<Vec<State>> {
-    let states = |kind| reader.states(&kind, None, None, PAGE);
+    let states = |kind| reader.states(&kind, None, PAGE);
     let states = states(Kind::Whatsapp).chain(states(Kind::Store));
     let mut states: Vec<State> = states.try_collect().await?;
     ensure!(!states.is_empty(), NO_KEYS);

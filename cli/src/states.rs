@@ -134,7 +134,7 @@ impl Filter {
             (Some(reference), _) => reader.states_by_reference(reference, page_size).boxed(),
             (None, kind) => {
                 let kind = Kind::of(kind.as_deref().unwrap_or_default());
-                reader.states(&kind, update.as_ref(), None, page_size).boxed()
+                reader.states(&kind, update.as_ref(), page_size).boxed()
             }
         };
         let matches = move |state: &State| {

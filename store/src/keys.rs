@@ -46,9 +46,6 @@ pub(crate) const NO_EXTRA_INFO: &str = "-";
 /// Number of partitions over which an index spreads one list. A partition takes 1,000 writes a second.
 pub(crate) const SHARDS: u8 = 8;
 
-/// Maximum length of a partition key in DynamoDB, in bytes.
-pub(crate) const LONGEST: usize = 2_048;
-
 /// Prefix of the id in the sort key of a delivery.
 pub(crate) const EVENT: &str = "event#";
 /// Prefix of the day in the partition key of quarantined deliveries.
@@ -150,15 +147,10 @@ pub(crate) fn time_shard_of(month: &str, shard: u8) -> String {
 
 /// Returns the partition of [`BY_STATUS`] for a state: its kind and one of [`SHARDS`].
 pub(crate) fn state_shard(kind: &Kind, entity: &Entity) -> String {
-    state_shard_of(kind, state_shard_number(entity))
-}
-
-/// Returns the number of the shard, of [`SHARDS`], that has the state of an entity.
-pub(crate) fn state_shard_number(entity: &Entity) -> u8 {
     // FNV-1a: it spreads evenly and never changes between versions of this program, as a stored key requires.
     let hash =
         entity.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    (hash % u32::from(SHARDS)).to_le_bytes()[0]
+    state_shard_of(kind, (hash % u32::from(SHARDS)).to_le_bytes()[0])
 }
 
 /// Returns a partition of [`BY_STATUS`], for reading.
@@ -180,7 +172,7 @@ mod tests {
             ("voice#-", 1),
         ];
         for (entity, shard) in shards {
-            assert_eq!(state_shard_number(&Entity::named(entity)), shard, "{entity}");
+            assert_eq!(state_shard(&Kind::Whatsapp, &Entity::named(entity)), format!("whatsapp#{shard}"), "{entity}");
         }
     }
 }

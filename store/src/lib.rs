@@ -32,7 +32,7 @@ pub use lines::{LineAction, LineChange, LineRecord, LineStatus, Lines, SetLease,
 pub use published::PublishedCounts;
 pub use quarantine::{Quarantine, Retried};
 pub use query::{DeliveryFilter, DeliveryQuery, NewestDeliveries};
-pub use read::{Cursor, InvalidCursor, Listing, Order, PAGE, Reader, first, page_size};
+pub use read::{Listing, Order, PAGE, Reader, first, page_size};
 pub use record::{Recorded, Recorder};
 pub use registration::{
     Before, Change, ChangeKind, CompetingUrl, DeletedStack, RefusedCredentials, Registration, RegistrationLedger,

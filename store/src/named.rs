@@ -11,7 +11,7 @@ use crate::{
     read::{Listing, Order, PAGE, Reader, first},
 };
 
-/// Maximum number of states of a kind that are compared with a name that no event has.
+/// Maximum number of states of a kind that are read for a name: to compare with it, or to learn the servers of the inboxes.
 const MOST_STATES: usize = 1_000;
 
 /// Maximum number of names in a sentence.
@@ -83,8 +83,7 @@ pub async fn entities(reader: &Reader, typed: &str) -> Result<Named, StoreError>
     if Quarantine::is_entity(name) {
         return Ok(Named { same: BTreeSet::from([Entity::named(name)]), ..Named::default() });
     }
-    let states = try_join_all(candidates(name).iter().map(|entity| reader.state(entity))).await?;
-    let mut same: BTreeSet<Entity> = states.into_iter().flatten().map(|state| state.entity).collect();
+    let mut same = known(reader, candidates(name)).await?;
     if let Some(whole) = same.take(&Entity::named(name)) {
         return Ok(Named { same: BTreeSet::from([whole]), ..Named::default() });
     }
@@ -98,15 +97,21 @@ pub async fn entities(reader: &Reader, typed: &str) -> Result<Named, StoreError>
     // An inbox has the name of a server before its number.
     let is_account = name.len() < PHONE_DIGITS && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
     if is_account {
-        let mut inboxes = pin!(reader.states(&Kind::Online, None, None, PAGE).map_ok(|state| state.entity));
-        while let Some(inbox) = inboxes.try_next().await? {
-            if last_part(&inbox) == name {
-                same.insert(inbox);
-            }
-        }
+        let inboxes = reader.states(&Kind::Online, None, PAGE).take(MOST_STATES);
+        let namesakes = inboxes.map_ok(|inbox| {
+            let (server, _) = inbox.entity.as_str().rsplit_once('#').unwrap_or_default();
+            Entity::named(format!("{server}#{name}"))
+        });
+        same.extend(known(reader, namesakes.try_collect().await?).await?);
     }
     let similar = if same.is_empty() { similar(reader, name).await? } else { Vec::new() };
     Ok(Named { same, share_reference, similar })
+}
+
+/// Returns those of the entities that have a state.
+async fn known(reader: &Reader, entities: BTreeSet<Entity>) -> Result<BTreeSet<Entity>, StoreError> {
+    let states = try_join_all(entities.iter().map(|entity| reader.state(entity))).await?;
+    Ok(states.into_iter().flatten().map(|state| state.entity).collect())
 }
 
 /// Returns the entities that this can be the whole name of.
@@ -145,7 +150,7 @@ async fn similar(reader: &Reader, name: &str) -> Result<Vec<Similar>, StoreError
     };
     let mut similar = Vec::new();
     for kind in &kinds {
-        let mut states = pin!(reader.states(kind, None, None, PAGE).take(MOST_STATES));
+        let mut states = pin!(reader.states(kind, None, PAGE).take(MOST_STATES));
         while let Some(state) = states.try_next().await? {
             similar.extend(compared(name, &state.entity, state.reference()));
         }

@@ -2,7 +2,7 @@
 //!
 //! Lists are streams: they read the next page when they are polled and the previous page is used up.
 
-use std::{fmt, ops::Range, str::FromStr, time::Duration};
+use std::{ops::Range, time::Duration};
 
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use futures_util::{Stream, StreamExt, TryStreamExt, future::try_join_all, stream};
@@ -105,57 +105,6 @@ impl SortKeys {
 
     fn unless_empty(self) -> Option<Self> {
         (self.first <= self.last).then_some(self)
-    }
-}
-
-/// A position in a listing of states, with a text form, from which to continue later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    /// Update code of the state there, as in the index.
-    extra_info: String,
-    entity: Entity,
-}
-
-/// The text is not a [`Cursor`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a position in a list of states")]
-pub struct InvalidCursor;
-
-impl Cursor {
-    /// Returns the position right after a state.
-    pub fn after(state: &State) -> Self {
-        let extra_info = state.extra_info().map_or(keys::NO_EXTRA_INFO, Integer::as_str);
-        Self { extra_info: extra_info.to_owned(), entity: state.entity.clone() }
-    }
-
-    /// Returns the key of the state there, in the index of the states of a kind.
-    fn key(&self, kind: &Kind) -> Item {
-        Item::from([
-            (keys::STATE_SHARD.to_owned(), text(keys::state_shard(kind, &self.entity))),
-            (keys::EXTRA_INFO.to_owned(), text(&self.extra_info)),
-            (keys::PK.to_owned(), text(&self.entity)),
-            (keys::SK.to_owned(), text(keys::STATE)),
-        ])
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.extra_info, self.entity)
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = InvalidCursor;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (extra_info, entity) = text.split_once(' ').ok_or(InvalidCursor)?;
-        let is_number = extra_info == keys::NO_EXTRA_INFO || Integer::parse(extra_info).is_some();
-        let is_entity = !entity.is_empty() && entity.len() <= keys::LONGEST;
-        if !is_number || !is_entity {
-            return Err(InvalidCursor);
-        }
-        Ok(Self { extra_info: extra_info.to_owned(), entity: Entity::named(entity) })
     }
 }
 
@@ -262,14 +211,13 @@ impl Reader {
     }
 
     /// Lists the states of a kind, optionally only those with the given last update code (`whatsapp_extra_info` and the
-    /// like). It starts after a position in the same list, or at the beginning.
+    /// like).
     ///
     /// The stream ends with an error as [`Reader::history`] does.
     pub fn states(
         &self,
         kind: &Kind,
         extra_info: Option<&Integer>,
-        after: Option<&Cursor>,
         page_size: u16,
     ) -> impl Stream<Item = Result<State, StoreError>> + Send + use<> {
         let query = self.query().index_name(keys::BY_STATUS);
@@ -281,15 +229,7 @@ impl Reader {
         };
         let shard =
             |shard| query.clone().expression_attribute_values(":shard", text(keys::state_shard_of(kind, shard)));
-        let queries: Vec<_> = match after {
-            None => (0..keys::SHARDS).map(shard).collect(),
-            Some(cursor) => {
-                let first = keys::state_shard_number(&cursor.entity);
-                let rest = (first + 1..keys::SHARDS).map(shard);
-                let first = shard(first).set_exclusive_start_key(Some(cursor.key(kind)));
-                std::iter::once(first).chain(rest).collect()
-            }
-        };
+        let queries: Vec<_> = (0..keys::SHARDS).map(shard).collect();
         stream::iter(queries).flat_map(move |query| items(query, page_size)).map(|item| State::read(&item?))
     }
 

@@ -9,7 +9,7 @@ use common::{LINE, World, delivery, everything, noon, raw_delivery, secs, update
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use serde_json::json;
 use shared::{Entity, EventId, Integer, Kind};
-use store::{Cursor, Delivery, Listing, Order, StoreError, StoredDelivery, page_size};
+use store::{Delivery, Listing, Order, StoreError, StoredDelivery, page_size};
 
 /// Reads a stream to its end.
 async fn all<T>(stream: impl Stream<Item = Result<T, StoreError>>) -> Vec<T> {
@@ -238,27 +238,11 @@ async fn states_are_listed_by_kind_and_by_status() {
     let two = Integer::parse("2").unwrap();
     for page_size in [1, 3, 100] {
         for (extra_info, number) in [(None, 21), (Some(&two), 5)] {
-            let states = all(world.reader.states(&Kind::Whatsapp, extra_info, None, page_size)).await;
+            let states = all(world.reader.states(&Kind::Whatsapp, extra_info, page_size)).await;
             assert_eq!(states.len(), number, "{page_size} {extra_info:?}");
             assert!(states.iter().all(|state| state.kind == "whatsapp"));
             assert!(extra_info.is_none() || states.iter().all(|state| state.extra_info() == extra_info));
-            // From each position the list returns the rest, also when the position went through its text form.
-            for (n, state) in states.iter().enumerate() {
-                let cursor: Cursor = Cursor::after(state).to_string().parse().unwrap();
-                let rest = all(world.reader.states(&Kind::Whatsapp, extra_info, Some(&cursor), page_size)).await;
-                assert_eq!(rest, states[n + 1..], "{page_size} {extra_info:?} {cursor}");
-            }
         }
-    }
-}
-
-#[test]
-fn a_text_that_is_no_cursor_is_refused() {
-    for text in ["", "-", "not a cursor", "1", "- ", "1.5 whatsapp#1", &format!("- {}", "x".repeat(2_049))] {
-        assert!(text.parse::<Cursor>().is_err(), "{text}");
-    }
-    for text in ["- whatsapp#1", "-7 a b", "12 online#eu1#523"] {
-        assert_eq!(text.parse::<Cursor>().unwrap().to_string(), text);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tests the read units of a first look, as DynamoDB counts them: they do not grow with the number of deliveries.
+//! Tests the requests and read units of a first look, as DynamoDB counts them: they do not grow with the number of items.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -7,12 +7,13 @@
 
 mod common;
 
-use std::{env, time::Duration};
-
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use common::{World, delivery, noon, secs, units::consumed, update};
 use futures_util::{Stream, StreamExt, TryStreamExt};
+use serde_json::json;
 use shared::{Entity, EventId, Kind};
-use store::{Delivery, Listing, Order, StoreError};
+use std::{collections::BTreeSet, env, time::Duration};
+use store::{Delivery, Listing, Order, StoreError, named};
 
 /// Returns the units of the requests since the last call.
 async fn taken(world: &World) -> (usize, f64) {
@@ -56,7 +57,7 @@ async fn looks(world: &World) -> Vec<(&'static str, usize, f64)> {
     world.reader.state(&line).await.unwrap();
     let (requests, units) = taken(world).await;
     looks.push(("the state of an entity", requests, units));
-    take(world.reader.states(&Kind::Whatsapp, None, None, 10), 10).await;
+    take(world.reader.states(&Kind::Whatsapp, None, 10), 10).await;
     let (requests, units) = taken(world).await;
     looks.push(("10 states", requests, units));
     looks
@@ -91,4 +92,47 @@ async fn a_first_read_costs_no_more_when_there_are_more_items() {
         // The items read differ by a few bytes.
         assert!(*units_of_many <= units + 1.0, "{what}: {units} and {units_of_many}");
     }
+}
+
+/// Puts copies of a state there, as those of inboxes of a server, and returns their entities.
+async fn copy_inboxes(world: &World, state: &Entity, server: &str, numbers: std::ops::Range<u64>) -> Vec<Entity> {
+    let table = world.dynamodb.events_table();
+    let (pk, sk) = (AttributeValue::S(state.to_string()), AttributeValue::S("state".to_owned()));
+    let item =
+        world.client.get_item().table_name(table).key("pk", pk).key("sk", sk).send().await.unwrap().item.unwrap();
+    let entities: Vec<Entity> = numbers.map(|n| Entity::named(format!("online#{server}#{n}"))).collect();
+    for entities in entities.chunks(25) {
+        let copies = entities.iter().map(|entity| {
+            let mut item = item.clone();
+            item.insert("pk".to_owned(), AttributeValue::S(entity.to_string()));
+            WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(item)).build().unwrap()).build()
+        });
+        world.client.batch_write_item().request_items(table, copies.collect()).send().await.unwrap();
+    }
+    entities
+}
+
+#[tokio::test]
+async fn a_short_number_costs_no_more_when_there_are_more_inboxes() {
+    let world = World::start().await;
+    for server in ["eu1", "eu2"] {
+        let body = json!({"event": "online", "accountID": 1, "server": server});
+        world.recorder.record(&delivery(noon(), &body)).await.unwrap();
+    }
+    let inbox = Entity::named("online#eu1#1");
+    let mut last = copy_inboxes(&world, &inbox, "eu1", 2..1_200).await.pop().unwrap();
+    let mut cost = Vec::new();
+    for more in [1_200..1_200, 1_200..2_400] {
+        last = copy_inboxes(&world, &inbox, "eu1", more).await.pop().unwrap_or(last);
+        let number = last.as_str().rsplit('#').next().unwrap();
+        world.requests.take();
+        let named = named::entities(&world.reader, number).await.unwrap();
+        let (requests, units) = taken(&world).await;
+        assert_eq!(named.same, BTreeSet::from([last.clone()]));
+        cost.push(requests);
+        println!("a short number: {requests} requests, {units:.1} read units");
+    }
+    assert_eq!(cost[0], cost[1]);
+    let named = named::entities(&world.reader, "1").await.unwrap();
+    assert_eq!(named.same, BTreeSet::from(["online#eu1#1", "online#eu2#1"].map(Entity::named)));
 }

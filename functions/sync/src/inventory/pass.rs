@@ -165,7 +165,7 @@ impl InventoryPass<'_> {
     }
 
     async fn states(&self, kind: &Kind) -> Result<BTreeMap<Entity, Known>, StoreError> {
-        let states = self.services.reader.states(kind, None, None, PAGE);
+        let states = self.services.reader.states(kind, None, PAGE);
         let states = states.try_filter(|state| std::future::ready(state.entity.is_whole()));
         let known = states.map_ok(|state| {
             let known = Known { last_seen: state.last_seen, is_reconciled: state.is_reconciled };

@@ -224,7 +224,7 @@ impl LinesPass<'_> {
     /// Returns all lines that are not gone at the provider.
     async fn all(&self) -> Result<Lines, SyncError> {
         let (_, tracked) = self.tables.inventory.read_each().await?;
-        let mut states = pin!(self.tables.reader.states(&Kind::Whatsapp, None, None, PAGE));
+        let mut states = pin!(self.tables.reader.states(&Kind::Whatsapp, None, PAGE));
         // By entity: one whose update code changes while the index is read may come twice.
         let mut lines = BTreeMap::new();
         let (mut records, mut unreadable) = (BTreeMap::new(), BTreeSet::new());

@@ -483,7 +483,7 @@ async fn hundreds_of_lines_are_imported_in_one_pass_and_ten_thousand_are_compare
     let world = World::start().await;
     world.list_lines(0..500);
     assert_eq!(world.inventory().await.unwrap().imported, 500);
-    let states: Vec<State> = world.reader().states(&Kind::Whatsapp, None, None, PAGE).try_collect().await.unwrap();
+    let states: Vec<State> = world.reader().states(&Kind::Whatsapp, None, PAGE).try_collect().await.unwrap();
     assert_eq!(states.len(), 500);
     world.list_lines(0..10_000);
     let planned = world.planned_inventory().await.unwrap();

@@ -15,8 +15,8 @@ use super::{
     problem::Problem,
 };
 
-/// Deliveries per read of a search or a count.
-const READ_AT_ONCE: u16 = 1_000;
+/// Items per read of a long list: more would not fit into one answer of DynamoDB.
+pub const READ_AT_ONCE: u16 = 1_000;
 
 /// Maximum number of deliveries that one page searches.
 const MOST_READ: usize = Counts::MOST;

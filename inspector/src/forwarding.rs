@@ -19,13 +19,16 @@ const LISTED: u16 = 200;
 #[template(path = "forwarding.html")]
 struct Page {
     layout: Layout,
-    waiting: usize,
+    /// Number of refused events that are tried again.
+    refused: usize,
     dead_letters: usize,
     rows: Vec<Row>,
     /// True when older failures are not listed.
     is_cut: bool,
     status: String,
     redrive: String,
+    /// The command for the signing secret, if the endpoint seems to verify with another one.
+    secret: Option<String>,
 }
 
 struct Row {
@@ -49,11 +52,15 @@ pub async fn page(State(shown): App) -> Result<Response, Problem> {
     let mut failures = records.failures(LISTED + 1).await?;
     let is_cut = failures.len() > usize::from(LISTED);
     failures.truncate(LISTED.into());
-    let waiting = failures.iter().filter(|failure| failure.next_attempt_at.is_some()).count();
+    let refused = failures.iter().filter(|failure| failure.next_attempt_at.is_some()).count();
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Forwarding),
-        waiting,
-        dead_letters: failures.len() - waiting,
+        refused,
+        dead_letters: failures.len() - refused,
+        secret: failures
+            .iter()
+            .any(|failure| ["401", "403"].iter().any(|status| failure.answer.starts_with(status)))
+            .then(|| format!("cargo hooks forward secret{}", shown.source.arguments)),
         rows: failures.into_iter().map(|failure| Row::of(failure, now)).collect(),
         is_cut,
         status: format!("cargo hooks forward status{}", shown.source.arguments),

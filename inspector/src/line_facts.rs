@@ -179,7 +179,7 @@ impl LineReader {
     /// # Errors
     /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn all(&self) -> Result<Vec<Line>, StoreError> {
-        let states = self.reader.states(&Kind::Whatsapp, None, None, PAGE).try_collect::<Vec<State>>();
+        let states = self.reader.states(&Kind::Whatsapp, None, PAGE).try_collect::<Vec<State>>();
         let (states, (_, listed)) = try_join(states, self.inventory.read()).await?;
         self.with_webhooks(states, listed).await
     }

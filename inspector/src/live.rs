@@ -21,7 +21,7 @@ use shared::{EventId, Timestamp};
 use store::{DeliveryFilter, DeliveryQuery, Follow, Reader, StoreError, StoredDelivery};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout_at},
 };
 
 use super::{
@@ -41,8 +41,8 @@ const ON_STACK: Duration = Duration::from_secs(2);
 /// Maximum number of updates that wait for a slow listener.
 const WAITING: usize = 1_024;
 
-/// Time without updates after which a page's chart is checked for deliveries that have left its period.
-const QUIET: Duration = Duration::from_secs(1);
+/// Time between two checks for deliveries that have left the period of a page. A busy page gets its chart at least as often.
+const CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// Maximum number of filters whose counts are kept.
 const KEPT: usize = 16;
@@ -183,6 +183,8 @@ struct Listener {
     waiting: VecDeque<Event>,
     /// True when the page's chart is outdated.
     chart_is_old: bool,
+    /// Time of the next check for deliveries that have left the period.
+    next_check: Instant,
 }
 
 /// Streams new rows, and the chart of the page's period. Only what is not known from the page itself or an earlier stream is read.
@@ -213,7 +215,17 @@ pub async fn stream(
     };
     let mut waiting = VecDeque::from([Event::default().event("run").data(&live.run)]);
     waiting.extend(missed(&found, seen));
-    let listener = Listener { live, asked, filter, query, updates, known, waiting, chart_is_old: true };
+    let listener = Listener {
+        live,
+        asked,
+        filter,
+        query,
+        updates,
+        known,
+        waiting,
+        chart_is_old: true,
+        next_check: Instant::now(),
+    };
     let events = stream::unfold(listener, async |mut listener| {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
@@ -236,22 +248,24 @@ impl Listener {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
-            if self.chart_is_old && self.updates.is_empty() {
+            let is_due = Instant::now() >= self.next_check;
+            if is_due {
+                self.next_check = Instant::now() + CHECKED_EVERY;
+                self.chart_is_old |= self.drop_old();
+            }
+            if self.chart_is_old && (is_due || self.updates.is_empty()) {
                 self.chart_is_old = false;
                 let chart = self.chart();
                 self.waiting.extend(chart);
                 continue;
             }
-            let Ok(update) = timeout(QUIET, self.updates.recv()).await else {
-                self.chart_is_old = self.drop_old();
-                continue;
-            };
-            match update {
-                Ok(Update::Came(delivery)) => self.came(&delivery),
-                Ok(Update::Trouble(cause)) => return Some(Event::default().event("trouble").data(&*cause)),
-                Ok(Update::Recovered) => return Some(told("recovered")),
+            match timeout_at(self.next_check, self.updates.recv()).await {
+                Err(_) => {}
+                Ok(Ok(Update::Came(delivery))) => self.came(&delivery),
+                Ok(Ok(Update::Trouble(cause))) => return Some(Event::default().event("trouble").data(&*cause)),
+                Ok(Ok(Update::Recovered)) => return Some(told("recovered")),
                 // The browser connects again, and gets what is left out here.
-                Err(RecvError::Lagged(_) | RecvError::Closed) => return None,
+                Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => return None,
             }
         }
     }
@@ -303,4 +317,22 @@ fn told(name: &str) -> Event {
 fn row(delivery: &StoredDelivery) -> Event {
     let html = Came { row: Row::of(delivery, now()) }.render().unwrap_or_default();
     Event::default().event("row").id(delivery.id.to_string()).data(html)
+}
+
+#[cfg(test)]
+mod tests {
+    use emulators::dynamodb;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn polling_ends_when_nobody_listens() {
+        // The table is not there: without a listener nothing is read.
+        let reader = Reader::new(dynamodb::client("http://127.0.0.1:9"), "events");
+        let live = Arc::new(Live::new(reader, true));
+        *live.is_looking.lock().unwrap() = true;
+        timeout(Duration::from_secs(60), Arc::clone(&live).look()).await.unwrap();
+        assert!(!*live.is_looking.lock().unwrap(), "the next listener starts another poll");
+    }
 }

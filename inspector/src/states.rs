@@ -9,9 +9,10 @@ use axum::{
 use futures_util::TryStreamExt;
 use serde::Deserialize;
 use shared::{Integer, Kind, Timestamp, text::plain};
-use store::{PAGE, State, named};
+use store::{State, named};
 
 use super::{
+    filter::READ_AT_ONCE,
     layout::{Layout, Moment, Part, Place, kind_class, link, now, number_of},
     problem::{Problem, render},
     search::Searched,
@@ -119,7 +120,7 @@ pub async fn page(Extract(shown): App, Query(asked): Query<Asked>) -> Result<Res
             }
         },
     };
-    let states = source.reader.states(&kind, status.as_ref(), None, PAGE);
+    let states = source.reader.states(&kind, status.as_ref(), READ_AT_ONCE);
     let mut states: Vec<State> = states.try_collect().await?;
     states.retain(|state| searched.is_in(&state.entity, [state.reference(), None]));
     states.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.entity.cmp(&b.entity)));

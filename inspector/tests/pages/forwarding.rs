@@ -81,7 +81,8 @@ async fn the_events_that_wait_and_the_dead_letters_are_on_a_page() {
     let visitor = Visitor::of(&world).await;
     let page = visitor.page("forwarding").await;
     let shown = text(&page);
-    assert!(shown.contains("Waiting 1 Dead letters 1 "), "{shown}");
+    assert!(shown.contains("Refused, tried again 1 Dead letters 1 "), "{shown}");
+    assert!(!shown.contains("forward secret"), "503 says nothing about the secret: {shown}");
     let rows: Vec<String> = page.split("<tr>").skip(2).map(text).collect();
     for (row, entity, next) in [(&rows[0], "builder#523", "dead letter"), (&rows[1], LINE, &clock(world.ago(20)))] {
         let last = clock(world.ago(30));
@@ -100,6 +101,17 @@ async fn the_events_that_wait_and_the_dead_letters_are_on_a_page() {
 fn clock(time: Timestamp) -> String {
     let time = time.to_string();
     format!("{} {}", &time[5..10], &time[11..19])
+}
+
+#[tokio::test]
+async fn the_page_names_the_command_for_the_secret_that_the_endpoint_seems_to_lack() {
+    for answer in ["401", "403: invalid signature"] {
+        let world = World::start().await;
+        let refused = ForwardFailure { answer: answer.to_owned(), ..failure(&world, 40, LINE, Some(world.ago(20))) };
+        world.forward_records().record_failure(&refused).await.unwrap();
+        let shown = text(&Visitor::of(&world).await.page("forwarding").await);
+        assert!(shown.contains("cargo hooks forward secret Copy Prints the secret"), "{answer}: {shown}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use fixtures::{LINE, update};
 use serde_json::json;
@@ -388,6 +388,14 @@ async fn a_body_that_is_too_deep_to_lay_out_is_shown_as_it_came() {
     let page = visitor.page(&format!("delivery?id={}", world.id(20))).await;
     assert!(page.len() < 5 * body.len(), "{}", page.len());
     assert!(text(&page).contains(&body), "{page}");
+}
+
+#[test]
+fn the_script_of_the_pages_has_no_syntax_error() {
+    // A browser ignores a script with one. Without Node, nothing is checked here.
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/inspector.js");
+    let Ok(checked) = Command::new("node").args(["--check", script]).output() else { return };
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 #[tokio::test]

@@ -203,21 +203,60 @@ const READING: [&str; 5] = [
     "sqs:GetQueueAttributes",
 ];
 
+/// The statements of a policy in the documents, each with its actions and its resources. All of them allow.
+fn statements(policy: &str) -> Vec<(Vec<String>, Vec<String>)> {
+    let policy: Value = serde_json::from_str(&read(policy)).expect("JSON");
+    let each = |value: &Value| -> Vec<String> {
+        let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+        values.iter().map(|value| value.as_str().expect("a text").to_owned()).collect()
+    };
+    let statements = policy["Statement"].as_array().expect("statements").iter();
+    statements
+        .map(|statement| {
+            assert_eq!(statement["Effect"], "Allow");
+            (each(&statement["Action"]), each(&statement["Resource"]))
+        })
+        .collect()
+}
+
+/// The maximum size of a managed policy, without white space.
+const MOST_OF_A_POLICY: usize = 6_144;
+
+#[test]
+fn the_policy_for_people_who_deploy_covers_the_services_and_the_secrets_of_the_template() {
+    const FILE: &str = "docs/deploy-policy.json";
+    let statements = statements(FILE);
+    assert!(read(FILE).split_whitespace().map(str::len).sum::<usize>() <= MOST_OF_A_POLICY);
+    let services: BTreeSet<&str> =
+        statements.iter().flat_map(|(actions, _)| actions).map(|action| action.split(':').next().unwrap()).collect();
+    let resources = reader::read(crate::TEMPLATE)["Resources"].as_object().expect("resources").clone();
+    let mut secrets = BTreeSet::from(["partner-credentials".to_owned()]);
+    for (name, resource) in &resources {
+        let kind = resource["Type"].as_str().expect("a type");
+        let service = match kind.split("::").collect::<Vec<_>>()[..] {
+            ["AWS", "Serverless", "Api"] => "apigateway".to_owned(),
+            ["AWS", "Serverless", _] | ["Custom", _] => "lambda".to_owned(),
+            ["AWS", service, _] => service.to_lowercase(),
+            _ => panic!("{name}: {kind}"),
+        };
+        assert!(services.contains(service.as_str()), "{name}: {service}");
+        if kind == "AWS::SecretsManager::Secret" {
+            secrets.insert(name.clone());
+        }
+    }
+    let arns = statements.iter().flat_map(|(_, resources)| resources);
+    let named = arns.filter_map(|arn| arn.strip_prefix("arn:aws:secretsmanager:*:*:secret:")?.strip_suffix("-*"));
+    assert_eq!(named.map(str::to_owned).collect::<BTreeSet<_>>(), secrets);
+}
+
 #[test]
 fn the_policy_for_readers_only_reads_and_names_existing_resources() {
     let template = reader::read(crate::TEMPLATE);
-    let policy: Value = serde_json::from_str(&read("docs/read-only-policy.json")).expect("JSON");
-    for statement in policy["Statement"].as_array().expect("statements") {
-        assert_eq!(statement["Effect"], "Allow");
-        let each = |member: &str| match &statement[member] {
-            Value::Array(values) => values.clone(),
-            one => vec![one.clone()],
-        };
-        for action in each("Action") {
-            assert!(READING.contains(&action.as_str().expect("a name")), "{action}");
+    for (actions, resources) in statements("docs/read-only-policy.json") {
+        for action in actions {
+            assert!(READING.contains(&action.as_str()), "{action}");
         }
-        for resource in each("Resource") {
-            let resource = resource.as_str().expect("an ARN");
+        for resource in resources {
             // arn:aws:<service>:<region>:<account>:<type/><stack>-<logical id>-<random part>
             let name = resource.rsplit_once("partner-webhook").expect("the stack's name").1;
             let logical = name.trim_start_matches('-').split('-').next().expect("a name");

@@ -42,12 +42,12 @@ pub enum TypedId {
 impl FromStr for TypedId {
     type Err = &'static str;
 
-    /// Reads an id, or its end. Text before `…` or `=`, as in lists, is ignored.
+    /// Reads an id, or its end. Text before `…` or `+`, as in lists, is ignored.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(id) = text.trim().parse() {
             return Ok(Self::Whole(id));
         }
-        let end = text.trim().rsplit(['…', '.', '=']).next().unwrap_or_default();
+        let end = text.trim().rsplit(['…', '.', '+']).next().unwrap_or_default();
         let digits: String = end.chars().filter(|letter| *letter != '-').collect::<String>().to_lowercase();
         if digits.len() < FEWEST_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err("expected the id of an event, or at least the last 6 digits of one");
@@ -119,7 +119,7 @@ mod tests {
     fn an_id_is_read_whole_or_by_its_end() {
         let id = "019aab4e-9fc0-7000-8707-0707071234df";
         assert_eq!(id.parse(), Ok(TypedId::Whole(id.parse().unwrap())));
-        for end in ["…071234df", "=071234df", "019a…071234df", "071234DF", "...071234df", " …07-1234df"] {
+        for end in ["…071234df", "+071234df", "019a…071234df", "071234DF", "...071234df", " …07-1234df"] {
             assert_eq!(end.parse(), Ok(TypedId::End("071234df".to_owned())), "{end}");
         }
         for text in ["", "42", "…", "12345", "not-hex-at-all"] {

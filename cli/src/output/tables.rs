@@ -24,7 +24,7 @@ const NUMBER: usize = 15;
 const ID: usize = 9;
 
 /// Marks an id, in place of its beginning, as that of a duplicate. `hooks show` finds it all the same.
-const MARK: &str = "=";
+const MARK: &str = "+";
 
 /// Shown as the next attempt of an event that is given up.
 const GIVEN_UP: &str = "none: given up";
@@ -468,9 +468,9 @@ mod tests {
         assert!(medium.contains(" …-0707071234df ") && !medium.contains(EVENT), "{medium}");
         assert!(medium.ends_with("Left out on this narrow screen: kind.\n"), "{medium}");
         let small = shown(Some(80));
-        let note = "Left out on this narrow screen: kind, duplicate of.\nThe id of a duplicate begins with =.\n";
+        let note = "Left out on this narrow screen: kind, duplicate of.\nThe id of a duplicate begins with +.\n";
         assert!(small.contains(LINE) && small.contains("client-7") && small.ends_with(note), "{small}");
-        assert!(small.contains(" …071234df ") && small.contains(" =071234df "), "{small}");
+        assert!(small.contains(" …071234df ") && small.contains(" +071234df "), "{small}");
         let lines: Vec<&str> = narrow.lines().collect();
         assert_eq!(
             lines[..3],

@@ -180,19 +180,21 @@ async fn a_kind_that_is_named_like_an_entity_has_a_partition_of_its_own() {
 #[tokio::test]
 async fn a_field_missing_from_a_later_event_keeps_its_value() {
     let world = World::start().await;
-    let full = json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "a", "daily_limit": 250, "colour": "red"});
+    let full = json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "a", "daily_limit": 250, "colour": "red", "is_new": true});
     world.recorder.record(&delivery(noon(), &full)).await.unwrap();
     let part =
         json!({"event": "whatsapp", "whatsapp": "972501234567", "whatsapp_extra_info": 6, "daily_limit": "1000"});
     world.recorder.record(&delivery(noon().plus(secs(1)), &part)).await.unwrap();
 
     let fields = world.state(LINE).await.fields;
+    assert_eq!(fields["other.is_new"], Value::Flag(true));
     let shown: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(
         shown,
         [
             "daily_limit=1000",
             "other.colour=red",
+            "other.is_new=true",
             "whatsapp=972501234567",
             "whatsapp_extra_info=6",
             "whatsapp_reference=a"

@@ -46,22 +46,26 @@ async fn a_url_that_the_provider_refuses_is_the_cause() {
 }
 
 #[tokio::test]
-async fn every_failure_of_the_partner_api_has_its_cause_in_the_error_and_in_the_ledger() {
+async fn every_failure_of_the_partner_api_has_its_cause_in_the_error_and_in_the_ledger_and_a_remedy() {
     let answer = |answer: &str| Fault::Answer(200, answer.to_owned());
-    for (call, fault, cause) in [
-        (Call::AccessToken, Fault::Reason(2), "WrongCredentials"),
-        (Call::AccessToken, Fault::Reason(3), "AddressBlocked"),
-        (Call::Get, Fault::Reason(3), "TokenExpiredTwice"),
-        (Call::Set, Fault::Reason(13), "UrlRefused"),
-        (Call::Get, Fault::Reason(77), "UnknownReason"),
-        (Call::Set, Fault::Disconnect, "PartnerUnreachable"),
-        (Call::Get, Fault::Html, "NotTheApi"),
-        (Call::Get, answer(r#"{"status":"OK","url":{"url":"https://other.example/in"},"reason":1}"#), "NotTheApi"),
+    let no_url = answer(r#"{"status":"OK","url":{"url":"https://other.example/in"},"reason":1}"#);
+    for (call, fault, cause, remedy) in [
+        (Call::AccessToken, Fault::Reason(2), "WrongCredentials", "; store the right ones in the secret that "),
+        (Call::AccessToken, Fault::Reason(3), "AddressBlocked", "; check the secret that "),
+        (Call::Get, Fault::Reason(3), "TokenExpiredTwice", "; if the next run also fails, "),
+        (Call::Set, Fault::Reason(13), "UrlRefused", "; the URL registered before is unchanged; "),
+        (Call::Get, Fault::Reason(77), "UnknownReason", "; ask the provider for its meaning"),
+        (Call::Set, Fault::Disconnect, "PartnerUnreachable", "; the next run tries again; "),
+        (Call::Get, Fault::Html, "NotTheApi", "; nothing was changed, because "),
+        (Call::Set, Fault::Html, "NotTheApi", "; check that PARTNER_API_BASE_URL is "),
+        (Call::Get, no_url, "NotTheApi", "; nothing was changed, because "),
     ] {
         let world = World::start().await;
         world.partner.register(Some(FOREIGN));
         world.partner.always(call, fault);
-        assert_eq!(world.cause("sync").await, cause);
+        let error = world.run("sync").await.unwrap_err();
+        assert_eq!(error.cause(), cause);
+        assert!(error.to_string().contains(remedy), "{error}");
         let [failed] = world.changes().await.try_into().unwrap();
         assert_eq!((failed.kind, failed.cause.as_deref()), (ChangeKind::Failed, Some(cause)));
         assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN), "{cause}");

@@ -267,7 +267,7 @@ async fn read(target: &Target, ids: &[&EventId], with_duplicates: bool) -> Resul
         if found.body.is_none() {
             let on = target.choice.arguments();
             bail!(
-                "{id} is in quarantine, and has no body to send; `cargo hooks quarantine retry {id}{on}` records it as an event"
+                "{id} is in quarantine, and has no body to send; `cargo hooks quarantine retry {id}{on}` tries to record it"
             )
         }
         if let Some(of) = found.duplicate_of.filter(|_| !with_duplicates) {

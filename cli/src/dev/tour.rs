@@ -38,6 +38,10 @@ const LIVE: Duration = Duration::from_secs(60);
 const WITHHELD: (&str, &str) = ("972507654321", "7654321");
 const WITHHELD_KEY: &str = "987-654-321";
 
+/// Said of a server of somebody's own that answers 401 or 403.
+const UNVERIFIED: &str = " (401 and 403 usually mean that your server verifies with another secret than `cargo hooks forward secret` \
+                          prints; to send the events again: cargo hooks replay --since 1h --to URL)";
+
 /// A part that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Fail {
@@ -276,21 +280,16 @@ impl Tour<'_> {
         }
         let taken = attempts.iter().flatten().filter(|attempt| attempt.is_taken).count();
         let is_unverified = consumer.is_none() && attempts.iter().flatten().any(Attempt::is_unverified);
+        let hint = if is_unverified { UNVERIFIED } else { "" };
         let rows = events.iter().zip(attempts).map(|(event, attempt)| {
             let (attempts, answer) = attempt.map_or_else(Default::default, |attempt| (attempt.number, attempt.answer));
             [event.entity.to_string(), event.id.to_string(), attempts, answer]
         });
         say(&tables::attempts(rows));
-        if is_unverified {
-            say(
-                "   401 and 403 usually mean that your server verifies with another secret than `cargo hooks forward secret` prints.\n   \
-                 Refused events are sent again later. To send them at once: cargo hooks replay --since 1h --to URL",
-            );
-        }
         let (on_bus, number) = (on_bus(), events.len());
         ensure!(on_bus == number, "{on_bus} of {number} events are on the event bus");
-        ensure!(taken == number || !must_be_taken, "{receiver} has accepted {taken} of {number} events");
-        let Some(consumer) = consumer else { return Ok(format!("handed on: {taken} of {number}")) };
+        ensure!(taken == number || !must_be_taken, "{receiver} has accepted {taken} of {number} events{hint}");
+        let Some(consumer) = consumer else { return Ok(format!("handed on: {taken} of {number}{hint}")) };
         let calls = consumer.received();
         let refused = check(&events, &calls)?;
         let retried = match refused {

@@ -187,9 +187,7 @@ async fn the_selected_events_are_posted_as_received() {
     for (named, cause) in [
         (
             &odd,
-            format!(
-                "in quarantine, and has no body to send; `cargo hooks quarantine retry {odd}` records it as an event"
-            ),
+            format!("in quarantine, and has no body to send; `cargo hooks quarantine retry {odd}` tries to record it"),
         ),
         (&repeated, format!("a duplicate of {older}; --with-duplicates sends it too")),
     ] {

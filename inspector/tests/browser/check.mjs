@@ -14,6 +14,9 @@ await mkdir(pictures, { recursive: true });
 
 const results = { passed: 0, failed: 0 };
 
+// A reference of 299 letters, from right to left.
+const long = 'לקוח '.repeat(60).trim();
+
 let run = await start();
 let browser = await launch();
 console.log(`Chromium ${browser.version()}`);
@@ -426,8 +429,8 @@ try {
   });
 
   await check('a long text is cut at its own end, and whole as a tooltip', async () => {
-    const long = 'לקוח '.repeat(60).trim();
     const { id } = await post(run.webhook, { event: 'package', package_reference: long });
+    await post(run.webhook, { event: 'whatsapp', whatsapp: '972541112244', whatsapp_reference: long, display_name: long });
     const page = await open('');
     const cell = rowOf(page, id).locator('.reference');
     assert.equal(await cell.getAttribute('title'), long);
@@ -461,20 +464,26 @@ try {
     // Two rows of the same second show their milliseconds.
     await new Promise((resolve) => setTimeout(resolve, 1000 - Date.now() % 1000));
     await Promise.all([3, 4].map((update) => post(run.webhook, { event: 'whatsapp', whatsapp: '972541112233', whatsapp_extra_info: update })));
-    for (const width of [390, 700, 768, 850, 900, 1024, 1280]) {
+    const ofLong = [`client?reference=${encodeURIComponent(long)}`, 'entity?name=whatsapp%23972541112244', 'entity?name=whatsapp%23972500000000'];
+    const misfits = [];
+    for (const width of [320, 360, 390, 408, 700, 768, 850, 900, 1024, 1280]) {
       const page = await open('', { viewport: { width, height: 900 } });
-      for (const at of ['', 'lines', 'states', 'forwarding', 'registration']) {
+      for (const at of [...pages, ...ofLong, 'states?kind=online', '?kind=quarantine']) {
         await page.goto(run.inspector + at);
         const [whole, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-        assert.ok(whole <= seen, `${at} at ${width}: ${whole} of ${seen}`);
+        if (whole > seen) misfits.push(`${at} at ${width}: ${whole} of ${seen}`);
+        const broken = await page.locator('.sheet td.entity').evaluateAll((cells) => cells.filter((cell) => {
+          const text = document.createRange();
+          text.selectNodeContents(cell.querySelector('a'));
+          const lines = new Set([...text.getClientRects()].map((line) => Math.round(line.bottom)));
+          const isNumber = /^whatsapp#\d{12}$/.test(cell.textContent.trim());
+          return isNumber && (lines.size > 1 || cell.scrollWidth > cell.clientWidth);
+        }).map((cell) => cell.textContent.trim()));
+        if (broken.length > 0) misfits.push(`${at} at ${width}: in two lines, or cut: ${broken}`);
       }
-      await page.goto(run.inspector);
-      const cut = await page.locator('#rows td.entity').evaluateAll((cells) => cells
-        .filter((cell) => /^whatsapp#\d{12}$/.test(cell.textContent.trim()) && cell.scrollWidth > cell.clientWidth)
-        .map((cell) => cell.textContent));
-      assert.deepEqual(cut, [], `cut at ${width}`);
       await page.close();
     }
+    assert.deepEqual(misfits, []);
   });
 
   for (const colorScheme of ['light', 'dark']) {

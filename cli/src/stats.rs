@@ -134,11 +134,15 @@ fn lines(by: By, counts: &BTreeMap<Option<String>, Count>) -> serde_json::Result
     counts.iter().map(line).collect()
 }
 
-/// Returns the counts in the format of RFC 4180, without a sum.
+/// Returns the counts in the format of RFC 4180, without a sum. A reference comes from outside: an apostrophe in front keeps a spreadsheet
+/// from taking it for a formula.
 fn csv(by: By, counts: &BTreeMap<Option<String>, Count>) -> String {
-    let quoted = |text: &str| match text.contains([',', '"', '\r', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
+    let quoted = |text: &str| {
+        let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { &format!("'{text}") } else { text };
+        match text.contains([',', '"', '\r', '\n']) {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text.to_owned(),
+        }
     };
     let mut csv = format!("{},deliveries,duplicates\r\n", by.name());
     for (fact, Count { deliveries, duplicates }) in counts {

@@ -138,7 +138,7 @@ async fn deliveries_are_counted_by_kind_reference_and_day() {
     let world = World::start("stats").await;
     world.fill().await;
     world.record(15, r#"{"event":"doctor"}"#).await;
-    world.record(10, r#"{"event":"builder","builderID":1,"builder_reference":"a, \"b\""}"#).await;
+    world.record(10, r#"{"event":"builder","builderID":1,"builder_reference":"=a, \"b\""}"#).await;
     let stats = async |arguments: &[&str]| {
         let counted = world.hooks(&[&["stats"], arguments].concat()).await;
         assert_eq!((counted.code, counted.stderr.as_str()), (0, ""), "{arguments:?}");
@@ -153,7 +153,7 @@ async fn deliveries_are_counted_by_kind_reference_and_day() {
     ];
     assert_eq!(world.lines(&stats(&["--since", "30d"]).await), expected);
     let by_reference = stats(&["--since", "1d", "--by", "reference", "--output", "csv"]).await;
-    assert_eq!(by_reference, "reference,deliveries,duplicates\r\n,2,0\r\n\"a, \"\"b\"\"\",1,0\r\nclient-7,3,1\r\n");
+    assert_eq!(by_reference, "reference,deliveries,duplicates\r\n,2,0\r\n\"'=a, \"\"b\"\"\",1,0\r\nclient-7,3,1\r\n");
     let day = world.ago(4_320).day();
     let by_day = objects(&stats(&["--since", "7d", "--by", "day", "--kind", "whatsapp", "--output", "json"]).await);
     assert_eq!(by_day[0], json!({"day": day, "deliveries": 1, "duplicates": 0}));

@@ -1,25 +1,10 @@
-//! Entities and ids as people type them: a number alone, a reference, the end of an id.
+//! Entities and kinds as people type them.
 
-use std::str::FromStr;
-
-use anyhow::{Context, Error, Result, bail};
-use futures_util::{StreamExt, TryStreamExt};
-use shared::{Entity, EventId, Timestamp};
-use store::{DeliveryQuery, Listing, Order, PAGE, Reader, named};
+use anyhow::{Error, Result};
+use shared::Entity;
+use store::{Reader, named};
 
 use crate::output::note;
-
-/// Maximum number of ids that are named as possible.
-const MOST_IDS: usize = 3;
-
-/// Maximum number of deliveries that are searched for the end of an id.
-const MOST_DELIVERIES: usize = 10_000;
-
-/// Digits of the end of an id in lists. They are random, so hardly any two of the deliveries share them.
-const WHOLE_END: usize = 8;
-
-/// Fewest digits of the end of an id that are searched for.
-const FEWEST_DIGITS: usize = 6;
 
 /// Returns the entity that a person means: by its name, by its number or account, or by its reference. `all` says how to get all that
 /// share a reference, such as `--reference`.
@@ -30,100 +15,9 @@ pub async fn entity(reader: &Reader, typed: &str, all: &str) -> Result<Entity> {
     named::entities(reader, typed).await?.only(typed, "entity", all).map_err(Error::msg)
 }
 
-/// The id of an event as a person types it: whole, or its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TypedId {
-    /// All of it.
-    Whole(EventId),
-    /// Its last hexadecimal digits.
-    End(String),
-}
-
-impl FromStr for TypedId {
-    type Err = &'static str;
-
-    /// Reads an id, or its end. Text before `…` or `+`, as in lists, is ignored.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(id) = text.trim().parse() {
-            return Ok(Self::Whole(id));
-        }
-        let end = text.trim().rsplit(['…', '.', '+']).next().unwrap_or_default();
-        let digits: String = end.chars().filter(|letter| *letter != '-').collect::<String>().to_lowercase();
-        if digits.len() < FEWEST_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err("expected the id of an event, or at least the last 6 digits of one");
-        }
-        Ok(Self::End(digits))
-    }
-}
-
-impl TypedId {
-    /// Returns the whole id. An end is searched for among the newest deliveries.
-    ///
-    /// # Errors
-    /// Fails when none of them, or more than one, has this end.
-    pub async fn find(&self, reader: &Reader, now: Timestamp) -> Result<EventId> {
-        let end = match self {
-            Self::Whole(id) => return Ok(*id),
-            Self::End(end) => end,
-        };
-        let times = Timestamp::from_micros(0)..now.plus(DeliveryQuery::CLOCK_AHEAD);
-        let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: PAGE };
-        let mut ids = std::pin::pin!(reader.by_time(&listing).map_ok(|delivery| delivery.id).take(MOST_DELIVERIES));
-        let mut found = Vec::new();
-        while let Some(id) = ids.try_next().await? {
-            if id.simple().ends_with(end) {
-                found.push(id);
-                if end.len() >= WHOLE_END || found.len() > MOST_IDS {
-                    break;
-                }
-            }
-        }
-        only(end, &found)?.with_context(|| {
-            format!("none of the last {MOST_DELIVERIES} events has an id that ends in {end}; give its last digits, or the whole id")
-        })
-    }
-
-    /// Returns the whole id, or the one of these that has its end; `None` when none has.
-    ///
-    /// # Errors
-    /// Fails when more than one of them has this end.
-    pub fn among(&self, ids: impl IntoIterator<Item = EventId>) -> Result<Option<EventId>> {
-        match self {
-            Self::Whole(id) => Ok(Some(*id)),
-            Self::End(end) => only(end, &ids.into_iter().filter(|id| id.simple().ends_with(end)).collect::<Vec<_>>()),
-        }
-    }
-}
-
-/// Returns the only id that ends in these digits.
-fn only(end: &str, found: &[EventId]) -> Result<Option<EventId>> {
-    if found.len() > 1 {
-        let ids = found.iter().map(EventId::to_string).collect::<Vec<_>>().join(", ");
-        bail!("more than one id ends in {end}: {ids}; give more digits")
-    }
-    Ok(found.first().copied())
-}
-
 /// Notes for the person that a kind is probably mistyped: it is close to the name of one that there is.
 pub fn note_unknown_kind(kind: Option<&str>) {
     if let Some((kind, close)) = kind.and_then(|kind| Some((kind, named::similar_kind(kind)?))) {
         note(&format!("{kind} is not a known kind; did you mean {close}?"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_read_whole_or_by_its_end() {
-        let id = "019aab4e-9fc0-7000-8707-0707071234df";
-        assert_eq!(id.parse(), Ok(TypedId::Whole(id.parse().unwrap())));
-        for end in ["…071234df", "+071234df", "019a…071234df", "071234DF", "...071234df", " …07-1234df"] {
-            assert_eq!(end.parse(), Ok(TypedId::End("071234df".to_owned())), "{end}");
-        }
-        for text in ["", "42", "…", "12345", "not-hex-at-all"] {
-            assert!(text.parse::<TypedId>().is_err(), "{text}");
-        }
     }
 }

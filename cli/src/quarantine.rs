@@ -11,12 +11,11 @@ use shared::{
     EventId, Timestamp,
     human_time::{Moment, moment},
 };
-use store::{Listing, Order, PAGE, Quarantine, Reader, Retried, SealedReader, StoreError, first, page_size};
+use store::{Listing, Order, PAGE, Quarantine, Reader, Retried, SealedReader, StoreError, TypedId, first, page_size};
 
 use self::outcome::RetryOutcome;
 use crate::{
     consent::Consent,
-    named::TypedId,
     output::{List, Output, json, print, print_bytes, progress::Progress, tables, times},
     query::time_range,
     show::in_full,

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, ops::Range, time::Duration};
 
-use inspector::registration_facts;
+use inspector::{receiver, registration_facts};
 use serde::Serialize;
 use shared::{EventId, Timestamp, human_time::minutes, text::plain};
 use store::{Change, ChangeKind, Registration, RegistrationStatus, Whereabouts};
@@ -130,10 +130,7 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
     }
     if status.registration().ours_at.is_some() {
         let start = times::shown(watched_since(status));
-        let Registration { elsewhere_since, checked_at, .. } = status.registration();
-        // It is still elsewhere, although nobody has looked since the last check.
-        let unchecked = elsewhere_since.and(*checked_at).map(|checked_at| now.since(checked_at));
-        let _ = match (status.not_ours() + unchecked.unwrap_or_default(), unchecked) {
+        let _ = match (status.not_ours(), status.registration().elsewhere_since) {
             (not_ours, Some(_)) => {
                 writeln!(shown, "Since {start} it may have been elsewhere for {} in all, until now.", minutes(not_ours))
             }
@@ -157,19 +154,8 @@ fn watched_since(status: &RegistrationStatus) -> Timestamp {
 /// Returns a warning that our URL is not registered, with the time since then and the receiver of the events.
 pub fn not_ours(registered: Option<&str>, since: Option<Timestamp>) -> String {
     let since = since.map(|since| format!(" SINCE {}", times::shown(since))).unwrap_or_default();
-    let receiver = match registered.map(|registered| (host(registered), registered)) {
-        Some((Some(host), _)) => format!("the provider sends all events to {host}"),
-        Some((None, text)) => format!("{text} is registered, and the provider sends events nowhere"),
-        None => "no URL is registered, and the provider sends events nowhere".to_owned(),
-    };
-    let warning = format!("NOT OURS{since}: {receiver}.");
+    let warning = format!("NOT OURS{since}: {}.", receiver(registered));
     Screen::of_stdout().toned(Some(Tone::Bad), &plain(&warning)) + "\n"
-}
-
-/// Returns the host of the registered URL as sync reports it, which may have no scheme; `None` when it is not a URL.
-pub fn host(registered: &str) -> Option<String> {
-    let url = if registered.contains("://") { registered.to_owned() } else { format!("https://{registered}") };
-    url::Url::parse(&url).ok()?.host_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use shared::{
     DOCTOR, EventId, Timestamp,
     text::{plain, quoted, short},
 };
-use store::{DeliveryQuery, StoreError, StoredDelivery};
+use store::{DeliveryQuery, StoreError, StoredDelivery, TypedId};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use self::{
@@ -34,7 +34,6 @@ use self::{
 };
 use crate::{
     interrupt::interrupted,
-    named::TypedId,
     output::{Output, note, print, progress::Progress, text},
     query::{FilterArgs, TimeRange},
     target::{Target, TargetArgs},

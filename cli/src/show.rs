@@ -5,10 +5,9 @@ use std::{process::ExitCode, time::SystemTime};
 use anyhow::{Context, Result};
 use clap::Args;
 use shared::{Kind, Timestamp};
-use store::StoredDelivery;
+use store::{StoredDelivery, TypedId};
 
 use crate::{
-    named::TypedId,
     output::{Output, json, print, text, times},
     target::{Target, TargetArgs},
 };

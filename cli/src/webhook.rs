@@ -165,7 +165,7 @@ async fn ask_before_replacing(target: &Target, consent: &Consent) -> Result<()> 
     if RegisteredUrl::new(registered).is_none_or(|registered| registered.token_at(&address).is_some()) {
         return Ok(());
     }
-    let today = match registration_status::host(registered) {
+    let today = match inspector::host(registered) {
         Some(host) => format!("{host} receives the provider's events today, and will stop receiving them."),
         None => format!("The provider has {registered} registered today."),
     };

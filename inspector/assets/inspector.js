@@ -98,6 +98,9 @@ const times = {
     const local = times.parts(at);
     return `${local.date}T${local.clock}${local.offset}`;
   },
+  zone() {
+    return times.isLocal ? Intl.DateTimeFormat().resolvedOptions().timeZone : 'UTC';
+  },
   offset(at) {
     if (!times.isLocal) return 'Z';
     const minutes = -at.getTimezoneOffset();
@@ -110,7 +113,7 @@ function setUpTimes() {
   const button = byId('zone');
   const show = () => {
     button.setAttribute('aria-pressed', String(times.isLocal));
-    for (const zone of document.querySelectorAll('.zone')) zone.textContent = times.isLocal ? 'local' : 'UTC';
+    for (const zone of document.querySelectorAll('.zone')) zone.textContent = times.zone();
     times.show(document);
   };
   const until = byId('until');
@@ -176,7 +179,36 @@ const AGAIN_AFTER = 2000;
 // Milliseconds between announcements, so that a screen reader does not read a number every second.
 const NEWS_EVERY = 5000;
 
-function setUpLive() {
+// Milliseconds until an open page looks again for another receiver of the events.
+const LOOK_EVERY = 30000;
+
+// Shows when another URL receives the events, and when the inspector has ended. Returns the function that looks now.
+function setUpBanner() {
+  let shown = byId('banner')?.innerHTML.trim();
+  let answeredAt = new Date();
+  const look = async () => {
+    if (document.hidden || !byId('silence')) return;
+    let answer = null;
+    try {
+      answer = await fetch('banner', { cache: 'no-store' });
+      answeredAt = new Date();
+    } catch {
+      byId('silence').textContent = `No answer since ${times.parts(answeredAt).clock} ${times.zone()}. What you see is from then or earlier.`;
+    }
+    byId('silence').hidden = answer !== null;
+    const html = answer?.ok ? (await answer.text()).trim() : shown;
+    if (html === shown || !byId('banner')) return;
+    shown = html;
+    byId('banner').innerHTML = html;
+    times.show(byId('banner'));
+    document.dispatchEvent(new Event('banner'));
+  };
+  setInterval(look, LOOK_EVERY);
+  document.addEventListener('visibilitychange', look);
+  return look;
+}
+
+function setUpLive(look) {
   const state = byId('live');
   if (!state) return;
   const rows = byId('rows');
@@ -184,6 +216,11 @@ function setUpLive() {
   const say = (text, name) => {
     byId('live-text').textContent = text;
     state.dataset.state = name;
+  };
+  // No green light while the events go elsewhere.
+  const sayLive = () => {
+    if (byId('banner').childElementCount > 0) say('events go elsewhere', 'off');
+    else say('live', 'live');
   };
   const complain = (text) => {
     byId('trouble').textContent = text;
@@ -250,9 +287,13 @@ function setUpLive() {
     const link = new URL(state.dataset.stream, location.href);
     if (rows.firstElementChild) link.searchParams.set('after', rows.firstElementChild.dataset.id);
     const source = new EventSource(link);
-    source.addEventListener('open', () => say('live', 'live'));
+    source.addEventListener('open', () => {
+      sayLive();
+      look();
+    });
     source.addEventListener('error', () => {
       say('reconnecting', 'off');
+      look();
       if (source.readyState === EventSource.CLOSED) tryAgain();
     });
     source.addEventListener('run', (event) => check(event.data));
@@ -276,6 +317,9 @@ function setUpLive() {
   };
   listenWhileSeen();
   document.addEventListener('visibilitychange', listenWhileSeen);
+  document.addEventListener('banner', () => {
+    if (source?.readyState === EventSource.OPEN) sayLive();
+  });
 }
 
 document.addEventListener('DOMContentLoaded', () => {
@@ -284,5 +328,5 @@ document.addEventListener('DOMContentLoaded', () => {
   setUpTimes();
   setUpKeys();
   setUpCopying();
-  setUpLive();
+  setUpLive(setUpBanner());
 });

@@ -14,14 +14,14 @@ use super::layout::{Moment, deliveries};
 /// The periods of a bar: seconds, and the name.
 const STEPS: [(i64, &str); 9] = [
     (10, "10 s"),
-    (60, "minute"),
+    (60, "a minute"),
     (5 * 60, "5 min"),
     (15 * 60, "15 min"),
-    (3_600, "hour"),
+    (3_600, "an hour"),
     (3 * 3_600, "3 h"),
     (12 * 3_600, "12 h"),
-    (24 * 3_600, "day"),
-    (7 * 24 * 3_600, "week"),
+    (24 * 3_600, "a day"),
+    (7 * 24 * 3_600, "a week"),
 ];
 
 /// Maximum number of bars.
@@ -71,16 +71,13 @@ impl Counts {
         }
     }
 
-    /// Drops those received before the start of the period. Returns whether there were any.
-    pub fn start_at(&mut self, start: Timestamp) -> bool {
-        let mut has_dropped = false;
+    /// Drops those received before the start of the period.
+    pub fn start_at(&mut self, start: Timestamp) {
         while let Some(oldest) = self.deliveries.first_entry().filter(|oldest| oldest.key().received_at() < start) {
             oldest.remove();
-            has_dropped = true;
             // Those that are not counted are older still.
             self.is_cut = false;
         }
-        has_dropped
     }
 
     /// Returns the first one after a delivery; without a delivery, the first of all.
@@ -114,7 +111,7 @@ impl Counts {
 pub struct Chart {
     /// Its title, with the number of deliveries.
     pub label: String,
-    /// The older deliveries that it leaves out.
+    /// The older deliveries that it leaves out, or that there are none.
     pub limit: Option<String>,
     pub description: String,
     pub width: i64,
@@ -149,12 +146,15 @@ struct Count {
 }
 
 impl Chart {
-    /// Draws the counts of a period, which is described by words such as "in the last hour"; `None` without deliveries.
-    pub fn of(counts: &Counts, period: &str, now: Timestamp) -> Option<Self> {
+    /// Draws the counts of a period, which is described by words such as "in the last hour"; `None` without deliveries. The axis begins
+    /// with the first delivery, and ends with the period.
+    pub fn of(counts: &Counts, period: &str, times: Range<Timestamp>) -> Option<Self> {
         let second = |id: &EventId| id.received_at().as_secs();
         let first = second(counts.deliveries.first_key_value()?.0);
         let last = second(counts.deliveries.last_key_value()?.0);
-        let (step, step_name) = step(first..last);
+        // The times of deliveries come from another clock.
+        let end = times.end.as_secs().max(last);
+        let (step, step_name) = step(first..end);
         let mut bars: BTreeMap<i64, Count> = BTreeMap::new();
         for (id, (_, is_duplicate)) in &counts.deliveries {
             let count = bars.entry(second(id) / step).or_default();
@@ -165,34 +165,35 @@ impl Chart {
             }
         }
         let most = bars.values().map(|count| count.events + count.duplicates).max()?;
-        let last_bar = last / step;
+        let (start_bar, last_bar) = (times.start.as_secs() / step, end / step);
         // A minimum number of bars, or a few would be as wide as the page.
-        let first_bar = (first / step).min(last_bar - BARS / 2 + 1);
-        let moment = |bar: i64| Moment::new(Timestamp::from_micros(bar.saturating_mul(step * 1_000_000)), now);
-        let bars = bars.iter().map(|(bar, count)| count.bar(bar - first_bar, most, &moment(*bar))).collect();
+        let first_bar = (first / step).min(start_bar.max(last_bar - BARS / 2 + 1));
+        let moment = |second: i64| Moment::new(Timestamp::from_micros(second.saturating_mul(1_000_000)), times.end);
+        let bars = bars.iter().map(|(bar, count)| count.bar(bar - first_bar, most, &moment(bar * step))).collect();
         let number = counts.deliveries.len();
-        let (newest, oldest) = (moment_of(last, now), moment_of(first, now));
+        let (newest, oldest) = (moment(last).second, moment(first).second);
         Some(Self {
-            description: format!("At most {most} per {step_name}, from {oldest} to {newest}."),
+            description: format!("Peak: {most} in {step_name}. The first one at {oldest}, the last one at {newest}."),
             label: if counts.is_cut {
                 format!("The newest {} {period}", deliveries(number))
             } else {
                 format!("{} {period}", deliveries(number))
             },
-            limit: counts.is_cut.then(|| format!("Deliveries before {oldest} are not counted.")),
+            limit: match counts.is_cut {
+                true => Some(format!("Deliveries before {oldest} are not counted.")),
+                false if start_bar < first_bar => Some(format!("The first one in this period came at {oldest}.")),
+                false => None,
+            },
             width: (last_bar - first_bar + 1) * BAR,
             height: HEIGHT,
             bars,
-            first: moment(first_bar),
-            last: moment(last_bar + 1),
+            first: moment(first_bar * step),
+            // To the minute, as it is shown: an open page draws the chart again when it changes.
+            last: moment(end / 60 * 60),
             step: step_name,
             most,
         })
     }
-}
-
-fn moment_of(second: i64, now: Timestamp) -> String {
-    Moment::new(Timestamp::from_micros(second.saturating_mul(1_000_000)), now).second
 }
 
 /// Returns the shortest period that needs no more than the maximum number of bars.
@@ -273,9 +274,10 @@ mod tests {
         }
         assert!(!counts.add(&delivery(most, false)), "each is counted once");
         assert_eq!((counts.kinds(), counts.is_cut), (vec![("builder", 5_000)], true));
-        assert!(!counts.start_at(Timestamp::from_micros(10_000_000)) && counts.is_cut);
-        assert!(counts.start_at(Timestamp::from_micros(most * 1_000_000)) && !counts.is_cut);
-        assert_eq!(counts.kinds(), [("builder", 10)]);
+        counts.start_at(Timestamp::from_micros(10_000_000));
+        assert_eq!((counts.kinds(), counts.is_cut), (vec![("builder", 5_000)], true));
+        counts.start_at(Timestamp::from_micros(most * 1_000_000));
+        assert_eq!((counts.kinds(), counts.is_cut), (vec![("builder", 10)], false));
 
         counts.extend(counted(&[delivery(most + 9, false), delivery(most + 10, false)]));
         assert_eq!(counts.kinds(), [("builder", 11)]);
@@ -288,26 +290,34 @@ mod tests {
         let at = |minute: i64, is_duplicate| delivery(1_795_339_800 + minute * 60, is_duplicate);
         let deliveries = [at(40, false), at(3, true), at(3, false), at(0, false)];
         let counts = counted(&deliveries);
-        let chart = Chart::of(&counts, "in the last hour", deliveries[0].received_at).unwrap();
-        assert_eq!((chart.label.as_str(), chart.step, chart.most), ("4 deliveries in the last hour", "minute", 2));
+        let time = |minute: i64| at(minute, false).received_at;
+        let chart = Chart::of(&counts, "in the last hour", time(0)..time(40)).unwrap();
+        assert_eq!((chart.label.as_str(), chart.step, chart.most), ("4 deliveries in the last hour", "a minute", 2));
         assert_eq!((counts.kinds(), chart.limit), (vec![("builder", 4)], None));
         let titles: Vec<&str> = chart.bars.iter().map(|bar| bar.title.as_str()).collect();
         let expected =
             ["2026-11-22T09:30:00Z: 1", "2026-11-22T09:33:00Z: 1, and 1 duplicate", "2026-11-22T10:10:00Z: 1"];
         assert_eq!(titles, expected);
-        let cut = Chart::of(&Counts { is_cut: true, ..counts }, "in the last hour", deliveries[0].received_at).unwrap();
+        let quiet = Chart::of(&counts, "in the last day", time(-1_340)..time(100)).unwrap();
+        assert_eq!(quiet.limit.unwrap(), "The first one in this period came at 2026-11-22T09:30:00Z.");
+        let axis = (quiet.first.minute, quiet.last.minute, quiet.step, quiet.width / BAR);
+        let expected = ("11-22 09:15".to_owned(), "11-22 11:10".to_owned(), "5 min", 24);
+        assert_eq!(axis, expected, "it ends with the period, not with the last delivery");
+        let cut = Chart::of(&Counts { is_cut: true, ..counts }, "in the last hour", time(0)..time(40)).unwrap();
         assert_eq!(cut.label, "The newest 4 deliveries in the last hour");
         assert_eq!(cut.limit.unwrap(), "Deliveries before 2026-11-22T09:30:00Z are not counted.");
-        assert!(Chart::of(&Counts::default(), "in the last hour", deliveries[0].received_at).is_none());
+        assert!(Chart::of(&Counts::default(), "in the last hour", time(0)..time(40)).is_none());
     }
 
     proptest! {
         #[test]
         fn bars_stand_inside_the_drawing_and_are_not_too_many(
             seconds in proptest::collection::vec((0i64..4_000_000_000, any::<bool>()), 1..60),
+            period in [0i64..4_000_000_000, 0i64..4_000_000_000],
         ) {
             let deliveries: Vec<_> = seconds.into_iter().map(|(second, is_duplicate)| delivery(second, is_duplicate)).collect();
-            let chart = Chart::of(&counted(&deliveries), "in the last year", deliveries[0].received_at).unwrap();
+            let [start, end] = period.map(|second| Timestamp::from_micros(second * 1_000_000));
+            let chart = Chart::of(&counted(&deliveries), "in the last year", start..end).unwrap();
             prop_assert!(chart.bars.len() <= BARS as usize + 1 && chart.width <= (BARS + 1) * BAR);
             for bar in &chart.bars {
                 prop_assert!(bar.x >= 0 && bar.x + bar.width <= chart.width);

@@ -11,7 +11,7 @@ use shared::{
     Timestamp,
     text::{plain, quoted},
 };
-use store::{State, first};
+use store::{State, first, named};
 
 use super::{
     layout::{Layout, Moment, Part, kind_class, link, now},
@@ -64,20 +64,22 @@ pub async fn page(Extract(shown): App, Query(Which { reference }): Query<Which>)
     }
     let (states, is_cut) = first(source.reader.states_by_reference(&reference, LISTED + 1), LISTED.into()).await?;
     if states.is_empty() {
+        let suggestion = named::entities(&source.reader, &reference).await?.suggestion();
+        let end = suggestion.map_or_else(|| ".".to_owned(), |suggestion| format!("; {suggestion}"));
         let reference = plain(&reference);
-        return Err(Problem::NotFound(format!("No line, bot or inbox has the reference {reference}.")));
+        return Err(Problem::NotFound(format!("No line, bot or inbox has the reference {reference}{end}")));
     }
     let (lines, others): (Vec<State>, Vec<State>) = states.into_iter().partition(|state| is_line(&state.entity));
     let entities: Vec<_> = others.iter().map(|state| state.entity.clone()).collect();
     let (lines, listed) = try_join(source.lines.of_states(lines), source.lines.inventory.entities(&entities)).await?;
     let is_gone = |state: &State| listed.get(&state.entity)?.gone_since(Some(state.last_seen));
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Lines),
-        proofs: lines.iter().map(|line| Proof::of(line, now)).collect(),
+        layout: Layout::of(&shown, Part::Lines).await?,
+        proofs: lines.iter().map(|line| Proof { client_link: None, ..Proof::of(line, now) }).collect(),
         others: others.iter().map(|state| Other::of(state, is_gone(state).is_some(), now)).collect(),
         is_cut,
         deliveries: link("./", &[("reference", &reference), ("since", "30d")]),
-        show: format!("cargo hooks events --reference {}{}", quoted(&reference), source.arguments),
+        show: format!("cargo hooks events --reference {} --since 30d{}", quoted(&reference), source.arguments),
         reference: plain(&reference),
     }))
 }

@@ -1,6 +1,6 @@
 //! The start page: deliveries, newest first.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use shared::{DOCTOR, Kind, Timestamp, human_time::moment, text::plain};
+use store::{StoreError, named};
 
 use super::{
     chart::{Chart, Counts},
@@ -52,6 +53,8 @@ struct Page {
     is_first: bool,
     /// The stream of new deliveries, for pages that show them.
     live: Option<String>,
+    /// That nothing has the reference, for an empty page.
+    no_reference: Option<String>,
     /// The link to a longer period, for an empty page.
     wider: Option<String>,
     /// The samples to send, on the local run.
@@ -82,15 +85,15 @@ struct Total {
 }
 
 impl Count {
-    /// Draws the counts of a list; `None` without deliveries.
-    pub fn of(counts: &Counts, asked: &Asked, now: Timestamp) -> Option<Self> {
+    /// Draws the counts of a list over its period; `None` without deliveries.
+    pub fn of(counts: &Counts, asked: &Asked, times: Range<Timestamp>) -> Option<Self> {
         let total = |(kind, number): (&str, u64)| Total {
             kind: plain(kind),
             class: kind_class(kind),
             number,
             link: Asked { kind: kind.to_owned(), ..asked.clone() }.link("./", ""),
         };
-        let chart = Chart::of(counts, &period(asked), now)?;
+        let chart = Chart::of(counts, &period(asked), times)?;
         Some(Self { chart, totals: counts.kinds().into_iter().map(total).collect() })
     }
 }
@@ -119,7 +122,7 @@ pub async fn page(State(shown): App, Query(mut asked): Query<Asked>) -> Result<R
         // The form has no such field.
         Err(fault) if fault.field == "after" => return Err(fault.into()),
         Err(fault) => {
-            let page = Page { fault: Some(fault), ..Page::of(&shown, asked) };
+            let page = Page { fault: Some(fault), ..Page::of(&shown, asked).await? };
             return Ok((StatusCode::BAD_REQUEST, render(&page)).into_response());
         }
     };
@@ -131,21 +134,22 @@ pub async fn page(State(shown): App, Query(mut asked): Query<Asked>) -> Result<R
     let wider = Asked { since: wider.to_owned(), ..asked.clone() }.link("./", "");
     let newest = found.deliveries.first().map(|delivery| delivery.id.to_string()).unwrap_or_default();
     Ok(render(&Page {
-        count: Count::of(&found.counts, &asked, now),
+        count: Count::of(&found.counts, &asked, query.times.start..query.times.end.min(now)),
+        no_reference: no_reference(&shown, &asked, &found).await?,
         rows: rows(&shown.source, &found.deliveries, now).await?,
         searched: found.searched.map(|read| searched(&found, read, now)),
         older: older(&asked, &found),
         live: filter.is_live().then(|| asked.link("live", &newest)),
         wider: (query.times.start > now.minus(longer)).then_some(wider),
-        ..Page::of(&shown, asked)
+        ..Page::of(&shown, asked).await?
     }))
 }
 
 impl Page {
     /// The page with its form, without deliveries.
-    fn of(shown: &Shown, asked: Asked) -> Self {
-        Self {
-            layout: Layout::of(shown, Part::Deliveries),
+    async fn of(shown: &Shown, asked: Asked) -> Result<Self, StoreError> {
+        Ok(Self {
+            layout: Layout::of(shown, Part::Deliveries).await?,
             fault: None,
             is_narrowed: asked.is_narrowed(),
             times: times(&asked.since),
@@ -156,16 +160,29 @@ impl Page {
             older: None,
             is_first: asked.after.is_empty(),
             live: None,
+            no_reference: None,
             wider: None,
             samples: shown.source.actions.as_ref().map(|actions| actions.samples.clone()).unwrap_or_default(),
             asked,
-        }
+        })
     }
 
     /// Returns the error of a field, if it is invalid.
     fn fault_at(&self, field: &str) -> Option<&str> {
         self.fault.as_ref().filter(|fault| fault.field == field).map(|fault| fault.why.as_str())
     }
+}
+
+/// Returns that nothing has the reference that an empty page asks for, with similar ones.
+async fn no_reference(shown: &Shown, asked: &Asked, found: &Found) -> Result<Option<String>, StoreError> {
+    if !found.deliveries.is_empty() || asked.reference.trim().is_empty() {
+        return Ok(None);
+    }
+    let named = named::entities(&shown.source.reader, &asked.reference).await?;
+    Ok(named.same.is_empty().then(|| match named.suggestion() {
+        Some(suggestion) => format!("No line, bot or inbox has this reference; {suggestion}"),
+        None => "No line, bot or inbox has this reference.".to_owned(),
+    }))
 }
 
 fn older(asked: &Asked, found: &Found) -> Option<(String, &'static str)> {

@@ -3,14 +3,14 @@
 use askama::Template;
 use axum::{
     extract::{Query, State},
-    response::Response,
+    response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 use shared::{
     EventId, Kind, Timestamp, json,
     text::{plain, short},
 };
-use store::{Listing, Order, StoredDelivery, first};
+use store::{FindIdError, Listing, Order, StoredDelivery, TypedId, first};
 
 use super::{
     body::{Piece, pieces},
@@ -83,9 +83,17 @@ impl Other {
     }
 }
 
-/// The page.
+/// The page. The end of an id leads to the delivery that has it.
 pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Result<Response, Problem> {
-    let id: EventId = id.trim().parse().map_err(|error| Problem::Unclear(format!("{:?} is {error}.", plain(&id))))?;
+    let because = |why: &str| format!("{:?}: {why}.", plain(&id));
+    let id = match id.parse().map_err(|why| Problem::Unclear(because(why)))? {
+        TypedId::Whole(id) => id,
+        end => match end.find(&shown.source.reader, now()).await {
+            Ok(id) => return Ok(Redirect::to(&link("delivery", &[("id", &id.to_string())])).into_response()),
+            Err(FindIdError::NotOne(why)) => return Err(Problem::NotFound(because(&why))),
+            Err(FindIdError::Store(error)) => return Err(error.into()),
+        },
+    };
     let Some(delivery) = shown.source.reader.delivery(&id).await? else {
         return Err(Problem::NotFound(format!("There is no delivery {id}. If it came just now, reload.")));
     };
@@ -97,7 +105,7 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
     let body = delivery.body.as_deref().map(pieces).unwrap_or_default();
     let raw = delivery.body.as_deref().map(json::compact);
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Deliveries),
+        layout: Layout::of(&shown, Part::Deliveries).await?,
         source_ip: plain(&delivery.source_ip),
         request_id: plain(&delivery.request_id),
         duplicate_of: delivery.duplicate_of.as_ref().map(other),

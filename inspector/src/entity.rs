@@ -129,7 +129,7 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
     let rows = rows(&shown.source, &history[..steps.len()], now).await?;
     let entries = rows.into_iter().zip(steps).map(|(row, step)| Entry { row, step });
     Ok(render(&Page {
-        layout: Layout::of(&shown, if line.is_some() { Part::Lines } else { Part::States }),
+        layout: Layout::of(&shown, if line.is_some() { Part::Lines } else { Part::States }).await?,
         name: plain(entity.as_str()),
         line,
         state: state.map(|state| StateView::of(&state, listed.as_ref(), now)),
@@ -179,8 +179,8 @@ async fn history(
 }
 
 impl LineView {
-    /// Reads the proof of a line; `None` when nothing is known about it. It does not look for the sealed key: the history shows whether an
-    /// event had one.
+    /// Reads the proof of a line; `None` when nothing is known about it. It does not look for the sealed key: a whole history shows whether
+    /// an event had one.
     async fn read(
         shown: &Shown,
         entity: &Entity,
@@ -195,6 +195,11 @@ impl LineView {
         let Some(mut line) = line else { return Ok(None) };
         if let Some(event) = history.iter().find(|delivery| delivery.has_api_key) {
             line.key = LineKey::Sealed { received_at: event.received_at };
+        } else if !line.has_used_key() {
+            let recorded = line.state.as_ref().map_or(0, |state| state.version + state.duplicates);
+            if u64::try_from(history.len()) == Ok(recorded) {
+                line.key = LineKey::Missing;
+            }
         }
         Ok(Some(Self {
             proof: Proof::of(&line, now),

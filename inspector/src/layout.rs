@@ -7,8 +7,10 @@ use shared::{
     human_time::{ago, to_the_second},
     text::plain,
 };
+use store::StoreError;
 
 use super::{
+    banner::Banner,
     problem::Problem,
     source::{Notice, Shown, Source},
 };
@@ -40,14 +42,20 @@ pub struct Layout {
     /// True when there is a forwarder.
     pub forwards: bool,
     pub notice: Option<Notice>,
+    /// The receiver of the events, if that is not our webhook.
+    pub banner: Option<Banner>,
 }
 
 impl Layout {
-    /// Returns the frame of a page, with the notice that was not shown yet.
-    pub fn of(shown: &Shown, part: Part) -> Self {
+    /// Returns the frame of a page, with the notice that was not shown yet. It reads the registration.
+    ///
+    /// # Errors
+    /// Fails when the registration cannot be read.
+    pub async fn of(shown: &Shown, part: Part) -> Result<Self, StoreError> {
+        let banner = Banner::read(shown).await?;
         let notice = shown.notice.lock().ok().and_then(|mut notice| notice.take());
         let Source { stack, forward_records, .. } = &shown.source;
-        Self { part, stack: stack.as_deref().map(plain), forwards: forward_records.is_some(), notice }
+        Ok(Self { part, stack: stack.as_deref().map(plain), forwards: forward_records.is_some(), notice, banner })
     }
 }
 
@@ -136,11 +144,11 @@ pub fn deliveries(number: usize) -> String {
     number_of(number, "delivery", "deliveries")
 }
 
-/// Writes a duration, rounded.
+/// Writes a duration, rounded to seconds or more.
 pub fn roughly(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0 => format!("{} ms", duration.as_millis()),
+        0 => "under 1 s".to_owned(),
         1..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),

@@ -3,6 +3,7 @@
 
 mod actions;
 mod assets;
+mod banner;
 mod body;
 mod chart;
 mod client;
@@ -46,7 +47,7 @@ use self::{guard::Guard, live::Live, source::Shown};
 pub use self::{
     guard::{ForwardedAddress, PageToken},
     line_facts::{Line, LineKey, LineReader, Onboarding},
-    registration_facts::registration_facts,
+    registration_facts::{host, receiver, registration_facts},
     source::{Action, Actions, Source},
 };
 
@@ -108,6 +109,7 @@ fn router(source: Source, guard: Guard) -> Router {
         .route("/{token}", get(async |Path(token): Path<String>| Redirect::permanent(&format!("{token}/"))))
         .route("/{token}/", get(deliveries::page))
         .route("/{token}/live", get(live::stream))
+        .route("/{token}/banner", get(banner::fragment))
         .route("/{token}/delivery", get(delivery::page))
         .route("/{token}/entity", get(entity::page))
         .route("/{token}/lines", get(lines::page))

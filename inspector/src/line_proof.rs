@@ -20,11 +20,12 @@ pub struct Proof {
     /// The client's name, as the provider has it.
     pub name: Option<String>,
     pub reference: Option<String>,
-    pub client_link: String,
+    /// `None` on the client's own page.
+    pub client_link: Option<String>,
     /// The standing in a word or two, and its style class.
     pub mark: String,
     pub class: &'static str,
-    pub sentence: &'static str,
+    pub sentence: String,
     /// More about the cause, if something is wrong.
     pub cause: Option<String>,
     /// Time since which it has this standing.
@@ -64,24 +65,28 @@ impl Line {
     }
 
     /// Returns its standing in a sentence.
-    fn verdict(&self) -> &'static str {
-        match (self.gone_at(), self.status()) {
+    fn verdict(&self) -> String {
+        let verdict = match (self.gone_at(), self.status()) {
             (Some(_), _) => "The provider no longer lists this line.",
-            (None, None) => "Its webhook has not been checked yet.",
+            (None, None) => "Its own webhook has not been checked yet.",
             (None, Some(status)) => match status {
-                LineStatus::Live => "Its messages go to your webhook.",
-                LineStatus::Empty => "It has no webhook, so its messages are delivered nowhere.",
-                LineStatus::Foreign => "Its messages go to another webhook.",
-                LineStatus::WrongKey => "The provider refuses its key, so its webhook cannot be read.",
+                LineStatus::Live => match self.webhook.as_ref().and_then(|webhook| webhook.url.as_deref()) {
+                    Some(url) => return format!("Its own webhook is your {url}."),
+                    None => "Its own webhook is yours.",
+                },
+                LineStatus::Empty => "It has no webhook of its own, so its messages are delivered nowhere.",
+                LineStatus::Foreign => "Its own webhook is not yours.",
+                LineStatus::WrongKey => "The provider refuses its key, so its own webhook cannot be read.",
                 LineStatus::UnknownNumber if self.checked().is_some_and(|webhook| webhook.checked_at.is_none()) => {
                     "The provider cannot be asked about this line."
                 }
                 LineStatus::UnknownNumber => "The provider does not know this number.",
-                LineStatus::NoKey => "Its webhook cannot be set: no key has arrived.",
+                LineStatus::NoKey => "Its own webhook cannot be set: no key has arrived.",
                 LineStatus::Unreachable => "The provider did not answer the last check.",
                 LineStatus::Off => "The lines' own webhooks are not checked: the parameter LineWebhookUrl is empty.",
             },
-        }
+        };
+        verdict.to_owned()
     }
 
     /// Returns the time since which it has its standing.
@@ -137,15 +142,19 @@ impl Line {
         }
     }
 
+    /// Returns whether its key was found sealed, or was used for a check.
+    pub fn has_used_key(&self) -> bool {
+        self.listed.as_ref().is_some_and(|listed| listed.key.is_some())
+            || self.webhook.as_ref().is_some_and(|webhook| webhook.key.is_some())
+    }
+
     fn key_step(&self) -> Step {
-        let is_used = self.listed.as_ref().is_some_and(|listed| listed.key.is_some())
-            || self.webhook.as_ref().is_some_and(|webhook| webhook.key.is_some());
         match (self.checked().map(|webhook| (webhook.status, webhook.since)), self.key) {
             (Some((LineStatus::WrongKey, since)), _) => Step::wrong("key refused by the provider since", since),
             (_, LineKey::Sealed { received_at }) => Step::done("key sealed, last brought at", received_at),
-            (Some((LineStatus::NoKey, _)), _) | (_, LineKey::Missing) => Step::open("no key", None),
-            (_, LineKey::Unknown) if is_used => Step::done("key sealed", None),
-            (_, LineKey::Unknown) => Step::open("key not known: the sealed table was not read", None),
+            (Some((LineStatus::NoKey, _)), _) | (_, LineKey::Missing) => Step::open("no key yet", None),
+            (_, LineKey::Unknown) if self.has_used_key() => Step::done("key sealed", None),
+            (_, LineKey::Unknown) => Step::open("key not shown: the sealed table was not read", None),
         }
     }
 }
@@ -154,9 +163,7 @@ fn webhook_steps(webhook: &LineRecord) -> Vec<Step> {
     let url = webhook.url.as_deref().unwrap_or("an unknown URL");
     let checked_at = webhook.checked_at.unwrap_or(webhook.attempted_at);
     let found = match webhook.status {
-        LineStatus::Live => {
-            Some(Step::done(format!("own webhook read back as {url} at"), webhook.live_at.unwrap_or(checked_at)))
-        }
+        LineStatus::Live => Some(Step::done("webhook read back at", webhook.live_at.unwrap_or(checked_at))),
         LineStatus::Empty => Some(Step::wrong("webhook read back empty at", checked_at)),
         LineStatus::Foreign => Some(Step::wrong(format!("webhook read back as {url} at"), checked_at)),
         // A line without a number in digits is never asked about; the cause tells.
@@ -199,10 +206,10 @@ impl Proof {
             number: plain(line.number()),
             name: line.name().map(plain),
             reference: line.reference().map(plain),
-            client_link: link("client", &[("reference", line.reference().unwrap_or_default())]),
+            client_link: line.reference().map(|reference| link("client", &[("reference", reference)])),
             mark,
             class,
-            sentence: line.verdict(),
+            sentence: plain(&line.verdict()),
             cause: line.cause().map(plain),
             since: line.since().map(moment),
             steps: line

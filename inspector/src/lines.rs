@@ -17,8 +17,10 @@ use super::{
 };
 
 /// The lists to choose from: name in the link, and label.
-const SHOWN: [(&str, &str); 4] =
-    [("", "All"), ("not-live", "Not live"), ("day", "Not live for a day"), ("live", "Live")];
+const SHOWN: [(&str, &str); 5] =
+    [("", "All"), ("not-live", "Not live"), ("day", "Not live for a day"), ("live", "Live"), (GONE, "Gone")];
+
+const GONE: &str = "gone";
 
 /// The query of the link.
 #[derive(Clone, Default, Deserialize)]
@@ -67,19 +69,23 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
         "not-live" => line.is_problem(),
         "day" => line.is_not_live_for_a_day(now),
         "live" => line.is_live() && line.gone_at().is_none(),
+        GONE => line.gone_at().is_some(),
         _ => true,
     };
-    let tabs = SHOWN.map(|(show, name)| Tab {
+    // Lines whose webhooks are not set are neither live nor not.
+    let shown_tabs = SHOWN.into_iter().filter(|(show, _)| keeps_lines || ["", GONE].contains(show));
+    let tabs = shown_tabs.map(|(show, name)| Tab {
         name,
         number: lines.iter().filter(|line| is_in(line, show)).count(),
         link: Asked { show: show.to_owned(), page: String::new(), ..asked.clone() }.link(),
         is_current: show == asked.show,
     });
+    let tabs = tabs.collect();
     lines.retain(|line| is_in(line, &asked.show));
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Lines),
+        layout: Layout::of(&shown, Part::Lines).await?,
         keeps_lines,
-        tabs: tabs.into(),
+        tabs,
         extent: place.extent(lines.len(), number_of(lines.len(), "line", "lines")),
         rows: place.of(&lines).iter().map(|line| Proof::of(line, now)).collect(),
         is_first: place.is_first(),

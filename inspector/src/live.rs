@@ -41,8 +41,8 @@ const ON_STACK: Duration = Duration::from_secs(2);
 /// Maximum number of updates that wait for a slow listener.
 const WAITING: usize = 1_024;
 
-/// Time between two checks for deliveries that have left the period of a page. A busy page gets its chart at least as often.
-const CHECKED_EVERY: Duration = Duration::from_secs(1);
+/// Time between two drawings of a page's chart while nothing comes. A busy page gets its chart at least as often.
+const DRAWN_EVERY: Duration = Duration::from_secs(1);
 
 /// Maximum number of filters whose counts are kept.
 const KEPT: usize = 16;
@@ -181,10 +181,12 @@ struct Listener {
     updates: broadcast::Receiver<Update>,
     known: Known,
     waiting: VecDeque<Event>,
-    /// True when the page's chart is outdated.
+    /// The chart as the page has it.
+    drawn: String,
+    /// True when a delivery has come since.
     chart_is_old: bool,
-    /// Time of the next check for deliveries that have left the period.
-    next_check: Instant,
+    /// Time at which the chart is drawn again: deliveries leave the period, and its axis ends with the present.
+    next_drawing: Instant,
 }
 
 /// Streams new rows, and the chart of the page's period. Only what is not known from the page itself or an earlier stream is read.
@@ -223,8 +225,9 @@ pub async fn stream(
         updates,
         known,
         waiting,
+        drawn: String::new(),
         chart_is_old: true,
-        next_check: Instant::now(),
+        next_drawing: Instant::now(),
     };
     let events = stream::unfold(listener, async |mut listener| {
         let event = listener.next().await?;
@@ -248,18 +251,19 @@ impl Listener {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
-            let is_due = Instant::now() >= self.next_check;
+            let is_due = Instant::now() >= self.next_drawing;
             if is_due {
-                self.next_check = Instant::now() + CHECKED_EVERY;
-                self.chart_is_old |= self.drop_old();
+                self.next_drawing = Instant::now() + DRAWN_EVERY;
             }
-            if self.chart_is_old && (is_due || self.updates.is_empty()) {
+            if is_due || (self.chart_is_old && self.updates.is_empty()) {
                 self.chart_is_old = false;
-                let chart = self.chart();
-                self.waiting.extend(chart);
+                if let Some(chart) = self.chart().filter(|chart| *chart != self.drawn) {
+                    self.drawn.clone_from(&chart);
+                    self.waiting.push_back(Event::default().event("chart").data(chart));
+                }
                 continue;
             }
-            match timeout_at(self.next_check, self.updates.recv()).await {
+            match timeout_at(self.next_drawing, self.updates.recv()).await {
                 Err(_) => {}
                 Ok(Ok(Update::Came(delivery))) => self.came(&delivery),
                 Ok(Ok(Update::Trouble(cause))) => return Some(Event::default().event("trouble").data(&*cause)),
@@ -281,19 +285,16 @@ impl Listener {
         }
     }
 
-    /// Drops the deliveries that have left the period. Returns whether there were any.
-    fn drop_old(&mut self) -> bool {
-        self.known.counts.start_at(self.filter.start(now()))
-    }
-
-    fn chart(&mut self) -> Option<Event> {
-        self.drop_old();
-        let chart = match Count::of(&self.known.counts, &self.asked, now()) {
-            Some(chart) => chart.render().ok()?,
+    /// Draws the chart, without the deliveries that have left the period.
+    fn chart(&mut self) -> Option<String> {
+        let now = now();
+        let start = self.filter.start(now);
+        self.known.counts.start_at(start);
+        match Count::of(&self.known.counts, &self.asked, start..now) {
+            Some(chart) => chart.render().ok(),
             // Not empty: browsers drop events without data.
-            None => " ".to_owned(),
-        };
-        Some(Event::default().event("chart").data(chart))
+            None => Some(" ".to_owned()),
+        }
     }
 }
 

@@ -53,3 +53,18 @@ pub fn registration_facts(
     }
     facts
 }
+
+/// Describes the receiver of the events while another URL, or none, is registered.
+pub fn receiver(registered: Option<&str>) -> String {
+    match registered.map(|registered| (host(registered), registered)) {
+        Some((Some(host), _)) => format!("the provider sends all events to {host}"),
+        Some((None, text)) => format!("{text} is registered, and the provider sends events nowhere"),
+        None => "no URL is registered, and the provider sends events nowhere".to_owned(),
+    }
+}
+
+/// Returns the host of the registered URL as sync reports it, which may have no scheme; `None` when it is not a URL.
+pub fn host(registered: &str) -> Option<String> {
+    let url = if registered.contains("://") { registered.to_owned() } else { format!("https://{registered}") };
+    url::Url::parse(&url).ok()?.host_str().map(str::to_owned)
+}

@@ -26,7 +26,7 @@ pub struct Row {
     pub is_quarantined: bool,
     /// Quarantined for its source address.
     pub is_held: bool,
-    /// `None` without a forwarder, and before the first attempt.
+    /// `None` without a forwarder, and before the first attempt unless it waits behind another event.
     pub forwarding: Option<Forwarding>,
 }
 
@@ -36,11 +36,11 @@ pub struct Forwarding {
     pub class: &'static str,
     /// A sentence with times and attempts.
     pub detail: String,
-    /// The endpoint's last answer, unless it accepted the event.
+    /// The endpoint's last answer to the event, unless it accepted it.
     pub answer: Option<String>,
 }
 
-/// Returns the rows of deliveries, with one read of their forwarding for each 50 of them.
+/// Returns the rows of deliveries, with one read of their forwarding for each 50 of them, and a query of the refused events.
 ///
 /// # Errors
 /// Fails when the forwarding cannot be read.
@@ -99,6 +99,15 @@ impl Forwarding {
     fn of(record: &ForwardRecord, received_at: Timestamp, now: Timestamp) -> Self {
         match record {
             ForwardRecord::Failed(failure) => Self::failed(failure, now),
+            ForwardRecord::Behind(refused) => Self {
+                mark: "waiting",
+                class: "care",
+                detail: format!(
+                    "behind the refused event that its entity had at {}",
+                    Moment::new(refused.id.received_at(), now).second
+                ),
+                answer: None,
+            },
             ForwardRecord::Taken(taken) => Self {
                 mark: "handed on",
                 class: "taken",

@@ -23,7 +23,7 @@ pub enum Change {
 pub struct Changes {
     /// Updates first.
     pub values: Vec<Change>,
-    /// The names that only the event before had. The state keeps their values.
+    /// The names that only the event before had.
     pub missing: String,
 }
 
@@ -78,7 +78,7 @@ fn compare(before: &StoredDelivery, after: &StoredDelivery) -> Step {
     for (name, to) in &after {
         match before.get(name) {
             None => changes.push(Change::Added { name: plain(name), to: shown(to) }),
-            Some(from) if compact(from) != compact(to) => {
+            Some(from) if spelled(from) != spelled(to) => {
                 changes.push(Change::Changed { name: plain(name), from: shown(from), to: shown(to) });
             }
             Some(_) => {}
@@ -95,13 +95,20 @@ fn members(delivery: &StoredDelivery) -> Option<BTreeMap<String, Box<RawValue>>>
     serde_json::from_str(delivery.body.as_deref()?).ok()
 }
 
-fn compact(value: &RawValue) -> String {
-    json::compact(value.get())
+/// Returns a value in one spelling: the escapes of a text and the blanks between tokens do not matter.
+fn spelled(value: &RawValue) -> String {
+    let text = value.get();
+    json::tokens(text)
+        .map(|token| {
+            let token = &text[token.span];
+            json::unquote(token).map_or_else(|| token.to_owned(), |text| json::quoted(&text))
+        })
+        .collect()
 }
 
 /// Returns the start of a value: a text without quotes, anything else as received.
 fn shown(value: &RawValue) -> String {
-    let text = serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| compact(value));
+    let text = serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| json::compact(value.get()));
     let mut characters = text.chars();
     let beginning: String = characters.by_ref().take(LONGEST).collect();
     let dots = if characters.next().is_some() { "…" } else { "" };
@@ -157,11 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn another_layout_is_no_change_and_long_values_are_cut() {
+    fn another_layout_or_spelling_is_no_change_and_long_values_are_cut() {
         let long = "x".repeat(100);
         let history = [
-            delivery(2, &format!(r#"{{"a":[1, 2],"b":"{long}"}}"#), None),
-            delivery(1, r#"{"a":[1,2],"b":"\u001b[2J"}"#, None),
+            delivery(2, &format!(r#"{{"a":[1, 2],"b":"{long}","c":"דוד","d":["https://a"]}}"#), None),
+            delivery(1, r#"{"a":[1,2],"b":"\u001b[2J","c":"\u05d3\u05d5\u05d3","d":["https:\/\/a"]}"#, None),
         ];
         let Step::Changes(changes) = &steps(&history, 1, true)[0] else { panic!("compared") };
         let cut = format!("{}…", "x".repeat(80));

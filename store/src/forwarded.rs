@@ -75,13 +75,15 @@ pub struct ForwardLookup {
     pub original: Option<Secret>,
 }
 
-/// The record of an event that was offered to the endpoint.
+/// The forwarding of an event so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForwardRecord {
     /// The endpoint accepted the event.
     Taken(ForwardTaken),
     /// The endpoint has not accepted it yet.
     Failed(ForwardFailure),
+    /// It was not offered yet, and waits behind this earlier event of its entity.
+    Behind(ForwardFailure),
 }
 
 impl ForwardRecords {
@@ -141,8 +143,8 @@ impl ForwardRecords {
         Ok(found)
     }
 
-    /// Reads the records of several events, with one request for 50 of them. Events without a record are not in the map. A record of
-    /// the last second may be missing.
+    /// Reads the records of several events, with one request for 50 of them, and with one query the refused events that those without a
+    /// record may wait for. Events that are not known to wait are not in the map. A record of the last second may be missing.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer, or an item cannot be read.
@@ -150,8 +152,8 @@ impl ForwardRecords {
         &self,
         events: impl IntoIterator<Item = (&'a Entity, EventId)>,
     ) -> Result<HashMap<EventId, ForwardRecord>, StoreError> {
-        let keys = |(entity, id): (&Entity, EventId)| [failure_key(&id), taken_key(entity, &id)];
-        let keys: Vec<Item> = events.into_iter().flat_map(keys).collect();
+        let events: Vec<(&Entity, EventId)> = events.into_iter().collect();
+        let keys: Vec<Item> = events.iter().flat_map(|(entity, id)| [failure_key(id), taken_key(entity, id)]).collect();
         let mut records = HashMap::new();
         for keys in keys.chunks(2 * READ_AT_ONCE) {
             for (_, item) in
@@ -165,6 +167,15 @@ impl ForwardRecords {
                     records.entry(failure.id).or_insert(ForwardRecord::Failed(failure));
                 }
             }
+        }
+        let unknown: Vec<_> = events.into_iter().filter(|(_, id)| !records.contains_key(id)).collect();
+        let mut refused = if unknown.is_empty() { Vec::new() } else { self.failures(PAGE).await? };
+        let is_taken = |failure: &ForwardFailure| matches!(records.get(&failure.id), Some(ForwardRecord::Taken(_)));
+        refused.retain(|failure| failure.next_attempt_at.is_some() && !is_taken(failure));
+        for (entity, id) in unknown {
+            let is_before = |other: &&ForwardFailure| other.entity == *entity && other.id < id;
+            let before = refused.iter().rev().find(is_before).cloned();
+            records.extend(before.map(|before| (id, ForwardRecord::Behind(before))));
         }
         Ok(records)
     }

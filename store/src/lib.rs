@@ -22,6 +22,7 @@ mod settings;
 mod state;
 mod state_update;
 mod tokens;
+mod typed_id;
 
 pub use delivery::{Content, Delivery, Origin, QuarantineCause, StoredDelivery};
 pub use error::StoreError;
@@ -44,3 +45,4 @@ pub use searched_text::SearchedText;
 pub use settings::Settings;
 pub use state::State;
 pub use tokens::{AcceptedToken, AcceptedTokens, REREAD_INTERVAL};
+pub use typed_id::{FindIdError, TypedId};

@@ -56,14 +56,18 @@ impl Named {
                 let all = if self.share_reference { format!(", or use {all} for all of them") } else { String::new() };
                 Err(format!("{typed} can be {same}: give one of these names{all}"))
             }
-            (None, _) if self.similar.is_empty() => Err(none),
             (None, _) => {
-                // Several entities may share a reference.
-                let mut closest: Vec<&str> = self.similar.iter().map(|similar| &*similar.name).collect();
-                closest.dedup();
-                Err(format!("{none}; did you mean {}?", names(closest.into_iter().take(MOST_NAMES))))
+                Err(self.suggestion().map_or_else(|| none.clone(), |suggestion| format!("{none}; {suggestion}")))
             }
         }
+    }
+
+    /// Returns a question that names the closest similar names and references; `None` when there are none.
+    pub fn suggestion(&self) -> Option<String> {
+        // Several entities may share a reference.
+        let mut closest: Vec<&str> = self.similar.iter().map(|similar| &*similar.name).collect();
+        closest.dedup();
+        (!closest.is_empty()).then(|| format!("did you mean {}?", names(closest.into_iter().take(MOST_NAMES))))
     }
 }
 

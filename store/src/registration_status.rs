@@ -58,7 +58,8 @@ impl RegistrationStatus {
         &self.times
     }
 
-    /// Returns the total time in the range in which the webhook may have pointed elsewhere, as far as it was checked.
+    /// Returns the total time in the range in which the webhook may have pointed elsewhere. An ongoing drift counts until the end of the
+    /// range.
     pub fn not_ours(&self) -> Duration {
         united(self.windows(), &self.times)
     }
@@ -66,15 +67,15 @@ impl RegistrationStatus {
     /// Returns the periods in which the webhook may have pointed elsewhere.
     fn windows(&self) -> impl Iterator<Item = Range<Timestamp>> {
         // For an ongoing drift the ledger has only the first window; the state knows how long it has lasted.
-        let Registration { elsewhere_since, ours_at, checked_at, .. } = self.registration;
-        let present = elsewhere_since.and(ours_at).zip(checked_at).map(|(from, until)| from..until);
+        let Registration { elsewhere_since, ours_at, .. } = self.registration;
+        let present = elsewhere_since.and(ours_at).map(|from| from..self.times.end);
         self.changes.iter().filter_map(|change| change.not_ours.clone()).chain(present)
     }
 
     /// Splits the range into periods by ownership.
     pub fn segments(&self) -> Vec<Segment> {
-        // Between the first sign of our URL and its last sighting the webhook was ours, except in the windows. The time
-        // before, and the time since the last check, is unknown.
+        // From the first sign of our URL on the webhook was ours, except in the windows. The time before is unknown, and so is the time
+        // since the last check when the checks fail.
         let signs = self.changes.iter().filter_map(|change| match (&change.not_ours, change.kind) {
             (Some(window), _) => Some(window.start),
             (None, ChangeKind::Registered | ChangeKind::Returned | ChangeKind::Repaired | ChangeKind::Rotated) => {
@@ -82,8 +83,10 @@ impl RegistrationStatus {
             }
             (None, _) => None,
         });
-        let ours = signs.chain(self.registration.ours_at).min().zip(self.registration.ours_at);
-        let ours = ours.map(|(from, until)| from..until);
+        let Registration { ours_at, failing_since, .. } = self.registration;
+        let is_ours = matches!(self.whereabouts(), Whereabouts::Ours) && failing_since.is_none();
+        let until = if is_ours { Some(self.times.end) } else { ours_at };
+        let ours = ours_at.and(signs.chain(ours_at).min()).zip(until).map(|(from, until)| from..until);
         divided(&self.times, ours.as_ref(), &self.windows().collect::<Vec<_>>())
     }
 
@@ -109,10 +112,17 @@ impl RegistrationStatus {
 
     /// Returns the present target of the webhook.
     pub fn whereabouts(&self) -> Whereabouts {
-        match &self.registration {
-            Registration { checked_at: None, .. } => Whereabouts::Unknown,
-            Registration { registered: None, .. } => Whereabouts::Nowhere,
-            Registration { ours_at: Some(_), elsewhere_since: None, .. } => Whereabouts::Ours,
+        self.registration.whereabouts()
+    }
+}
+
+impl Registration {
+    /// Returns the present target of the webhook.
+    pub fn whereabouts(&self) -> Whereabouts {
+        match self {
+            Self { checked_at: None, .. } => Whereabouts::Unknown,
+            Self { registered: None, .. } => Whereabouts::Nowhere,
+            Self { ours_at: Some(_), elsewhere_since: None, .. } => Whereabouts::Ours,
             _ => Whereabouts::Elsewhere,
         }
     }
@@ -242,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drift_that_lasts_counts_until_the_last_check() {
+    fn a_drift_that_lasts_counts_until_now() {
         let registration = Registration {
             checked_at: Some(at(240)),
             registered: None,
@@ -252,7 +262,7 @@ mod tests {
         };
         let changes = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
         let status = RegistrationStatus::new(registration, changes, at(0)..at(270));
-        assert_eq!((status.not_ours(), status.since()), (Duration::from_secs(180 * 60), Some(at(120))));
+        assert_eq!((status.not_ours(), status.since()), (Duration::from_secs(210 * 60), Some(at(120))));
         assert_eq!(status.whereabouts().name(), "nowhere");
     }
 
@@ -276,16 +286,24 @@ mod tests {
     #[test]
     fn the_range_is_split_by_ownership() {
         let status = RegistrationStatus::new(ours(), changes(), at(0)..at(270));
+        let expected = [(60, Ownership::Ours), (180, Ownership::NotOurs), (270, Ownership::Ours)];
+        assert_eq!(pieces(&status), expected, "it was ours at the last check");
+        let failing = Registration { failing_since: Some(at(250)), ..ours() };
+        let status = RegistrationStatus::new(failing, changes(), at(0)..at(270));
         let expected =
             [(60, Ownership::Ours), (180, Ownership::NotOurs), (240, Ownership::Ours), (270, Ownership::Unknown)];
         assert_eq!(pieces(&status), expected, "it was last checked at 240");
+        let once = Registration { ours_at: Some(at(250)), checked_at: Some(at(250)), ..ours() };
+        let first = vec![change(250, ChangeKind::Registered, OURS, None)];
+        let status = RegistrationStatus::new(once, first, at(0)..at(270));
+        assert_eq!(pieces(&status), [(250, Ownership::Unknown), (270, Ownership::Ours)], "it was checked only once");
         let later = RegistrationStatus::new(ours(), changes(), at(100)..at(240));
         assert_eq!(pieces(&later), [(180, Ownership::NotOurs), (240, Ownership::Ours)]);
 
         let lasting = Registration { ours_at: Some(at(60)), elsewhere_since: Some(at(120)), ..ours() };
         let drift = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];
         let status = RegistrationStatus::new(lasting, drift, at(0)..at(270));
-        let expected = [(60, Ownership::Unknown), (240, Ownership::NotOurs), (270, Ownership::Unknown)];
+        let expected = [(60, Ownership::Unknown), (270, Ownership::NotOurs)];
         assert_eq!(pieces(&status), expected, "the time before the first sign of ours is unknown");
 
         let never = RegistrationStatus::new(Registration::default(), Vec::new(), at(0)..at(60));

@@ -40,18 +40,20 @@ async fn the_records_of_many_events_are_read_50_at_a_time() {
     let numbers: Vec<EventId> = (0..120).map(id).collect();
     let read = records.of(numbers.iter().map(|id| (&line, *id))).await.unwrap();
     let mut requests = world.requests.take_bodies();
-    assert_eq!((read.len(), requests.len()), (80, 3));
+    assert_eq!((read.len(), requests.len()), (120, 4), "one more for the refused events");
     for number in 0..120 {
         let expected = match number {
             // The record of a failure may be left after the endpoint took the event.
             0..60 => Some(ForwardRecord::Taken(taken)),
             60..80 => Some(ForwardRecord::Failed(failure(number))),
-            _ => None,
+            _ => Some(ForwardRecord::Behind(failure(60))),
         };
         assert_eq!(read.get(&id(number)), expected.as_ref(), "{number}");
     }
     let (units, _) = consumed(&world.dynamodb, "BatchGetItem", requests.remove(0)).await;
     assert_eq!(units.values().sum::<f64>(), 50.0, "half a unit for each of 100 keys");
+    let of_others = [(&Entity::named("builder#1"), id(120)), (&line, id(121))];
+    assert_eq!(records.of(of_others).await.unwrap().into_keys().collect::<Vec<_>>(), [id(121)]);
 }
 
 #[tokio::test]

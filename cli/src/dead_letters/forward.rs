@@ -13,12 +13,11 @@ use outbound::ForwardMessage;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use shared::{Entity, EventId, Timestamp, text::plain};
-use store::ForwardFailure;
+use store::{ForwardFailure, TypedId};
 
 use super::scan::Scan;
 use crate::{
     handing_on::Forwarding,
-    named::TypedId,
     output::{List, Output, json, note, print, tables, text, times},
     target::Target,
 };
@@ -220,7 +219,7 @@ async fn dead_letters(forwarding: &Forwarding) -> Result<Vec<ForwardFailure>> {
 
 /// Returns the id that a person means, given those of the dead letters; `None` when it is none of these, nor a whole id.
 fn event_id(typed: &str, dead: impl Iterator<Item = EventId>) -> Result<Option<EventId>> {
-    typed.parse::<TypedId>().ok().map_or(Ok(None), |id| id.among(dead))
+    typed.parse::<TypedId>().ok().map_or(Ok(None), |id| Ok(id.among(dead)?))
 }
 
 fn is_dead(failure: &ForwardFailure) -> bool {

@@ -172,8 +172,9 @@ async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_refe
         ] {
             assert!(shown.iter().any(|line| line == expected), "{expected} is not in {shown:#?}");
         }
-        let read_back = "Own webhook read back as https://ours.example/***1111 at ";
-        assert!(shown.iter().any(|line| line.starts_with(read_back)), "{shown:#?}");
+        for start in ["Its own webhook is your https://ours.example/***1111. Since ", "Webhook read back at "] {
+            assert!(shown.iter().any(|line| line.starts_with(start)), "{start} is not in {shown:#?}");
+        }
         assert!(shown.iter().any(|line| line.starts_with("│ builder#7 ┆ 1 ┆")), "{shown:#?}");
     }
     // A shell splits a number that is not quoted.
@@ -194,7 +195,7 @@ async fn a_line_that_is_not_live_is_shown_with_the_reason() {
     for (number, code, sentences) in [
         ("972500000003", 3, ["Event missed, and rebuilt from the list at ", "Webhook read back as other.example at "]),
         ("972500000002", 3, ["Older than this stack, imported from the list at ", "Webhook not checked yet."]),
-        ("972500000005", 3, ["No event yet.", "No key."]),
+        ("972500000005", 3, ["No event yet.", "No key yet."]),
         ("972500000004", 0, ["Gone from the provider's list since ", "Webhook no longer checked."]),
     ] {
         let shown = world.hooks(&["line", number]).await;
@@ -244,7 +245,7 @@ async fn lines_are_shown_without_keys_if_the_sealed_table_cannot_be_read() {
     assert_eq!((shown.code, keys), (3, vec![Value::Null; 5]));
     assert!(shown.stderr.starts_with("The sealed table cannot be read, so "), "{}", shown.stderr);
     let shown = world.hooks(&["line", "972501234567"]).await;
-    assert!(shown.code == 0 && shown.stdout.contains("Key not known: the sealed table was not read."), "{shown:?}");
+    assert!(shown.code == 0 && shown.stdout.contains("Key not shown: the sealed table was not read."), "{shown:?}");
 }
 
 #[tokio::test]

@@ -149,3 +149,19 @@ async fn without_a_forwarder_no_page_mentions_forwarding() {
     }
     assert_eq!(visitor.get("forwarding").await.status, 404);
 }
+
+#[tokio::test]
+async fn an_event_waits_behind_a_refused_one_of_its_entity() {
+    let world = world().await;
+    world.record(10, &fixtures::update(6)).await;
+    // Nothing waits behind a dead letter.
+    world.record(9, r#"{"event":"builder","builderID":523,"n":9}"#).await;
+    let visitor = Visitor::of(&world).await;
+    let shown = world.with_minutes(&text(&visitor.page(&format!("delivery?id={}", world.id(10))).await));
+    let behind = "Handing on waiting behind the refused event that its entity had at -40 Source IP";
+    assert!(shown.contains(behind), "{shown}");
+    let shown = text(&visitor.page(&format!("delivery?id={}", world.id(9))).await);
+    assert!(shown.contains("Handing on no attempt is recorded"), "{shown}");
+    let history = text(&visitor.page("entity?name=whatsapp%23972501234567").await);
+    assert!(history.contains("10 min ago waiting"), "{history}");
+}

@@ -64,9 +64,9 @@ async fn a_live_line_has_its_proof_step_by_step() {
     let visitor = Visitor::of(&world).await;
     let minute = |minutes: u64| world.ago(minutes).to_string()[5..16].replace('T', " ");
     let expected = format!(
-        "972501234567 client-7 live Its messages go to your webhook. Since {} . \
+        "972501234567 client-7 live Its own webhook is your {OURS}. Since {} . \
          done: onboarded, in the provider's list since {} done: first event received at {} done: key sealed \
-         done: own webhook read back as {OURS} at {} done: last event at {}",
+         done: webhook read back at {} done: last event at {}",
         minute(30),
         minute(45),
         minute(4_320),
@@ -108,14 +108,14 @@ async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
     let page = visitor.page("lines").await;
     let shown = items(&page);
     for (n, words) in [
-        (0, "live Its messages go to your webhook."),
-        (1, "empty It has no webhook, so its messages are delivered nowhere."),
-        (2, "foreign Its messages go to another webhook."),
-        (3, "wrong key The provider refuses its key, so its webhook cannot be read."),
-        (4, "no key Its webhook cannot be set: no key has arrived."),
+        (0, "live Its own webhook is your https://hooks.example.com/v1/in/***1f2a."),
+        (1, "empty It has no webhook of its own, so its messages are delivered nowhere."),
+        (2, "foreign Its own webhook is not yours."),
+        (3, "wrong key The provider refuses its key, so its own webhook cannot be read."),
+        (4, "no key Its own webhook cannot be set: no key has arrived."),
         (5, "unknown number The provider does not know this number."),
         (6, "unreachable The provider did not answer the last check."),
-        (7, "not checked Its webhook has not been checked yet."),
+        (7, "not checked Its own webhook has not been checked yet."),
         (8, "gone The provider no longer lists this line."),
     ] {
         let item = shown.iter().find(|item| item.starts_with(&format!("97250000000{n}"))).unwrap();
@@ -126,9 +126,10 @@ async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
     assert!(!foreign.contains("never read back"), "{foreign}");
     assert_eq!(numbers(&page)[7..], ["972500000000", "972500000008"], "the live one and the gone one are last");
     let tabs = text(page.split_once("aria-label=\"Lines to show\">").unwrap().1.split_once("</nav>").unwrap().0);
-    assert_eq!(tabs, "All 9 Not live 7 Not live for a day 0 Live 1");
+    assert_eq!(tabs, "All 9 Not live 7 Not live for a day 0 Live 1 Gone 1");
     assert_eq!(numbers(&visitor.page("lines?show=live").await), ["972500000000"]);
     assert_eq!(numbers(&visitor.page("lines?show=not-live").await).len(), 7);
+    assert_eq!(numbers(&visitor.page("lines?show=gone").await), ["972500000008"]);
     for (typed, number) in [
         ("CLIENT-3", "972500000003"),
         ("000004", "972500000004"),
@@ -253,7 +254,7 @@ async fn lines_without_a_configured_webhook_are_not_problems() {
         "{shown:?}"
     );
     let tabs = text(page.split_once("aria-label=\"Lines to show\">").unwrap().1.split_once("</nav>").unwrap().0);
-    assert_eq!(tabs, "All 1 Not live 0 Not live for a day 0 Live 0");
+    assert_eq!(tabs, "All 1 Gone 0");
 }
 
 #[tokio::test]
@@ -307,7 +308,7 @@ async fn a_line_has_its_proof_and_the_changes_of_its_webhook_on_its_page() {
     let page = visitor.page("entity?name=whatsapp%23972501234567").await;
     let shown = world.with_minutes(&text(&page));
     for part in [
-        "Proof foreign Its messages go to another webhook.",
+        "The line's own webhook foreign Its own webhook is not yours.",
         "done: key sealed",
         "-30 live → foreign <b>somebody found other.example",
         &format!("-40 live set by this stack {OURS} 10 min"),
@@ -326,7 +327,7 @@ async fn a_line_that_is_only_in_the_list_has_a_page_too() {
     inventory(&world).write(&[tracked]).await.unwrap();
     let visitor = Visitor::of(&world).await;
     let shown = text(&visitor.page("entity?name=whatsapp%23972501234567").await);
-    assert!(shown.contains("not yet: key not known: the sealed table was not read"), "{shown}");
+    assert!(shown.contains("not yet: no key yet"), "{shown}");
     assert!(shown.contains("not yet: no event yet") && shown.contains("No state is stored"), "{shown}");
     assert_eq!(visitor.get("entity?name=whatsapp%23972509999999").await.status, 404);
 }
@@ -352,7 +353,8 @@ async fn everything_about_a_client_is_one_link_away() {
     assert!(!shown.contains("online#eu#9") && !shown.contains("builder#523"), "{shown}");
     let links = attributes(&page, "href");
     assert!(links.contains(&"./?reference=client-7&since=30d".to_owned()), "{links:?}");
-    assert!(shown.contains("cargo hooks events --reference client-7"), "{shown}");
+    assert!(shown.contains("cargo hooks events --reference client-7 --since 30d Copy"), "{shown}");
+    assert!(!links.iter().any(|link| link.starts_with("client?")), "no link to the page itself: {links:?}");
     received(&world, 7, "972500000008", "client 8 ").await;
     let client = visitor.page("client?reference=client+8+").await;
     let deliveries = visitor.page(&link(&client, "Deliveries of the last 30 days").unwrap()).await;
@@ -375,4 +377,23 @@ async fn a_client_with_very_many_lines_costs_a_few_requests() {
     assert!(text(&page).contains("More entities have this reference. The first 200 are listed."));
     let asked = table.take_seen();
     assert!(asked.len() <= 10, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_line_whose_whole_history_has_no_key_has_none_yet() {
+    let world = World::start().await;
+    received(&world, 50, "972500000001", "a").await;
+    for minutes in 100..170 {
+        received(&world, minutes, "972500000002", "a").await;
+    }
+    world.record(40, &fixtures::update(1)).await;
+    let visitor = Visitor::of(&world).await;
+    for (number, expected) in [
+        ("972500000001", "not yet: no key yet"),
+        ("972500000002", "not yet: key not shown: the sealed table was not read"),
+        ("972501234567", "done: key sealed, last brought at"),
+    ] {
+        let shown = text(&visitor.page(&format!("entity?name=whatsapp%23{number}")).await);
+        assert!(shown.contains(expected), "{number}: {shown}");
+    }
 }

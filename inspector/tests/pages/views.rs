@@ -146,7 +146,7 @@ async fn events_of_the_doctor_are_left_out_unless_somebody_asks_for_them() {
     let page = visitor.page("").await;
     assert!(!attributes(&page, "data-id").contains(&world.id(10).to_string()));
     assert!(page.contains("5 deliveries in the last 24 hours</title>"), "they are not counted either");
-    assert!(page.contains("<span>at most 1 per minute</span>"), "{page}");
+    assert!(page.contains("<span>peak: 1 in 5 min</span>"), "{page}");
     for query in ["?kind=doctor", "?entity=doctor%23-"] {
         let asked = visitor.page(query).await;
         assert_eq!(attributes(&asked, "data-id"), [world.id(10).to_string()], "{query}");
@@ -314,6 +314,15 @@ async fn a_delivery_is_shown_with_what_it_repeats_and_what_repeats_it() {
     assert_eq!(visitor.get(&format!("delivery?id={nobody}")).await.status, 404);
     assert_eq!(visitor.get("delivery?id=42").await.status, 400);
     assert_eq!(visitor.get("delivery").await.status, 400);
+    let whole = format!("delivery?id={}", world.id(50));
+    for digits in [6, 8] {
+        let end = &whole[whole.len() - digits..];
+        let found = visitor.get(&format!("delivery?id=%E2%80%A6{end}")).await;
+        assert_eq!((found.status, found.header("location")), (303, Some(&*whole)), "{end}");
+    }
+    let nothing = visitor.get("delivery?id=000000").await;
+    let shown = text(&nothing.body);
+    assert!(nothing.status == 404 && shown.contains("\"000000\": none of the last 10000 events has an id"), "{shown}");
 }
 
 #[tokio::test]
@@ -460,7 +469,7 @@ async fn an_entity_has_its_state_and_what_each_event_changed() {
     world.record(10, body).await;
     let bot = text(&visitor.page("entity?name=builder%23523").await);
     assert!(bot.contains("quality green not in the event before"), "{bot}");
-    assert!(bot.contains("Missing in this event: new. The state keeps their last values."), "{bot}");
+    assert!(bot.contains("In the event before, but not in this one: new."), "{bot}");
     for (typed, entity) in
         [("0501234567", LINE), ("%2B972+50-123-4567", LINE), ("client-7", LINE), ("523", "builder#523")]
     {
@@ -600,17 +609,64 @@ async fn the_registration_has_its_ledger_as_a_bar_and_as_tables() {
         "Your webhook receives the events",
         "registered https://hooks.example.com/v1/webhook/***2b72, ours since -40 (40 min ago)",
         "Events may have gone elsewhere for 10 min in the last 24 hours.",
-        "not checked since -20 ",
-        "your webhook -40 -20 20 min",
-        "another URL, or none -50 -40 10 min",
+        "40 min another URL, or none -50 -40 10 min",
         "-30 failed <b>PartnerUnreachable sync",
         "-40 repaired sync https://hooks.example.com/v1/webhook/***2b72 10 min",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
     assert!(!shown.contains("-4320"), "earlier changes are not listed");
+    assert!(shown.contains("Duration your webhook -40 ") && !shown.contains("not checked"), "{shown}");
     assert_eq!(page.matches("<rect class=\"ours\"").count(), 2, "it was ours before the day began");
     assert_eq!(page.matches("<rect class=\"not-ours\"").count(), 1);
     let week = world.with_minutes(&text(&visitor.page("registration?time=7d").await));
     assert!(week.contains("your webhook -4320 -50 2 d 23 h") && week.contains("-4320 registered"), "{week}");
+}
+
+#[tokio::test]
+async fn every_page_names_another_receiver_of_the_events() {
+    let (world, visitor) = world_and_visitor().await;
+    let ours = "https://hooks.example.com/v1/webhook/***2b72";
+    let (now, since) = (Some(world.ago(20)), Some(world.ago(30)));
+    let ours = Registration { checked_at: now, ours_at: now, registered: Some(ours.into()), ..Registration::default() };
+    world.ledger().write(&ours, &[]).await.unwrap();
+    let line = "entity?name=whatsapp%23972501234567";
+    let pages = ["", "lines", "states", "forwarding", line, "client?reference=client-7", "banner"];
+    for page in pages {
+        assert!(!visitor.page(page).await.contains("class=\"notice bad\" role=\"alert\""), "{page}");
+    }
+    let elsewhere = Registration {
+        registered: Some("https://thief.example/in/***66aa".to_owned()),
+        ours_at: Some(world.ago(40)),
+        elsewhere_since: since,
+        version: 1,
+        ..ours
+    };
+    world.ledger().write(&elsewhere, &[]).await.unwrap();
+    for page in pages {
+        let shown = visitor.page(page).await;
+        let banner = "Your webhook is not registered since -30 : the provider sends all events to thief.example.";
+        assert!(world.with_minutes(&text(&shown)).contains(banner), "{page}: {shown}");
+        assert_eq!(link(&shown, "Registration").as_deref(), Some("registration"), "{page}");
+    }
+    let shown = world.with_minutes(&text(&visitor.page("registration").await));
+    assert!(shown.contains("Events may have gone elsewhere for 4"), "{shown}");
+    assert!(shown.contains("Duration another URL, or none -40 "), "{shown}");
+    world.ledger().write(&Registration { registered: None, version: 2, ..elsewhere }, &[]).await.unwrap();
+    let shown = text(&visitor.page("banner").await);
+    assert!(shown.contains("no URL is registered, and the provider sends events nowhere. Registration"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_reference_that_nothing_has_leads_to_similar_ones() {
+    let (_world, visitor) = world_and_visitor().await;
+    let expected = "No line, bot or inbox has this reference; did you mean client-7?";
+    let shown = text(&visitor.page("?reference=CLIENT-7").await);
+    assert!(shown.contains(expected), "{shown}");
+    let client = text(&visitor.get("client?reference=client").await.body);
+    assert!(client.contains("has the reference client; did you mean client-7?"), "{client}");
+    for known in ["?reference=client-7&since=1m", "?reference=client-7"] {
+        let shown = text(&visitor.page(known).await);
+        assert!(!shown.contains("has this reference"), "{shown}");
+    }
 }

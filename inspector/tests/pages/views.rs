@@ -651,6 +651,7 @@ async fn every_page_names_another_receiver_of_the_events() {
     }
     let shown = world.with_minutes(&text(&visitor.page("registration").await));
     assert!(shown.contains("Events may have gone elsewhere for 4"), "{shown}");
+    assert!(shown.contains("to the first that saw it again, or to now."), "{shown}");
     assert!(shown.contains("Duration another URL, or none -40 "), "{shown}");
     world.ledger().write(&Registration { registered: None, version: 2, ..elsewhere }, &[]).await.unwrap();
     let shown = text(&visitor.page("banner").await);

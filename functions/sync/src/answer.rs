@@ -47,3 +47,31 @@ pub(crate) fn log(result: &Result<Answer, SyncError>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::to_value;
+
+    use super::*;
+    use crate::{inventory::InventoryOutcome, lines::LinesOutcome, report::Outcome};
+
+    #[test]
+    fn the_log_names_an_outcome_as_the_answer_does() {
+        for outcome in [Outcome::UpToDate, Outcome::Updated, Outcome::WouldUpdate, Outcome::Reported] {
+            assert_eq!(to_value(outcome).unwrap(), outcome.name());
+        }
+        for outcome in [
+            InventoryOutcome::UpToDate,
+            InventoryOutcome::Updated,
+            InventoryOutcome::WouldUpdate,
+            InventoryOutcome::Incomplete,
+        ] {
+            assert_eq!(to_value(outcome).unwrap(), outcome.name());
+        }
+        for outcome in
+            [LinesOutcome::UpToDate, LinesOutcome::Updated, LinesOutcome::WouldUpdate, LinesOutcome::Incomplete]
+        {
+            assert_eq!(to_value(outcome).unwrap(), outcome.name());
+        }
+    }
+}

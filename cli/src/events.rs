@@ -58,17 +58,20 @@ pub struct Events {
 /// Lists deliveries.
 ///
 /// # Errors
-/// Fails when they cannot be read, or no event has named the entity.
+/// Fails when they cannot be read, or no event has named the entity or has the reference.
 pub async fn run(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
     let until_now = events.selection.range.until.is_none();
     let range = events.selection.range.resolve(now);
-    let kind = events.selection.kind().map(str::to_owned);
     let reader = Target::find(events.target.clone()).await?.reader;
-    let query = events.selection.query(reader, range).await?;
+    let query = events.selection.query(&reader, range).await?;
     let mut found = query.newest(events.limit).await?;
     if found.deliveries.is_empty() {
-        named::note_unknown_kind(kind.as_deref());
+        named::note_unknown_kind(events.selection.kind());
+        // Somebody may wait for the first event of a client.
+        if !events.follow {
+            events.selection.check_reference(&reader).await?;
+        }
     }
     if events.follow {
         found.deliveries.reverse();

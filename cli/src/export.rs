@@ -43,10 +43,11 @@ pub struct Export {
 /// Writes the deliveries to standard output as they are read, until nobody reads on.
 ///
 /// # Errors
-/// Fails when they cannot be read, or no event has named the entity.
+/// Fails when they cannot be read, or no event has named the entity or has the reference.
 pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
-    let query = selection.query(Target::find(target).await?.reader, times).await?;
+    let reader = Target::find(target).await?.reader;
+    let query = selection.query(&reader, times).await?;
     // On a terminal the lines themselves tell how far it is.
     let progress = (!stdout().is_terminal()).then(|| Progress::of("reading"));
     let mut number = 0_u64;
@@ -67,6 +68,9 @@ pub async fn run(Export { selection, target }: Export) -> Result<ExitCode> {
         }
     }
     drop(progress);
+    if number == 0 {
+        selection.check_reference(&reader).await?;
+    }
     note(&text::events(number));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! `hooks key`: the API keys of lines, from the sealed table.
 
-use std::process::ExitCode;
+use std::{future::ready, process::ExitCode};
 
 use anyhow::{Context, Error, Result, ensure};
 use aws_sdk_secretsmanager::operation::create_secret::CreateSecretError;
@@ -79,14 +79,14 @@ pub async fn run(Key { which, to_secrets_manager, consent, target, output }: Key
         (Some(typed), _) => print_one(&target, &sealed, &typed, &consent, output).await?,
         (None, None) => {
             let states = with_keys(&target.reader).await?;
-            consent.ask(&format!("Show the API keys of all {} lines and stores?", states.len()))?;
+            consent.ask(&format!("Show the API keys of up to {} lines and stores?", states.len()))?;
             print_all(&sealed, states, output).await?;
         }
         (None, Some(prefix)) => {
             let states = with_keys(&target.reader).await?;
             let secrets = target.secrets.as_ref().context("there is no Secrets Manager")?;
             consent.ask(&format!(
-                "Store the API keys of all {} lines and stores of the stack {} in {}, as the secrets {prefix}whatsapp/<number> and \
+                "Store the API keys of up to {} lines and stores of the stack {} in {}, as the secrets {prefix}whatsapp/<number> and \
                  {prefix}store/<number>, with a new version for each secret that exists?",
                 states.len(),
                 target.choice.stack().unwrap_or_default(),
@@ -111,8 +111,8 @@ async fn print_one(
         false => {
             let mut named = named::entities(&target.reader, typed).await?;
             // A client's bots and inboxes have no key.
-            if named.same.iter().any(can_have_key) {
-                named.same.retain(can_have_key);
+            if named.same.iter().chain(&named.referenced).any(can_have_key) {
+                named.retain(can_have_key);
             }
             named.only(typed, "entity", "`cargo hooks states --reference`").map_err(Error::msg)?
         }
@@ -135,7 +135,7 @@ async fn print_one(
 async fn with_keys(reader: &Reader) -> Result<Vec<State>> {
     let states = |kind| reader.states(&kind, None, PAGE);
     let states = states(Kind::Whatsapp).chain(states(Kind::Store));
-    let mut states: Vec<State> = states.try_collect().await?;
+    let mut states: Vec<State> = states.try_filter(|state| ready(can_have_key(&state.entity))).try_collect().await?;
     ensure!(!states.is_empty(), NO_KEYS);
     states.sort_by_cached_key(|state| {
         (state.reference().is_none(), state.reference().map(str::to_owned), state.entity.clone())
@@ -144,7 +144,9 @@ async fn with_keys(reader: &Reader) -> Result<Vec<State>> {
 }
 
 fn can_have_key(entity: &Entity) -> bool {
-    [Kind::Whatsapp, Kind::Store].iter().any(|kind| entity.as_str().starts_with(&format!("{kind}#")))
+    // An event without a number belongs to no line.
+    entity.is_whole()
+        && [Kind::Whatsapp, Kind::Store].iter().any(|kind| entity.as_str().starts_with(&format!("{kind}#")))
 }
 
 async fn print_all(sealed: &SealedReader, states: Vec<State>, output: Output) -> Result<()> {

@@ -15,7 +15,7 @@ use shared::{
 use store::{DeliveryQuery, LineChange, Listing, Order, PAGE, State, first, named};
 
 use crate::{
-    lines::{NOT_LIVE, check, find_keys, left, object, reader, webhook_tone},
+    lines::{LINE_WEBHOOK, NOT_LIVE, check, find_keys, left, object, reader, standing, webhook_tone},
     output::{
         Output, json, print,
         tables::{self, Column},
@@ -44,7 +44,7 @@ pub struct LineArgs {
     /// Check the line with the provider first, and set a missing webhook, as the schedule does. Tries even a refused key.
     #[arg(long)]
     check: bool,
-    /// Start of the time range for the history of its webhook: a time ago (36h, 7d, 2w), a day or a moment.
+    /// Start of the time range for the history of the line's webhook: a time ago (36h, 7d, 2w), a day or a moment.
     #[arg(long, value_name = "TIME", default_value = "90d", value_parser = moment)]
     since: Moment,
     /// Maximum number of changes to list.
@@ -137,14 +137,14 @@ impl Known {
             ("line", line.number().to_owned()),
             ("name", owned(line.name())),
             ("reference", owned(line.reference())),
-            ("webhook", line.status_in_words()),
+            (LINE_WEBHOOK, standing(line)),
         ]);
         shown.push('\n');
         for sentence in line.proof(&|time| times::shown_with_age(time, now)) {
             shown += &format!("{}\n", plain(&sentence));
         }
         if !changes.is_empty() {
-            shown += &format!("\nThe history of its webhook\n{}", history(changes));
+            shown += &format!("\nThe history of the line's webhook\n{}", history(changes));
         }
         if *more {
             shown += &format!("The last {} changes; --limit shows more.\n", changes.len());
@@ -158,25 +158,24 @@ impl Known {
 
 fn history(changes: &[LineChange]) -> String {
     let row = |change: &LineChange| {
-        let not_live = change.not_live.as_ref().map(|period| {
-            let (from, until) = (times::shown(period.start), times::shown(period.end));
-            format!("{from} to {until}, {}", minutes(period.end.since(period.start)))
-        });
+        let not_live = change.not_live.as_ref();
         let cause = change.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         [
             times::shown(change.id.received_at()),
             format!("{}{cause}", change.to.in_words()),
             change.action.to_string(),
             change.url.clone().unwrap_or_default(),
-            not_live.unwrap_or_default(),
+            not_live.map(|period| times::shown(period.start)).unwrap_or_default(),
+            not_live.map(|period| minutes(period.end.since(period.start))).unwrap_or_default(),
         ]
     };
     let header = [
         Column::time("time"),
-        Column::from("webhook").toned(webhook_tone),
-        Column::from("action").optional(1),
-        Column::from("registered then"),
-        Column::from("not live"),
+        Column::from("status").toned(webhook_tone),
+        Column::from("action").optional(2),
+        Column::from("registered then").least(24).optional(1),
+        Column::time("not live from"),
+        Column::from("for"),
     ];
     tables::table(header, changes.iter().map(row))
 }
@@ -192,15 +191,15 @@ async fn find(reader: &LineReader, typed: &str) -> Result<Entity> {
             named.same.insert(entity);
         }
     }
-    let first = named.same.first().cloned();
-    named.same.retain(is_line);
-    named.similar.retain(|similar| is_line(&similar.entity));
+    let first = named.meant().first().cloned();
+    named.retain(is_line);
     match first {
-        Some(other) if named.same.is_empty() => bail!("{} is not a line", plain(other.as_str())),
+        Some(other) if named.meant().is_empty() => bail!("{} is not a line", plain(other.as_str())),
         _ => named.only(typed, "line", "`cargo hooks lines --reference`").map_err(Error::msg),
     }
 }
 
 fn is_line(entity: &Entity) -> bool {
-    entity.as_str().starts_with("whatsapp#")
+    // An event without a number belongs to no line.
+    entity.as_str().starts_with("whatsapp#") && entity.is_whole()
 }

@@ -11,6 +11,7 @@ use store::{Inventory, Lines, SealedReader, named};
 
 use crate::{
     local_functions::read_answer,
+    named::check_reference,
     output::{
         List, Output, json, note, print,
         screen::Tone,
@@ -19,6 +20,9 @@ use crate::{
     },
     target::{Target, TargetArgs},
 };
+
+/// The webhook of a line, in tables. The webhook alone is that of the stack.
+pub const LINE_WEBHOOK: &str = "line webhook";
 
 /// Exit code when a line is not live, a client is stuck, or a pass would set a webhook. 1 is a failure, and 2 a command line that cannot
 /// be read.
@@ -29,7 +33,7 @@ pub const NOT_LIVE: u8 = 3;
 /// Reads only the tables, unless you ask for a check.
 #[derive(Args)]
 #[command(after_help = "\
-The webhook of a line is
+The webhook of a line, not that of the stack, is
   live            ours, as the provider's last answer showed
   empty           not set: the line's messages are delivered nowhere
   foreign         somebody else's, and left as it is
@@ -39,6 +43,7 @@ The webhook of a line is
   unreachable     not known: the provider did not answer the last check
   not checked     not known: no check of the line has ended yet
   off             not known: the parameter LineWebhookUrl is empty
+  gone            no longer checked: the provider does not list the line any more
 
 Exit code: 0 when all listed lines are live, or off, 3 when one is not, 1 after a failure. Lines that are gone at the provider do not count.
 With --plan, 3 when a pass would set a webhook. With --stuck, 3 when a client is stuck.
@@ -48,9 +53,9 @@ Examples:
   cargo hooks lines --stack partner-webhook --not-live       the lines that need attention
   cargo hooks lines --stack partner-webhook --check          asks the provider first
   cargo hooks lines --stack partner-webhook --plan           what a check would set
-  cargo hooks lines --stack partner-webhook --output json | jq 'select(.live | not)'")]
+  cargo hooks lines --stack partner-webhook --not-live --output json | jq -r .number")]
 pub struct LinesArgs {
-    /// Only lines that are not live.
+    /// Only lines that are not live, without those that are gone at the provider.
     #[arg(long)]
     not_live: bool,
     /// Clients that have not finished onboarding, and numbers that are about to lapse, instead of lines. Asks the provider.
@@ -96,7 +101,7 @@ enum Sort {
 /// Lists lines.
 ///
 /// # Errors
-/// Fails when they cannot be read, or a pass fails.
+/// Fails when they cannot be read, no event has the reference, or a pass fails.
 pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     let target = Target::find(args.target.clone()).await?;
     if args.plan {
@@ -117,6 +122,9 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
         (true, None) => vec![json!({ "action": "lines" })],
         (true, Some(reference)) => {
             let lines = read().await?;
+            if lines.is_empty() {
+                check_reference(&reader.reader, Some(reference)).await?;
+            }
             ensure!(!lines.is_empty(), "there is no line with the reference {}", plain(reference));
             let still_there = lines.iter().filter(|line| line.gone_at().is_none());
             still_there.map(|line| json!({ "action": "lines", "entity": line.entity })).collect()
@@ -126,12 +134,16 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     for event in events {
         let report = check(&target, &event).await?;
         if args.output == Output::Table {
-            print(changed(&report, "changed").trim_start())?;
+            print(changed(&report["changed"], "changed").trim_start())?;
         }
         reports.push(report);
     }
     let mut lines = read().await?;
     let known = lines.len();
+    if known == 0 {
+        check_reference(&reader.reader, args.reference.as_deref()).await?;
+    }
+    let gone = lines.iter().filter(|line| line.gone_at().is_some()).count();
     let not_live = lines.iter().filter(|line| line.is_problem()).count();
     if args.not_live {
         lines.retain(Line::is_problem);
@@ -147,7 +159,7 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
         _ => "None: every line is live, or gone at the provider.\n",
     };
     List { items: &lines, none: none.to_owned(), more }
-        .print(args.output, line_json, |lines| rows(lines, not_live, known))?;
+        .print(args.output, line_json, |lines| rows(lines, [not_live, gone, known]))?;
     match left(&reports) {
         Some(fault) => bail!("{fault}"),
         None if not_live > 0 => Ok(ExitCode::from(NOT_LIVE)),
@@ -216,18 +228,30 @@ async fn plan(target: &Target, output: Output) -> Result<ExitCode> {
 fn plan_for_people(report: &Value) -> String {
     let shown = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_default();
     let number = |name: &str| report[name].as_u64().unwrap_or_default().to_string();
+    let outcome = shown(&report["outcome"]);
+    let meaning = match outcome.as_str() {
+        "up_to_date" => ": a check would set no URL",
+        "would_update" => ": a check would set URLs",
+        _ => "",
+    };
+    let others = if report["checked"] == report["lines"] { "" } else { "; the others were not due" };
     let mut text = text::facts(&[
-        ("outcome", shown(&report["outcome"])),
+        ("outcome", outcome + meaning),
         ("lines", number("lines")),
-        ("checked", number("checked")),
+        ("checked", number("checked") + others),
         ("left", number("left")),
     ]);
-    text += &changed(report, "would change");
+    // What a check would set, and what it would only record.
+    for (action, name) in [("set", "would be set"), ("found", "found changed")] {
+        let of_action = |changed: &&Value| changed["action"] == action;
+        let list: Vec<&Value> = report["changed"].as_array().into_iter().flatten().filter(of_action).collect();
+        text += &changed(&json!(list), name);
+    }
     text += &findings(
         &in_words(&report["not_live"]),
         [
             (Column::entity("not live"), "/entity"),
-            (Column::from("webhook").least(14), "/webhook"),
+            (Column::from(LINE_WEBHOOK).least(14), "/webhook"),
             (Column::time("since").optional(1), "/since"),
             (Column::from("cause").least(20), "/cause"),
         ],
@@ -235,11 +259,11 @@ fn plan_for_people(report: &Value) -> String {
     text
 }
 
-/// Returns a table of the lines in a report whose webhook changes. `name` is its first header.
-fn changed(report: &Value, name: &'static str) -> String {
+/// Returns a table of lines in a report whose webhook changes. `name` is its first header.
+fn changed(list: &Value, name: &'static str) -> String {
     let [from, to, url] = ["from", "to", "url"].map(Column::from);
     let columns = [(Column::entity(name), "/entity"), (from.optional(1), "/from"), (to, "/to"), (url, "/url")];
-    findings(&in_words(&report["changed"]), columns)
+    findings(&in_words(list), columns)
 }
 
 /// Returns a list of a report with its statuses in words, as the other tables have them.
@@ -309,25 +333,27 @@ fn sort(lines: &mut [Line], sort: Sort) {
     }
 }
 
-/// Returns a table of lines, and a sentence about those that are not live.
-fn rows(lines: &[Line], not_live: usize, known: usize) -> String {
+/// Returns a table of lines, and sentences about the numbers of those that are not live, of those that are gone, and of all.
+fn rows(lines: &[Line], [not_live, gone, known]: [usize; 3]) -> String {
+    // A column of keys that are all sealed says the least.
+    let keys = if lines.iter().all(|line| matches!(line.key, LineKey::Sealed { .. })) { 5 } else { 2 };
     let header = [
         Column::number("line"),
-        Column::from("webhook").least(14).toned(webhook_tone),
-        Column::from("name").optional(2),
+        Column::from(LINE_WEBHOOK).least(14).toned(webhook_tone),
+        Column::from("name").optional(3),
         Column::from("reference"),
-        Column::from("onboarding").least(15).optional(3),
-        Column::from("key").optional(1),
-        Column::time("last event").optional(4),
+        Column::from("onboarding").least(15).optional(4),
+        Column::from("key").optional(keys),
+        Column::time("last event").optional(1),
     ];
     let row = |line: &Line| {
         let owned = |text: Option<&str>| text.map(str::to_owned).unwrap_or_default();
         [
             line.number().to_owned(),
-            line.status_in_words(),
+            standing(line),
             owned(line.name()),
             owned(line.reference()),
-            onboarding(line),
+            onboarding(line).to_owned(),
             match line.key {
                 LineKey::Unknown => "not known",
                 LineKey::Missing => "none",
@@ -337,33 +363,43 @@ fn rows(lines: &[Line], not_live: usize, known: usize) -> String {
             line.state.as_ref().map(|state| times::shown(state.last_seen)).unwrap_or_default(),
         ]
     };
-    let (of, are) = if known == 1 { ("1 line", "is") } else { (&*format!("{known} lines"), "are") };
-    let end = match not_live {
-        0 => String::new(),
-        _ => format!("{not_live} of {of} {are} not live; `cargo hooks line <number>` says why.\n"),
-    };
-    table(header, lines.iter().map(row)) + &end
+    let mut shown = table(header, lines.iter().map(row));
+    let of = if known == 1 { "1 line".to_owned() } else { format!("{known} lines") };
+    if not_live > 0 {
+        let are = if not_live == 1 { "is" } else { "are" };
+        shown += &format!("{not_live} of {of} {are} not live; `cargo hooks line <number>` says why.\n");
+    }
+    if gone > 0 {
+        let (are, they) = if gone == 1 { ("is", "It does") } else { ("are", "They do") };
+        shown +=
+            &format!("{gone} of {of} {are} gone at the provider. {they} not count, and --not-live leaves them out.\n");
+    }
+    shown
+}
+
+/// Returns the standing of a line's webhook in plain words.
+pub fn standing(line: &Line) -> String {
+    if line.gone_at().is_some() { "gone".to_owned() } else { line.status_in_words() }
 }
 
 /// Returns the tone of the status of a line's webhook.
 pub fn webhook_tone(status: &str) -> Option<Tone> {
     match status.split(':').next().unwrap_or_default() {
         "live" => Some(Tone::Good),
-        "off" => Some(Tone::Faint),
+        "off" | "gone" => Some(Tone::Faint),
         "not checked" | "unreachable" => Some(Tone::Warning),
         _ => Some(Tone::Bad),
     }
 }
 
 /// Returns the way in which a line was onboarded, in plain words.
-fn onboarding(line: &Line) -> String {
-    let how = match line.onboarding() {
+fn onboarding(line: &Line) -> &'static str {
+    match line.onboarding() {
         Onboarding::Received(_) => "event received",
         Onboarding::Imported(_) => "imported",
         Onboarding::Rebuilt(_) => "missed, rebuilt",
         Onboarding::Waiting => "no event yet",
-    };
-    if line.gone_at().is_some() { format!("{how}; gone") } else { how.to_owned() }
+    }
 }
 
 /// Returns a line as one line of JSON. Later versions do not rename members.
@@ -416,10 +452,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_plan_tells_what_would_be_set_from_what_was_found() {
+        let change = |number: &str, action: &str| json!({ "entity": number, "to": "live", "action": action });
+        for (outcome, changed, checked, expected) in [
+            (
+                "up_to_date",
+                vec![change("whatsapp#1", "found")],
+                1,
+                ["a check would set no URL", "the others", "found ch"],
+            ),
+            ("would_update", vec![change("whatsapp#1", "set")], 2, ["a check would set URLs", "2\n", "would be"]),
+        ] {
+            let report = json!({ "outcome": outcome, "lines": 2, "checked": checked, "left": 0, "changed": changed });
+            let shown = plan_for_people(&report);
+            assert!(expected.iter().all(|expected| shown.contains(expected)), "{shown}");
+            assert_eq!(shown.matches('╞').count(), 1, "{shown}");
+        }
+    }
+
+    #[test]
     fn a_plan_has_the_statuses_in_the_words_of_the_other_tables() {
         let shown = plan_for_people(&json!({
             "outcome": "would_update", "lines": 2, "checked": 2, "left": 0,
-            "changed": [{ "entity": "whatsapp#1", "from": "no_key", "to": "live", "url": "https://a.example/" }],
+            "changed": [{ "entity": "whatsapp#1", "from": "no_key", "to": "live", "url": "https://a.example/", "action": "set" }],
             "not_live": [{ "entity": "whatsapp#2", "webhook": "unknown_number", "since": "2026-11-22T09:30:00Z" }],
         }));
         assert!(shown.contains("┆ unknown number ┆") && shown.contains("┆ no key ┆"), "{shown}");

@@ -1,6 +1,6 @@
 //! Entities and kinds as people type them.
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, anyhow};
 use shared::Entity;
 use store::{Reader, named};
 
@@ -13,6 +13,15 @@ use crate::output::note;
 /// Fails when there is none, or more than one. The message names those that it can be.
 pub async fn entity(reader: &Reader, typed: &str, all: &str) -> Result<Entity> {
     named::entities(reader, typed).await?.only(typed, "entity", all).map_err(Error::msg)
+}
+
+/// Checks a reference for which nothing was found. One that events have is no error: they may be outside the period.
+///
+/// # Errors
+/// Fails when no event has it. The message names similar ones.
+pub async fn check_reference(reader: &Reader, typed: Option<&str>) -> Result<()> {
+    let Some(typed) = typed else { return Ok(()) };
+    named::unknown_reference(reader, typed).await?.map_or(Ok(()), |why| Err(anyhow!(why)))
 }
 
 /// Notes for the person that a kind is probably mistyped: it is close to the name of one that there is.

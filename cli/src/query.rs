@@ -93,15 +93,23 @@ impl Selection {
         self.filter.kind.as_deref()
     }
 
+    /// Checks the reference that was asked for, when nothing was found.
+    ///
+    /// # Errors
+    /// As for [`named::check_reference`].
+    pub async fn check_reference(&self, reader: &Reader) -> Result<()> {
+        named::check_reference(reader, self.filter.reference.as_deref()).await
+    }
+
     /// Returns the query for the deliveries received within a time range, without those of `hooks doctor` unless they are asked for.
     ///
     /// # Errors
     /// As for [`FilterArgs::filter`].
-    pub async fn query(self, reader: Reader, times: Range<Timestamp>) -> Result<DeliveryQuery> {
+    pub async fn query(&self, reader: &Reader, times: Range<Timestamp>) -> Result<DeliveryQuery> {
         let except_kind = Some(DOCTOR.to_owned());
-        let filter = self.filter.filter(&reader).await?;
+        let filter = self.filter.filter(reader).await?;
         let filter = DeliveryFilter { duplicates: self.duplicates, except_kind, ..filter };
-        Ok(DeliveryQuery::new(reader, filter, times))
+        Ok(DeliveryQuery::new(reader.clone(), filter, times))
     }
 }
 

@@ -209,7 +209,7 @@ checked     2026-11-22T13:30:00Z (30 min ago)
 │ time                 ┆ what     ┆ by   ┆ registered then               ┆ not ours from        ┆ for     │
 ╞══════════════════════╪══════════╪══════╪═══════════════════════════════╪══════════════════════╪═════════╡
 │ 2026-11-22T12:30:00Z ┆ repaired ┆ sync ┆ https://ours.example/***1111  ┆ 2026-11-22T10:30:00Z ┆ 120 min │
-│ 2026-11-22T11:30:00Z ┆ drift    ┆ sync ┆ https://other.example/***2222 ┆ 2026-11-22T10:30:00Z ┆ 60 min  │
+│ 2026-11-22T11:30:00Z ┆ drift    ┆ sync ┆ https://other.example/***2222 ┆                      ┆         │
 └──────────────────────┴──────────┴──────┴───────────────────────────────┴──────────────────────┴─────────┘
 2 of 3 changes since 2026-11-22T09:30:00Z; --limit shows more.
 Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.

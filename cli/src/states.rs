@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, future::ready, process::ExitCode};
 
 use anyhow::Result;
 use clap::{
-    ArgGroup, Args, ValueEnum,
+    Args, ValueEnum,
     builder::{NonEmptyStringValueParser, TypedValueParser},
+    error::ErrorKind,
 };
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use serde_json::json;
@@ -30,7 +31,7 @@ Examples:
 pub struct States {
     #[command(flatten)]
     filter: Filter,
-    /// Order of the states. Reads every state of the kind. Default: no particular order.
+    /// Order of the states. Reads every state of the kind. Default: by name if all are listed, otherwise none.
     #[arg(long, value_enum, value_name = "ORDER")]
     sort: Option<Sort>,
     /// Count the states by their last update code, instead of listing them. Reads every state of the kind.
@@ -48,7 +49,6 @@ pub struct States {
 
 /// The states that match all of these.
 #[derive(Args)]
-#[command(group = ArgGroup::new("which").args(["kind", "reference"]).required(true).multiple(true))]
 struct Filter {
     /// Kind of the entities, such as whatsapp, builder or online.
     #[arg(long, value_parser = NonEmptyStringValueParser::new().map(|kind| store::named::kind(&kind)))]
@@ -83,8 +83,12 @@ fn integer(text: &str) -> Result<Integer, &'static str> {
 /// Lists the states, or counts them.
 ///
 /// # Errors
-/// Fails when they cannot be read.
+/// Fails when they cannot be read, or no event has the reference.
 pub async fn run(States { mut filter, sort, count, limit, target, output }: States) -> Result<ExitCode> {
+    if filter.kind.is_none() && filter.reference.is_none() {
+        let message = "states are listed by kind: give --kind, such as --kind whatsapp, or --reference\n";
+        clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit()
+    }
     let Target { reader, dynamodb, settings, .. } = Target::find(target).await?;
     if let Some(reference) = &mut filter.reference {
         *reference = store::named::reference(&reader, reference).await?;
@@ -93,7 +97,11 @@ pub async fn run(States { mut filter, sort, count, limit, target, output }: Stat
         return print_counts(filter.states(&reader, PAGE), output).await;
     }
     let (states, more) = match sort {
-        None => first(filter.states(&reader, page_size(limit)), limit).await?,
+        None => {
+            let (mut states, more) = first(filter.states(&reader, page_size(limit)), limit).await?;
+            Sort::Entity.apply(&mut states);
+            (states, more)
+        }
         Some(sort) => {
             let mut states: Vec<State> = filter.states(&reader, PAGE).try_collect().await?;
             sort.apply(&mut states);
@@ -102,9 +110,13 @@ pub async fn run(States { mut filter, sort, count, limit, target, output }: Stat
             (states, more)
         }
     };
-    let more = more.then(|| format!("The first {} states", states.len()));
+    let more = more.then(|| match sort {
+        Some(_) => format!("The first {} states", states.len()),
+        None => format!("{} of the states, in no order (--sort sets one)", states.len()),
+    });
     if states.is_empty() && limit > 0 {
         named::note_unknown_kind(filter.kind.as_deref());
+        named::check_reference(&reader, filter.reference.as_deref()).await?;
     }
     let gone = gone(&Inventory::new(dynamodb, settings.events_table), &states).await?;
     List { items: &states, none: "No such states.\n".to_owned(), more }.print(

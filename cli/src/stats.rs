@@ -69,11 +69,11 @@ struct Count {
 /// Counts the deliveries.
 ///
 /// # Errors
-/// Fails when they cannot be read, or no event has named the entity.
+/// Fails when they cannot be read, or no event has named the entity or has the reference.
 pub async fn run(Stats { selection, by, target, output }: Stats) -> Result<ExitCode> {
     let times = selection.range.resolve(Timestamp::from(SystemTime::now()));
-    let kind = selection.kind().map(str::to_owned);
-    let query = selection.query(Target::find(target).await?.reader, times).await?;
+    let reader = Target::find(target).await?.reader;
+    let query = selection.query(&reader, times).await?;
     let progress = Progress::of("counting");
     let mut counts = BTreeMap::<Option<String>, Count>::new();
     let (mut read, mut deliveries) = (0_u64, pin!(query.walk(None)));
@@ -86,7 +86,8 @@ pub async fn run(Stats { selection, by, target, output }: Stats) -> Result<ExitC
     }
     drop(progress);
     if counts.is_empty() {
-        named::note_unknown_kind(kind.as_deref());
+        named::note_unknown_kind(selection.kind());
+        selection.check_reference(&reader).await?;
     }
     print(&match output {
         StatsOutput::Table => table(by, &counts),

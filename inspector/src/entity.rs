@@ -148,7 +148,7 @@ fn not_found(entity: &Entity) -> Problem {
 /// Leads from a number or a reference to the page of its entity, or of its client.
 async fn meant(shown: &Shown, typed: &str) -> Result<Response, Problem> {
     let named = named::entities(&shown.source.reader, typed).await?;
-    let page = if named.share_reference {
+    let page = if named.share_reference() {
         link("client", &[("reference", typed)])
     } else {
         let entity = named.only(typed, "entity", "").map_err(|why| Problem::NotFound(sentence(&why)))?;

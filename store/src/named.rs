@@ -9,6 +9,7 @@ use crate::{
     error::StoreError,
     quarantine::Quarantine,
     read::{Listing, Order, PAGE, Reader, first},
+    state::State,
 };
 
 /// Maximum number of states of a kind that are read for a name: to compare with it, or to learn the servers of the inboxes.
@@ -17,16 +18,19 @@ const MOST_STATES: usize = 1_000;
 /// Maximum number of names in a sentence.
 const MOST_NAMES: usize = 5;
 
+/// The kinds whose states are compared with a name.
+const KINDS: [Kind; 4] = [Kind::Whatsapp, Kind::Store, Kind::Builder, Kind::Online];
+
 /// Number of digits of the shortest phone numbers with a country code. The numbers of bots and inboxes are shorter.
 const PHONE_DIGITS: usize = 8;
 
 /// The entities that a typed name can mean.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Named {
-    /// Those with this name, number, account or reference.
+    /// Those with this name, number or account.
     pub same: BTreeSet<Entity>,
-    /// True when several of them share the typed text as their reference.
-    pub share_reference: bool,
+    /// Those with this reference. They are meant if no other has this name, number or account.
+    pub referenced: BTreeSet<Entity>,
     /// Those with a similar name or reference, if there are no others. The closest first.
     pub similar: Vec<Similar>,
 }
@@ -41,6 +45,23 @@ pub struct Similar {
 }
 
 impl Named {
+    /// Returns the entities that are meant.
+    pub fn meant(&self) -> &BTreeSet<Entity> {
+        if self.same.is_empty() { &self.referenced } else { &self.same }
+    }
+
+    /// Returns whether several entities are meant because they share the typed text as their reference.
+    pub fn share_reference(&self) -> bool {
+        self.same.is_empty() && self.referenced.len() > 1
+    }
+
+    /// Drops the entities that cannot be meant.
+    pub fn retain(&mut self, can_be_meant: impl Fn(&Entity) -> bool) {
+        self.same.retain(&can_be_meant);
+        self.referenced.retain(&can_be_meant);
+        self.similar.retain(|similar| can_be_meant(&similar.entity));
+    }
+
     /// Returns the entity if it is the only one. `noun` is the word for such an entity. `all` says how to get all that share a reference,
     /// such as `--reference`.
     ///
@@ -49,30 +70,43 @@ impl Named {
     pub fn only(&self, typed: &str, noun: &str, all: &str) -> Result<Entity, String> {
         let typed = plain(typed.trim());
         let none = format!("there is no {noun} {typed}: no event has named it");
-        match (self.same.first(), self.same.len()) {
+        let meant = self.meant();
+        match (meant.first(), meant.len()) {
             (Some(entity), 1) => Ok(entity.clone()),
             (Some(_), _) => {
-                let same = names(self.same.iter().map(Entity::as_str));
-                let all = if self.share_reference { format!(", or use {all} for all of them") } else { String::new() };
+                let same = names(meant.iter().map(Entity::as_str));
+                let all =
+                    if self.share_reference() { format!(", or use {all} for all of them") } else { String::new() };
                 Err(format!("{typed} can be {same}: give one of these names{all}"))
             }
-            (None, _) => {
-                Err(self.suggestion().map_or_else(|| none.clone(), |suggestion| format!("{none}; {suggestion}")))
-            }
+            (None, _) => Err(with_suggestion(none, &self.similar)),
         }
     }
 
     /// Returns a question that names the closest similar names and references; `None` when there are none.
     pub fn suggestion(&self) -> Option<String> {
-        // Several entities may share a reference.
-        let mut closest: Vec<&str> = self.similar.iter().map(|similar| &*similar.name).collect();
-        closest.dedup();
-        (!closest.is_empty()).then(|| format!("did you mean {}?", names(closest.into_iter().take(MOST_NAMES))))
+        suggestion(&self.similar)
+    }
+}
+
+fn suggestion(similar: &[Similar]) -> Option<String> {
+    // Several entities may share a reference.
+    let mut closest: Vec<&str> = similar.iter().map(|similar| &*similar.name).collect();
+    closest.dedup();
+    (!closest.is_empty()).then(|| format!("did you mean {}?", names(closest.into_iter().take(MOST_NAMES))))
+}
+
+fn with_suggestion(sentence: String, similar: &[Similar]) -> String {
+    match suggestion(similar) {
+        None => sentence,
+        Some(suggestion) => format!("{sentence}; {suggestion}"),
     }
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut names = names.into_iter().map(plain);
+    // Without quotes, blanks at its ends would not be seen.
+    let shown = |name: &str| if name.trim() == name { plain(name) } else { format!("\"{}\"", plain(name)) };
+    let mut names = names.into_iter().map(shown);
     let mut shown: Vec<String> = names.by_ref().take(MOST_NAMES).collect();
     shown.extend(names.next().map(|_| "others".to_owned()));
     shown.join(" or ")
@@ -91,12 +125,10 @@ pub async fn entities(reader: &Reader, typed: &str) -> Result<Named, StoreError>
     if let Some(whole) = same.take(&Entity::named(name)) {
         return Ok(Named { same: BTreeSet::from([whole]), ..Named::default() });
     }
-    let mut share_reference = false;
+    let mut referenced = BTreeSet::new();
     if same.is_empty() || !name.contains('#') {
         let states = reader.states_by_reference(&reference(reader, typed).await?, PAGE).map_ok(|state| state.entity);
-        let found = first(states, PAGE.into()).await?.0;
-        share_reference = found.len() > 1;
-        same.extend(found);
+        referenced.extend(first(states, PAGE.into()).await?.0);
     }
     // An inbox has the name of a server before its number.
     let is_account = name.len() < PHONE_DIGITS && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
@@ -108,8 +140,15 @@ pub async fn entities(reader: &Reader, typed: &str) -> Result<Named, StoreError>
         });
         same.extend(known(reader, namesakes.try_collect().await?).await?);
     }
-    let similar = if same.is_empty() { similar(reader, name).await? } else { Vec::new() };
-    Ok(Named { same, share_reference, similar })
+    let mut named = Named { same, referenced, similar: Vec::new() };
+    if named.meant().is_empty() {
+        let kinds = match name.split_once('#') {
+            Some((kind, _)) => vec![Kind::of(&kind.trim().to_lowercase())],
+            None => KINDS.into(),
+        };
+        named.similar = similar(reader, &kinds, |state| compared(name, &state.entity, state.reference())).await?;
+    }
+    Ok(named)
 }
 
 /// Returns those of the entities that have a state.
@@ -146,17 +185,17 @@ pub fn numbers(typed: &str) -> Vec<String> {
     if is_number { [Some(digits), with_country].into_iter().flatten().collect() } else { Vec::new() }
 }
 
-/// Returns the entities with a similar name or reference, the closest first.
-async fn similar(reader: &Reader, name: &str) -> Result<Vec<Similar>, StoreError> {
-    let kinds = match name.split_once('#') {
-        Some((kind, _)) => vec![Kind::of(&kind.trim().to_lowercase())],
-        None => vec![Kind::Whatsapp, Kind::Store, Kind::Builder, Kind::Online],
-    };
+/// Returns the entities of these kinds that are similar, the closest first.
+async fn similar(
+    reader: &Reader,
+    kinds: &[Kind],
+    compare: impl Fn(&State) -> Option<(Difference, Similar)>,
+) -> Result<Vec<Similar>, StoreError> {
     let mut similar = Vec::new();
-    for kind in &kinds {
+    for kind in kinds {
         let mut states = pin!(reader.states(kind, None, PAGE).take(MOST_STATES));
         while let Some(state) = states.try_next().await? {
-            similar.extend(compared(name, &state.entity, state.reference()));
+            similar.extend(compare(&state));
         }
     }
     Ok(closest(similar))
@@ -239,11 +278,34 @@ pub async fn reference(reader: &Reader, typed: &str) -> Result<String, StoreErro
     if trimmed.is_empty() || trimmed == typed {
         return Ok(typed.to_owned());
     }
+    Ok(if is_recorded(reader, typed).await? { typed } else { trimmed }.to_owned())
+}
+
+/// Returns a sentence for the person who has typed a reference that no event has, with similar ones; `None` when one has it.
+///
+/// # Errors
+/// Fails when DynamoDB does not answer, or an item cannot be read.
+pub async fn unknown_reference(reader: &Reader, typed: &str) -> Result<Option<String>, StoreError> {
+    let reference = reference(reader, typed).await?;
+    if is_recorded(reader, &reference).await? {
+        return Ok(None);
+    }
+    let compare = |state: &State| {
+        let own = state.reference()?;
+        let difference = difference(&reference, own.trim())?;
+        Some((difference, Similar { entity: state.entity.clone(), name: own.to_owned() }))
+    };
+    let similar = similar(reader, &KINDS, compare).await?;
+    Ok(Some(with_suggestion(format!("there is no reference {}: no event has it", plain(&reference)), &similar)))
+}
+
+/// Returns whether a state or an event has this reference.
+async fn is_recorded(reader: &Reader, reference: &str) -> Result<bool, StoreError> {
     let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
-    let events = reader.by_reference(typed, &Listing { times, order: Order::OldestFirst, after: None, page_size: 1 });
-    let states = reader.states_by_reference(typed, 1);
-    let is_recorded = pin!(states.map_ok(drop).chain(events.map_ok(drop))).try_next().await?.is_some();
-    Ok(if is_recorded { typed } else { trimmed }.to_owned())
+    let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: 1 };
+    let events = reader.by_reference(reference, &listing);
+    let states = reader.states_by_reference(reference, 1);
+    Ok(pin!(states.map_ok(drop).chain(events.map_ok(drop))).try_next().await?.is_some())
 }
 
 /// Returns the name of a kind without the spaces around it. The case of the provider's own names is ignored.

@@ -1,6 +1,9 @@
 //! The terminal that answers are printed on.
 
-use console::{Style, Term};
+use std::io::stdout;
+
+use console::Style;
+use rustix::termios::tcgetwinsize;
 
 /// The width and the colours of standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,9 +30,8 @@ pub enum Tone {
 impl Screen {
     /// Returns the screen of this program.
     pub fn of_stdout() -> Self {
-        // A terminal without a size, such as that of a recording, has 0 columns.
-        let width =
-            Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0);
+        // A terminal without a size, such as that of a recording, has 0 columns. It may have columns and no rows.
+        let width = tcgetwinsize(stdout()).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
         Self { width, has_colours: console::colors_enabled() }
     }
 

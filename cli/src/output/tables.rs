@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use shared::{Entity, EventId, Timestamp, human_time::minutes, text::plain};
@@ -37,7 +37,7 @@ const TIME: usize = 25;
 #[derive(Clone, Copy)]
 pub struct Column {
     name: &'static str,
-    /// The number of columns that a value keeps.
+    /// The number of columns that a value keeps. A column is never narrower than its name.
     least: usize,
     /// True to cut it only when no other column can be cut further.
     is_firm: bool,
@@ -169,7 +169,7 @@ impl Layout<'_> {
             .map(|(index, column)| cells(index).max().unwrap_or_default().max(column.name.width()))
             .collect();
         let Some(room) = self.screen.width else { return Some(natural) };
-        let least = |index: usize| natural[index].min(self.columns[index].least);
+        let least = |index: usize| natural[index].min(self.columns[index].least.max(self.columns[index].name.width()));
         let mut kept: Vec<usize> = (0..self.columns.len()).collect();
         // A frame has three columns beside each value, and one more at its end.
         while kept.iter().map(|index| least(*index) + 3).sum::<usize>() + 1 > room {
@@ -203,7 +203,7 @@ impl Layout<'_> {
             format!("│ {} │\n", cells.join(" ┆ "))
         };
         let mut text = line(["┌", "─", "┬", "┐"]);
-        text += &row(&|index, width| format!("{:width$}", cut(self.columns[index].name, width, 5)));
+        text += &row(&|index, width| format!("{:width$}", self.columns[index].name));
         text += &line(["╞", "═", "╪", "╡"]);
         let is_marked = |index: usize, cells: &[String]| {
             self.columns[index].marks.is_some_and(|other| widths[other] == 0 && !cells[other].is_empty())
@@ -311,8 +311,8 @@ fn delivery_columns() -> [Column; 7] {
         Column::entity("entity"),
         Column { marks: Some(4), ..Column::id("id") }.toned(|id| id.starts_with(MARK).then_some(Tone::Warning)),
         Column { keeps_end: true, ..Column::from("duplicate of").optional(2).toned(|_| Some(Tone::Warning)) },
-        Column::from("reference").least(8).optional(1),
-        Column::from("update"),
+        Column::from("reference"),
+        Column::from("update").optional(1),
     ]
 }
 
@@ -388,7 +388,7 @@ pub fn forward_failures<'a>(failures: impl IntoIterator<Item = &'a ForwardFailur
         Column::id("event"),
         Column::time("since").optional(2),
         Column::from("attempts").optional(1),
-        Column::from("answer").least(20),
+        Column::from("answer").least(14),
         Column::time("next attempt").toned(|at| Some(if at == GIVEN_UP { Tone::Bad } else { Tone::Warning })),
     ];
     table(header, failures.into_iter().map(row))
@@ -400,12 +400,15 @@ pub fn fields(state: &State) -> String {
     table(header, state.fields.iter().map(|(name, value)| [name.clone(), value.to_string()]))
 }
 
-/// Returns a table of changes of the registration. The period of the `present` one goes on until now.
+/// Returns a table of changes of the registration, newest first. The period of the `present` one goes on until now. Changes within a period
+/// share its start, and the newest one shows it.
 pub fn changes<'a>(changes: impl IntoIterator<Item = &'a Change>, present: Option<EventId>, now: Timestamp) -> String {
+    let mut starts = BTreeSet::new();
     let row = |change: &Change| {
+        let not_ours = change.not_ours.as_ref().filter(|period| starts.insert(period.start));
         let cause = change.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         // Any other period ends with the change itself.
-        let duration = change.not_ours.as_ref().map(|period| match present == Some(change.id) {
+        let duration = not_ours.map(|period| match present == Some(change.id) {
             true => format!("{} until now", minutes(now.since(period.start))),
             false => minutes(period.end.since(period.start)),
         });
@@ -414,7 +417,7 @@ pub fn changes<'a>(changes: impl IntoIterator<Item = &'a Change>, present: Optio
             format!("{}{cause}", change.kind),
             change.action.clone(),
             change.registered.clone().unwrap_or_default(),
-            change.not_ours.as_ref().map(|period| times::shown(period.start)).unwrap_or_default(),
+            not_ours.map(|period| times::shown(period.start)).unwrap_or_default(),
             duration.unwrap_or_default(),
         ]
     };
@@ -452,12 +455,13 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_wider_than_the_terminal_and_no_number_is_cut() {
+    fn no_line_is_wider_than_the_terminal_and_no_number_or_heading_is_cut() {
         for width in 45..260 {
             let shown = shown(Some(width));
             let widest = shown.lines().map(UnicodeWidthStr::width).max();
             assert!(widest.is_some_and(|widest| widest <= width), "{widest:?} of {width}:\n{shown}");
             assert!(shown.contains(LINE) && shown.contains("1234df"), "{width}:\n{shown}");
+            assert!(shown.contains("reference"), "{width}:\n{shown}");
         }
     }
 
@@ -465,12 +469,13 @@ mod tests {
     fn columns_are_cut_and_then_left_out_by_rank_and_then_the_rows_are_stacked() {
         let [wide, medium, narrow] = [160, 100, 60].map(|width| shown(Some(width)));
         assert!(wide.contains(EVENT) && wide.contains("duplicate of") && !wide.contains("Left out"), "{wide}");
-        assert!(medium.contains(" …-0707071234df ") && !medium.contains(EVENT), "{medium}");
+        assert!(medium.contains(" …707071234df ") && !medium.contains(EVENT), "{medium}");
         assert!(medium.ends_with("Left out on this narrow screen: kind.\n"), "{medium}");
         let small = shown(Some(80));
-        let note = "Left out on this narrow screen: kind, duplicate of.\nThe id of a duplicate begins with +.\n";
+        let note =
+            "Left out on this narrow screen: kind, duplicate of, update.\nThe id of a duplicate begins with +.\n";
         assert!(small.contains(LINE) && small.contains("client-7") && small.ends_with(note), "{small}");
-        assert!(small.contains(" …071234df ") && small.contains(" +071234df "), "{small}");
+        assert!(small.contains(" …07-0707071234df ") && small.contains(" +07-0707071234df "), "{small}");
         let lines: Vec<&str> = narrow.lines().collect();
         assert_eq!(
             lines[..3],

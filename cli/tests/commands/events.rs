@@ -57,7 +57,7 @@ async fn events_are_selected_by_entity_and_time() {
         (&["--duplicates", "--entity", LINE], &[45]),
         (&["--duplicates", "--kind", "builder"], &[]),
         (&["--entity", LINE, "--kind", "whatsapp", "--reference", "client-7"], &[40, 45, 50]),
-        (&["--entity", LINE, "--reference", "client-8"], &[]),
+        (&["--entity", "builder#523", "--reference", "client-7"], &[]),
         (&["--text", "Extra_Info\":2"], &[40]),
         (&["--text", "builder", "--kind", " Builder "], &[30]),
         (&["--text", "whatsapp#9725…4567"], &[40, 45, 50]),
@@ -260,6 +260,14 @@ async fn an_unknown_id_or_entity_is_an_error() {
     let quiet = world.hooks(&["events", "--entity", LINE, "--since", "10m"]).await;
     assert_eq!(quiet.code, 0, "{quiet:?}");
     assert!(quiet.stdout.starts_with("No such events since 20"), "{quiet:?}");
+    let quiet = world.hooks(&["events", "--reference", "client-7", "--since", "10m"]).await;
+    assert!(quiet.code == 0 && quiet.stdout.starts_with("No such events since 20"), "{quiet:?}");
+    for command in ["events", "stats", "export"] {
+        let nobody = world.hooks(&[command, "--reference", "client-8"]).await;
+        assert_eq!((nobody.code, nobody.stdout.as_str()), (1, ""), "{command}");
+        let message = "error: there is no reference client-8: no event has it; did you mean client-7?\n";
+        assert_eq!(nobody.stderr, message, "{command}");
+    }
 }
 
 #[tokio::test]

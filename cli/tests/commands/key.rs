@@ -85,8 +85,9 @@ async fn all_keys_are_printed_after_one_confirmation() {
     let other = update(1).replace("972501234567", "972502222222").replace(API_KEY, "second-key-0123456789");
     world.record(20, &other.replace("client-7", "bakery")).await;
     world.record(10, r#"{"event":"builder","builderID":523,"builder_reference":"bakery"}"#).await;
+    world.record(5, r#"{"event":"whatsapp","whatsapp_apiKey":"key-of-no-line-0123456"}"#).await;
     let shown = at_terminal(&world, &["key", "--all"], "y\n").await;
-    assert_eq!((shown.code, shown.stderr.as_str()), (0, "Show the API keys of all 2 lines and stores? [y/N] "));
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, "Show the API keys of up to 2 lines and stores? [y/N] "));
     let expected = format!("whatsapp#972502222222  second-key-0123456789  bakery\n{LINE}  {API_KEY}  client-7\n");
     assert_eq!(shown.stdout, expected, "sorted by the references");
     let of_client = run(hooks(&world.project, &["key", "bakery", "--yes"], &[])).await;

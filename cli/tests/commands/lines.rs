@@ -81,13 +81,14 @@ async fn lines_are_listed_with_problems_first_and_the_exit_code_shows_that_one_i
     let shown = world.hooks(&["lines"]).await;
     assert_eq!((shown.code, shown.stderr.as_str()), (3, ""));
     let expected = [
-        "│ line ┆ webhook ┆ name ┆ reference ┆ onboarding ┆ key ┆ last event │",
+        "│ line ┆ line webhook ┆ name ┆ reference ┆ onboarding ┆ key ┆ last event │",
         "│ 972500000003 ┆ foreign ┆ Client 972500000003 ┆ a name ┆ missed, rebuilt ┆ none ┆ -30 │",
         "│ 972500000002 ┆ not checked ┆ Client 972500000002 ┆ client-7 ┆ imported ┆ none ┆",
         "│ 972500000005 ┆ not checked ┆ ┆ ┆ no event yet ┆ none ┆ │",
         "│ 972501234567 ┆ live ┆ ┆ client-7 ┆ event received ┆ sealed ┆ -40 │",
-        "│ 972500000004 ┆ not checked ┆ Client 972500000004 ┆ ┆ imported; gone ┆ none ┆",
+        "│ 972500000004 ┆ gone ┆ Client 972500000004 ┆ ┆ imported ┆ none ┆",
         "3 of 5 lines are not live; `cargo hooks line <number>` says why.",
+        "1 of 5 lines is gone at the provider. It does not count, and --not-live leaves them out.",
     ];
     let shown = world.lines(&shown.stdout);
     assert!(shown.iter().zip(expected).all(|(shown, expected)| shown.starts_with(expected)), "{shown:#?}");
@@ -110,7 +111,11 @@ async fn lines_are_filtered_and_sorted() {
     let cut = world.hooks(&["lines", "--limit", "2"]).await;
     assert!(cut.stdout.ends_with("2 of 5 lines; --limit shows more.\n"), "{}", cut.stdout);
     let nobody = world.hooks(&["lines", "--reference", "nobody"]).await;
-    assert_eq!((nobody.code, nobody.stdout.as_str()), (0, "No such lines.\n"));
+    let message = "error: there is no reference nobody: no event has it\n";
+    assert_eq!((nobody.code, nobody.stdout.as_str(), nobody.stderr.as_str()), (1, "", message));
+    world.record(20, r#"{"event":"builder","builderID":9,"builder_reference":"bots only"}"#).await;
+    let bots = world.hooks(&["lines", "--reference", "bots only"]).await;
+    assert_eq!((bots.code, bots.stdout.as_str()), (0, "No such lines.\n"));
 }
 
 #[tokio::test]
@@ -160,14 +165,14 @@ async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_refe
         for expected in [
             "line 972501234567",
             "reference client-7",
-            "webhook live",
+            "line webhook live",
             "Onboarded, in the provider's list since -30 (30 min ago).",
             "First event received at -4320 (3 d ago).",
             "Key sealed, last brought at -40 (40 min ago).",
             "Set by this stack at -20 (20 min ago).",
             "Last event at -40 (40 min ago).",
-            "│ -20 ┆ live ┆ set ┆ https://ours.example/***1111 ┆ -50 to -20, 30 min │",
-            "│ -50 ┆ empty ┆ found ┆ ┆ │",
+            "│ -20 ┆ live ┆ set ┆ https://ours.example/***1111 ┆ -50 ┆ 30 min │",
+            "│ -50 ┆ empty ┆ found ┆ ┆ ┆ │",
             "Everything with this reference",
         ] {
             assert!(shown.iter().any(|line| line == expected), "{expected} is not in {shown:#?}");
@@ -196,7 +201,7 @@ async fn a_line_that_is_not_live_is_shown_with_the_reason() {
         ("972500000003", 3, ["Event missed, and rebuilt from the list at ", "Webhook read back as other.example at "]),
         ("972500000002", 3, ["Older than this stack, imported from the list at ", "Webhook not checked yet."]),
         ("972500000005", 3, ["No event yet.", "No key yet."]),
-        ("972500000004", 0, ["Gone from the provider's list since ", "Webhook no longer checked."]),
+        ("972500000004", 0, ["line webhook  gone\n", "Gone from the provider's list since "]),
     ] {
         let shown = world.hooks(&["line", number]).await;
         assert_eq!(shown.code, code, "{shown:?}");
@@ -225,10 +230,12 @@ async fn a_line_that_the_provider_was_never_asked_about_is_not_said_to_be_unknow
 #[tokio::test]
 async fn a_number_without_a_line_is_refused_with_similar_numbers() {
     let world = with_lines("no-line").await;
+    world.record(20, r#"{"event":"whatsapp","whatsapp_reference":"client-7"}"#).await;
     for (written, message) in [
         ("972509999999", "there is no line 972509999999: no event has named it"),
         ("972501234568", "there is no line 972501234568: no event has named it; did you mean whatsapp#972501234567?"),
         ("builder#523", "builder#523 is not a line"),
+        ("whatsapp#-", "whatsapp#- is not a line"),
     ] {
         let ended = world.hooks(&["line", written]).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
@@ -272,7 +279,7 @@ async fn sync_itself_checks_and_plans_lines() {
     world.partner.register_line("972501234567", Some("https://other.example/in/Foreign-Token-9876543210"));
     let checked = hooks(&["line", "972501234567", "--check"]).await;
     assert!(checked.code == 3 && checked.stdout.contains("Webhook read back as other.example"), "{checked:?}");
-    assert!(checked.stdout.contains("The history of its webhook"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("The history of the line's webhook"), "{}", checked.stdout);
     assert_eq!(url(), "https://other.example/in/Foreign-Token-9876543210", "it is left as it is");
 }
 
@@ -299,7 +306,7 @@ async fn a_check_shows_what_it_changed_and_leaves_lines_with_another_reference()
     );
 
     let nobody = check(&["--reference", "nobody"]).await;
-    let message = "error: there is no line with the reference nobody\n";
+    let message = "error: there is no reference nobody: no event has it\n";
     assert_eq!((nobody.code, nobody.stdout.as_str(), nobody.stderr.as_str()), (1, "", message));
     let checked = check(&[]).await;
     assert!(checked.code == 0 && checked.stdout.contains("│ whatsapp#972502222222 "), "{checked:?}");

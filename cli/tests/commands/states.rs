@@ -80,9 +80,11 @@ async fn states_are_listed_by_kind_and_last_update() {
     assert_eq!(listed(&["--status", "98765432109876543210"]).await, ["builder#9"]);
     assert_eq!(listed(&["--update", "-1"]).await, [""; 0]);
     assert_eq!(listed(&["--limit", "4"]).await.len(), 4);
+    let all = objects(&world.hooks(&["states", "--kind", "builder", "--output", "json"]).await.stdout);
+    assert!(all.is_sorted_by_key(|state| state["entity"].as_str().unwrap().to_owned()), "{all:?}");
 
     let more = world.hooks(&["states", "--kind", "builder", "--limit", "4"]).await.stdout;
-    assert_eq!(more.lines().last(), Some("The first 4 states; --limit shows more."));
+    assert_eq!(more.lines().last(), Some("4 of the states, in no order (--sort sets one); --limit shows more."));
     let nothing = world.hooks(&["states", "--kind", "package"]).await;
     assert_eq!((nothing.code, nothing.stdout.as_str()), (0, "No such states.\n"));
     let mistyped = world.hooks(&["states", "--kind", "builders"]).await;
@@ -90,7 +92,11 @@ async fn states_are_listed_by_kind_and_last_update() {
     assert_eq!(mistyped.stderr, "builders is not a known kind; did you mean builder?\n");
     let neither = world.hooks(&["states"]).await;
     assert_eq!(neither.code, 2);
-    assert!(neither.stderr.contains("<--kind <KIND>|--reference <REFERENCE>>"), "{}", neither.stderr);
+    let message = "error: states are listed by kind: give --kind, such as --kind whatsapp, or --reference\n";
+    assert_eq!(neither.stderr, message);
+    let nobody = world.hooks(&["states", "--reference", "Client-7"]).await;
+    let message = "error: there is no reference Client-7: no event has it; did you mean client-7?\n";
+    assert_eq!((nobody.code, nobody.stdout.as_str(), nobody.stderr.as_str()), (1, "", message));
     let nine = world.hooks(&["state", "builder#9", "--output", "json"]).await;
     let nine: Value = serde_json::from_str(&nine.stdout).unwrap();
     assert_eq!((&nine["extra_info"], &nine["fields"]["other.on"]), (&json!("98765432109876543210"), &json!(true)));

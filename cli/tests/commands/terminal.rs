@@ -28,12 +28,22 @@ const WIDTHS: [u16; 5] = [60, 80, 97, 100, 160];
 
 /// Runs `hooks` on a terminal with this many columns, and returns what is on its screen.
 async fn on_screen(project: &Path, columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    on_terminal(project, (50, columns), arguments, environment).await
+}
+
+/// The same, with this many rows and columns.
+async fn on_terminal(
+    project: &Path,
+    (rows, columns): (u16, u16),
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
     let name = ptsname(&terminal, Vec::new()).unwrap();
     let end = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-    tcsetwinsize(&end, Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    tcsetwinsize(&end, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
     let mut command = hooks(project, arguments, environment);
     let mut hooks = command.stdout(Stdio::from(end)).stderr(Stdio::null()).spawn().unwrap();
     // It holds the terminal's other end.
@@ -92,6 +102,35 @@ async fn lists_fit_the_terminal() {
             assert_eq!(shown.contains('┆'), columns > 60 || command[0] == "quarantine", "{columns}: {shown}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_terminal_without_rows_has_its_columns() {
+    let world = world("no-rows").await;
+    let shown = on_terminal(&world.project, (0, 80), &["events"], &[]).await;
+    assert!(shown.contains('┆'), "{shown}");
+    assert_fits(&shown, 80);
+}
+
+#[tokio::test]
+async fn a_narrow_screen_leaves_out_what_says_the_least() {
+    let world = World::start("least").await;
+    world.record(45, &update(1)).await;
+    let lines = on_screen(&world.project, 80, &["lines"], &[]).await;
+    assert!(lines.contains(" ┆ last event "), "{lines}");
+    assert!(lines.contains("\nLeft out on this narrow screen: name, onboarding, key.\n"), "{lines}");
+    let failure = ForwardFailure {
+        id: world.id(45),
+        entity: Entity::named(LINE),
+        attempts: 5,
+        first_attempt_at: world.ago(45),
+        last_attempt_at: world.ago(10),
+        next_attempt_at: Some(world.ago(1)),
+        answer: "503: out of order".to_owned(),
+    };
+    world.forward_records().record_failure(&failure).await.unwrap();
+    let status = on_screen(&world.project, 80, &["forward", "status"], &[]).await;
+    assert!(status.contains(&format!("│ {LINE} ┆ …")) && status.contains(" ┆ next attempt "), "{status}");
 }
 
 #[tokio::test]

@@ -139,6 +139,10 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
         functions = Functions::start(&project, &cargo_lambda, options.port, environment) => functions?,
         () = interrupted() => return Err(anyhow!("interrupted")),
     };
+    if is_continued {
+        surroundings.continue_run(&format!("{}/{}", functions.webhook(), samples::TOKEN)).await?;
+        say("The signing secret and the token are the built-in ones again, even if you rotated them in an earlier run");
+    }
     let hand_on = HandOn::start(&surroundings, functions.caller())?;
     let tour = Tour {
         project: &project,

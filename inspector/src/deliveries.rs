@@ -179,7 +179,7 @@ async fn no_reference(shown: &Shown, asked: &Asked, found: &Found) -> Result<Opt
         return Ok(None);
     }
     let named = named::entities(&shown.source.reader, &asked.reference).await?;
-    Ok(named.same.is_empty().then(|| match named.suggestion() {
+    Ok(named.meant().is_empty().then(|| match named.suggestion() {
         Some(suggestion) => format!("No line, bot or inbox has this reference; {suggestion}"),
         None => "No line, bot or inbox has this reference.".to_owned(),
     }))

@@ -52,6 +52,20 @@ impl PublishedCounts {
         Ok(())
     }
 
+    /// Deletes the counts of all hours, for a stream that is published again from its start.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer; some may have been deleted.
+    pub async fn forget(&self) -> Result<(), StoreError> {
+        let hours = self.read(Timestamp::from_micros(0), Timestamp::from_micros(i64::MAX)).await?;
+        for hour in hours.into_keys() {
+            let delete = self.client.delete_item().table_name(&self.events_table);
+            let delete = delete.key(keys::PK, text(keys::PUBLISHED)).key(keys::SK, text(hour));
+            delete.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+        }
+        Ok(())
+    }
+
     /// Reads the counts of all hours in a range, both ends included. An hour is written as `2026-11-25T19`.
     ///
     /// # Errors

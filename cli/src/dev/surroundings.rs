@@ -12,6 +12,7 @@ use emulators::{
 };
 use rustix::process::getpid;
 use serde_json::json;
+use store::{PublishedCounts, RegistrationLedger};
 
 use crate::{
     project::{Forward, HandingOn, Run},
@@ -116,6 +117,22 @@ impl Surroundings {
         Ok(Self { dynamodb, queue, partner, bus, consumer, forward_url, secrets, _cloudformation: cloudformation })
     }
 
+    /// Brings the stand-ins, which forget everything, in line with the tables of an earlier run. The stream is published again from its start,
+    /// so the counts of published events start again too. If our URL was registered last, it is registered, although the webhook's port or
+    /// token may be another one.
+    ///
+    /// # Errors
+    /// Fails if the tables cannot be read or written.
+    pub async fn continue_run(&self, our_url: &str) -> Result<()> {
+        let (client, table) = (self.dynamodb.client(), self.dynamodb.events_table());
+        PublishedCounts::new(client.clone(), table).forget().await?;
+        let registration = RegistrationLedger::new(client, table).read().await?;
+        if registration.ours_at.is_some() && registration.elsewhere_since.is_none() {
+            self.partner.register(Some(our_url));
+        }
+        Ok(())
+    }
+
     /// Writes what is handed on into files of a folder: the entries on the event bus, and the calls of the sample consumer.
     ///
     /// # Errors
@@ -206,7 +223,28 @@ impl Surroundings {
 mod tests {
     use std::collections::BTreeMap;
 
+    use std::time::SystemTime;
+
+    use shared::Timestamp;
+    use store::Registration;
+
     use super::{super::functions::PORT, *};
+
+    #[tokio::test]
+    async fn a_continued_run_counts_its_stream_anew_and_has_its_url_registered_unless_another_was() {
+        let now = Timestamp::from(SystemTime::now());
+        for (elsewhere_since, registered) in [(None, Some("http://127.0.0.1:9000/token")), (Some(now), None)] {
+            let surroundings = Surroundings::start(Ports::default(), None, None).await.unwrap();
+            let (client, table) = (surroundings.dynamodb.client(), surroundings.dynamodb.events_table());
+            let counts = PublishedCounts::new(client.clone(), table);
+            counts.add([now, now]).await.unwrap();
+            let state = Registration { ours_at: Some(now), elsewhere_since, ..Registration::default() };
+            RegistrationLedger::new(client, table).write(&state, &[]).await.unwrap();
+            surroundings.continue_run("http://127.0.0.1:9000/token").await.unwrap();
+            assert_eq!(counts.read(now, now).await.unwrap(), BTreeMap::new());
+            assert_eq!(surroundings.partner.registered().as_deref(), registered);
+        }
+    }
 
     #[tokio::test]
     async fn plain_cargo_lambda_watch_gets_the_environment_of_the_surroundings() {

@@ -52,7 +52,6 @@ pub(crate) fn log(result: &Result<Answer, SyncError>) {
 mod tests {
     use serde_json::to_value;
 
-    use super::*;
     use crate::{inventory::InventoryOutcome, lines::LinesOutcome, report::Outcome};
 
     #[test]

@@ -7,7 +7,9 @@ use emulators::{
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use shared::{Entity, EventId, FingerprintKey, Kind, Received, Secret, Timestamp};
-use store::{Delivery, Listing, Order, Origin, PAGE, Reader, Recorder, SealedReader, Settings, State, StoredDelivery};
+use store::{
+    Delivery, Inventory, Listing, Order, Origin, PAGE, Reader, Recorder, SealedReader, Settings, State, StoredDelivery,
+};
 use sync::{Answer, InventoryOutcome, InventoryReport, SyncError};
 
 use crate::world::{FOREIGN, World};
@@ -156,6 +158,8 @@ async fn the_first_pass_imports_everything_that_is_listed_with_reference_and_sea
     assert_eq!((state.reference(), state.extra_info()), (Some("client-1"), None));
     assert_eq!(state.fields["other.display_name"].to_string(), "Client 1");
     assert_eq!(world.api_key(&entity(1)).await.as_deref(), Some("Line-Key-000001"));
+    let noted = Inventory::new(world.dynamodb.client(), world.dynamodb.events_table()).entity(&entity(1)).await;
+    assert!(noted.unwrap().unwrap().key.is_some(), "the next pass does not read it again");
     let [event] = world.history(&entity(1)).await.try_into().unwrap();
     assert_eq!((event.origin, event.has_api_key), (Origin::Reconciled, true));
     assert!(event.body.unwrap().contains("new_field"), "unknown fields are kept");

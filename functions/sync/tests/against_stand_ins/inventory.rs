@@ -468,6 +468,26 @@ async fn a_plan_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_plan_calls_nothing_missed_whose_event_has_come_since_the_states_were_read() {
+    let mut world = World::start_with(&[("MISSED_AFTER_MINUTES", "0")]).await;
+    world.inventory().await.unwrap();
+    world.wait(MINUTE);
+    world.list_lines(0..1);
+    let faults = Faults::before(&world.dynamodb.url()).await.unwrap();
+    world.restart_with_dynamodb_at(&faults.url());
+    assert_eq!(missed(&world.planned_inventory().await.unwrap()), [entity(0).as_str()]);
+    let second_look = faults.take_seen().iter().rposition(|operation| operation == "GetItem").unwrap();
+    let held = faults.hold(second_look - 1, faults::Point::BeforeAnswer);
+    let deliver = async {
+        let held = held.reached().await.unwrap();
+        world.deliver(&event(0, 2)).await;
+        drop(held);
+    };
+    let (plan, ()) = tokio::join!(world.planned_inventory(), deliver);
+    assert_eq!(missed(&plan.unwrap()), <[&str; 0]>::default());
+}
+
+#[tokio::test]
 async fn a_pass_without_time_rebuilds_nothing_and_reports_the_number_of_entities_left() {
     let world = World::start().await;
     world.list_lines(0..3);

@@ -463,6 +463,11 @@ async fn a_plan_writes_nothing() {
     let before = world.recorded().await;
     let report = world.planned_inventory().await.unwrap();
     assert_eq!((report.outcome, report.imported), (InventoryOutcome::WouldUpdate, 3));
+    let line = world.last_line();
+    assert_eq!(
+        (&line["action"], &line["outcome"], &line["imported"]),
+        (&json!("inventory"), &json!("would_update"), &json!(3))
+    );
     assert_eq!(world.recorded().await, before);
     assert_eq!(world.sum("InventoryRuns"), 0.0);
 }

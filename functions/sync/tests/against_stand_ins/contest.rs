@@ -39,6 +39,7 @@ async fn after_three_repairs_undone_by_the_same_url_nothing_is_repaired_and_the_
     let ledger = world.ledger().await;
     assert_eq!(ledger.iter().filter(|kind| **kind == ChangeKind::Repaired).count(), 3);
     assert_eq!(ledger.iter().filter(|kind| **kind == ChangeKind::Contested).count(), 1, "said once: {ledger:?}");
+    assert!(!ledger.contains(&ChangeKind::Failed), "the provider has answered: {ledger:?}");
 }
 
 #[tokio::test]

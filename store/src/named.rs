@@ -390,7 +390,7 @@ mod tests {
     fn a_short_text_is_similar_to_less() {
         for (typed, other, expected) in [
             ("ABC", "abc", Some((How::Case, 0))),
-            ("abc", "abd", None),
+            ("abc", "abx", None),
             ("abcd", "abce", Some((How::OneCharacter, 1))),
             ("abcd", "bacd", Some((How::OneCharacter, 1))),
             ("ab", "abcde", None),

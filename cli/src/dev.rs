@@ -48,7 +48,8 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "\
 The functions are built again when their code changes. Their logs are in target/hooks/functions.log. The calls of the sample
-consumer are in target/hooks/consumer.jsonl, the entries on the event bus in target/hooks/event-bus.jsonl.
+consumer are in target/hooks/consumer.jsonl, the entries on the event bus in target/hooks/event-bus.jsonl. With --once beside
+another local run, all three are in target/hooks/once.
 
 Examples:
   cargo hooks dev                   start, show the tour, stay up
@@ -199,7 +200,7 @@ async fn start_surroundings(
         say(&format!("The events are kept in {}", from_here(file).display()));
     }
     let surroundings = Surroundings::start(ports, file.as_deref(), forward_url.map(EndpointUrl::expose)).await?;
-    surroundings.log_to(&project.scratch()?)?;
+    surroundings.log_to(&project.logs()?)?;
     Ok(surroundings)
 }
 

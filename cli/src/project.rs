@@ -144,6 +144,19 @@ impl Project {
         Ok(Remembered { path, _locked: file })
     }
 
+    /// Returns the folder for the logs of a local run: another one while a run is up, whose logs it keeps.
+    ///
+    /// # Errors
+    /// Fails when it cannot be created.
+    pub fn logs(&self) -> Result<PathBuf> {
+        let folder = match self.remembered()? {
+            Some((_, true)) => self.scratch()?.join("once"),
+            _ => return self.scratch(),
+        };
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+        Ok(folder)
+    }
+
     /// Returns the local run that is up.
     ///
     /// # Errors

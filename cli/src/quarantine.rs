@@ -164,7 +164,7 @@ async fn show(quarantine: &Quarantine, id: &EventId, output: Output) -> Result<E
     let delivery = found.with_context(|| format!("there is nothing in quarantine with the id {id}"))?;
     print(&match output {
         Output::Json => json::delivery(&delivery)?,
-        Output::Table => in_full(&delivery),
+        Output::Table => in_full(&delivery, None),
     })?;
     Ok(ExitCode::SUCCESS)
 }

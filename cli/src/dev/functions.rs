@@ -83,7 +83,7 @@ impl Functions {
         port: Option<u16>,
         environment: impl FnOnce(&str) -> Vec<(String, String)>,
     ) -> Result<Self> {
-        let path = project.scratch()?.join("functions.log");
+        let path = project.logs()?.join("functions.log");
         let log = File::create(&path)?;
         let (watch, output) = Watch::start(project, cargo_lambda, log.try_clone()?)?;
         let group = Some(watch.group.as_raw_nonzero().get());

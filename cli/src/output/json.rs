@@ -31,6 +31,8 @@ struct Delivery<'a> {
     content_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content_encoding: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forwarding: Option<Value>,
 }
 
 /// A state, with the names of its attributes in the table. The fields, whose names come from outside, are in an object of their own.
@@ -68,6 +70,14 @@ enum FieldValue<'a> {
 /// # Errors
 /// Fails when it cannot be written as JSON.
 pub fn delivery(delivery: &StoredDelivery) -> serde_json::Result<String> {
+    delivery_with(delivery, None)
+}
+
+/// Returns a delivery as one line of JSON, with its forwarding to the endpoint.
+///
+/// # Errors
+/// Fails when it cannot be written as JSON.
+pub fn delivery_with(delivery: &StoredDelivery, forwarding: Option<Value>) -> serde_json::Result<String> {
     line(&Delivery {
         id: delivery.id,
         received_at: delivery.received_at,
@@ -85,6 +95,7 @@ pub fn delivery(delivery: &StoredDelivery) -> serde_json::Result<String> {
         body_bytes: delivery.body_bytes,
         content_type: delivery.content_type.as_deref(),
         content_encoding: delivery.content_encoding.as_deref(),
+        forwarding,
     })
 }
 

@@ -128,6 +128,31 @@ async fn the_secret_for_a_server_of_ones_own_can_be_read_before_the_first_post()
 }
 
 #[tokio::test]
+async fn a_run_for_once_leaves_the_logs_of_the_run_that_is_up() {
+    let (project, path, mut lines) = with_functions("once-beside");
+    // Its run.json is locked, as that of a run that is up.
+    let logs = ["event-bus.jsonl", "consumer.jsonl", "functions.log"];
+    let folder = project.join("target/hooks");
+    let sqs = emulators::sqs::Sqs::start(emulators::sqs::Rules::default()).await.unwrap();
+    let dynamodb = emulators::dynamodb::DynamoDb::start().await.unwrap();
+    let addresses = ("http://127.0.0.1:9000/v1/webhook", "http://127.0.0.1:9001/api");
+    crate::program::remember(&project, addresses, "127.0.0.1:9000".parse().unwrap(), &dynamodb, &sqs);
+    for log in logs {
+        fs::write(folder.join(log), "of the run that is up\n").unwrap();
+    }
+    let mut once = hooks(&project, &["dev", "--once"], &[("PATH", &path)]);
+    let mut once = once.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let _called = called(&mut lines).await;
+    assert_eq!(lines.recv().await.as_deref(), Some("sync"), "the tour begins with it");
+    for log in logs {
+        assert_eq!(fs::read_to_string(folder.join(log)).unwrap(), "of the run that is up\n", "{log}");
+        assert!(folder.join("once").join(log).exists(), "{log}");
+    }
+    kill_process(Pid::from_raw(once.id().unwrap() as i32).unwrap(), Signal::TERM).unwrap();
+    once.wait().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_functions_end_with_a_local_run_that_is_killed() {
     // A closed terminal ends it as KILL does: without a chance to end the functions itself.
     for signal in [Signal::KILL, Signal::TERM] {

@@ -71,6 +71,46 @@ async fn the_status_shows_the_waiting_events_and_the_dead_letters() {
 }
 
 #[tokio::test]
+async fn an_event_shows_whether_the_endpoint_has_accepted_it() {
+    let world = World::start("forward-show").await;
+    world.fill().await;
+    let shown = async |minutes: u64| {
+        let id = world.id(minutes).to_string();
+        let words = world.lines(&world.hooks(&["show", &id]).await.stdout);
+        let words = words.into_iter().find_map(|line| line.strip_prefix("handed on ").map(str::to_owned));
+        let object = objects(&world.hooks(&["show", &id, "--output", "json"]).await.stdout).remove(0);
+        (words.unwrap_or_default(), object["forwarding"].clone())
+    };
+    let (words, json) = shown(50).await;
+    assert!(words.starts_with("not known: ") && json == json!({"status": "not_known"}), "{words} {json}");
+    let taken = store::ForwardTaken { taken_at: world.ago(49), attempts: 1 };
+    let line = Entity::named(LINE);
+    world.forward_records().record_taken(&line, &world.id(50), taken, None, false).await.unwrap();
+    let (words, json) = shown(50).await;
+    assert_eq!(words, "accepted at -49, 1 attempt");
+    assert_eq!(json, json!({"status": "accepted", "at": world.ago(49), "attempts": 1}));
+
+    refuse(&world, 4_320, 3, Some(world.ago(0))).await;
+    let (words, json) = shown(4_320).await;
+    assert!(
+        words.starts_with("waiting: next attempt at ")
+            && words.ends_with(" after 3 attempts, last answer 503: out of order"),
+        "{words}"
+    );
+    assert_eq!((&json["status"], &json["next_attempt_at"]), (&json!("waiting"), &json!(world.ago(0))));
+    let (words, json) = shown(40).await;
+    assert_eq!(words, "waiting behind #4320, an earlier event of its entity that was refused");
+    assert_eq!(json, json!({"status": "behind", "event_id": world.id(4_320)}));
+    refuse(&world, 40, 5, None).await;
+    let (words, json) = shown(40).await;
+    assert_eq!(words, "dead letter: given up after 5 attempts, last answer 503: out of order");
+    assert_eq!(json["status"], "dead_letter");
+    assert_eq!(shown(45).await, (String::new(), Value::Null), "a duplicate is not handed on");
+    world.forward_nowhere();
+    assert_eq!(shown(40).await.1, json!({"status": "off"}));
+}
+
+#[tokio::test]
 async fn events_that_were_not_published_are_shown_with_the_commands_that_send_them() {
     let world = World::start("forward-missing").await;
     // Of an hour that is over, and one in which duplicates, undecodable bodies and the doctor's events do not count.

@@ -645,7 +645,7 @@ async fn every_page_names_another_receiver_of_the_events() {
     world.ledger().write(&elsewhere, &[]).await.unwrap();
     for page in pages {
         let shown = visitor.page(page).await;
-        let banner = "Your webhook is not registered since -30 : the provider sends all events to thief.example.";
+        let banner = "Your webhook has not been registered since -30 : the provider sends all events to thief.example.";
         assert!(world.with_minutes(&text(&shown)).contains(banner), "{page}: {shown}");
         assert_eq!(link(&shown, "Registration").as_deref(), Some("registration"), "{page}");
     }

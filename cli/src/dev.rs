@@ -161,7 +161,7 @@ pub async fn run(options: Dev) -> Result<ExitCode> {
     if forward_url.is_some() && !options.once {
         remembered = Some(project.remember(&run())?);
         say(
-            "Your server verifies the events with the secret that `cargo hooks forward secret` prints in another terminal. Every \
+            "Your server needs the signing secret to verify the events: run `cargo hooks forward secret` in another terminal. Every \
              local run starts with the same secret",
         );
     }

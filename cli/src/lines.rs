@@ -370,9 +370,10 @@ fn rows(lines: &[Line], [not_live, gone, known]: [usize; 3]) -> String {
         shown += &format!("{not_live} of {of} {are} not live; `cargo hooks line <number>` says why.\n");
     }
     if gone > 0 {
-        let (are, they) = if gone == 1 { ("is", "It does") } else { ("are", "They do") };
-        shown +=
-            &format!("{gone} of {of} {are} gone at the provider. {they} not count, and --not-live leaves them out.\n");
+        let are = if gone == 1 { "is" } else { "are" };
+        shown += &format!(
+            "{gone} of {of} {are} gone at the provider. Gone lines do not affect the exit code; --not-live leaves them out.\n"
+        );
     }
     shown
 }

@@ -52,7 +52,7 @@ const MOST_REFUSED: usize = 1_000;
 To a URL, each event is posted as the forwarder posts it: without members that have secrets, and signed if this command can read the \
 signing secret. The next event is sent after a 2xx answer. After a 429 or 5xx the event is sent once more, after a second or the time in \
 Retry-After (maximum: one minute). Any other answer, or none within 10 s, ends the replay, unless you give --keep-going. Quarantined \
-deliveries have no body: they are skipped, or refused if you name one by its id.
+deliveries have no body: they are skipped, and naming one by its id is an error.
 
 With `--to bus`, each event is put on the event bus, marked as replayed. With `--to forward`, each event is put into the forward queue, \
 and the forwarder posts it with retries. Events that the endpoint has accepted are skipped, unless you give --again. An event waits behind \

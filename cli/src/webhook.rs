@@ -86,7 +86,7 @@ enum Command {
     },
     /// Shows the registration and its ledger, as recorded in the table. Does not call the provider.
     #[command(
-        after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\n\"not ours from\" is the time of the last check that found our URL before the webhook may have pointed elsewhere, and \"for\" the time from then to the change. An outage counts once, at its last change."
+        after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\n\"not ours from\" is the time of the last check that found our URL before the webhook may have pointed elsewhere, and \"for\" the time from then to the change. Each such period is shown once, at its last change."
     )]
     Status {
         /// Maximum number of changes to list.
@@ -167,7 +167,7 @@ async fn ask_before_replacing(target: &Target, consent: &Consent) -> Result<()> 
     }
     let today = match inspector::host(registered) {
         Some(host) => format!("{host} receives the provider's events today, and will stop receiving them."),
-        None => format!("The provider has {registered} registered today."),
+        None => format!("At present, {registered} is registered at the provider."),
     };
     consent.ask(&format!("{today} Register our URL in its place?"))
 }

@@ -193,7 +193,7 @@ function setUpBanner() {
       answer = await fetch('banner', { cache: 'no-store' });
       answeredAt = new Date();
     } catch {
-      byId('silence').textContent = `No answer since ${times.parts(answeredAt).clock} ${times.zone()}. What you see is from then or earlier.`;
+      byId('silence').textContent = `The inspector has not answered since ${times.parts(answeredAt).clock} ${times.zone()}. This page shows the state at that time or earlier.`;
     }
     byId('silence').hidden = answer !== null;
     const html = answer?.ok ? (await answer.text()).trim() : shown;

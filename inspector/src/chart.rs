@@ -173,7 +173,7 @@ impl Chart {
         let number = counts.deliveries.len();
         let (newest, oldest) = (moment(last).second, moment(first).second);
         Some(Self {
-            description: format!("Peak: {most} in {step_name}. The first one at {oldest}, the last one at {newest}."),
+            description: format!("Peak: {most} in {step_name}. First delivery at {oldest}, last at {newest}."),
             label: if counts.is_cut {
                 format!("The newest {} {period}", deliveries(number))
             } else {

@@ -68,20 +68,20 @@ impl Line {
     fn verdict(&self) -> String {
         let verdict = match (self.gone_at(), self.status()) {
             (Some(_), _) => "The provider no longer lists this line.",
-            (None, None) => "Its own webhook has not been checked yet.",
+            (None, None) => "The line webhook has not been checked yet.",
             (None, Some(status)) => match status {
                 LineStatus::Live => match self.webhook.as_ref().and_then(|webhook| webhook.url.as_deref()) {
-                    Some(url) => return format!("Its own webhook is your {url}."),
-                    None => "Its own webhook is yours.",
+                    Some(url) => return format!("The line webhook is set to your URL: {url}."),
+                    None => "The line webhook is set to your URL.",
                 },
-                LineStatus::Empty => "It has no webhook of its own, so its messages are delivered nowhere.",
-                LineStatus::Foreign => "Its own webhook is not yours.",
-                LineStatus::WrongKey => "The provider refuses its key, so its own webhook cannot be read.",
+                LineStatus::Empty => "The line webhook is not set, so the line's messages are delivered nowhere.",
+                LineStatus::Foreign => "The line webhook is set to another URL.",
+                LineStatus::WrongKey => "The provider refuses the line's key, so the line webhook cannot be read.",
                 LineStatus::UnknownNumber if self.checked().is_some_and(|webhook| webhook.checked_at.is_none()) => {
                     "The provider cannot be asked about this line."
                 }
                 LineStatus::UnknownNumber => "The provider does not know this number.",
-                LineStatus::NoKey => "Its own webhook cannot be set: no key has arrived.",
+                LineStatus::NoKey => "The line webhook cannot be set: no key has arrived.",
                 LineStatus::Unreachable => "The provider did not answer the last check.",
                 LineStatus::Off => "The lines' own webhooks are not checked: the parameter LineWebhookUrl is empty.",
             },

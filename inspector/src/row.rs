@@ -103,7 +103,7 @@ impl Forwarding {
                 mark: "waiting",
                 class: "care",
                 detail: format!(
-                    "behind the refused event that its entity had at {}",
+                    "behind the refused event received at {}",
                     Moment::new(refused.id.received_at(), now).second
                 ),
                 answer: None,

@@ -88,7 +88,7 @@ async fn lines_are_listed_with_problems_first_and_the_exit_code_shows_that_one_i
         "│ 972501234567 ┆ live ┆ ┆ client-7 ┆ event received ┆ sealed ┆ -40 │",
         "│ 972500000004 ┆ gone ┆ Client 972500000004 ┆ ┆ imported ┆ none ┆",
         "3 of 5 lines are not live; `cargo hooks line <number>` says why.",
-        "1 of 5 lines is gone at the provider. It does not count, and --not-live leaves them out.",
+        "1 of 5 lines is gone at the provider. Gone lines do not affect the exit code; --not-live leaves them out.",
     ];
     let shown = world.lines(&shown.stdout);
     assert!(shown.iter().zip(expected).all(|(shown, expected)| shown.starts_with(expected)), "{shown:#?}");
@@ -177,7 +177,9 @@ async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_refe
         ] {
             assert!(shown.iter().any(|line| line == expected), "{expected} is not in {shown:#?}");
         }
-        for start in ["Its own webhook is your https://ours.example/***1111. Since ", "Webhook read back at "] {
+        for start in
+            ["The line webhook is set to your URL: https://ours.example/***1111. Since ", "Webhook read back at "]
+        {
             assert!(shown.iter().any(|line| line.starts_with(start)), "{start} is not in {shown:#?}");
         }
         assert!(shown.iter().any(|line| line.starts_with("│ builder#7 ┆ 1 ┆")), "{shown:#?}");

@@ -283,9 +283,9 @@ try {
     await checked(run.dynamodb, 'whatsapp#972524400100', 'foreign', { url: 'crm.example.net' });
     const page = await open('lines');
     const lines = page.locator('.proofs > li');
-    assert.match(await lines.first().innerText(), /972524400100[^]*foreign[^]*Its own webhook is not yours/);
+    assert.match(await lines.first().innerText(), /972524400100[^]*foreign[^]*The line webhook is set to another URL/);
     const live = lines.filter({ hasText: '972541112233' });
-    assert.match(await live.innerText(), /Its own webhook is your https:\/\/hooks\.example\.com\/in\/\*\*\*1f2a/);
+    assert.match(await live.innerText(), /The line webhook is set to your URL: https:\/\/hooks\.example\.com\/in\/\*\*\*1f2a/);
     await picture(page, 'lines', { fullPage: true });
     await page.emulateMedia({ colorScheme: 'dark' });
     await picture(page, 'dark-lines', { fullPage: true });
@@ -296,7 +296,7 @@ try {
     await page.getByRole('heading', { name: 'cafe-rimon' }).waitFor();
     await page.locator('.proofs .open').click();
     await page.getByRole('heading', { name: LINE }).waitFor();
-    await page.getByRole('heading', { name: "The line's own webhook" }).waitFor();
+    await page.getByRole('heading', { name: "Line webhook" }).waitFor();
   });
 
   await check('times are local after a click, and stay so', async () => {

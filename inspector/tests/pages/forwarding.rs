@@ -81,7 +81,7 @@ async fn the_events_that_wait_and_the_dead_letters_are_on_a_page() {
     let visitor = Visitor::of(&world).await;
     let page = visitor.page("forwarding").await;
     let shown = text(&page);
-    assert!(shown.contains("Refused, tried again 1 Dead letters 1 "), "{shown}");
+    assert!(shown.contains("Refused, to be retried 1 Dead letters 1 "), "{shown}");
     assert!(!shown.contains("forward secret"), "503 says nothing about the secret: {shown}");
     let rows: Vec<String> = page.split("<tr>").skip(2).map(text).collect();
     for (row, entity, next) in [(&rows[0], "builder#523", "dead letter"), (&rows[1], LINE, &clock(world.ago(20)))] {
@@ -110,7 +110,7 @@ async fn the_page_names_the_command_for_the_secret_that_the_endpoint_seems_to_la
         let refused = ForwardFailure { answer: answer.to_owned(), ..failure(&world, 40, LINE, Some(world.ago(20))) };
         world.forward_records().record_failure(&refused).await.unwrap();
         let shown = text(&Visitor::of(&world).await.page("forwarding").await);
-        assert!(shown.contains("cargo hooks forward secret Copy Prints the secret"), "{answer}: {shown}");
+        assert!(shown.contains("cargo hooks forward secret Copy Prints the signing secret"), "{answer}: {shown}");
     }
 }
 
@@ -158,7 +158,7 @@ async fn an_event_waits_behind_a_refused_one_of_its_entity() {
     world.record(9, r#"{"event":"builder","builderID":523,"n":9}"#).await;
     let visitor = Visitor::of(&world).await;
     let shown = world.with_minutes(&text(&visitor.page(&format!("delivery?id={}", world.id(10))).await));
-    let behind = "Handing on waiting behind the refused event that its entity had at -40 Source IP";
+    let behind = "Handing on waiting behind the refused event received at -40 Source IP";
     assert!(shown.contains(behind), "{shown}");
     let shown = text(&visitor.page(&format!("delivery?id={}", world.id(9))).await);
     assert!(shown.contains("Handing on no attempt is recorded"), "{shown}");

@@ -64,7 +64,7 @@ async fn a_live_line_has_its_proof_step_by_step() {
     let visitor = Visitor::of(&world).await;
     let minute = |minutes: u64| world.ago(minutes).to_string()[5..16].replace('T', " ");
     let expected = format!(
-        "972501234567 client-7 live Its own webhook is your {OURS}. Since {} . \
+        "972501234567 client-7 live The line webhook is set to your URL: {OURS}. Since {} . \
          done: onboarded, in the provider's list since {} done: first event received at {} done: key sealed \
          done: webhook read back at {} done: last event at {}",
         minute(30),
@@ -108,14 +108,14 @@ async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
     let page = visitor.page("lines").await;
     let shown = items(&page);
     for (n, words) in [
-        (0, "live Its own webhook is your https://hooks.example.com/v1/in/***1f2a."),
-        (1, "empty It has no webhook of its own, so its messages are delivered nowhere."),
-        (2, "foreign Its own webhook is not yours."),
-        (3, "wrong key The provider refuses its key, so its own webhook cannot be read."),
-        (4, "no key Its own webhook cannot be set: no key has arrived."),
+        (0, "live The line webhook is set to your URL: https://hooks.example.com/v1/in/***1f2a."),
+        (1, "empty The line webhook is not set, so the line's messages are delivered nowhere."),
+        (2, "foreign The line webhook is set to another URL."),
+        (3, "wrong key The provider refuses the line's key, so the line webhook cannot be read."),
+        (4, "no key The line webhook cannot be set: no key has arrived."),
         (5, "unknown number The provider does not know this number."),
         (6, "unreachable The provider did not answer the last check."),
-        (7, "not checked Its own webhook has not been checked yet."),
+        (7, "not checked The line webhook has not been checked yet."),
         (8, "gone The provider no longer lists this line."),
     ] {
         let item = shown.iter().find(|item| item.starts_with(&format!("97250000000{n}"))).unwrap();
@@ -308,7 +308,7 @@ async fn a_line_has_its_proof_and_the_changes_of_its_webhook_on_its_page() {
     let page = visitor.page("entity?name=whatsapp%23972501234567").await;
     let shown = world.with_minutes(&text(&page));
     for part in [
-        "The line's own webhook foreign Its own webhook is not yours.",
+        "Line webhook foreign The line webhook is set to another URL.",
         "done: key sealed",
         "-30 live → foreign <b>somebody found other.example",
         &format!("-40 live set by this stack {OURS} 10 min"),
@@ -317,7 +317,7 @@ async fn a_line_has_its_proof_and_the_changes_of_its_webhook_on_its_page() {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
     let bot = text(&visitor.page("entity?name=builder%23523").await);
-    assert!(!bot.contains("Proof"), "a bot has no webhook of its own: {bot}");
+    assert!(!bot.contains("Line webhook"), "a bot has no webhook of its own: {bot}");
 }
 
 #[tokio::test]

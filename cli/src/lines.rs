@@ -234,7 +234,8 @@ fn plan_for_people(report: &Value) -> String {
         "would_update" => ": a check would set URLs",
         _ => "",
     };
-    let others = if report["checked"] == report["lines"] { "" } else { "; the others were not due" };
+    let others =
+        if report["checked"] == report["lines"] { "" } else { "; the provider was not asked about the others" };
     let mut text = text::facts(&[
         ("outcome", outcome + meaning),
         ("lines", number("lines")),

@@ -34,6 +34,7 @@ use self::{
 };
 use crate::{
     interrupt::interrupted,
+    named,
     output::{Output, note, print, progress::Progress, text},
     query::{FilterArgs, TimeRange},
     target::{Target, TargetArgs},
@@ -174,14 +175,14 @@ pub async fn run(replay: Replay) -> Result<ExitCode> {
     let file = CheckpointFile::lock(&folder, &identity)?;
     let checkpoint = replay.start.from(file.read()?, times, &to)?;
     let with_doctors = !ids.is_empty() || replay.filter.kind.as_deref() == Some(DOCTOR);
+    named::check_reference(&target.reader, replay.filter.reference.as_deref()).await?;
     let filter = replay.filter.filter(&target.reader).await?;
     let query = DeliveryQuery::new(target.reader.clone(), filter, checkpoint.times());
     let deliveries = match &ids[..] {
         [] => query.walk(checkpoint.last).boxed(),
         ids => {
-            let left_out = |id: &EventId| skip.contains(id) || checkpoint.last.is_some_and(|done| *id <= done);
-            let ids: Vec<&EventId> = ids.iter().filter(|id| !left_out(id)).collect();
-            stream::iter(read(&target, &ids, replay.with_duplicates).await?).map(Ok).boxed()
+            let ids = ids.iter().filter(|id| checkpoint.last.is_none_or(|done| **id > done));
+            stream::iter(read(&target, ids, &skip, replay.with_duplicates).await?).map(Ok).boxed()
         }
     };
     file.write(&checkpoint)?;
@@ -257,19 +258,25 @@ impl Start {
 /// Reads named events before one of them is sent.
 ///
 /// # Errors
-/// Fails when one of them cannot be sent.
-async fn read(target: &Target, ids: &[&EventId], with_duplicates: bool) -> Result<Vec<StoredDelivery>> {
+/// Fails when one of them cannot be sent, unless it is skipped.
+async fn read(
+    target: &Target,
+    ids: impl Iterator<Item = &EventId>,
+    skip: &[EventId],
+    with_duplicates: bool,
+) -> Result<Vec<StoredDelivery>> {
     let mut deliveries = Vec::new();
     for id in ids {
         let found = target.reader.delivery(id).await?;
         let found = found.with_context(|| format!("there is no event {id}; if it came just now, try again"))?;
-        if found.body.is_none() {
+        let is_sent = !skip.contains(id);
+        if found.body.is_none() && is_sent {
             let on = target.choice.arguments();
             bail!(
                 "{id} is in quarantine, and has no body to send; `cargo hooks quarantine retry {id}{on}` tries to record it"
             )
         }
-        if let Some(of) = found.duplicate_of.filter(|_| !with_duplicates) {
+        if let Some(of) = found.duplicate_of.filter(|_| !with_duplicates && is_sent) {
             bail!("{id} is a duplicate of {of}; --with-duplicates sends it too")
         }
         deliveries.push(found);

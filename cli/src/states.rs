@@ -15,7 +15,7 @@ use store::{Inventory, PAGE, Reader, State, StoreError, first, page_size};
 
 use crate::{
     named,
-    output::{List, Output, json, tables},
+    output::{List, Output, json, note, tables},
     target::{Target, TargetArgs},
 };
 
@@ -94,6 +94,7 @@ pub async fn run(States { mut filter, sort, count, limit, target, output }: Stat
         *reference = store::named::reference(&reader, reference).await?;
     }
     if count {
+        named::check_reference(&reader, filter.reference.as_deref()).await?;
         return print_counts(filter.states(&reader, PAGE), output).await;
     }
     let (states, more) = match sort {
@@ -118,7 +119,10 @@ pub async fn run(States { mut filter, sort, count, limit, target, output }: Stat
         named::note_unknown_kind(filter.kind.as_deref());
         named::check_reference(&reader, filter.reference.as_deref()).await?;
     }
-    let gone = gone(&Inventory::new(dynamodb, settings.events_table), &states).await?;
+    let gone = gone(&Inventory::new(dynamodb, settings.events_table), &states).await.unwrap_or_else(|error| {
+        note(&format!("It is not known which of them are gone at the provider: {error}"));
+        BTreeMap::new()
+    });
     List { items: &states, none: "No such states.\n".to_owned(), more }.print(
         output,
         |state| json::state(state, gone.get(&state.entity).copied()),

@@ -73,7 +73,7 @@ pub async fn raw(State(shown): App, Form(form): Form<QuarantinedForm>) -> Result
     let whole = start.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     let is_text = start.len() - whole.len() < 4;
     Ok(render(&Raw {
-        layout: Layout::of(&shown, Part::Deliveries).await?,
+        layout: Layout::of(&shown, Part::Deliveries).await,
         id: id.to_string(),
         back,
         text: if is_text { lines(whole) } else { hex(start) },

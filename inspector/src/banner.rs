@@ -18,6 +18,7 @@ use super::{
 pub struct Banner {
     receiver: String,
     since: Option<Moment>,
+    checked: Option<Moment>,
 }
 
 impl Banner {
@@ -32,6 +33,7 @@ impl Banner {
             Whereabouts::Nowhere | Whereabouts::Elsewhere => Some(Self {
                 receiver: plain(&receiver(registration.registered.as_deref())),
                 since: registration.elsewhere_since.map(|since| Moment::new(since, now())),
+                checked: registration.checked_at.map(|at| Moment::new(at, now())),
             }),
         })
     }

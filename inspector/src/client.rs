@@ -74,7 +74,7 @@ pub async fn page(Extract(shown): App, Query(Which { reference }): Query<Which>)
     let (lines, listed) = try_join(source.lines.of_states(lines), source.lines.inventory.entities(&entities)).await?;
     let is_gone = |state: &State| listed.get(&state.entity)?.gone_since(Some(state.last_seen));
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Lines).await?,
+        layout: Layout::of(&shown, Part::Lines).await,
         proofs: lines.iter().map(|line| Proof { client_link: None, ..Proof::of(line, now) }).collect(),
         others: others.iter().map(|state| Other::of(state, is_gone(state).is_some(), now)).collect(),
         is_cut,

@@ -149,7 +149,7 @@ impl Page {
     /// The page with its form, without deliveries.
     async fn of(shown: &Shown, asked: Asked) -> Result<Self, StoreError> {
         Ok(Self {
-            layout: Layout::of(shown, Part::Deliveries).await?,
+            layout: Layout::of(shown, Part::Deliveries).await,
             fault: None,
             is_narrowed: asked.is_narrowed(),
             times: times(&asked.since),

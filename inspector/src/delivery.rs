@@ -105,7 +105,7 @@ pub async fn page(State(shown): App, Query(Which { id }): Query<Which>) -> Resul
     let body = delivery.body.as_deref().map(pieces).unwrap_or_default();
     let raw = delivery.body.as_deref().map(json::compact);
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Deliveries).await?,
+        layout: Layout::of(&shown, Part::Deliveries).await,
         source_ip: plain(&delivery.source_ip),
         request_id: plain(&delivery.request_id),
         duplicate_of: delivery.duplicate_of.as_ref().map(other),

@@ -129,7 +129,7 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
     let rows = rows(&shown.source, &history[..steps.len()], now).await?;
     let entries = rows.into_iter().zip(steps).map(|(row, step)| Entry { row, step });
     Ok(render(&Page {
-        layout: Layout::of(&shown, if line.is_some() { Part::Lines } else { Part::States }).await?,
+        layout: Layout::of(&shown, if line.is_some() { Part::Lines } else { Part::States }).await,
         name: plain(entity.as_str()),
         line,
         state: state.map(|state| StateView::of(&state, listed.as_ref(), now)),

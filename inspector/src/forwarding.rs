@@ -54,7 +54,7 @@ pub async fn page(State(shown): App) -> Result<Response, Problem> {
     failures.truncate(LISTED.into());
     let refused = failures.iter().filter(|failure| failure.next_attempt_at.is_some()).count();
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Forwarding).await?,
+        layout: Layout::of(&shown, Part::Forwarding).await,
         refused,
         dead_letters: failures.len() - refused,
         secret: failures

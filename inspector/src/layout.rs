@@ -7,7 +7,6 @@ use shared::{
     human_time::{ago, to_the_second},
     text::plain,
 };
-use store::StoreError;
 
 use super::{
     banner::Banner,
@@ -47,15 +46,13 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Returns the frame of a page, with the notice that was not shown yet. It reads the registration.
-    ///
-    /// # Errors
-    /// Fails when the registration cannot be read.
-    pub async fn of(shown: &Shown, part: Part) -> Result<Self, StoreError> {
-        let banner = Banner::read(shown).await?;
+    /// Returns the frame of a page, with the notice that was not shown yet. It reads the registration; the page Registration says why that
+    /// fails.
+    pub async fn of(shown: &Shown, part: Part) -> Self {
+        let banner = Banner::read(shown).await.unwrap_or_default();
         let notice = shown.notice.lock().ok().and_then(|mut notice| notice.take());
         let Source { stack, forward_records, .. } = &shown.source;
-        Ok(Self { part, stack: stack.as_deref().map(plain), forwards: forward_records.is_some(), notice, banner })
+        Self { part, stack: stack.as_deref().map(plain), forwards: forward_records.is_some(), notice, banner }
     }
 }
 

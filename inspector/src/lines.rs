@@ -83,7 +83,7 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
     let tabs = tabs.collect();
     lines.retain(|line| is_in(line, &asked.show));
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Lines).await?,
+        layout: Layout::of(&shown, Part::Lines).await,
         keeps_lines,
         tabs,
         extent: place.extent(lines.len(), number_of(lines.len(), "line", "lines")),

@@ -87,7 +87,7 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
         is_current: tab == name,
     };
     Ok(render(&Page {
-        layout: Layout::of(&shown, Part::Registration).await?,
+        layout: Layout::of(&shown, Part::Registration).await,
         is_local: shown.source.actions.is_some(),
         whereabouts: status.whereabouts().name(),
         headline: headline(&status.whereabouts()),

@@ -58,7 +58,7 @@ pub fn registration_facts(
 pub fn receiver(registered: Option<&str>) -> String {
     match registered.map(|registered| (host(registered), registered)) {
         Some((Some(host), _)) => format!("the provider sends all events to {host}"),
-        Some((None, text)) => format!("{text} is registered, and the provider sends events nowhere"),
+        Some((None, text)) => format!("{text} is registered"),
         None => "no URL is registered, and the provider sends events nowhere".to_owned(),
     }
 }

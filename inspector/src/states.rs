@@ -96,7 +96,7 @@ pub async fn page(Extract(shown): App, Query(asked): Query<Asked>) -> Result<Res
     let asked = Asked { kind: kind.to_string(), status: asked.status.trim().to_owned(), ..asked };
     let is_oldest_first = asked.sort == OLDEST;
     let page = Page {
-        layout: Layout::of(&shown, Part::States).await?,
+        layout: Layout::of(&shown, Part::States).await,
         kinds: tabs(kind.as_str()),
         orders: ORDERS
             .map(|(value, name)| Order { value, name, is_chosen: (value == OLDEST) == is_oldest_first })

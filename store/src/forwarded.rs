@@ -27,6 +27,9 @@ const READ_AT_ONCE: usize = 50;
 /// Time for which the record of a dead letter is kept: as long as SQS keeps the message.
 const DEAD_LETTER: Duration = Duration::from_hours(14 * 24);
 
+/// Maximum time from the receipt of an event until its message is in the forward queue, unless publishing was delayed.
+const QUEUED_WITHIN: Duration = Duration::from_hours(1);
+
 /// The records of the forwarder in the events table.
 #[derive(Clone, Debug)]
 pub struct ForwardRecords {
@@ -173,7 +176,12 @@ impl ForwardRecords {
         let is_taken = |failure: &ForwardFailure| matches!(records.get(&failure.id), Some(ForwardRecord::Taken(_)));
         refused.retain(|failure| failure.next_attempt_at.is_some() && !is_taken(failure));
         for (entity, id) in unknown {
-            let is_before = |other: &&ForwardFailure| other.entity == *entity && other.id < id;
+            // One that was queued long after this event, by a replay, says nothing about it.
+            let is_before = |other: &&ForwardFailure| {
+                other.entity == *entity
+                    && other.id < id
+                    && other.first_attempt_at <= id.received_at().plus(QUEUED_WITHIN)
+            };
             let before = refused.iter().rev().find(is_before).cloned();
             records.extend(before.map(|before| (id, ForwardRecord::Behind(before))));
         }

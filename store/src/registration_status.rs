@@ -11,6 +11,9 @@ use crate::{
     registration::{Change, ChangeKind, Registration, RegistrationLedger},
 };
 
+/// Maximum time since the last check in which its result still holds: the longest pause of a schedule that checks once a day.
+const KNOWN_FOR: Duration = Duration::from_hours(25);
+
 /// The state of the registration, and its ledger within a range of times.
 pub struct RegistrationStatus {
     registration: Registration,
@@ -75,7 +78,7 @@ impl RegistrationStatus {
     /// Splits the range into periods by ownership.
     pub fn segments(&self) -> Vec<Segment> {
         // From the first sign of our URL on the webhook was ours, except in the windows. The time before is unknown, and so is the time
-        // since the last check when the checks fail.
+        // since the last check when checks fail or are no longer made.
         let signs = self.changes.iter().filter_map(|change| match (&change.not_ours, change.kind) {
             (Some(window), _) => Some(window.start),
             (None, ChangeKind::Registered | ChangeKind::Returned | ChangeKind::Repaired | ChangeKind::Rotated) => {
@@ -83,8 +86,9 @@ impl RegistrationStatus {
             }
             (None, _) => None,
         });
-        let Registration { ours_at, failing_since, .. } = self.registration;
-        let is_ours = matches!(self.whereabouts(), Whereabouts::Ours) && failing_since.is_none();
+        let Registration { ours_at, checked_at, failing_since, .. } = self.registration;
+        let is_fresh = checked_at.is_some_and(|at| self.times.end.since(at) <= KNOWN_FOR);
+        let is_ours = matches!(self.whereabouts(), Whereabouts::Ours) && failing_since.is_none() && is_fresh;
         let until = if is_ours { Some(self.times.end) } else { ours_at };
         let ours = ours_at.and(signs.chain(ours_at).min()).zip(until).map(|(from, until)| from..until);
         divided(&self.times, ours.as_ref(), &self.windows().collect::<Vec<_>>())
@@ -297,6 +301,8 @@ mod tests {
         let first = vec![change(250, ChangeKind::Registered, OURS, None)];
         let status = RegistrationStatus::new(once, first, at(0)..at(270));
         assert_eq!(pieces(&status), [(250, Ownership::Unknown), (270, Ownership::Ours)], "it was checked only once");
+        let unchecked = RegistrationStatus::new(ours(), changes(), at(0)..at(240 + 25 * 60 + 1));
+        assert_eq!(pieces(&unchecked).last(), Some(&(240 + 25 * 60 + 1, Ownership::Unknown)), "nobody checks any more");
         let later = RegistrationStatus::new(ours(), changes(), at(100)..at(240));
         assert_eq!(pieces(&later), [(180, Ownership::NotOurs), (240, Ownership::Ours)]);
 

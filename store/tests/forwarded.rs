@@ -94,6 +94,20 @@ async fn nothing_is_read_for_no_events() {
     assert_eq!(world.requests.take(), 0);
 }
 
+#[tokio::test]
+async fn an_event_does_not_wait_behind_an_earlier_one_that_was_replayed_long_after_it() {
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    let line = Entity::named(LINE);
+    let waits = async |first_attempt_at| {
+        records.record_failure(&ForwardFailure { first_attempt_at, ..failure(1) }).await.unwrap();
+        !records.of([(&line, id(2))]).await.unwrap().is_empty()
+    };
+    let received_at = id(2).received_at();
+    assert!(waits(received_at.plus(secs(3_600))).await);
+    assert!(!waits(received_at.plus(secs(3_601))).await);
+}
+
 fn dead_letter(number: u64) -> ForwardFailure {
     ForwardFailure { next_attempt_at: None, ..failure(number) }
 }

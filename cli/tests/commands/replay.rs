@@ -177,7 +177,11 @@ async fn the_selected_events_are_posted_as_received() {
         (&["--since", "1h", "--kind", "builder"], &[30], "1 event handed over\n"),
         (&["--since", "5m"], &[], "0 events handed over\n"),
         (&[&newer, &older, &newer], &[50, 40], "2 events handed over\n"),
-        (&[&odd, &repeated, &newer, "--skip", &odd, "--skip", &repeated], &[40], "1 event handed over\n"),
+        (
+            &[&odd, &repeated, &newer, "--skip", &odd, "--skip", &repeated],
+            &[40],
+            "1 event handed over, 2 skipped (2 named by --skip)\n",
+        ),
         (&[&repeated, "--with-duplicates"], &[45], "1 event handed over\n"),
     ] {
         let (ended, taken) = replay.all_taken(&mut consumer, arguments).await;
@@ -204,6 +208,8 @@ async fn the_selected_events_are_posted_as_received() {
     let skipped = json!({ "duplicates": 1, "undecodable": 1, "doctor": 0, "named": 0, "taken_before": 0 });
     let summary = json!({ "handed_over": 3, "skipped": skipped, "refused": [], "last": last, "complete": true });
     assert_eq!(objects(&ended.stdout), [summary]);
+    let (ended, _) = replay.all_taken(&mut consumer, &["--since", "24h", "--reference", "nobody"]).await;
+    assert!(ended.code == 1 && ended.stderr.starts_with("error: there is no reference nobody"), "{ended:?}");
 
     world.record(10, r#"{"event":"doctor","random":"1"}"#).await;
     let (ended, taken) = replay.all_taken(&mut consumer, &["--since", "15m"]).await;

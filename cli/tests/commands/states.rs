@@ -137,6 +137,8 @@ async fn states_are_sorted_filtered_by_reference_and_counted() {
     assert_eq!(world.lines(&counted), ["│ update ┆ states │", "│ -1 ┆ 1 │", "│ 2 ┆ 1 │", "│ 10 ┆ 2 │"]);
     let counted = objects(&world.hooks(&["states", "--kind", "builder", "--count", "--output", "json"]).await.stdout);
     assert_eq!(counted[2], json!({"extra_info": 10, "states": 2}));
+    let unknown = world.hooks(&["states", "--reference", "nobody", "--count"]).await;
+    assert!(unknown.code == 1 && unknown.stderr.starts_with("error: there is no reference nobody"), "{unknown:?}");
 }
 
 #[tokio::test]

@@ -655,7 +655,7 @@ async fn every_page_names_another_receiver_of_the_events() {
     assert!(shown.contains("Duration another URL, or none -40 "), "{shown}");
     world.ledger().write(&Registration { registered: None, version: 2, ..elsewhere }, &[]).await.unwrap();
     let shown = text(&visitor.page("banner").await);
-    assert!(shown.contains("no URL is registered, and the provider sends events nowhere. Registration"), "{shown}");
+    assert!(shown.contains("no URL is registered, and the provider sends events nowhere. Last checked "), "{shown}");
 }
 
 #[tokio::test]

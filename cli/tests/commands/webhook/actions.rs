@@ -136,7 +136,7 @@ async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_a
         (
             "no url",
             "At present, a text of 6 characters that is not a URL is registered at the provider. Register ",
-            "a text of 6 characters that is not a URL is registered, and the provider sends events nowhere",
+            "a text of 6 characters that is not a URL is registered",
         ),
     ] {
         world.partner.register(Some(text));

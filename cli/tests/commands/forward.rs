@@ -87,7 +87,7 @@ async fn an_event_shows_whether_the_endpoint_has_accepted_it() {
     let line = Entity::named(LINE);
     world.forward_records().record_taken(&line, &world.id(50), taken, None, false).await.unwrap();
     let (words, json) = shown(50).await;
-    assert_eq!(words, "accepted at -49, 1 attempt");
+    assert_eq!(words, format!("accepted at {}, 1 attempt", shared::human_time::to_the_second(world.ago(49))));
     assert_eq!(json, json!({"status": "accepted", "at": world.ago(49), "attempts": 1}));
 
     refuse(&world, 4_320, 3, Some(world.ago(0))).await;

@@ -107,7 +107,7 @@ async fn all_keys_go_into_the_secrets_of_the_account_after_one_confirmation() {
     };
     let refused = store(&[]).await;
     assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
-    let question = "error: Store the API keys of all 3 lines and stores of the stack hooks in the account 123456789012, region eu-west-1, \
+    let question = "error: Store the API keys of up to 3 lines and stores of the stack hooks in the account 123456789012, region eu-west-1, \
                     as the secrets clients/whatsapp/<number> and clients/store/<number>, with a new version for each secret that \
                     exists? ";
     assert!(refused.stderr.starts_with(question), "{}", refused.stderr);

@@ -14,7 +14,8 @@ use serde_json::Value;
 use shared::{EventId, text::plain};
 
 use super::{
-    layout::{Layout, Part, link},
+    frame::{Layout, Part},
+    layout::link,
     problem::{Problem, render},
     source::{App, Notice, Shown},
 };

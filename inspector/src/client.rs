@@ -14,7 +14,8 @@ use shared::{
 use store::{State, first, named};
 
 use super::{
-    layout::{Layout, Moment, Part, kind_class, link, now},
+    frame::{Layout, Part},
+    layout::{Moment, kind_class, link, now},
     line_facts::is_line,
     line_proof::Proof,
     problem::{Problem, render},

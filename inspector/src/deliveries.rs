@@ -14,7 +14,8 @@ use store::{StoreError, named};
 use super::{
     chart::{Chart, Counts},
     filter::{Asked, Fault, Found, SINCE},
-    layout::{Layout, Moment, Part, QUARANTINE, deliveries, kind_class, now},
+    frame::{Layout, Part},
+    layout::{Moment, QUARANTINE, deliveries, kind_class, now},
     live::Known,
     problem::{Problem, render},
     row::{Row, rows},

@@ -14,7 +14,8 @@ use store::{FindIdError, Listing, Order, StoredDelivery, TypedId, first};
 
 use super::{
     body::{Piece, pieces},
-    layout::{Layout, Moment, Part, link, now, roughly},
+    frame::{Layout, Part},
+    layout::{Moment, link, now, roughly},
     problem::{Problem, render},
     row::{Row, rows},
     source::{App, Shown},

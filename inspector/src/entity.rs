@@ -17,7 +17,8 @@ use store::{
 };
 
 use super::{
-    layout::{Layout, Moment, PAGE, Part, kind_class, link, now, roughly, sentence},
+    frame::{Layout, Part},
+    layout::{Moment, PAGE, kind_class, link, now, roughly, sentence},
     line_facts::{LineKey, is_line},
     line_proof::{Proof, class},
     problem::{Problem, render},

@@ -6,7 +6,8 @@ use shared::{Timestamp, text::plain};
 use store::ForwardFailure;
 
 use super::{
-    layout::{Layout, Moment, Part, link, now},
+    frame::{Layout, Part},
+    layout::{Moment, link, now},
     problem::{Problem, render},
     row::Forwarding,
     source::App,

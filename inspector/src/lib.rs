@@ -12,6 +12,7 @@ mod delivery;
 mod entity;
 mod filter;
 mod forwarding;
+mod frame;
 mod guard;
 mod layout;
 mod ledger_bar;

@@ -8,7 +8,8 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    layout::{Layout, Part, Place, link, now, number_of},
+    frame::{Layout, Part},
+    layout::{Place, link, now, number_of},
     line_facts::Line,
     line_proof::Proof,
     problem::{Problem, render},

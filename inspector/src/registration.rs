@@ -16,7 +16,8 @@ use shared::{
 use store::{Change, RegistrationStatus, Whereabouts};
 
 use super::{
-    layout::{Layout, Moment, Part, link, now, roughly},
+    frame::{Layout, Part},
+    layout::{Moment, link, now, roughly},
     ledger_bar::{Stretch, stretches},
     problem::{Problem, render},
     registration_facts::registration_facts,

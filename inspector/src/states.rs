@@ -13,7 +13,8 @@ use store::{State, named};
 
 use super::{
     filter::READ_AT_ONCE,
-    layout::{Layout, Moment, Part, Place, kind_class, link, now, number_of},
+    frame::{Layout, Part},
+    layout::{Moment, Place, kind_class, link, now, number_of},
     problem::{Problem, render},
     search::Searched,
     source::App,

@@ -27,6 +27,7 @@ mod row;
 mod search;
 mod source;
 mod states;
+mod stream;
 mod timeline;
 
 use std::{
@@ -109,7 +110,7 @@ fn router(source: Source, guard: Guard) -> Router {
     let pages = Router::new()
         .route("/{token}", get(async |Path(token): Path<String>| Redirect::permanent(&format!("{token}/"))))
         .route("/{token}/", get(deliveries::page))
-        .route("/{token}/live", get(live::stream))
+        .route("/{token}/live", get(stream::stream))
         .route("/{token}/banner", get(banner::fragment))
         .route("/{token}/delivery", get(delivery::page))
         .route("/{token}/entity", get(entity::page))

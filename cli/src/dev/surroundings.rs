@@ -221,9 +221,7 @@ impl Surroundings {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use std::time::SystemTime;
+    use std::{collections::BTreeMap, time::SystemTime};
 
     use shared::Timestamp;
     use store::Registration;

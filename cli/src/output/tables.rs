@@ -32,8 +32,7 @@ const GIVEN_UP: &str = "none: given up";
 /// Columns of a time.
 const TIME: usize = 25;
 
-/// A column of a table. A column made from a text is cut to 10 characters or the width of its name if
-/// necessary, and is never left out.
+/// A column of a table. A column made from a text is cut to 10 characters or the width of its name if necessary, and is never left out.
 #[derive(Clone, Copy)]
 pub struct Column {
     name: &'static str,

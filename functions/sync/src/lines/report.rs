@@ -19,7 +19,7 @@ pub struct LinesReport {
     pub counts: BTreeMap<&'static str, usize>,
     /// Number of lines that this pass has checked.
     pub checked: usize,
-    /// The changes that this pass has found or made; in a plan, those that a pass would make. Maximum 1,000.
+    /// The changes that this pass has found or made; in a plan, those that it has found or would make. Maximum 1,000.
     pub changed: Vec<LineChanged>,
     /// The lines that are not live. Maximum 1,000.
     pub not_live: Vec<NotLive>,

@@ -17,7 +17,7 @@ use shared::{
 use self::status::Status;
 use crate::{
     consent::Consent,
-    handing_on::Forwarding,
+    handing_on::{Forwarding, WRONG_SECRET},
     output::{Output, json, print, text, times},
     target::{Target, TargetArgs},
 };
@@ -173,10 +173,9 @@ async fn test(forwarding: &Forwarding, output: Output) -> Result<ExitCode> {
     match refusal {
         None => Ok(ExitCode::SUCCESS),
         Some(_) if output == Output::Json => Ok(ExitCode::FAILURE),
-        Some(refusal) if matches!(refusal.status(), Some(401 | 403)) => bail!(
-            "the endpoint did not accept the event; 401 and 403 usually mean that it verifies with another secret than \
-             `cargo hooks forward secret` shows"
-        ),
+        Some(refusal) if matches!(refusal.status(), Some(401 | 403)) => {
+            bail!("the endpoint did not accept the event; {WRONG_SECRET}")
+        }
         Some(_) => bail!("the endpoint did not accept the event"),
     }
 }

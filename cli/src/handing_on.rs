@@ -9,6 +9,10 @@ use store::ForwardRecords;
 
 use crate::{aws_error::AwsError, route::Route};
 
+/// Said of an endpoint that answers 401 or 403.
+pub const WRONG_SECRET: &str =
+    "401 and 403 usually mean that the endpoint verifies with another secret than `cargo hooks forward secret` prints";
+
 /// The event bus of a local run or a stack.
 pub struct EventBus {
     client: aws_sdk_eventbridge::Client,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, process::ExitCode, time::SystemTime};
 use anyhow::{Context, Error, Result, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use futures_util::TryStreamExt;
-use inspector::{Line, LineReader};
+use inspector::{Line, LineReader, is_line};
 use serde_json::json;
 use shared::{
     Entity, Timestamp,
@@ -197,9 +197,4 @@ async fn find(reader: &LineReader, typed: &str) -> Result<Entity> {
         Some(other) if named.meant().is_empty() => bail!("{} is not a line", plain(other.as_str())),
         _ => named.only(typed, "line", "`cargo hooks lines --reference`").map_err(Error::msg),
     }
-}
-
-fn is_line(entity: &Entity) -> bool {
-    // An event without a number belongs to no line.
-    entity.as_str().starts_with("whatsapp#") && entity.is_whole()
 }

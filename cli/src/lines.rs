@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use inspector::{Line, LineKey, LineReader, Onboarding};
 use serde_json::{Value, json};
@@ -124,8 +124,8 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
             let lines = read().await?;
             if lines.is_empty() {
                 check_reference(&reader.reader, Some(reference)).await?;
+                bail!("there is no line with the reference {}", plain(reference));
             }
-            ensure!(!lines.is_empty(), "there is no line with the reference {}", plain(reference));
             let still_there = lines.iter().filter(|line| line.gone_at().is_none());
             still_there.map(|line| json!({ "action": "lines", "entity": line.entity })).collect()
         }

@@ -60,7 +60,7 @@ pub async fn page(State(shown): App) -> Result<Response, Problem> {
         dead_letters: failures.len() - refused,
         secret: failures
             .iter()
-            .any(|failure| ["401", "403"].iter().any(|status| failure.answer.starts_with(status)))
+            .any(ForwardFailure::suggests_wrong_secret)
             .then(|| format!("cargo hooks forward secret{}", shown.source.arguments)),
         rows: failures.into_iter().map(|failure| Row::of(failure, now)).collect(),
         is_cut,

@@ -286,6 +286,11 @@ impl ForwardTaken {
 }
 
 impl ForwardFailure {
+    /// Returns whether the endpoint probably verifies with another secret: its last answer was 401 or 403.
+    pub fn suggests_wrong_secret(&self) -> bool {
+        ["401", "403"].iter().any(|status| self.answer.starts_with(status))
+    }
+
     fn item(&self) -> Item {
         let mut item = failure_key(&self.id);
         item.insert("entity".into(), text(&self.entity));

@@ -108,6 +108,16 @@ async fn an_event_does_not_wait_behind_an_earlier_one_that_was_replayed_long_aft
     assert!(!waits(received_at.plus(secs(3_601))).await);
 }
 
+#[test]
+fn only_a_refused_signature_points_to_the_secret() {
+    for (answer, expected) in
+        [("401", true), ("403: forbidden", true), ("404", false), ("no answer: Connection refused", false)]
+    {
+        let failure = ForwardFailure { answer: answer.to_owned(), ..failure(1) };
+        assert_eq!(failure.suggests_wrong_secret(), expected, "{answer}");
+    }
+}
+
 fn dead_letter(number: u64) -> ForwardFailure {
     ForwardFailure { next_attempt_at: None, ..failure(number) }
 }

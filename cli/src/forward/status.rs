@@ -14,6 +14,7 @@ use shared::{Timestamp, human_time::to_the_second};
 use store::{DeliveryFilter, DeliveryQuery, ForwardFailure, PublishedCounts};
 
 use crate::{
+    handing_on::WRONG_SECRET,
     output::{
         tables::{self, table},
         text, times,
@@ -121,6 +122,9 @@ impl Status {
             shown += "\nThe endpoint has refused these events. They are tried again, and later events of their entities wait:\n";
             shown += &tables::forward_failures(self.failures(false).take(limit));
             shown += &more(limit, waiting);
+            if self.failures(false).any(ForwardFailure::suggests_wrong_secret) {
+                shown += &format!("Note: {WRONG_SECRET}.\n");
+            }
             if let Some(oldest) = self.failures(false).map(|failure| failure.id.received_at()).min() {
                 shown += &format!(
                     "To send them without waiting: cargo hooks replay{arguments} --since {} --to URL\n\
@@ -331,5 +335,10 @@ The endpoint has refused these events. They are tried again, and later events of
         ] {
             assert!(rest.contains(line), "{rest}");
         }
+        assert!(!rest.contains(WRONG_SECRET), "{rest}");
+        let refused = ForwardFailure { answer: "401".to_owned(), ..failure(2, Some(at(35))) };
+        let queue = Queue { waiting: 1, dead_letters: 0, failures: vec![refused] };
+        let shown = Status { forwarding: Some(queue), ..status }.text(20, at(40), &TargetArgs::default());
+        assert!(shown.contains(&format!("Note: {WRONG_SECRET}.\n")), "{shown}");
     }
 }

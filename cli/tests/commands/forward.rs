@@ -221,7 +221,7 @@ async fn a_test_event_is_signed_and_its_answer_is_printed() {
         (refused.code, refused.stderr.as_str()),
         (
             1,
-            "error: the endpoint did not accept the event; 401 and 403 usually mean that it verifies with another secret than `cargo hooks forward secret` shows\n"
+            "error: the endpoint did not accept the event; 401 and 403 usually mean that the endpoint verifies with another secret than `cargo hooks forward secret` prints\n"
         )
     );
     assert!(world.lines(&refused.stdout).contains(&"answer 401".to_owned()), "{}", refused.stdout);

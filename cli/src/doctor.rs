@@ -23,12 +23,12 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Checks every part on this machine or of a deployed stack, and suggests a fix for each failed check.
+/// Checks the tools and the local run, or a deployed stack, and suggests a fix for each failed check.
 #[derive(Args)]
 #[command(after_help = "\
-Without --stack it checks the tools and the run that `hooks dev` has up, and sends that run an event of kind doctor, which stays in \
-its table. On a stack it changes nothing, unless --send is given: then it calls the receiver with such an event, as the gateway \
-would, with the token from Secrets Manager.
+Without --stack it checks the tools and the local run, and sends the local run an event of kind doctor, which stays in its table. \
+On a stack it changes nothing, unless --send is given: then it calls the receiver with such an event, as the gateway would, with \
+the token from Secrets Manager.
 Exit code: 0, or 1 when a check fails.
 
 Examples:

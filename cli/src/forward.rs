@@ -62,7 +62,7 @@ does not count as missing, and an event that you replay does not count as publis
     },
     /// Prints the secret that your endpoint verifies signatures with. Asks first.
     #[command(
-        after_help = "Anyone who has the secret can send forged events to your endpoint. It goes to standard output, and nowhere else."
+        after_help = "Anyone who has the secret can send forged events to your endpoint. The secret is written to standard output, and nowhere else."
     )]
     Secret {
         #[command(flatten)]

@@ -36,7 +36,7 @@ pub struct Inventory {
     plan: bool,
     #[command(flatten)]
     target: TargetArgs,
-    /// Output format. json is the function's own answer on one line.
+    /// Output format. json is the answer of the function sync on one line.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

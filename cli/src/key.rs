@@ -21,14 +21,14 @@ use crate::{
 const AT_ONCE: usize = 8;
 
 /// The error of `--all` without a key.
-const NO_KEYS: &str = "there are no API keys: no event has brought one";
+const NO_KEYS: &str = "there are no API keys: no event has contained one";
 
 /// Prints the newest API key of a line, or those of all lines and stores. Asks first.
 #[derive(Args)]
 #[command(after_help = "\
-Anyone with a key can send messages as the client. It goes to standard output, or into Secrets Manager, and nowhere else. With --all \
-the keys of all lines and stores are read, and lines without a key are left out.
-Exit code: 0; or 1 when no event carried a key, or the answer is not yes.
+Anyone with a key can send messages as the client. The key is written to standard output, or to Secrets Manager, and nowhere else. With \
+--all the keys of all lines and stores are read, and lines without a key are left out.
+Exit code: 0; or 1 when no event contained a key, or the answer is not yes.
 
 Examples:
   cargo hooks key 972501234567
@@ -46,7 +46,7 @@ pub struct Key {
     consent: Consent,
     #[command(flatten)]
     target: TargetArgs,
-    /// Output format: the key alone, or with json one object on one line that also names the event that carried the key. With --all,
+    /// Output format: the key alone, or with json one object on one line that also names the event that contained the key. With --all,
     /// one line for each key, with the reference, and sorted by it.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -120,7 +120,7 @@ async fn print_one(
     let name = plain(entity.as_str());
     consent.ask(&format!("Show the API key of {name}?"))?;
     let key = sealed.api_key(&entity).await?;
-    let key = key.with_context(|| format!("there is no API key of {name}: no event has brought one"))?;
+    let key = key.with_context(|| format!("there is no API key of {name}: no event has contained one"))?;
     print(&match output {
         Output::Json => json::line(&json::key(entity.as_str(), &key))?,
         Output::Table => format!("{}\n", key.api_key.expose()),

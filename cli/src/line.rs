@@ -30,8 +30,8 @@ use crate::{
 #[command(after_help = "\
 The number can be written in any usual form: +972 50-123-4567 is 972501234567. Your reference names a line too.
 
-Exit code: 0 when the line is live, off, or gone at the provider, 3 when it is not live, 1 after a failure or when there is no such
-line. It is off when the parameter LineWebhookUrl is empty.
+Exit code: 0 when the line is live, off or gone at the provider; 3 when it is not live; 1 after a failure or when there is no such
+line. A line is off when the parameter LineWebhookUrl is empty.
 
 Examples:
   cargo hooks line 972501234567

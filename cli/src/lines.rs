@@ -34,18 +34,18 @@ pub const NOT_LIVE: u8 = 3;
 #[derive(Args)]
 #[command(after_help = "\
 The webhook of a line, not that of the stack, is
-  live            ours, as the provider's last answer showed
+  live            yours (LineWebhookUrl), as the provider's last answer showed
   empty           not set: the line's messages are delivered nowhere
   foreign         somebody else's, and left as it is
   wrong key       not known: the provider refuses the line's API key
   unknown number  not known: the provider does not have the number
-  no key          not known: no event has brought the line's API key
+  no key          not known: no event has contained the line's API key
   unreachable     not known: the provider did not answer the last check
   not checked     not known: no check of the line has ended yet
   off             not known: the parameter LineWebhookUrl is empty
   gone            no longer checked: the provider does not list the line any more
 
-Exit code: 0 when all listed lines are live, or off, 3 when one is not, 1 after a failure. Lines that are gone at the provider do not count.
+Exit code: 0 when all listed lines are live or off; 3 when one is not; 1 after a failure. Lines that are gone at the provider do not count.
 With --plan, 3 when a pass would set a webhook. With --stuck, 3 when a client is stuck.
 
 Examples:
@@ -78,7 +78,7 @@ pub struct LinesArgs {
     plan: bool,
     #[command(flatten)]
     target: TargetArgs,
-    /// Output format. json is one object on each line; with --plan it is the function's own answer.
+    /// Output format. json is one object on each line; with --plan it is the answer of the function sync.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

@@ -121,7 +121,7 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
         status.in_time().find(|change| change.not_ours.is_some() && since <= change.at).map(|change| change.id)
     });
     let _ = if in_all == 0 {
-        writeln!(shown, "\nNothing has happened since {start}.")
+        writeln!(shown, "\nNo changes since {start}.")
     } else {
         write!(shown, "\n{}", tables::changes(status.in_time().take(limit), present, now))
     };
@@ -130,14 +130,12 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
     }
     if status.registration().ours_at.is_some() {
         let start = times::shown(watched_since(status));
-        let _ = match (status.not_ours(), status.registration().elsewhere_since) {
-            (not_ours, Some(_)) => {
-                writeln!(shown, "Since {start} it may have been elsewhere for {} in all, until now.", minutes(not_ours))
-            }
-            (Duration::ZERO, None) => writeln!(shown, "Since {start} it has never been seen elsewhere."),
-            (not_ours, None) => {
-                writeln!(shown, "Since {start} it may have been elsewhere for {} in all.", minutes(not_ours))
-            }
+        let (not_ours, until_now) = (status.not_ours(), status.registration().elsewhere_since.is_some());
+        let _ = if not_ours == Duration::ZERO && !until_now {
+            writeln!(shown, "Since {start} no check has found the webhook pointing elsewhere.")
+        } else {
+            let (total, end) = (minutes(not_ours), if until_now { ", up to now" } else { "" });
+            writeln!(shown, "Since {start} the webhook may have pointed elsewhere for a total of {total}{end}.")
         };
     }
     shown
@@ -212,7 +210,7 @@ checked     2026-11-22T13:30:00Z (30 min ago)
 │ 2026-11-22T11:30:00Z ┆ drift    ┆ sync ┆ https://other.example/***2222 ┆                      ┆         │
 └──────────────────────┴──────────┴──────┴───────────────────────────────┴──────────────────────┴─────────┘
 2 of 3 changes since 2026-11-22T09:30:00Z; --limit shows more.
-Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.
+Since 2026-11-22T09:30:00Z the webhook may have pointed elsewhere for a total of 120 min.
 ";
         assert_eq!(table(&status, 2), expected);
     }
@@ -223,7 +221,7 @@ Since 2026-11-22T09:30:00Z it may have been elsewhere for 120 min in all.
         let expected = "\
 registered  unknown: no check has been recorded yet
 
-Nothing has happened since 2026-11-22T09:30:00Z.
+No changes since 2026-11-22T09:30:00Z.
 ";
         assert_eq!(table(&status, 20), expected);
         assert!(json(&status, 20).unwrap().contains(r#""whereabouts":"unknown""#));
@@ -235,7 +233,10 @@ Nothing has happened since 2026-11-22T09:30:00Z.
         let registered = change(60, ChangeKind::Registered, OURS, None);
         let status = RegistrationStatus::new(ours(), vec![registered, failed], at(0)..at(270));
         let shown = table(&status, 20);
-        assert!(shown.ends_with("\nSince 2026-11-22T10:30:00Z it has never been seen elsewhere.\n"), "{shown}");
+        assert!(
+            shown.ends_with("\nSince 2026-11-22T10:30:00Z no check has found the webhook pointing elsewhere.\n"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -251,7 +252,8 @@ registered  nothing, not ours since 2026-11-22T11:30:00Z (2 h ago)
         assert!(shown.starts_with(expected), "{shown}");
         assert!(shown.contains("\nours until  at least 2026-11-22T10:30:00Z (3 h ago)\n"), "{shown}");
         assert!(shown.contains(" 2026-11-22T10:30:00Z ┆ 210 min until now │\n"), "{shown}");
-        let end = "\nSince 2026-11-22T09:30:00Z it may have been elsewhere for 210 min in all, until now.\n";
+        let end =
+            "\nSince 2026-11-22T09:30:00Z the webhook may have pointed elsewhere for a total of 210 min, up to now.\n";
         assert!(shown.ends_with(end), "{shown}");
     }
 

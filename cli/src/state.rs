@@ -54,8 +54,8 @@ pub async fn run(StateOf { entity, target, output }: StateOf) -> Result<ExitCode
             let sealed = SealedReader::new(target.dynamodb, target.settings.sealed_table);
             let now = Timestamp::from(SystemTime::now());
             let key = match sealed.key_received_at(&entity).await {
-                Ok(Some(at)) => format!("yes, last brought at {}", times::shown_with_age(at, now)),
-                Ok(None) => "no: no event has brought one".to_owned(),
+                Ok(Some(at)) => format!("yes, last received at {}", times::shown_with_age(at, now)),
+                Ok(None) => "no: no event has contained one".to_owned(),
                 Err(error) => format!("not known: {error}"),
             };
             in_full(&state, gone_at, key, now)

@@ -46,7 +46,7 @@ pub struct Webhook {
 enum Command {
     /// Shows the registered URL.
     #[command(
-        after_help = "Exit code: 0 when our URL is registered, 3 when another one or none is, 1 when that is not known."
+        after_help = "Exit code: 0 when our URL is registered; 3 when another one or none is; 1 when that is not known."
     )]
     Get,
     /// Shows what `sync` would do, and changes nothing.
@@ -59,7 +59,7 @@ enum Command {
     #[command(
         after_help = "If our URL was never registered and another one is, that one will stop receiving the provider's events. \
                       So the command names its host and asks. In a script, give --yes.\nWith SyncMode observe it changes nothing.\n\
-                      Exit code: 0 when our URL is registered, 3 when SyncMode is observe and it is not, 1 after a failure."
+                      Exit code: 0 when our URL is registered; 3 when SyncMode is observe and it is not; 1 after a failure."
     )]
     Sync {
         #[command(flatten)]
@@ -84,9 +84,9 @@ enum Command {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Shows the registration and its ledger, as recorded in the table. Does not call the provider.
+    /// Shows the registration and its history, as recorded in the table. Does not call the provider.
     #[command(
-        after_help = "Exit code: 0, or 3 when the last check found another URL than ours, or none.\n\"not ours from\" is the time of the last check that found our URL before the webhook may have pointed elsewhere, and \"for\" the time from then to the change. Each such period is shown once, at its last change."
+        after_help = "Exit code: 0, or 3 when the last check found a URL other than ours, or none.\n\"not ours from\" is the time of the last check that found our URL before the webhook may have pointed elsewhere, and \"for\" the time from then to the change. Each such period is shown once, at its last change."
     )]
     Status {
         /// Maximum number of changes to list.
@@ -103,7 +103,7 @@ enum Command {
 struct On {
     #[command(flatten)]
     target: TargetArgs,
-    /// Output format. json is the function's own answer on one line; for `status` it is a separate object.
+    /// Output format. json is the answer of the function sync on one line; `status` has an object of its own.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -165,11 +165,11 @@ async fn ask_before_replacing(target: &Target, consent: &Consent) -> Result<()> 
     if RegisteredUrl::new(registered).is_none_or(|registered| registered.token_at(&address).is_some()) {
         return Ok(());
     }
-    let today = match inspector::host(registered) {
-        Some(host) => format!("{host} receives the provider's events today, and will stop receiving them."),
-        None => format!("At present, {registered} is registered at the provider."),
+    let current = match inspector::host(registered) {
+        Some(host) => format!("{host} currently receives the provider's events, and will stop receiving them."),
+        None => format!("{registered} is currently registered at the provider."),
     };
-    consent.ask(&format!("{today} Register our URL in its place?"))
+    consent.ask(&format!("{current} Register our URL in its place?"))
 }
 
 /// Calls sync, and shows its report.

@@ -151,7 +151,7 @@ impl Line {
     fn key_step(&self) -> Step {
         match (self.checked().map(|webhook| (webhook.status, webhook.since)), self.key) {
             (Some((LineStatus::WrongKey, since)), _) => Step::wrong("key refused by the provider since", since),
-            (_, LineKey::Sealed { received_at }) => Step::done("key sealed, last brought at", received_at),
+            (_, LineKey::Sealed { received_at }) => Step::done("key sealed, last received at", received_at),
             (Some((LineStatus::NoKey, _)), _) | (_, LineKey::Missing) => Step::open("no key yet", None),
             (_, LineKey::Unknown) if self.has_used_key() => Step::done("key sealed", None),
             (_, LineKey::Unknown) => Step::open("key not shown: the sealed table was not read", None),

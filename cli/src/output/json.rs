@@ -128,7 +128,7 @@ pub fn state(state: &State, gone_at: Option<Timestamp>) -> serde_json::Result<St
     })
 }
 
-/// Returns an API key as JSON, with the event that carried it.
+/// Returns an API key as JSON, with the event that contained it.
 pub fn key(entity: &str, key: &SealedKey) -> Value {
     json!({
         "entity": entity,

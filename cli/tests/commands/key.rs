@@ -62,7 +62,7 @@ async fn the_key_is_shown_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_script_gets_the_key_with_the_event_that_brought_it() {
+async fn a_script_gets_the_key_with_the_event_that_contained_it() {
     let world = with_keys("key-json").await;
     let script =
         async |arguments: &[&str]| run(hooks(&world.project, &[&["key", "--yes"], arguments].concat(), &[])).await;
@@ -75,7 +75,7 @@ async fn a_script_gets_the_key_with_the_event_that_brought_it() {
     });
     assert_eq!((object.code, objects(&object.stdout)), (0, vec![expected]));
     let none = script(&["builder#523"]).await;
-    let message = "error: there is no API key of builder#523: no event has brought one\n";
+    let message = "error: there is no API key of builder#523: no event has contained one\n";
     assert_eq!((none.code, none.stdout.as_str(), none.stderr.as_str()), (1, "", message));
 }
 
@@ -102,7 +102,7 @@ async fn all_keys_are_printed_after_one_confirmation() {
             empty.record(30, &update(3).replace("whatsapp_apiKey", "other")).await;
         }
         let none = run(hooks(&empty.project, &["key", "--all", "--yes"], &[])).await;
-        let message = "error: there are no API keys: no event has brought one\n";
+        let message = "error: there are no API keys: no event has contained one\n";
         assert_eq!((none.code, none.stdout.as_str(), none.stderr.as_str()), (1, "", message), "{keyless}");
     }
     let refused = world.hooks(&["key", "--all"]).await;

@@ -168,7 +168,7 @@ async fn a_line_is_shown_with_its_proof_its_history_and_everything_with_its_refe
             "line webhook live",
             "Onboarded, in the provider's list since -30 (30 min ago).",
             "First event received at -4320 (3 d ago).",
-            "Key sealed, last brought at -40 (40 min ago).",
+            "Key sealed, last received at -40 (40 min ago).",
             "Set by this stack at -20 (20 min ago).",
             "Last event at -40 (40 min ago).",
             "│ -20 ┆ live ┆ set ┆ https://ours.example/***1111 ┆ -50 ┆ 30 min │",

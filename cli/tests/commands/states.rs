@@ -19,7 +19,7 @@ async fn a_state_has_the_last_known_value_of_every_field() {
         "first seen -4320 (3 d ago)",
         "last seen -40 (40 min ago)",
         "last event #40",
-        "API key yes, last brought at -40 (40 min ago)",
+        "API key yes, last received at -40 (40 min ago)",
         "",
         "│ field ┆ last value │",
         "│ status ┆ OK │",

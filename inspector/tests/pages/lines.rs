@@ -391,7 +391,7 @@ async fn a_line_whose_whole_history_has_no_key_has_none_yet() {
     for (number, expected) in [
         ("972500000001", "not yet: no key yet"),
         ("972500000002", "not yet: key not shown: the sealed table was not read"),
-        ("972501234567", "done: key sealed, last brought at"),
+        ("972501234567", "done: key sealed, last received at"),
     ] {
         let shown = text(&visitor.page(&format!("entity?name=whatsapp%23{number}")).await);
         assert!(shown.contains(expected), "{number}: {shown}");

@@ -113,7 +113,7 @@ async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_a
     world.partner.register(Some(FOREIGN));
     for command in ["sync", "set", "rotate"] {
         let asked = world.webhook(&[command]).await;
-        let message = "error: other.example receives the provider's events today, and will stop receiving them. Register our URL in its \
+        let message = "error: other.example currently receives the provider's events, and will stop receiving them. Register our URL in its \
                        place? There is no terminal to ask on; give --yes to agree\n";
         assert_eq!((asked.code, asked.stdout.as_str(), asked.stderr.as_str()), (1, "", message));
         assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
@@ -122,26 +122,29 @@ async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_a
     assert_eq!(world.partner.registered().as_deref(), Some(OURS));
     world.partner.register(Some(FOREIGN));
     let asked = world.webhook(&["rotate"]).await;
-    assert!(asked.code == 1 && asked.stderr.starts_with("error: other.example receives "), "also later: {asked:?}");
+    assert!(
+        asked.code == 1 && asked.stderr.starts_with("error: other.example currently receives "),
+        "also later: {asked:?}"
+    );
     assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
     assert_eq!(world.webhook(&["sync"]).await.code, 0, "ours was registered before");
     world.partner.register(Some(&format!("{ADDRESS}/Older-Token-0123456789")));
     assert_eq!(world.webhook(&["rotate"]).await.code, 0, "with an older token it is ours too");
-    for (text, today, now) in [
+    for (text, before, now) in [
         (
             "other.example/in/Foreign-Token",
-            "other.example receives the provider's events today, and ",
+            "other.example currently receives the provider's events, and ",
             "the provider sends all events to other.example",
         ),
         (
             "no url",
-            "At present, a text of 6 characters that is not a URL is registered at the provider. Register ",
+            "a text of 6 characters that is not a URL is currently registered at the provider. Register ",
             "a text of 6 characters that is not a URL is registered",
         ),
     ] {
         world.partner.register(Some(text));
         let asked = world.webhook(&["rotate"]).await;
-        assert!(asked.code == 1 && asked.stderr.starts_with(&format!("error: {today}")), "{asked:?}");
+        assert!(asked.code == 1 && asked.stderr.starts_with(&format!("error: {before}")), "{asked:?}");
         let got = world.webhook(&["get"]).await;
         assert!(got.code == 3 && got.stdout.contains(&format!(": {now}.\n")), "{got:?}");
     }

@@ -66,7 +66,7 @@ async fn the_history_is_read_from_the_table() {
         "│ -340 ┆ repaired ┆ sync ┆ https://hooks.example.com/v1/webhook/***2b72 ┆ -460 ┆ 120 min │",
         "│ -400 ┆ drift ┆ sync ┆ https://other.example/in/***66aa ┆ ┆ │",
         &format!("5 of 6 changes since {since}; --limit shows more."),
-        "Since -1000 it may have been elsewhere for 240 min in all.",
+        "Since -1000 the webhook may have pointed elsewhere for a total of 240 min.",
     ];
     let is_frame = |line: &&String| line.starts_with(['┌', '╞', '└']);
     let lines: Vec<&String> = lines.iter().filter(|line| !is_frame(line)).collect();

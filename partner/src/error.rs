@@ -139,11 +139,8 @@ pub enum Unexpected {
     /// An object with a field of another type than the documented one.
     #[error("a JSON object whose {0} is not of the documented type")]
     WrongType(&'static str),
-    /// A refusal with an HTTP status of 429 or 5xx.
-    #[error("a refusal with an HTTP error status")]
-    FailedRefusal,
-    /// A success answer with an HTTP error status.
-    #[error("a success answer with an HTTP error status")]
+    /// An answer in the API's form with an HTTP status of 429 or 5xx, or a success with another error status.
+    #[error("an answer that does not count with this HTTP status")]
     FailedStatus,
     /// A list whose total is not the number of its elements.
     #[error("a list of {elements} elements whose total is {total}")]

@@ -100,19 +100,16 @@ impl Answer {
         Ok(answer)
     }
 
-    /// Reads the body. If it is the API's, the HTTP status does not count: the reason in it says more.
+    /// Reads the body. The HTTP status of a refusal does not count, because the reason in the body says more. But with the status of an
+    /// outage no body counts: a failing gateway may repeat an old answer, and a server that fails refuses everything.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, Unexpected>) -> Result<T, PartnerError> {
-        read(&self.body).map_err(|answer| self.not_the_api(answer))
+        let answer = read(&self.body).map_err(|answer| self.not_the_api(answer))?;
+        if is_outage(self.status) { Err(self.not_the_api(Unexpected::FailedStatus)) } else { Ok(answer) }
     }
 
     /// Fails when the HTTP status is not one of success.
     pub(crate) fn succeeded(&self) -> Result<(), PartnerError> {
         if (200..300).contains(&self.status) { Ok(()) } else { Err(self.not_the_api(Unexpected::FailedStatus)) }
-    }
-
-    /// Fails when the HTTP status is one with which a server refuses everything: then a refusal says nothing about the call.
-    pub(crate) fn is_about_the_call(&self) -> Result<(), PartnerError> {
-        if is_outage(self.status) { Err(self.not_the_api(Unexpected::FailedRefusal)) } else { Ok(()) }
     }
 
     pub(crate) fn not_the_api(&self, answer: Unexpected) -> PartnerError {

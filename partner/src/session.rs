@@ -91,7 +91,8 @@ impl Session<'_> {
     /// Registers a webhook URL. Only [`Session::get_webhook`] shows whether the provider took it.
     ///
     /// # Errors
-    /// Fails when the provider does not confirm it. After [`PartnerError::Unreachable`] it may have been registered nevertheless.
+    /// Fails when the provider does not confirm it. After [`PartnerError::Unreachable`] and
+    /// [`PartnerError::NotTheApi`] it may have been registered nevertheless.
     pub async fn set_webhook(&mut self, url: &WebhookUrl) -> Result<(), PartnerError> {
         let operation = Operation::SetWebhook;
         loop {

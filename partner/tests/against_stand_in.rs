@@ -86,8 +86,8 @@ async fn a_fixed_access_token_is_used_as_it_is_and_its_end_is_the_error() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_its_reason_whatever_the_http_status() {
-    for status in [200, 400, 401, 429, 500] {
+async fn a_refusal_is_its_reason_also_with_an_http_status_of_refusal() {
+    for status in [200, 400, 401, 403] {
         for (call, reason, error) in [
             (Call::AccessToken, 2, PartnerError::WrongCredentials { operation: Operation::AccessToken }),
             (Call::Get, 2, PartnerError::WrongCredentials { operation: Operation::GetWebhook }),
@@ -98,6 +98,24 @@ async fn a_refusal_is_its_reason_whatever_the_http_status() {
         ] {
             let answer = format!(r#"{{"status":"FAIL","reason":{reason}}}"#);
             assert_eq!(error_with(LIMITS, call, Fault::Answer(status, answer)).await, error, "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_with_the_http_status_of_an_outage_decides_nothing_whatever_it_says() {
+    for status in [429, 500, 502, 503] {
+        for (operation, call) in OPERATIONS {
+            for answer in [
+                json!({ "status": "FAIL", "reason": 2 }),
+                json!({ "status": "FAIL", "reason": 3 }),
+                json!({ "status": "FAIL", "reason": 13 }),
+                json!({ "status": "OK", "reason": 1, "url": URL, "access_token": "t" }),
+            ] {
+                let error = error_with(LIMITS, call, Fault::Answer(status, answer.to_string())).await;
+                let answer = Unexpected::FailedStatus;
+                assert_eq!(error, PartnerError::NotTheApi { operation, status: Some(status), answer });
+            }
         }
     }
 }
@@ -293,9 +311,12 @@ async fn a_list_that_is_not_whole_is_the_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_whole_list_with_an_http_status_of_failure_does_not_count() {
-    let answer: Value = json!({ "status": "OK", "reason": 1, "list": [] });
-    for status in [400, 404, 500, 503] {
+async fn a_list_with_an_http_status_of_failure_does_not_count_and_an_outage_refuses_nothing() {
+    let whole: Value = json!({ "status": "OK", "reason": 1, "list": [] });
+    let refusal: Value = json!({ "status": "FAIL", "reason": 2 });
+    for (status, answer) in
+        [(400, &whole), (404, &whole), (500, &whole), (503, &whole), (429, &refusal), (500, &refusal)]
+    {
         let fault = Fault::Answer(status, answer.to_string());
         let list = (List::OnboardingLinks, Call::OnboardingLinks);
         let error = length_with(LIMITS, list, 0, Some(fault)).await.unwrap_err();

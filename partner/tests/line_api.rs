@@ -113,6 +113,11 @@ async fn reasons_have_the_meaning_of_this_api() {
         assert_eq!(get(&api).await.unwrap_err(), at_get);
         assert_eq!(set(&api, &before).await.unwrap_err(), at_set);
     }
+    for status in [429, 500] {
+        partner.next(Call::LineSet, Fault::Answer(status, r#"{"status":"FAIL","reason":3}"#.to_owned()));
+        let error = set(&api, &before).await.unwrap_err();
+        assert!(matches!(&error, LineApiError::Failed(error) if error.is_outage()), "{error}");
+    }
     assert_eq!(api.get_webhook("97250", &Secret::new(KEY)).await.unwrap_err(), LineApiError::UnknownNumber);
     assert_eq!(api.get_webhook(NUMBER, &Secret::new("other")).await.unwrap_err(), LineApiError::WrongKey);
 }
@@ -129,8 +134,8 @@ async fn an_answer_from_something_else_is_named_and_the_call_is_not_repeated() {
         (Fault::Answer(200, r#"{"status":"OK","reason":1}"#.to_owned()), Unexpected::MissingField("url")),
         (Fault::Answer(200, r#"{"status":"OK","url":null,"reason":1}"#.to_owned()), Unexpected::WrongType("url")),
         (Fault::Answer(503, r#"{"status":"OK","url":"","reason":1}"#.to_owned()), Unexpected::FailedStatus),
-        (Fault::Answer(500, r#"{"status":"FAIL","reason":3}"#.to_owned()), Unexpected::FailedRefusal),
-        (Fault::Answer(429, r#"{"status":"FAIL","reason":2}"#.to_owned()), Unexpected::FailedRefusal),
+        (Fault::Answer(500, r#"{"status":"FAIL","reason":3}"#.to_owned()), Unexpected::FailedStatus),
+        (Fault::Answer(429, r#"{"status":"FAIL","reason":2}"#.to_owned()), Unexpected::FailedStatus),
     ] {
         let partner = start().await;
         partner.next(Call::LineGet, fault.clone());

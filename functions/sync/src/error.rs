@@ -117,7 +117,7 @@ fn remedy(error: &PartnerError) -> &'static str {
              to reach it"
         }
         PartnerError::UnknownReason { .. } => "ask the provider for its meaning",
-        PartnerError::Unreachable { .. } => {
+        PartnerError::Unreachable { .. } | PartnerError::NotTheApi { status: Some(429 | 500..), .. } => {
             "the next run tries again; if it also fails, check PARTNER_API_BASE_URL and whether the provider is up"
         }
         PartnerError::NotTheApi { operation: Operation::GetWebhook, status: Some(200), .. } => {

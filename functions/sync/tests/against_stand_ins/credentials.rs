@@ -1,5 +1,6 @@
 use emulators::partner::{Call, Fault};
 use serde_json::json;
+use sync::Outcome;
 
 use crate::world::{FOREIGN, LIMITS, OURS, World};
 
@@ -54,6 +55,22 @@ async fn credentials_that_are_refused_after_an_access_token_are_not_tried_again_
         assert_eq!(world.cause("sync").await, "WrongCredentials");
     }
     assert_eq!(world.partner.calls(), [Call::AccessToken, Call::Get]);
+}
+
+#[tokio::test]
+async fn an_outage_neither_refuses_credentials_nor_shows_what_is_registered() {
+    let refusal = json!({ "status": "FAIL", "reason": 2 });
+    let another_url = json!({ "status": "OK", "reason": 1, "url": FOREIGN });
+    for (call, answer) in [(Call::AccessToken, &refusal), (Call::Get, &refusal), (Call::Get, &another_url)] {
+        for status in [429, 500, 503] {
+            let world = World::start().await;
+            world.partner.register(Some(OURS));
+            world.partner.next(call, Fault::Answer(status, answer.to_string()));
+            assert_eq!(world.cause("sync").await, "NotTheApi", "{status} {answer}");
+            assert_eq!(world.registration().await.refused_credentials, None, "{status} {answer}");
+            assert_eq!(world.run("sync").await.unwrap().outcome, Outcome::UpToDate, "{status} {answer}");
+        }
+    }
 }
 
 #[tokio::test]

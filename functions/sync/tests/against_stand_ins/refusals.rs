@@ -49,6 +49,7 @@ async fn a_url_that_the_provider_refuses_is_the_cause() {
 async fn every_failure_of_the_partner_api_has_its_cause_in_the_error_and_in_the_ledger_and_a_remedy() {
     let answer = |answer: &str| Fault::Answer(200, answer.to_owned());
     let no_url = answer(r#"{"status":"OK","url":{"url":"https://other.example/in"},"reason":1}"#);
+    let outage = Fault::Answer(503, r#"{"status":"FAIL","reason":2}"#.to_owned());
     for (call, fault, cause, remedy) in [
         (Call::AccessToken, Fault::Reason(2), "WrongCredentials", "; store the right ones in the secret that "),
         (Call::AccessToken, Fault::Reason(3), "AddressBlocked", "; check the secret that "),
@@ -58,6 +59,7 @@ async fn every_failure_of_the_partner_api_has_its_cause_in_the_error_and_in_the_
         (Call::Set, Fault::Disconnect, "PartnerUnreachable", "; the next run tries again; "),
         (Call::Get, Fault::Html, "NotTheApi", "; nothing was changed, because "),
         (Call::Set, Fault::Html, "NotTheApi", "; check that PARTNER_API_BASE_URL is "),
+        (Call::Get, outage, "NotTheApi", "; the next run tries again; "),
         (Call::Get, no_url, "NotTheApi", "; nothing was changed, because "),
     ] {
         let world = World::start().await;

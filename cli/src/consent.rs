@@ -8,7 +8,7 @@ use clap::Args;
 /// The consent that a person has given in advance.
 #[derive(Args)]
 pub struct Consent {
-    /// Answer yes without being asked, for scripts.
+    /// Do not ask for confirmation, for scripts.
     #[arg(long)]
     yes: bool,
 }

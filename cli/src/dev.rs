@@ -48,8 +48,8 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "\
 The functions are built again when their code changes. Their logs are in target/hooks/functions.log. The calls of the sample
-consumer are in target/hooks/consumer.jsonl, the entries on the event bus in target/hooks/event-bus.jsonl. With --once beside
-another local run, all three are in target/hooks/once.
+consumer are in target/hooks/consumer.jsonl, the entries on the event bus in target/hooks/event-bus.jsonl. With --once, while
+another local run is up, all three are in target/hooks/once.
 
 Examples:
   cargo hooks dev                   start, show the tour, stay up
@@ -60,7 +60,7 @@ Examples:
                                     post the events to your own server
   cargo hooks dev --services        only what the functions need, for `cargo lambda watch`")]
 pub struct Dev {
-    /// End after the first round trip. The exit code is 0 if every event was stored and handed on, the missed one was rebuilt, and the
+    /// End after the tour. The exit code is 0 if every event was stored and handed on, the missed one was rebuilt, and the
     /// lines are live.
     #[arg(long)]
     once: bool,
@@ -229,9 +229,9 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
         "DynamoDB, SQS, Secrets Manager, the partner API, CloudFormation, EventBridge and the sample consumer are up on ports 9001 to \
          9007 until Ctrl-C.\n\
          \nNext, in another terminal, run the functions:\n\
-         \n  {cargo_lambda} watch\n\
+         \n  {cargo_lambda} watch -A 127.0.0.1\n\
          \nand in a third one, call them and look at what is stored:\n\
-         \n  {cargo_lambda} invoke receiver --data-file events/receiver/200-whatsapp.json\
+         \n  {cargo_lambda} invoke -A 127.0.0.1 receiver --data-file events/receiver/200-whatsapp.json\
          \n  curl --data-binary @events/bodies/whatsapp.json {webhook}\
          \n  cargo hooks events\n"
     ));
@@ -245,8 +245,8 @@ fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo
         "\nThis is what you get:\n\
          \n  registered  the provider's webhook URL is yours, and every period in which it was not is recorded\
          \n  stored      every event once, before it is acknowledged, with API keys in a table of their own\
-         \n  handed on   on your event bus, and to your endpoint, signed and in order for each client\
-         \n  complete    missed events are found in the provider's lists, and rebuilt\
+         \n  handed on   to your event bus, and to your endpoint, signed and in order for each line, bot and inbox\
+         \n  complete    missed events are detected by comparison with the provider's lists, and rebuilt\
          \n  live        each line's own webhook is set and read back, and one command proves it\n\
          \nThree things to try in another terminal:\n\
          \n  cargo hooks lines                        all lines and their status; `cargo hooks line <number>` shows the proof of one\

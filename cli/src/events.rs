@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_secs(1);
 #[derive(Args)]
 #[command(after_help = "\
 Times are in UTC, or with --local in this machine's time zone. Secrets were removed before the events were recorded, and are not shown. \
-Filters combine. Events of `hooks doctor` are listed only with --kind doctor or --entity doctor#-.
+Filters combine. Events of `cargo hooks doctor` are listed only with --kind doctor or --entity doctor#-.
 
 Examples:
   cargo hooks events                                         the local run's last day

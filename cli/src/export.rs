@@ -22,12 +22,12 @@ use crate::{
 /// Writes every event received in a time range as JSON, one object on each line, oldest first.
 #[derive(Args)]
 #[command(after_help = "\
-The objects are those of `hooks events --output json`. Progress and the number of events go to standard error. \
-Events of `hooks doctor` are exported only with --kind doctor or --entity doctor#-.
+The objects are those of `cargo hooks events --output json`. Progress and the number of events go to standard error. \
+Events of `cargo hooks doctor` are exported only with --kind doctor or --entity doctor#-.
 
 An event that waited in the fallback queue is stored under its time of receipt. An export that ran before it was stored lacks it. \
-`hooks doctor` shows whether the queue is empty. For consecutive exports, set --until at least one minute in the past, because an index \
-shows an event a moment after it is recorded.
+`cargo hooks doctor` shows whether the queue is empty. For consecutive exports, set --until at least one minute in the past, because \
+an index shows an event a moment after it is recorded.
 
 Examples:
   cargo hooks export --since 30d > events.jsonl

@@ -70,7 +70,7 @@ does not count as missing, and an event that you replay does not count as publis
     },
     /// Replaces the secret. Asks first. For 24 hours, events are signed with both the new and the replaced secret.
     #[command(
-        after_help = "Give your endpoint the new secret within the 24 hours: `hooks forward secret` prints it. The forwarder uses it within a minute."
+        after_help = "Give your endpoint the new secret within the 24 hours: `cargo hooks forward secret` prints it. The forwarder uses it within a minute."
     )]
     Rotate {
         #[command(flatten)]
@@ -122,8 +122,8 @@ async fn rotate(forwarding: &Forwarding, consent: &Consent, output: Output) -> R
     let now = Timestamp::from(SystemTime::now());
     consent.ask(&match replaced_at {
         Some(at) if now.since(at) < OVERLAP => format!(
-            "The secret was stored only {}. An endpoint that still verifies with the one before will refuse every event. Replace \
-             it again?",
+            "The secret was stored only {}. An endpoint that still verifies with the previous one will refuse every event. Replace \
+             it anyway?",
             ago(at, now)
         ),
         _ => "Replace the signing secret? Your endpoint needs the new one within 24 hours.".to_owned(),
@@ -136,7 +136,7 @@ async fn rotate(forwarding: &Forwarding, consent: &Consent, output: Output) -> R
         Output::Json => json::line(&json!({ "both_until": both_until }))?,
         Output::Table => format!(
             "The secret is replaced. Events are signed with both until {}.\n\
-             Give your endpoint the new one before: `cargo hooks forward secret` prints it.\n",
+             Give your endpoint the new one before then: `cargo hooks forward secret` prints it.\n",
             times::shown(both_until)
         ),
     })?;

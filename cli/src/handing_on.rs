@@ -10,8 +10,8 @@ use store::ForwardRecords;
 use crate::{aws_error::AwsError, route::Route};
 
 /// Said of an endpoint that answers 401 or 403.
-pub const WRONG_SECRET: &str =
-    "401 and 403 usually mean that the endpoint verifies with another secret than `cargo hooks forward secret` prints";
+pub const WRONG_SECRET: &str = "401 and 403 usually mean that the endpoint verifies with a different secret from the one that \
+                                `cargo hooks forward secret` prints";
 
 /// The event bus of a local run or a stack.
 pub struct EventBus {

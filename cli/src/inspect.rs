@@ -28,13 +28,13 @@ use crate::{
 /// The usual port of the page.
 const PORT: u16 = 9010;
 
-/// Opens a page in the browser that shows what the local run or a deployed stack receives.
+/// Serves pages for the browser that show what the local run or a deployed stack receives, and prints their address.
 ///
-/// The page shows new deliveries as they come, the state and history of every entity, and the registration with its ledger.
+/// They show new deliveries as they arrive, the state and history of every entity, all lines, and the URL that received the events.
 #[derive(Args)]
 #[command(after_help = "\
-The page listens on 127.0.0.1 only, and shows nothing without the token in its address. Secrets were removed before the events were \
-recorded.
+The command listens on 127.0.0.1 only, and shows nothing without the token in the printed address. Secrets were removed before the \
+events were recorded.
 
 From another machine, forward the port: ssh -L 9010:127.0.0.1:9010 <host>. If the port is the same on both sides, nothing else is needed. \
 Otherwise name the address that the browser uses with --address. In GitHub Codespaces, it is detected. While `cargo hooks dev` \

@@ -44,7 +44,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-/// Runs the partner webhook on this machine, shows what it received, and manages its registration.
+/// Runs the partner webhook on this machine, shows what it or a deployed stack received, and manages the webhook's registration.
 #[derive(Parser)]
 #[command(name = "hooks", version, arg_required_else_help = true)]
 struct Hooks {

@@ -54,8 +54,8 @@ pub struct FilterArgs {
     /// Only this kind, such as whatsapp or quarantine. Reads every delivery in the time range to find matches.
     #[arg(long, value_parser = NonEmptyStringValueParser::new().map(|kind| store::named::kind(&kind)))]
     pub kind: Option<String>,
-    /// Only deliveries with this text in the body, the id, the entity, the reference or the address. Upper and lower case are the same,
-    /// and … stands for any text. Reads every delivery in the time range.
+    /// Only deliveries with this text in the body, the id, the entity, the reference or the source address. Ignores case; … stands for
+    /// any text. Reads every delivery in the time range.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,

@@ -50,7 +50,7 @@ const MOST_REFUSED: usize = 1_000;
     // It has to be given.
     mut_arg("since", |since| since.hide_default_value(true)),
     after_help = "\
-To a URL, each event is posted as the forwarder posts it: without members that have secrets, and signed if this command can read the \
+To a URL, each event is posted as the forwarder posts it: without members that have credentials, and signed if this command can read the \
 signing secret. The next event is sent after a 2xx answer. After a 429 or 5xx the event is sent once more, after a second or the time in \
 Retry-After (maximum: one minute). Any other answer, or none within 10 s, ends the replay, unless you give --keep-going. Quarantined \
 deliveries have no body: they are skipped, and naming one by its id is an error.
@@ -63,7 +63,7 @@ A checkpoint is kept in $XDG_STATE_HOME/hooks, or ~/.local/state/hooks, until th
 the time range of the first run.
 
 An event that waited in the fallback queue is stored under its time of receipt. A replay that is already past that time does not send \
-it, even with --resume. `hooks doctor` shows whether the queue is empty.
+it, even with --resume. `cargo hooks doctor` shows whether the queue is empty.
 Exit code: 0 when every event was accepted, 1 otherwise.
 
 Examples:
@@ -397,7 +397,7 @@ fn sentence(Checkpoint { counts, refused, .. }: &Checkpoint) -> String {
     let reasons = [
         (counts.duplicates, duplicates),
         (counts.undecodable, format!("{} undecodable", counts.undecodable)),
-        (counts.doctor, format!("{} of hooks doctor", counts.doctor)),
+        (counts.doctor, format!("{} of kind doctor", counts.doctor)),
         (counts.named, format!("{} named by --skip", counts.named)),
         (counts.taken_before, format!("{} accepted before", counts.taken_before)),
     ];

@@ -36,7 +36,7 @@ pub fn body(project: &Project, event: &str) -> Result<Vec<u8>> {
     if serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|json| json.get("requestContext").is_some()) {
         let file = from_here(&file);
         bail!(
-            "{0} is a request as a gateway hands it to Lambda, not a body; try: cargo lambda invoke receiver --data-file {0}",
+            "{0} is a request as a gateway hands it to Lambda, not a body; try: cargo lambda invoke -A 127.0.0.1 receiver --data-file {0}",
             file.display()
         );
     }

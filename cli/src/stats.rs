@@ -16,11 +16,11 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Counts the deliveries of a time range by their kind, your reference or the day.
+/// Counts the deliveries in a time range by kind, reference or day.
 #[derive(Args)]
 #[command(after_help = "\
-Reads every delivery in the time range. Events of `hooks doctor` are counted only with --kind doctor. Days are in UTC, or with --local \
-in this machine's time zone.
+Reads every delivery in the time range. Events of `cargo hooks doctor` are counted only with --kind doctor. Days are in UTC, or with \
+--local in this machine's time zone.
 
 Examples:
   cargo hooks stats --since 30d
@@ -29,8 +29,8 @@ Examples:
 pub struct Stats {
     #[command(flatten)]
     selection: Selection,
-    /// Fact to count by.
-    #[arg(long, value_enum, value_name = "FACT", default_value_t = By::Kind)]
+    /// Property to count by.
+    #[arg(long, value_enum, value_name = "PROPERTY", default_value_t = By::Kind)]
     by: By,
     #[command(flatten)]
     target: TargetArgs,

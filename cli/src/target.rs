@@ -36,7 +36,7 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// The arguments that name the target.
 #[derive(Args, Clone, Default)]
 pub struct TargetArgs {
-    /// Name of a deployed stack. Default: the local run that `hooks dev` has started.
+    /// Name of a deployed stack. Default: the local run that `cargo hooks dev` has started.
     #[arg(long, global = true, value_name = "NAME")]
     stack: Option<String>,
     /// Region of the stack. Default: AWS_REGION, or the profile's region.

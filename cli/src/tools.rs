@@ -29,8 +29,8 @@ const REQUIREMENTS: &str = include_str!("tools/requirements.txt");
 /// Fetches the SAM CLI, cargo-lambda and zig into the checkout, in tested versions.
 #[derive(Args)]
 #[command(after_help = "\
-They come from PyPI into .tools/deploy. The hash of every file is checked, and nothing outside the checkout is changed. Needs Python 3.10 \
-or newer. `hooks doctor` finds the programs there; `sam build` needs them on the PATH.
+The tools are downloaded from PyPI into .tools/deploy. The hash of every file is checked, and nothing outside the checkout is changed. \
+Needs Python 3.10 or newer. `cargo hooks doctor` finds the programs there; `sam build` needs them on the PATH.
 
 Examples:
   cargo hooks tools

@@ -53,7 +53,7 @@ impl CargoLambda {
         say(&format!("cargo-lambda is not installed; installing it into {}", from_here(&folder).display()));
         let requirement = tools::requirement("cargo-lambda");
         if let Err(error) = tools::fetch(&folder, &[&requirement]).await {
-            note(&format!("{error:#}\nBuilding it with cargo instead, which takes some minutes"));
+            note(&format!("{error:#}\nBuilding it with cargo instead, which takes a few minutes"));
             let (_, version) = requirement.split_once("==").unwrap_or_default();
             let version = version.split_whitespace().next().unwrap_or_default();
             let install = ["install", "--locked", "--quiet", "cargo-lambda", "--version", version, "--root"];

@@ -140,7 +140,7 @@ impl Tour<'_> {
         if fail == Some(Fail::Dynamodb) {
             let (queued, stored) = (queue.queued().len(), stored_of(&reader, &ids).await?.len());
             say(&format!(
-                "\n   {queued} deliveries are in the fallback queue, {stored} in DynamoDB; now it answers again"
+                "\n   {queued} deliveries are in the fallback queue, {stored} in DynamoDB; DynamoDB answers again now"
             ));
             self.to_dynamodb.recover()?;
             let redrive = redrive(queue, self.functions);
@@ -162,12 +162,12 @@ impl Tour<'_> {
         let handed_on = self.hand_on(&stored, must_be_taken).await?;
 
         say(
-            "\n6. the event brought the line's API key, so a rule of the event bus has sync set the line's own webhook",
+            "\n6. the event contained the line's API key, so a rule on the event bus makes sync set the line's own webhook",
         );
         let live = self.hand_on.new_keys.until(async || Ok(self.is_live(&line).await?));
         tokio::time::timeout(LIVE, live).await.context("the line is not live in time")??;
         let found = if self.is_continued {
-            say("\n7 and 8 are left out: the missed event was rebuilt in an earlier run");
+            say("\nSteps 7 and 8 are skipped: the missed event was rebuilt in an earlier run");
             ""
         } else {
             self.find_withheld_event(must_be_taken).await?
@@ -200,7 +200,7 @@ impl Tour<'_> {
         let rebuilt = reader.event(&line, &id).await?.context("the missed event was not rebuilt")?;
         self.hand_on(&[rebuilt], must_be_taken).await?;
 
-        say("8. the schedule has sync check all lines, including the one whose event was rebuilt");
+        say("8. the schedule calls sync to check all lines, including the one whose event was rebuilt");
         self.functions.invoke("sync", json!({"action": "lines"})).await?;
         ensure!(self.is_live(&line).await?, "{line} is not live");
         Ok(", 1 missed event rebuilt, 2 lines live")

@@ -128,8 +128,8 @@ impl Status {
             if let Some(oldest) = self.failures(false).map(|failure| failure.id.received_at()).min() {
                 shown += &format!(
                     "To send them without waiting: cargo hooks replay{arguments} --since {} --to URL\n\
-                     That sends every event since then, also those that the endpoint has accepted. The forwarder sends the refused \
-                     ones again later, with the same ids.\n",
+                     That sends every event since then, including those that the endpoint has accepted. The forwarder later sends \
+                     the refused ones again, with the same ids.\n",
                     to_the_second(oldest)
                 );
             }

@@ -137,7 +137,7 @@ async fn events_that_were_not_published_are_shown_with_the_commands_that_send_th
     let state = world.project().join("state");
     let environment = [("XDG_STATE_HOME", state.to_str().unwrap())];
     let replayed = crate::program::run(crate::program::hooks(world.project(), &command, &environment)).await;
-    assert_eq!((replayed.code, replayed.stdout.as_str()), (0, "1 event handed over, 1 skipped (1 of hooks doctor)\n"));
+    assert_eq!((replayed.code, replayed.stdout.as_str()), (0, "1 event handed over, 1 skipped (1 of kind doctor)\n"));
     let queued = world.sqs.bodies(Name::Forward);
     assert_eq!(ForwardMessage::parse(&queued[0]).unwrap().id(), &world.id(130));
 }
@@ -200,7 +200,7 @@ async fn a_replaced_secret_signs_beside_the_new_one() {
     }
     // Replaced again at once, the first one would sign no more.
     let refused = at_terminal(&world, &["forward", "rotate"], "n\n").await;
-    let question = "will refuse every event. Replace it again? [y/N] error: nothing was done";
+    let question = "will refuse every event. Replace it anyway? [y/N] error: nothing was done";
     assert!(refused.code == 1 && refused.stderr.contains(question), "{refused:?}");
     assert_eq!(world.secrets.staged("forward", "AWSCURRENT"), Some(new));
 }
@@ -221,7 +221,8 @@ async fn a_test_event_is_signed_and_its_answer_is_printed() {
         (refused.code, refused.stderr.as_str()),
         (
             1,
-            "error: the endpoint did not accept the event; 401 and 403 usually mean that the endpoint verifies with another secret than `cargo hooks forward secret` prints\n"
+            "error: the endpoint did not accept the event; 401 and 403 usually mean that the endpoint verifies with a different secret \
+             from the one that `cargo hooks forward secret` prints\n"
         )
     );
     assert!(world.lines(&refused.stdout).contains(&"answer 401".to_owned()), "{}", refused.stdout);

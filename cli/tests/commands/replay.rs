@@ -213,7 +213,7 @@ async fn the_selected_events_are_posted_as_received() {
 
     world.record(10, r#"{"event":"doctor","random":"1"}"#).await;
     let (ended, taken) = replay.all_taken(&mut consumer, &["--since", "15m"]).await;
-    assert_eq!((ended.stdout.as_str(), taken.len()), ("0 events handed over, 1 skipped (1 of hooks doctor)\n", 0));
+    assert_eq!((ended.stdout.as_str(), taken.len()), ("0 events handed over, 1 skipped (1 of kind doctor)\n", 0));
     let (_, taken) = replay.all_taken(&mut consumer, &["--since", "15m", "--kind", "doctor"]).await;
     assert_eq!(taken, ids(&world, &[10]));
 }

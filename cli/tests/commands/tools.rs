@@ -61,7 +61,7 @@ async fn the_local_run_installs_cargo_lambda_from_the_same_list_into_the_same_fo
     }
     let path = format!("{}:/usr/bin:/bin", tools.display());
     let refused = run(hooks(&project, &["dev", "--once"], &[("PATH", &path)])).await;
-    let cause = "  a.whl (6.1 MB)\npip: ERROR: wrong hash\n  of a file\nBuilding it with cargo instead, which takes some minutes\n\
+    let cause = "  a.whl (6.1 MB)\npip: ERROR: wrong hash\n  of a file\nBuilding it with cargo instead, which takes a few minutes\n\
                  error: cargo: broken\nfix: install cargo-lambda by hand";
     assert!(refused.code == 1 && refused.stderr.starts_with(cause), "{}", refused.stderr);
     let folder = project.join(".tools/deploy");

@@ -63,7 +63,7 @@ pub async fn deploys_beside_a_live_webhook_as_documented(world: &mut World) {
 /// The commands of the section, in order.
 fn documented() -> Vec<String> {
     let document = fs::read_to_string(root().join("docs/deploying.md")).unwrap();
-    let (_, section) = document.split_once("\n## Beside a webhook that is live today\n").expect("the section");
+    let (_, section) = document.split_once("\n## Alongside an existing webhook\n").expect("the section");
     let section = section.split("\n## ").next().unwrap();
     let blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.flat_map(str::lines).map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()

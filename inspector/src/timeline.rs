@@ -1,4 +1,4 @@
-//! Compares each event of an entity with the event before it: pure.
+//! Compares each event of an entity with the previous one: pure.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use store::StoredDelivery;
 /// Maximum length of a value, in characters; the delivery's own page has the whole.
 const LONGEST: usize = 80;
 
-/// A member of a body, compared with the same member of the event before.
+/// A member of a body, compared with the same member of the previous event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
     /// The value changed.
@@ -23,7 +23,7 @@ pub enum Change {
 pub struct Changes {
     /// Updates first.
     pub values: Vec<Change>,
-    /// The names that only the event before had.
+    /// The names that only the previous event had.
     pub missing: String,
 }
 
@@ -49,9 +49,9 @@ pub enum Step {
     Duplicate,
     /// The first event.
     First,
-    /// The changes since the event before.
+    /// The changes since the previous event.
     Changes(Changes),
-    /// Unknown: the event before is not recorded, or one of the two is not an object.
+    /// Unknown: the previous event is not recorded, or one of the two is not an object.
     Unknown,
 }
 

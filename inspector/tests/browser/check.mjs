@@ -91,7 +91,7 @@ try {
     }
     assert.equal(await mark.innerText(), 'handed on');
     await page.goto(run.inspector + 'forwarding');
-    await page.getByRole('heading', { name: 'Nothing waits' }).waitFor();
+    await page.getByRole('heading', { name: 'Nothing is waiting' }).waitFor();
     const waits = await post(run.webhook, { status: 'OK', event: 'doctor', n: 1 });
     const dead = await post(run.webhook, { status: 'OK', event: 'doctor', n: 2 });
     await refuse(run.dynamodb, waits.id, LINE, new Date(Date.now() + 3_600_000));
@@ -334,7 +334,7 @@ try {
     await page.locator('#rows .open').first().click();
     await page.getByRole('button', { name: 'Show bytes' }).click();
     assert.match(page.url(), /delivery\?id=/, 'without the box nothing is sent');
-    await page.getByLabel('The bytes may contain secrets').check();
+    await page.getByLabel('I understand that the bytes may contain secrets').check();
     await page.getByRole('button', { name: 'Show bytes' }).click();
     await page.getByRole('heading', { name: 'Bytes as received' }).waitFor();
     assert.match(await page.locator('#raw').innerText(), /"status":"OK" "event":"whatsapp"/);

@@ -132,7 +132,7 @@ async fn nothing_waits_while_the_endpoint_accepts_everything() {
     let world = World::start().await;
     let visitor = Visitor::of(&world).await;
     let shown = text(&visitor.page("forwarding").await);
-    assert!(shown.contains("Nothing waits") && !shown.contains("dlq redrive"), "{shown}");
+    assert!(shown.contains("Nothing is waiting") && !shown.contains("dlq redrive"), "{shown}");
 }
 
 #[tokio::test]

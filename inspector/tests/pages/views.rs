@@ -303,7 +303,7 @@ async fn a_delivery_is_shown_with_what_it_repeats_and_what_repeats_it() {
     assert!(text(&original).contains("curl --json '{\"event\":\"whatsapp\","), "{original}");
     assert!(text(&original).contains("}' \"$WEBHOOK_URL\""), "{original}");
     let shown = world.with_minutes(&text(&duplicate));
-    assert!(shown.contains("Duplicate of #50 5 min before") && !shown.contains("Repeated by"), "{shown}");
+    assert!(shown.contains("Duplicate of #50 5 min earlier") && !shown.contains("Repeated by"), "{shown}");
     let quarantined = text(&visitor.page(&format!("delivery?id={}", world.id(20))).await);
     assert!(
         quarantined.contains("Quarantined the body is not JSON Body 20 bytes, in the sealed table"),
@@ -468,8 +468,8 @@ async fn an_entity_has_its_state_and_what_each_event_changed() {
     let body = r#"{"event":"builder","builderID":523,"builder_extra_info":3,"quality":"green"}"#;
     world.record(10, body).await;
     let bot = text(&visitor.page("entity?name=builder%23523").await);
-    assert!(bot.contains("quality green not in the event before"), "{bot}");
-    assert!(bot.contains("In the event before, but not in this one: new."), "{bot}");
+    assert!(bot.contains("quality green not in the previous event"), "{bot}");
+    assert!(bot.contains("In the previous event, but not in this one: new."), "{bot}");
     for (typed, entity) in
         [("0501234567", LINE), ("%2B972+50-123-4567", LINE), ("client-7", LINE), ("523", "builder#523")]
     {

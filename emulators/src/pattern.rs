@@ -19,7 +19,7 @@ impl Pattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// Fails when the text is not an object, or has another operator than `prefix`, `anything-but` and `exists` with false.
+    /// Fails when the text is not an object, or has an operator other than `prefix`, `anything-but` and `exists` with false.
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let pattern: Map<String, Value> = serde_json::from_str(text).map_err(|_| InvalidPattern)?;
         if is_known(&pattern) { Ok(Self(pattern)) } else { Err(InvalidPattern) }

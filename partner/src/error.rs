@@ -136,7 +136,7 @@ pub enum Unexpected {
     /// An object without a field that the operation must answer with.
     #[error("a JSON object without the fields of this call ({0})")]
     MissingField(&'static str),
-    /// An object with a field of another type than the documented one.
+    /// An object with a field of a type other than the documented one.
     #[error("a JSON object whose {0} is not of the documented type")]
     WrongType(&'static str),
     /// An answer in the API's form with an HTTP status of 429 or 5xx, or a success with another error status.

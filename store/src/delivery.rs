@@ -323,7 +323,7 @@ impl StoredDelivery {
     }
 }
 
-/// Reads the attributes of an item. An attribute in another form than this program's gives an error that names the item.
+/// Reads the attributes of an item. An attribute in a form other than this program's gives an error that names the item.
 pub(crate) struct Attributes<'a>(pub(crate) &'a Item);
 
 impl<'a> Attributes<'a> {

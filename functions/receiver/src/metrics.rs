@@ -18,6 +18,8 @@ const DUPLICATES: Count = Count::named("Duplicates");
 const QUARANTINED: Count = Count::named("Quarantined");
 /// Deliveries recorded in quarantine because their source address is not on the list.
 const HELD: Count = Count::named("Held");
+/// Deliveries recorded in quarantine because their body is not an event.
+const UNDECODABLE: Count = Count::named("Undecodable");
 const REFUSED: CountBy<Refusal> = CountBy::named("Refused");
 /// Deliveries handed to the fallback queue instead of being recorded.
 const QUEUED: Count = Count::named("Queued");
@@ -61,20 +63,18 @@ impl<'a> RequestMetrics<'a> {
     pub(crate) fn recorded(&mut self, delivery: &Delivery, recorded: Recorded) {
         let kind = match &delivery.content {
             Content::Event(event) => &event.kind,
-            Content::Quarantined { .. } => &Kind::Unnamed,
+            Content::Quarantined { cause, .. } => {
+                let cause = match cause {
+                    QuarantineCause::UnlistedSource => HELD,
+                    QuarantineCause::Undecodable(_) => UNDECODABLE,
+                };
+                self.document.count(QUARANTINED, 1).count(cause, 1);
+                &Kind::Unnamed
+            }
         };
         self.document.count(ACKNOWLEDGED, 1).count_by(RECEIVED, kind, 1).millis(TIME_TO_RECORD, self.started.elapsed());
-        match recorded {
-            Recorded::Event => {}
-            Recorded::Duplicate { .. } => {
-                self.document.count(DUPLICATES, 1);
-            }
-            Recorded::Quarantined => {
-                self.document.count(QUARANTINED, 1);
-            }
-        }
-        if matches!(delivery.content, Content::Quarantined { cause: QuarantineCause::UnlistedSource, .. }) {
-            self.document.count(HELD, 1);
+        if matches!(recorded, Recorded::Duplicate { .. }) {
+            self.document.count(DUPLICATES, 1);
         }
     }
 

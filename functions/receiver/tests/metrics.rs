@@ -114,6 +114,7 @@ async fn duplicates_and_quarantined_deliveries_are_counted_beside_being_received
         ("Received Kind=other", 1.0),
         ("Duplicates", 1.0),
         ("Quarantined", 1.0),
+        ("Undecodable", 1.0),
     ];
     assert_eq!(counts(&world), expected(wanted));
 }

@@ -13,6 +13,8 @@ const DUPLICATES: Count = Count::named("Duplicates");
 const QUARANTINED: Count = Count::named("Quarantined");
 /// Deliveries recorded in quarantine because their source address is not on the list.
 const HELD: Count = Count::named("Held");
+/// Deliveries recorded in quarantine because their body is not an event.
+const UNDECODABLE: Count = Count::named("Undecodable");
 /// Messages that stay in the queue, whatever the cause.
 const NOT_REDRIVEN: Count = Count::named("NotRedriven");
 /// Messages dropped because of their token.
@@ -30,11 +32,8 @@ pub(crate) fn write<'a>(mut document: Document<'_>, outcomes: impl Iterator<Item
                         document.count(DUPLICATES, 1);
                     }
                     Recorded::Quarantined => {
-                        document.count(QUARANTINED, 1);
+                        document.count(QUARANTINED, 1).count(if *held { HELD } else { UNDECODABLE }, 1);
                     }
-                }
-                if *held {
-                    document.count(HELD, 1);
                 }
             }
             MessageOutcome::Forged => {

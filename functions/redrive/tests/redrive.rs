@@ -177,7 +177,8 @@ async fn deliveries_from_unlisted_addresses_are_held_once_their_token_is_checked
     );
     assert_eq!(world.sqs.queued().len(), 0);
     let sum = |metric| world.cloudwatch.sum(metric, None).unwrap();
-    assert_eq!((sum("Held"), sum("Quarantined"), sum("Redriven"), sum("Forged")), (3.0, 3.0, 4.0, 1.0));
+    assert_eq!((sum("Held"), sum("Undecodable"), sum("Quarantined")), (3.0, 0.0, 3.0));
+    assert_eq!((sum("Redriven"), sum("Forged")), (4.0, 1.0));
 }
 
 #[tokio::test]
@@ -306,6 +307,7 @@ async fn each_message_of_a_batch_is_counted_once_by_its_outcome() {
     let of = |kind| sum("Redriven", Some(("Kind", kind)));
     assert_eq!((of("whatsapp"), of("other"), of("voice")), (3.0, 2.0, 0.0));
     assert_eq!((sum("Duplicates", None), sum("Quarantined", None), sum("ColdStart", None)), (1.0, 1.0, 1.0));
+    assert_eq!((sum("Undecodable", None), sum("Held", None)), (1.0, 0.0));
     let data = world.cloudwatch.data().unwrap();
     assert!(data.iter().all(|datum| datum.timestamp == noon().as_millis() && datum.namespace == "partner-webhook"));
     // Two kinds are two lines beside the one of the batch; the second batch has one kind.

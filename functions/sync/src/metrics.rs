@@ -30,6 +30,8 @@ const DURATION: Millis = Millis::named("SyncDuration");
 const INVENTORY_RUNS: Count = Count::named("InventoryRuns");
 /// Such a pass ended with an error, or not all lists were complete.
 const INVENTORY_FAILED: Count = Count::named("InventoryFailed");
+/// Such a pass left listed entities without an event, because a delivery in a queue or in quarantine may be about them.
+const INVENTORY_HELD_BACK: Count = Count::named("InventoryHeldBack");
 /// Entities that got a state because the first list of their kind had them.
 const IMPORTED: Count = Count::named("Imported");
 /// Events that were missed and rebuilt.
@@ -102,6 +104,7 @@ fn count_inventory(document: &mut Document<'_>, result: &Result<Answer, SyncErro
         return;
     };
     document.count(INVENTORY_FAILED, u64::from(report.lists.values().any(|list| !list.complete)));
+    document.count(INVENTORY_HELD_BACK, u64::from(report.held_back.is_some()));
     for (metric, count) in [(IMPORTED, report.imported), (GONE, report.newly_gone), (STUCK, report.stuck.len())] {
         document.count(metric, u64::try_from(count).unwrap_or(u64::MAX));
     }

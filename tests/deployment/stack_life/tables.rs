@@ -68,6 +68,15 @@ impl Tables {
         get.send().await.unwrap().item
     }
 
+    /// Deletes a delivery from both tables.
+    pub async fn delete(&self, delivery: &StoredDelivery) {
+        for table in [&self.events, &self.sealed] {
+            let delete = self.client.delete_item().table_name(table);
+            let delete = delete.key("pk", AttributeValue::S(delivery.entity.to_string()));
+            delete.key("sk", AttributeValue::S(format!("event#{}", delivery.id))).send().await.unwrap();
+        }
+    }
+
     /// All texts and bytes of the events table, as one text.
     pub async fn all_of_events(&self) -> String {
         let scan = self.client.scan().table_name(&self.events).into_paginator().items().send();

@@ -1,8 +1,9 @@
 //! The template: its permissions are those of permissions.txt; its references never miss a resource; a changed parameter reaches the
-//! receiver; the registration is called once; a burst of new keys is queued; nothing-published compares the right metrics; and the
-//! documents say what it says.
+//! receiver; the registration is called once; a burst of new keys is queued; alarms fire when they must; and the documents say what it
+//! says.
 #![allow(clippy::expect_used, reason = "what a template does not have, the test cannot judge")]
 
+mod alarms;
 mod conditions;
 mod dashboard;
 mod documents;

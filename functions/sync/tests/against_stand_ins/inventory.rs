@@ -251,6 +251,7 @@ async fn while_its_event_may_wait_in_a_queue_or_in_quarantine_nothing_is_called_
     let held = world.inventory().await.unwrap();
     assert_eq!((held.missed.len(), held.waiting.len()), (0, 2));
     assert_eq!(held.held_back.as_deref(), Some("their events may be in quarantine"));
+    assert_eq!(world.sum("InventoryHeldBack"), 5.0, "each pass so far but the first");
     world.list_lines(0..3);
     assert_eq!(missed(&world.inventory().await.unwrap()), [entity(2).as_str()]);
 }

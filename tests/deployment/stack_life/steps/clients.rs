@@ -78,7 +78,14 @@ pub async fn with_wrong_credentials_the_provider_is_asked_once(world: &World) {
 }
 
 pub async fn a_withheld_event_is_rebuilt(world: &mut World) {
+    let undecodable = world.post(format!("{{\"event\":\"whatsapp\",\"whatsapp\":\"{}\"", MISSED.0)).await.id();
     onboard(world, MISSED);
+    let report = object(world, &["inventory"]).await;
+    let held_back = json!("their events may be in quarantine");
+    assert_eq!((&report["missed"], &report["held_back"]), (&json!([]), &held_back), "{report}");
+    let undecodable = world.tables().delivery(undecodable).await.unwrap();
+    world.tables().delete(&undecodable).await;
+    say("a delivery that cannot be decoded and names a new line holds the inventory back until it is deleted");
     let report = object(world, &["inventory"]).await;
     let missed = report["missed"].as_array().unwrap();
     assert_eq!(missed.len(), 1, "{report}");

@@ -66,7 +66,7 @@ impl ForwardMessage {
         &self.id
     }
 
-    /// Returns the entity whose events must stay in order.
+    /// Returns the entity. If the event names one, its events must stay in order.
     pub fn entity(&self) -> &Entity {
         &self.entity
     }
@@ -76,10 +76,14 @@ impl ForwardMessage {
         self.is_again
     }
 
-    /// Returns the message group: a hash, because an entity may have characters that SQS does not accept, or more than its
-    /// 128.
+    /// Returns the message group: of the entity, or of the event alone if it names none, because nothing shows whose it is. It is a hash,
+    /// because an entity may have characters that SQS does not accept, or more than its 128.
     pub fn group(&self) -> String {
-        let hash = Sha256::digest(self.entity.as_str().as_bytes());
+        let hash = if self.entity.is_unnamed() {
+            Sha256::digest(self.id.to_string())
+        } else {
+            Sha256::digest(self.entity.as_str())
+        };
         hash.iter().take(16).fold(String::new(), |mut group, byte| {
             // Writing to a `String` never fails.
             let _ = write!(group, "{byte:02x}");
@@ -117,5 +121,22 @@ mod tests {
         let groups = ["whatsapp#1", "whatsapp#2", "שלום#-", &long].map(|entity| message(entity).group());
         assert!(groups.iter().all(|group| group.len() == 32 && group.bytes().all(|byte| byte.is_ascii_alphanumeric())));
         assert_eq!(groups.iter().collect::<std::collections::HashSet<_>>().len(), 4);
+    }
+
+    #[test]
+    fn events_of_an_entity_are_one_group_and_each_that_names_none_is_its_own() {
+        let other = |entity: &str| {
+            ForwardMessage::new("01a205f0-5119-7000-8000-000000000001".parse().unwrap(), Entity::named(entity))
+        };
+        for (entity, is_one) in [
+            ("whatsapp#972501234567", true),
+            ("online#-#5", true),
+            ("whatsapp#-", false),
+            ("package#-", false),
+            ("unnamed#-", false),
+        ] {
+            assert_eq!(message(entity).group() == other(entity).group(), is_one, "{entity}");
+        }
+        assert_eq!(message("package#-").group(), message("package#-").again().group());
     }
 }

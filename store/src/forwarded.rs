@@ -171,7 +171,9 @@ impl ForwardRecords {
                 }
             }
         }
-        let unknown: Vec<_> = events.into_iter().filter(|(_, id)| !records.contains_key(id)).collect();
+        // One that names no entity waits behind no other.
+        let may_wait = |(entity, id): &(&Entity, EventId)| !records.contains_key(id) && !entity.is_unnamed();
+        let unknown: Vec<_> = events.into_iter().filter(may_wait).collect();
         let mut refused = if unknown.is_empty() { Vec::new() } else { self.failures(PAGE).await? };
         let is_taken = |failure: &ForwardFailure| matches!(records.get(&failure.id), Some(ForwardRecord::Taken(_)));
         refused.retain(|failure| failure.next_attempt_at.is_some() && !is_taken(failure));

@@ -108,6 +108,15 @@ async fn an_event_does_not_wait_behind_an_earlier_one_that_was_replayed_long_aft
     assert!(!waits(received_at.plus(secs(3_601))).await);
 }
 
+#[tokio::test]
+async fn an_event_that_names_no_entity_waits_behind_no_other() {
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    let package = Entity::named("package#-");
+    records.record_failure(&ForwardFailure { entity: package.clone(), ..failure(1) }).await.unwrap();
+    assert!(records.of([(&package, id(2))]).await.unwrap().is_empty());
+}
+
 #[test]
 fn only_a_refused_signature_points_to_the_secret() {
     for (answer, expected) in

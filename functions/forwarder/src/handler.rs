@@ -59,7 +59,7 @@ impl Forwarder {
         let mut waiting = HashSet::new();
         let mut stay = Vec::new();
         for message in &batch.messages {
-            // No event overtakes an earlier one of its entity.
+            // No event overtakes an earlier one of its group.
             if waiting.contains(&message.attributes.group) {
                 stay.push(message);
                 continue;

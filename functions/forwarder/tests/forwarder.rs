@@ -234,6 +234,17 @@ async fn an_event_that_is_refused_waits_by_the_schedule_and_those_behind_it_wait
 }
 
 #[tokio::test]
+async fn an_event_that_names_no_entity_waits_for_no_other() {
+    let world = World::start().await;
+    let package = |second: u64| json!({"event": "package", "status": "OK", "second": second});
+    let refused = world.event(0, &package(0)).await.to_string();
+    let other = world.event(1, &package(1)).await.to_string();
+    world.endpoint.always(Some((&refused, Reply::Status(400))));
+    world.forward_all().await;
+    assert_eq!(world.endpoint.taken(), [other]);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_down_is_tried_for_three_days_and_then_the_event_is_a_dead_letter() {
     let world = World::start().await;
     let id = world.event(0, &update(1)).await;

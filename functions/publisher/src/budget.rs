@@ -10,12 +10,16 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum time for publishing a batch, and for moving records aside. Records that are not done by then are reported as failed.
 pub(crate) const HAND_ON: Duration = Duration::from_secs(40);
 
+/// Maximum time of it for the forward queue. The rest is for the bus, so that a slow queue does not use up every batch's time.
+pub(crate) const QUEUE: Duration = Duration::from_secs(20);
+
 /// Maximum time for counting, and for a single call.
 pub(crate) const CALL: Duration = Duration::from_secs(6);
 
 const _: () = {
     let steps = HAND_ON.saturating_add(CALL).as_secs();
     assert!(steps + 5 <= TIMEOUT.as_secs(), "a batch takes longer than the function may");
+    assert!(QUEUE.as_secs() * 2 <= HAND_ON.as_secs(), "too little is left for the bus");
 };
 
 /// Retries of a single call to EventBridge, SQS and DynamoDB.

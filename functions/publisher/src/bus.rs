@@ -30,14 +30,17 @@ impl Bus {
         Self { client: Client::new(config), name }
     }
 
-    /// Puts all entries on the bus until a deadline; the results are in the order of the entries.
+    /// Puts entries on the bus until a deadline; the results are in their order. After a request with a failed entry nothing more is
+    /// put: it would come again.
     pub(crate) async fn put(&self, entries: &[BusEntry], deadline: Instant) -> Vec<Sent> {
-        let mut results = vec![Sent::too_late(); entries.len()];
+        let mut results = vec![Sent::not_sent(); entries.len()];
         let all = async {
             let mut requests = VecDeque::from(pack(entries));
             while let Some(request) = requests.pop_front() {
                 if !self.put_request(entries, &request, &mut results).await {
-                    requests.extend(request.into_iter().map(|index| vec![index]));
+                    request.into_iter().rev().for_each(|index| requests.push_front(vec![index]));
+                } else if request.iter().any(|index| matches!(results[*index], Sent::Failed(_))) {
+                    break;
                 }
             }
         };

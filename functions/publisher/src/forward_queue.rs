@@ -1,4 +1,4 @@
-//! The forward queue: one message for each event, in the order of its entity.
+//! The forward queue: one message for each event, in the order of its group.
 
 use std::collections::HashSet;
 
@@ -26,17 +26,18 @@ impl ForwardQueue {
     }
 
     /// Sends a message for each event until a deadline; the results are in the order of the events. After a failure nothing
-    /// more of the same entity is sent.
+    /// more of the same group is sent.
     pub(crate) async fn send(&self, events: &[StoredDelivery], deadline: Instant) -> Vec<Sent> {
-        let entities: Vec<&str> = events.iter().map(|event| event.entity.as_str()).collect();
-        let mut results = vec![Sent::too_late(); events.len()];
+        let messages: Vec<_> = events.iter().map(ForwardMessage::of).collect();
+        let groups: Vec<_> = messages.iter().map(ForwardMessage::group).collect();
+        let mut results = vec![Sent::not_sent(); events.len()];
         let all = async {
             let mut stopped = HashSet::new();
-            for mut round in rounds(&entities, MOST) {
-                round.retain(|index| !stopped.contains(entities[*index]));
-                for (index, result) in self.send_round(events, &round).await {
+            for mut round in rounds(&groups, MOST) {
+                round.retain(|index| !stopped.contains(&groups[*index]));
+                for (index, result) in self.send_round(&messages, &round).await {
                     if matches!(result, Sent::Failed(_)) {
-                        stopped.insert(entities[index]);
+                        stopped.insert(&groups[index]);
                     }
                     results[index] = result;
                 }
@@ -47,14 +48,14 @@ impl ForwardQueue {
         results
     }
 
-    async fn send_round(&self, events: &[StoredDelivery], round: &[usize]) -> Vec<(usize, Sent)> {
+    async fn send_round(&self, messages: &[ForwardMessage], round: &[usize]) -> Vec<(usize, Sent)> {
         let all = |result: Sent| round.iter().map(|index| (*index, result.clone())).collect();
         if round.is_empty() {
             return Vec::new();
         }
         let mut request = self.client.send_message_batch().queue_url(self.url.as_str());
         for index in round {
-            let message = ForwardMessage::of(&events[*index]);
+            let message = &messages[*index];
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .message_body(message.to_json())

@@ -44,7 +44,7 @@ impl Publisher {
         for (record, outcome) in records.iter().zip(&outcomes) {
             log::outcome(record, outcome);
         }
-        let first_failed = outcomes.iter().position(|outcome| matches!(outcome, Outcome::Failed(_)));
+        let first_failed = outcomes.iter().position(Outcome::is_failed);
         // The first failed record and all later ones come again: counted now, they would count twice.
         let done = &outcomes[..first_failed.unwrap_or(outcomes.len())];
         self.count(done).await;
@@ -68,13 +68,17 @@ impl Publisher {
             });
         }
         let entries: Vec<BusEntry> = events.iter().map(|event| BusEntry::new(event, false)).collect();
-        let queue = async {
-            match &self.forward_queue {
-                Some(queue) => queue.send(&events, deadline).await,
-                None => vec![Sent::Done; events.len()],
-            }
+        let queued = match &self.forward_queue {
+            Some(queue) => queue.send(&events, Instant::now() + budget::QUEUE).await,
+            None => vec![Sent::Done; events.len()],
         };
-        let (on_bus, queued) = tokio::join!(self.bus.put(&entries, deadline), queue);
+        // From the first failed record on, all come again. The forwarder recognises repetitions, and the partner's rules do not.
+        let comes_again = |(place, queued): (&usize, &Sent)| {
+            matches!(queued, Sent::Failed(_)) || outcomes[..*place].iter().any(Outcome::is_failed)
+        };
+        let ready = places.iter().zip(&queued).position(comes_again).unwrap_or(events.len());
+        let mut on_bus = self.bus.put(&entries[..ready], deadline).await;
+        on_bus.resize(events.len(), Sent::not_sent());
         let sent = on_bus.into_iter().zip(queued);
         for (((place, event), entry), sent) in places.iter().zip(events).zip(entries).zip(sent) {
             let refused = |cause| self.move_aside(records[*place].unpublishable(cause), deadline);
@@ -85,8 +89,8 @@ impl Publisher {
                     received_at: event.received_at,
                     omits_body: entry.omits_body(),
                 }),
-                (Sent::Failed(cause), _) => Outcome::Failed(format!("event bus: {cause}")),
                 (_, Sent::Failed(cause)) => Outcome::Failed(format!("forward queue: {cause}")),
+                (Sent::Failed(cause), _) => Outcome::Failed(format!("event bus: {cause}")),
                 (Sent::Invalid(cause), _) => refused(format!("event bus: {cause}")).await,
                 (Sent::Done, Sent::Invalid(cause)) => refused(format!("forward queue: {cause}")).await,
             };

@@ -12,6 +12,12 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    pub(crate) fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+}
+
 /// A published event.
 pub(crate) struct Published {
     pub(crate) id: EventId,
@@ -33,8 +39,8 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
-    /// Returns the result of an event that was not sent before the batch's deadline.
-    pub(crate) fn too_late() -> Self {
-        Self::Failed("no time left".to_owned())
+    /// Returns the result of an event that was not sent this time.
+    pub(crate) fn not_sent() -> Self {
+        Self::Failed("not sent: an earlier one failed, or no time was left".to_owned())
     }
 }

@@ -70,6 +70,14 @@ impl World {
         delivery.id
     }
 
+    /// Writes an item that looks like an event and is none.
+    async fn spoil(&self) {
+        let spoilt = self.dynamodb.client().put_item().table_name("events");
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        let spoilt = spoilt.item("pk", text("whatsapp#1")).item("sk", text("event#spoilt"));
+        spoilt.item("kind", text("whatsapp")).item("body", text("s3cret")).send().await.unwrap();
+    }
+
     /// Processes one batch as the event source mapping does; returns the answer, or `None` when there were no records.
     async fn round(&mut self) -> Option<Value> {
         let event = self.stream.batch().unwrap()?;
@@ -212,12 +220,58 @@ async fn while_the_forward_queue_is_down_nothing_of_an_entity_overtakes() {
 }
 
 #[tokio::test]
+async fn while_the_forward_queue_refuses_no_event_is_put_on_the_bus_again() {
+    let mut world = World::start(true).await;
+    let mut ids = Vec::new();
+    for second in 0..25 {
+        ids.push(world.record(second, &line(second % 2, second)).await.to_string());
+    }
+    // The first message of the second entity at first, then all of them.
+    world.sqs.refuse([None, Some("ServiceUnavailable")]);
+    assert!(world.round().await.unwrap()["batchItemFailures"][0].is_object());
+    assert_eq!(world.published(), ids[..1]);
+    world.sqs_link.always(Fault::Throttle);
+    for _ in 0..3 {
+        assert!(world.round().await.unwrap()["batchItemFailures"][0].is_object());
+    }
+    assert_eq!(world.published(), ids[..1]);
+    world.sqs_link.always(Fault::None);
+    world.publish_all().await;
+    assert_eq!(world.published(), ids);
+}
+
+#[tokio::test]
+async fn after_a_request_with_a_failed_entry_the_bus_gets_no_other_one() {
+    let mut world = World::start(false).await;
+    for number in 0..30 {
+        world.record(number, &line(number, 1)).await;
+    }
+    const FAILURE: Option<&str> = Some("InternalFailure");
+    let first_request = std::iter::once(FAILURE).chain([None; 9]);
+    world.bus.refuse(first_request.chain([FAILURE, FAILURE]));
+    assert!(world.round().await.unwrap()["batchItemFailures"][0].is_object());
+    world.publish_all().await;
+    assert_eq!(world.published().len(), 9 + 30, "only the rest of the failed request comes twice");
+}
+
+#[tokio::test]
+async fn behind_a_record_that_cannot_be_moved_aside_no_event_is_put_on_the_bus_again() {
+    let mut world = World::start(false).await;
+    world.spoil().await;
+    let id = world.record(0, &line(1, 1)).await.to_string();
+    world.sqs_link.always(Fault::InternalError);
+    for _ in 0..2 {
+        assert!(world.round().await.unwrap()["batchItemFailures"][0].is_object());
+    }
+    world.sqs_link.always(Fault::None);
+    world.publish_all().await;
+    assert_eq!(world.published(), [id]);
+}
+
+#[tokio::test]
 async fn a_record_that_is_no_event_is_moved_aside_counted_and_holds_up_nothing() {
     let mut world = World::start(true).await;
-    let spoilt = world.dynamodb.client().put_item().table_name("events");
-    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
-    let spoilt = spoilt.item("pk", text("whatsapp#1")).item("sk", text("event#spoilt")).item("kind", text("whatsapp"));
-    spoilt.item("body", text("s3cret")).send().await.unwrap();
+    world.spoil().await;
     let id = world.record(0, &line(1, 1)).await;
     world.publish_all().await;
     assert_eq!(world.published(), [id.to_string()]);

@@ -111,7 +111,7 @@ impl Endpoint {
         line.chars().take(LONGEST_DETAIL).map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
     }
 
-    /// Returns the reason for a missing answer, without the URL that some errors repeat.
+    /// Returns the reason for a missing answer, without the secret parts of the URL, which some errors repeat.
     fn cause(&self, error: &Error) -> String {
         match error {
             Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
@@ -120,7 +120,7 @@ impl Endpoint {
             Error::Timeout(_) => format!("none within {} s", self.timeout.as_secs()),
             Error::HostNotFound => "the host name is unknown".to_owned(),
             Error::BadUri(_) => "the URL cannot be sent to".to_owned(),
-            Error::Io(error) => error.to_string(),
+            Error::Io(error) => self.url.mask(&error.to_string()),
             error => self.url.mask(&error.to_string()),
         }
     }
@@ -138,4 +138,18 @@ fn start_of(response: Response<Body>) -> Vec<u8> {
     let mut body = response.into_body();
     let _: std::io::Result<usize> = body.as_reader().take(LONGEST_ANSWER).read_to_end(&mut start);
     start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_of_a_missing_answer_repeats_no_secret_part_of_the_host() {
+        let url = EndpointUrl::parse("https://a1b2c3d4e5f6a7b8c9d0e1f2.example.com/events").unwrap();
+        let endpoint = Endpoint::new(url, Duration::from_secs(1));
+        let text = "certificate not valid for name \"a1b2c3d4e5f6a7b8c9d0e1f2.example.com\"";
+        let cause = endpoint.cause(&Error::Io(std::io::Error::other(text)));
+        assert_eq!(cause, "certificate not valid for name \"***.example.com\"");
+    }
 }

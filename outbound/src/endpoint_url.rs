@@ -1,5 +1,6 @@
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use shared::{ForbiddenDestination, InvalidWebhookUrl, WebhookUrl, check_destination};
 use thiserror::Error;
 use url::Url;
@@ -42,12 +43,14 @@ impl EndpointUrl {
         self.0.url().as_str()
     }
 
-    /// Removes from a text everything that repeats a secret part of the URL: the path, the query, its values, and each part
-    /// of the path that may be a token.
+    /// Removes from a text everything that repeats a secret part of the URL, encoded or decoded: the path, the query, its values, and
+    /// each label of the host or part of the path that may be a token.
     pub fn mask(&self, text: &str) -> String {
         let mut hidden: Vec<String> = self.0.hidden().into_iter().map(str::to_owned).collect();
         hidden.push(self.0.url().path().trim_end_matches('/').to_owned());
         hidden.extend(self.0.url().query_pairs().map(|(_, value)| value.into_owned()));
+        let decoded = |part: &String| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        hidden.extend(hidden.iter().map(decoded).collect::<Vec<_>>());
         hidden.retain(|part| !part.is_empty());
         // The longest first, because one may be part of another.
         hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
@@ -118,6 +121,14 @@ mod tests {
             ("in order", "in order"),
         ] {
             assert_eq!(url.mask(text), masked);
+        }
+        let encoded = EndpointUrl::parse("https://a.example/hook/c2Vj%3D%3D").unwrap();
+        for (text, masked) in [
+            ("404 no route /hook/c2Vj==", "404 no route ***"),
+            ("no such tenant: c2Vj==", "no such tenant: ***"),
+            ("no such tenant: c2Vj%3D%3D", "no such tenant: ***"),
+        ] {
+            assert_eq!(encoded.mask(text), masked);
         }
         assert_eq!(EndpointUrl::parse("http://127.0.0.1:8080/").unwrap().mask("a/b"), "a/b", "a slash is no secret");
     }

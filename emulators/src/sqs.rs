@@ -115,6 +115,7 @@ pub struct Taken {
     handle: String,
     body: String,
     group: Option<String>,
+    deduplication: Option<String>,
     receives: u32,
     sent_at_millis: i64,
 }
@@ -125,6 +126,7 @@ struct Message {
     body: String,
     /// Message group, in a FIFO queue.
     group: Option<String>,
+    deduplication: Option<String>,
     receives: u32,
     /// Milliseconds since 1970.
     sent_at_millis: i64,
@@ -333,6 +335,9 @@ pub fn event(taken: &[Taken]) -> Value {
         if let Some(group) = &message.group {
             attributes["MessageGroupId"] = group.as_str().into();
         }
+        if let Some(deduplication) = &message.deduplication {
+            attributes["MessageDeduplicationId"] = deduplication.as_str().into();
+        }
         json!({
             "messageId": message.id,
             "receiptHandle": message.handle,
@@ -360,16 +365,23 @@ impl Queues {
         let id = store.next("message");
         let sent_at_millis = store.now_millis.unwrap_or_else(system_millis);
         let queue = store.queue(queue);
-        if let Some(deduplication) = deduplication {
-            let known = queue.remembered.get(&deduplication);
+        if let Some(deduplication) = &deduplication {
+            let known = queue.remembered.get(deduplication);
             if known.is_some_and(|at| now.duration_since(*at) < DEDUPLICATION) {
                 return id;
             }
-            queue.remembered.insert(deduplication, now);
+            queue.remembered.insert(deduplication.clone(), now);
         }
-        let message =
-            Message { id: id.clone(), body, group, receives: 0, sent_at_millis, handle: None, visible_at: now };
-        queue.messages.push(message);
+        queue.messages.push(Message {
+            id: id.clone(),
+            body,
+            group,
+            deduplication,
+            receives: 0,
+            sent_at_millis,
+            handle: None,
+            visible_at: now,
+        });
         id
     }
 
@@ -403,8 +415,16 @@ impl Queues {
             message.receives += 1;
             message.visible_at = hidden_until;
             message.handle = Some(handle.clone());
-            let (id, body, receives) = (message.id.clone(), message.body.clone(), message.receives);
-            taken.push(Taken { queue, id, handle, body, group, receives, sent_at_millis: message.sent_at_millis });
+            taken.push(Taken {
+                queue,
+                id: message.id.clone(),
+                handle,
+                body: message.body.clone(),
+                group,
+                deduplication: message.deduplication.clone(),
+                receives: message.receives,
+                sent_at_millis: message.sent_at_millis,
+            });
         }
         taken
     }

@@ -39,6 +39,9 @@ pub struct MessageAttributes {
     /// The message group; empty in a queue that is not FIFO.
     #[serde(rename = "MessageGroupId", default)]
     pub group: String,
+    /// The deduplication id; empty in a queue that is not FIFO.
+    #[serde(rename = "MessageDeduplicationId", default)]
+    pub deduplication_id: String,
 }
 
 impl fmt::Debug for Message {
@@ -98,11 +101,13 @@ mod tests {
     fn a_batch_is_read_as_lambda_sends_it_and_shows_no_body() {
         let batch: MessageBatch = serde_json::from_value(json!({"Records": [{
             "messageId": "1", "receiptHandle": "r", "body": "a secret", "messageAttributes": {},
-            "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1795348800001", "MessageGroupId": "g"},
+            "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1795348800001", "MessageGroupId": "g",
+                "MessageDeduplicationId": "d"},
         }]}))
         .unwrap();
         let Message { attributes, .. } = &batch.messages[0];
         assert_eq!((attributes.receives, attributes.group.as_str()), (3, "g"));
+        assert_eq!(attributes.deduplication_id, "d");
         assert_eq!(attributes.sent_at, Timestamp::from_micros(1_795_348_800_001_000));
         assert!(!format!("{batch:?}").contains("secret"), "{batch:?}");
     }

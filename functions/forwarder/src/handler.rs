@@ -23,6 +23,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// Maximum wait after an internal fault.
 const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 
+/// Maximum time in the queue during internal faults: SQS deletes a message after 14 days.
+const LONGEST_STAY: Duration = Duration::from_hours(13 * 24);
+
 /// Maximum time before its due time at which a message is still sent.
 const EARLY: Duration = Duration::from_secs(2);
 
@@ -84,6 +87,20 @@ impl Forwarder {
             Ok(outcome) => outcome,
             Err(fault) => {
                 log::own_fault(&named, &fault);
+                let (sent_at, now) = (message.attributes.sent_at, clock());
+                if now.since(sent_at) > LONGEST_STAY {
+                    log::too_old(&named);
+                    let failure = ForwardFailure {
+                        id: *named.id(),
+                        entity: named.entity().clone(),
+                        attempts: 0,
+                        first_attempt_at: sent_at,
+                        last_attempt_at: now,
+                        next_attempt_at: None,
+                        answer: "not sent: a fault in the stack held it up for 13 days".to_owned(),
+                    };
+                    return self.give_up(message, Some(failure)).await;
+                }
                 self.hide(message, pause(message.attributes.receives)).await;
                 Outcome::OwnFault
             }
@@ -113,17 +130,27 @@ impl Forwarder {
             }
             return Ok(Outcome::NothingToSend);
         }
+        // Only the publisher's messages have this deduplication id.
+        let is_publishers = message.attributes.deduplication_id == named.id().to_string();
         let is_buried = failure.as_ref().is_some_and(|failure| {
-            failure.next_attempt_at.is_none() && message.attributes.sent_at.plus(CLOCKS) < failure.last_attempt_at
+            let is_older = message.attributes.sent_at.plus(CLOCKS) < failure.last_attempt_at;
+            failure.next_attempt_at.is_none() && (is_publishers || is_older)
         });
         if is_buried {
-            // The event is a dead letter, and this message is older: the one that became it, or a repetition by the publisher.
+            // The event is a dead letter, and this message is the one that became it, or a repetition by the publisher.
             log::given_up_before(named);
             return Ok(Outcome::NothingToSend);
         }
         let Some(event) = event.and_then(|event| Ready::new(event, original)) else {
             log::gone(named);
-            return Ok(self.gone(message, failure, now).await);
+            let answer = "not sent: the event is no longer in the events table".to_owned();
+            let failure = failure.map(|failure| ForwardFailure {
+                last_attempt_at: now,
+                next_attempt_at: None,
+                answer,
+                ..failure
+            });
+            return Ok(self.give_up(message, failure).await);
         };
         let has_failed = failure.is_some();
         // A dead letter that was put back into the queue starts from zero.
@@ -195,32 +222,34 @@ impl Forwarder {
             next_attempt_at,
             answer: refusal.to_string(),
         };
-        self.record(&failure).await;
+        let is_recorded = self.record(&failure).await;
         match next {
-            Next::RetryAfter(wait) => {
+            Next::RetryAfter(wait) if is_recorded => {
                 self.hide(message, wait).await;
                 Outcome::Refused(refusal)
+            }
+            Next::RetryAfter(wait) => {
+                // The next attempt counts as this one, so the wait would never grow.
+                self.hide(message, wait.max(pause(message.attributes.receives))).await;
+                Outcome::OwnFault
             }
             Next::GiveUp => Outcome::DeadLetter,
         }
     }
 
-    /// Gives up an event that is no longer in the table: it can never be sent, and must not disappear unnoticed.
-    async fn gone(&self, message: &Message, failure: Option<ForwardFailure>, now: Timestamp) -> Outcome {
+    /// Gives up an event that is not sent, and must not disappear unnoticed.
+    async fn give_up(&self, message: &Message, failure: Option<ForwardFailure>) -> Outcome {
         let outcome = self.bury(message).await;
         if let Some(failure) = failure.filter(|_| outcome == Outcome::DeadLetter) {
-            let answer = "not sent: the event is no longer in the events table".to_owned();
-            let failure = ForwardFailure { last_attempt_at: now, next_attempt_at: None, answer, ..failure };
             self.record(&failure).await;
         }
         outcome
     }
 
-    /// Records a failure. Without the record the next attempt counts as this one.
-    async fn record(&self, failure: &ForwardFailure) {
-        if let Err(error) = self.records.record_failure(failure).await {
-            log::not_recorded(&failure.id, &error.to_string());
-        }
+    /// Records a failure. Returns false when that fails.
+    async fn record(&self, failure: &ForwardFailure) -> bool {
+        let recorded = self.records.record_failure(failure).await;
+        recorded.inspect_err(|error| log::not_recorded(&failure.id, &error.to_string())).is_ok()
     }
 
     async fn bury(&self, message: &Message) -> Outcome {

@@ -26,6 +26,10 @@ pub(crate) fn gone(named: &ForwardMessage) {
     tracing::error!(event_id = %named.id(), "the event is no longer in the table and becomes a dead letter");
 }
 
+pub(crate) fn too_old(named: &ForwardMessage) {
+    tracing::error!(event_id = %named.id(), "the event has waited too long and becomes a dead letter");
+}
+
 pub(crate) fn own_fault(named: &ForwardMessage, fault: &str) {
     tracing::warn!(event_id = %named.id(), error = fault, "the event was not offered yet");
 }

@@ -34,7 +34,7 @@ pub(crate) enum Outcome {
     Early,
     /// The endpoint accepted the event before, or it is a dead letter already.
     NothingToSend,
-    /// The event was not sent because of an internal fault.
+    /// The event was not sent, or its refusal was not recorded, because of an internal fault.
     OwnFault,
 }
 

@@ -465,6 +465,21 @@ async fn a_message_that_may_be_newer_than_the_dead_letter_of_its_event_is_tried_
 }
 
 #[tokio::test]
+async fn a_repetition_by_the_publisher_after_the_dead_letter_of_its_event_is_not_tried() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await;
+    let message = ForwardMessage::new(id, Entity::named(LINE));
+    world.endpoint.always(Some((&id.to_string(), Reply::Status(410))));
+    world.forward_all().await;
+    world.wait(Duration::from_mins(10));
+    world.sqs.pass(Name::Forward, Duration::from_mins(10));
+    world.sqs.send_in_group(Name::Forward, &message.to_json(), &message.group(), &id.to_string());
+    world.forward_all().await;
+    assert_eq!((world.endpoint.received().len(), world.sqs.bodies(Name::ForwardDeadLetters).len()), (1, 1));
+    assert_eq!(world.log.said_by("forwarder")[1..], ["INFO the event is a dead letter already"]);
+}
+
+#[tokio::test]
 async fn a_secret_that_cannot_be_read_again_is_asked_for_once_a_minute() {
     let world = World::start().await;
     world.event(0, &update(1)).await;
@@ -638,6 +653,49 @@ async fn the_pauses_after_faults_of_our_own_side_double() {
     }
     assert_eq!(pauses, [30, 60, 120, 240, 480, 900, 900]);
     assert!(world.endpoint.received().is_empty());
+}
+
+#[tokio::test]
+async fn the_pauses_after_refusals_that_cannot_be_recorded_double_as_well() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await.to_string();
+    world.endpoint.always(Some((&id, Reply::Status(503))));
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        world.to_dynamodb.times(1, Fault::None);
+        world.to_dynamodb.times(3, Fault::InternalError);
+        assert!(world.round().await);
+        let hidden = world.sqs.hidden_in(Name::Forward)[0];
+        pauses.push(hidden.as_secs().div_ceil(30) * 30);
+        world.wait(hidden);
+    }
+    assert_eq!(pauses, [30, 60, 120, 240]);
+    assert_eq!(world.cloudwatch.sum("ForwardFaults", None).unwrap(), 4.0);
+}
+
+#[tokio::test]
+async fn an_event_that_faults_of_our_own_side_hold_up_becomes_a_dead_letter_before_sqs_deletes_it() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await.to_string();
+    world.secrets.delete("forward");
+    world.wait(Duration::from_hours(13 * 24));
+    assert!(world.round().await);
+    assert_eq!((world.sqs.bodies(Name::Forward).len(), world.sqs.bodies(Name::ForwardDeadLetters).len()), (1, 0));
+    world.wait(Duration::from_mins(1));
+    world.forward_all().await;
+    let dead_letters = world.sqs.bodies(Name::ForwardDeadLetters);
+    assert!(world.sqs.bodies(Name::Forward).is_empty() && dead_letters[0].contains(&id), "{dead_letters:?}");
+    let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
+    assert_eq!((failure.attempts, failure.next_attempt_at), (0, None));
+    assert_eq!(failure.answer, "not sent: a fault in the stack held it up for 13 days");
+    assert_eq!(
+        world.log.said_by("forwarder"),
+        [
+            "WARN the event was not offered yet",
+            "WARN the event was not offered yet",
+            "ERROR the event has waited too long and becomes a dead letter",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-use std::{fs, io, sync::LazyLock, time::SystemTime};
+use std::{collections::HashMap, fs, io, sync::LazyLock, time::SystemTime};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use emulators::faults::Faults;
 use fixtures::{API_KEY, ENVIRONMENT, LINE, Log};
 use lambda::{Environment, Metrics};
@@ -209,4 +210,44 @@ async fn a_log_without_a_lost_event_is_an_error_that_says_what_to_look_for() {
     }
     let missing = world.hooks(&["recover", "no-such-file"]).await;
     assert!(missing.code == 1 && missing.stderr.starts_with("error: no-such-file cannot be read: "), "{missing:?}");
+}
+
+/// Applies the jq program of docs/restoring.md to an item as `aws dynamodb get-item` writes it.
+fn lost_line(item: &Value) -> String {
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/restoring.md")).unwrap();
+    let (_, program) = document.split_once("jq -c '.Item | {").unwrap();
+    let (members, _) = program.split_once("}' item.json > lost.json\n").unwrap();
+    let mut line = serde_json::Map::new();
+    for (name, expression) in members.split(',').map(|member| member.trim().split_once(": ").unwrap()) {
+        let text = |path: &str| item["Item"].pointer(&path.replace('.', "/")).unwrap().as_str().unwrap().to_owned();
+        let value = match expression.trim_matches(['(', ')']).split_once(" | ltrimstr") {
+            Some((path, prefix)) => json!(text(path).strip_prefix(prefix.trim_matches(['(', '"', ')'])).unwrap()),
+            None if expression.starts_with('.') => json!(text(expression)),
+            None => serde_json::from_str(expression).unwrap(),
+        };
+        line.insert(name.to_owned(), value);
+    }
+    Value::Object(line).to_string()
+}
+
+#[tokio::test]
+async fn an_item_of_a_restored_table_is_recorded_again_as_the_document_says() {
+    let world = crate::world::World::start("recover-restored").await;
+    world.fill().await;
+    let (client, id) = (world.dynamodb.client(), world.id(50));
+    let key = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
+    let key = HashMap::from([key("pk", LINE.to_owned()), key("sk", format!("event#{id}"))]);
+    let get = client.get_item().table_name(world.dynamodb.events_table()).set_key(Some(key.clone()));
+    let item = get.send().await.unwrap().item.unwrap();
+    let texts = item.iter().filter_map(|(name, value)| Some((name.clone(), json!({"S": value.as_s().ok()?}))));
+    let file = world.project().join("lost.json");
+    fs::write(&file, lost_line(&json!({"Item": serde_json::Map::from_iter(texts)}))).unwrap();
+    let before = world.hooks(&["show", &id.to_string(), "--output", "json"]).await.stdout;
+    client.delete_item().table_name(world.dynamodb.events_table()).set_key(Some(key)).send().await.unwrap();
+    assert_eq!(world.hooks(&["show", &id.to_string()]).await.code, 1);
+    let recovered = world.hooks(&["recover", file.to_str().unwrap(), "--yes"]).await;
+    assert!(recovered.code == 0 && recovered.stdout.contains(&format!("{id}  recorded")), "{recovered:?}");
+    let shown = world.hooks(&["show", &id.to_string(), "--output", "json"]).await.stdout;
+    let [before, shown] = [before, shown].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    assert_eq!((&shown["body"], &shown["received_at"]), (&before["body"], &before["received_at"]));
 }

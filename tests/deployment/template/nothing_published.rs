@@ -55,6 +55,8 @@ fn unpublished(sums: &[(&str, i64)]) -> i64 {
 fn the_alarm_fires_for_an_hour_in_which_an_event_was_recorded_and_none_published() {
     assert_eq!(unpublished(&[("Received", 1)]), 1);
     assert_eq!(unpublished(&[("Redriven", 2)]), 2);
+    assert_eq!(unpublished(&[("Imported", 300)]), 300);
+    assert_eq!(unpublished(&[("EventsMissed", 1)]), 1);
     assert_eq!(unpublished(&[("Received", 3), ("Duplicates", 1), ("Received other", 1)]), 1);
 }
 
@@ -63,6 +65,7 @@ fn the_alarm_stays_quiet_when_an_event_was_published_or_none_was_to_be() {
     for sums in [
         &[][..],
         &[("Received", 5), ("Published", 1)],
+        &[("Imported", 300), ("Published", 300)],
         // An event of the doctor, or a quarantined delivery.
         &[("Received", 1), ("Received other", 1)],
         &[("Redriven", 1), ("Redriven other", 1)],

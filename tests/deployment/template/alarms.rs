@@ -46,12 +46,17 @@ fn one_refused_event_sets_off_forward_refused_within_65_minutes_and_an_outage_of
     let needed = usize::try_from(number("DatapointsToAlarm").unwrap_or(periods)).expect("a few");
     // The first attempt may come in any second of a period.
     for start in 0..period {
-        for (status, retry_after) in [(503, None), (400, None), (503, Some("600")), (503, Some("1200")), (429, Some("1800"))] {
+        for (status, retry_after) in
+            [(503, None), (400, None), (503, Some("600")), (503, Some("1200")), (429, Some("1800"))]
+        {
             let refused: BTreeSet<u64> = refusals(status, retry_after).iter().map(|at| (start + at) / period).collect();
             let refused: Vec<u64> = refused.into_iter().collect();
             let firing = refused.windows(needed).find(|some| some[needed - 1] - some[0] < periods);
             let fires_at = firing.map(|some| (some[needed - 1] + 1) * period - start);
-            assert!(fires_at.is_some_and(|at| at <= 65 * 60), "{status} {retry_after:?} from second {start}: {fires_at:?}");
+            assert!(
+                fires_at.is_some_and(|at| at <= 65 * 60),
+                "{status} {retry_after:?} from second {start}: {fires_at:?}"
+            );
         }
         let touched = (start + 5 * 60 - 1) / period + 1;
         assert!(usize::try_from(touched).expect("a few") < needed, "an outage from second {start}");

@@ -29,7 +29,7 @@ impl PublishedCounts {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Adds events received at these times, with one write for each hour.
+    /// Adds events received at these times, with one write for each hour. A write that the client repeats counts twice.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer; some hours may have been written.

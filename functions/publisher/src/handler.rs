@@ -32,7 +32,10 @@ impl Publisher {
             bus: Bus::new(aws, config.bus),
             forward_queue: config.forward_queue.map(|url| ForwardQueue::new(aws, url)),
             aside: Aside::new(aws, config.aside_queue),
-            counts: PublishedCounts::new(aws_sdk_dynamodb::Client::new(aws), config.events_table),
+            counts: PublishedCounts::new(
+                aws_sdk_dynamodb::Client::new(&lambda::with_patience(aws, budget::COUNT)),
+                config.events_table,
+            ),
             metrics,
         }
     }
@@ -107,7 +110,8 @@ impl Publisher {
     }
 
     /// Adds to the counts of published events, which show a gap when they are compared with the recorded events. A failed count
-    /// looks like a gap, but is not a reason to publish anything twice.
+    /// looks like a gap, but is not a reason to publish anything twice. If the function dies before Lambda has its answer, the batch
+    /// comes again and counts twice.
     async fn count(&self, done: &[Outcome]) {
         let handed_on = done.iter().filter_map(|outcome| match outcome {
             Outcome::HandedOn(published) => Some(published.received_at),

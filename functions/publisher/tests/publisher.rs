@@ -22,6 +22,7 @@ use store::{Delivery, PublishedCounts, Reader, Recorder};
 
 struct World {
     dynamodb: DynamoDb,
+    dynamodb_link: Faults,
     stream: StreamMapping,
     bus: EventBus,
     bus_link: Faults,
@@ -37,6 +38,7 @@ struct World {
 impl World {
     async fn start(forwards: bool) -> Self {
         let dynamodb = DynamoDb::start().await.unwrap();
+        let dynamodb_link = Faults::before(&dynamodb.url()).await.unwrap();
         let bus = EventBus::start().await.unwrap();
         let bus_link = Faults::before(&bus.url()).await.unwrap();
         let sqs = Sqs::start(Rules::default()).await.unwrap();
@@ -49,7 +51,7 @@ impl World {
         if forwards {
             environment.extend([("FORWARD_QUEUE_URL".to_owned(), sqs.url_of(Name::Forward))]);
         }
-        let aws = aws(&dynamodb.url(), &bus_link.url(), &sqs_link.url()).await;
+        let aws = aws(&dynamodb_link.url(), &bus_link.url(), &sqs_link.url()).await;
         let cloudwatch = CloudWatch::default();
         let metrics = Metrics::read(&Environment::from([]), cloudwatch.clone()).unwrap();
         let publisher = Publisher::new(Config::read(&environment).unwrap(), &aws, metrics);
@@ -59,7 +61,20 @@ impl World {
         let writer = log.clone();
         let lines = lambda::log_subscriber(Some("JSON"), Some("TRACE"), move || writer.clone());
         let _logging = tracing::subscriber::set_default(lines);
-        Self { dynamodb, stream, bus, bus_link, sqs, sqs_link, cloudwatch, publisher, recorder, log, _logging }
+        Self {
+            dynamodb,
+            dynamodb_link,
+            stream,
+            bus,
+            bus_link,
+            sqs,
+            sqs_link,
+            cloudwatch,
+            publisher,
+            recorder,
+            log,
+            _logging,
+        }
     }
 
     /// Records a delivery received at a second, and returns its id.
@@ -359,6 +374,16 @@ async fn published_events_are_counted_by_the_hour_of_receipt() {
     let counts = counts.read(noon(), noon().plus(Duration::from_secs(7_200))).await.unwrap();
     let expected = [("2026-11-22T12".to_owned(), 2), ("2026-11-22T13".to_owned(), 1)];
     assert_eq!(counts, expected.into_iter().collect());
+}
+
+#[tokio::test]
+async fn a_count_whose_answer_is_lost_is_not_added_twice() {
+    let mut world = World::start(false).await;
+    world.record(0, &line(1, 1)).await;
+    world.dynamodb_link.times(1, Fault::CarryOutAndFail);
+    world.publish_all().await;
+    let counts = PublishedCounts::new(world.dynamodb.client(), "events").read(noon(), noon()).await.unwrap();
+    assert_eq!(counts.into_values().collect::<Vec<_>>(), [1]);
 }
 
 #[tokio::test]

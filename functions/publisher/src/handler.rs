@@ -72,7 +72,7 @@ impl Publisher {
         }
         let entries: Vec<BusEntry> = events.iter().map(|event| BusEntry::new(event, false)).collect();
         let queued = match &self.forward_queue {
-            Some(queue) => queue.send(&events, Instant::now() + budget::QUEUE).await,
+            Some(queue) => queue.send(&events, deadline.min(Instant::now() + budget::QUEUE)).await,
             None => vec![Sent::Done; events.len()],
         };
         // From the first failed record on, all come again. The forwarder recognises repetitions, and the partner's rules do not.

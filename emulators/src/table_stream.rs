@@ -12,7 +12,7 @@ use crate::pattern::Pattern;
 const BATCH: usize = 100;
 
 /// The records that the publisher gets: `FilterCriteria` in template.yaml.
-pub const PUBLISHER_FILTER: &str = r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"sk":{"S":[{"prefix":"event#"}]},"kind":{"S":[{"anything-but":["doctor"]}]}}}}"#;
+pub const PUBLISHER_FILTER: &str = r#"{"eventName":["INSERT","MODIFY"],"dynamodb":{"NewImage":{"sk":{"S":[{"prefix":"event#"}]},"kind":{"S":[{"anything-but":["doctor"]}]}}}}"#;
 
 /// Passes the stream's records to a function, in order, each until it is processed.
 pub struct StreamMapping {

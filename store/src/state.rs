@@ -184,7 +184,12 @@ pub(crate) enum Judgement {
         newest: bool,
     },
     /// A delayed delivery: newer ones were recorded before it.
-    Late,
+    Late {
+        /// The newest delivery, if it was taken for a duplicate because this event was not known.
+        exposes: Option<EventId>,
+    },
+    /// The state counts it already, but its item is missing.
+    Counted { duplicate_of: Option<EventId> },
 }
 
 /// Judges a delivery against the stored state.
@@ -198,15 +203,19 @@ pub(crate) fn judge(
     fingerprint: &Fingerprint,
     window: Duration,
 ) -> Judgement {
+    let last = state.last_event_id;
+    if *id == last || *id == state.last_delivery_id {
+        return Judgement::Counted { duplicate_of: Some(last).filter(|last| last != id) };
+    }
     let repeats = !state.entity.is_unnamed()
         && state.fingerprint == fingerprint.to_string()
         && state.last_event_at.minus(window) <= received_at
         && received_at <= state.last_event_at.plus(window)
-        && state.previous_event_id.is_none_or(|previous| previous < *id);
+        && state.previous_event_id.is_none_or(|previous| previous < last.min(*id));
     let newest = *id > state.last_delivery_id;
     match (repeats, newest) {
-        (true, newest) => Judgement::Duplicate { of: state.last_event_id, newest },
+        (true, newest) => Judgement::Duplicate { of: last, newest },
         (false, true) => Judgement::Newest,
-        (false, false) => Judgement::Late,
+        (false, false) => Judgement::Late { exposes: Some(state.last_delivery_id).filter(|_| last < *id) },
     }
 }

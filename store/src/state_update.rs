@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
     primitives::Blob,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update},
 };
-use shared::{Event, Value};
+use shared::{Event, EventId, Value};
 
 use crate::{
     delivery::{Delivery, Origin, text, value},
@@ -134,9 +134,7 @@ fn attributes(event: &Event, scope: Scope) -> Vec<Attribute> {
 
 /// Makes the delivery the last event: it is newer than all others and not a duplicate.
 ///
-/// Without a state it assumes that the last event is the newest of all events. That is true unless a delayed event came in
-/// between the last event and its duplicate; the refusal then returns the state. To make room, the state has to be known:
-/// without one, the update is refused if there is a state.
+/// To make room, the state has to be known: without one, the update is refused if there is a state.
 pub(crate) fn newest(
     table: &str,
     delivery: &Delivery,
@@ -161,20 +159,20 @@ pub(crate) fn newest(
             update.set.push("previous_event_id = :none".to_owned());
         }
         None => {
-            let newest = is_newest(&mut update, delivery, event, window);
-            let in_order = format!("{newest} AND previous_event_id < last_event_id");
+            let newest = if event.entity.is_unnamed() {
+                "last_delivery_id < :id"
+            } else {
+                update.value(":window_start", text(delivery.received_at.minus(window)));
+                "last_delivery_id < :id AND (fingerprint <> :fingerprint OR last_event_at < :window_start)"
+            };
             update.value(":none", text(NO_EVENT));
-            update.conditions.push(format!("(attribute_not_exists(pk) OR ({in_order}))"));
+            update.conditions.push(format!("(attribute_not_exists(pk) OR ({newest}))"));
             update.set.push("previous_event_id = if_not_exists(last_event_id, :none)".to_owned());
         }
         Some(state) => {
             update.value(":last", text(state.last_event_id));
-            update.value(":seen", text(previous_event_id(state)));
-            let previous = state.previous_event_id.map_or(state.last_event_id, |event| event.max(state.last_event_id));
-            update.value(":previous", text(previous));
-            let newest = is_newest(&mut update, delivery, event, window);
-            update.conditions.push(format!("{newest} AND last_event_id = :last AND previous_event_id = :seen"));
-            update.set.push("previous_event_id = :previous".to_owned());
+            update.conditions.push("last_delivery_id < :id AND last_event_id = :last".to_owned());
+            update.set.push("previous_event_id = :last".to_owned());
             make_room(&mut update, scope, state);
         }
     }
@@ -203,15 +201,6 @@ pub(crate) fn newest(
         update.set.push("extra_info = if_not_exists(extra_info, :no_extra_info)".to_owned());
     }
     update.build(table, delivery)
-}
-
-/// Returns the condition that a delivery is newer than all others and does not repeat the last event.
-fn is_newest(update: &mut Expression, delivery: &Delivery, event: &Event, window: Duration) -> &'static str {
-    if event.entity.is_unnamed() {
-        return "last_delivery_id < :id";
-    }
-    update.value(":window_start", text(delivery.received_at.minus(window)));
-    "last_delivery_id < :id AND (fingerprint <> :fingerprint OR last_event_at < :window_start)"
 }
 
 /// Counts a duplicate of the last event, and confirms the values that it repeats.
@@ -244,7 +233,8 @@ pub(crate) fn duplicate(
     update.build(table, delivery)
 }
 
-/// Counts a delayed delivery, and sets only the fields that no newer delivery has set.
+/// Counts a delayed delivery, and sets only the fields that no newer delivery has set. The delivery that it exposes becomes the last
+/// event.
 ///
 /// The setter of a field, the newest delivery and the first sighting only ever move one way. A judgement of an older state
 /// therefore still holds, except for the fields set here; the condition checks those.
@@ -254,11 +244,10 @@ pub(crate) fn late(
     event: &Event,
     scope: Scope,
     state: &State,
+    exposed: Option<EventId>,
 ) -> Result<Update, BuildError> {
     let mut update = Expression::default();
     update.value(":id", text(delivery.id));
-    update.value(":one", number(1));
-    update.add.push("version :one".to_owned());
     set_origin(&mut update, delivery, false);
     update.conditions.push("last_delivery_id > :id".to_owned());
     let is_newer = |attribute: &str| {
@@ -270,13 +259,48 @@ pub(crate) fn late(
     }
     set_index_keys(&mut update, event, is_newer);
     make_room(&mut update, scope, state);
-    if state.previous_event_id.is_none_or(|previous| previous < delivery.id) {
-        update.value(":previous", text(previous_event_id(state)));
-        update.conditions.push("previous_event_id = :previous".to_owned());
-        update.set.push("previous_event_id = :id".to_owned());
+    if let Some(exposed) = exposed {
+        update.value(":last", text(state.last_event_id));
+        update.value(":exposed", text(exposed));
+        update.value(":exposed_at", text(state.last_seen));
+        update.value(":events", number(2));
+        update.value(":duplicates", number(-1));
+        update.conditions.push("last_event_id = :last AND last_delivery_id = :exposed".to_owned());
+        update.set.extend(
+            ["last_event_id = :exposed", "last_event_at = :exposed_at", "previous_event_id = :id"].map(str::to_owned),
+        );
+        update.add.extend(["version :events", "duplicates :duplicates"].map(str::to_owned));
+    } else {
+        update.value(":events", number(1));
+        update.add.push("version :events".to_owned());
+        if state.previous_event_id.is_none_or(|previous| previous < delivery.id) {
+            update.value(":previous", text(previous_event_id(state)));
+            update.conditions.push("previous_event_id = :previous".to_owned());
+            update.set.push("previous_event_id = :id".to_owned());
+        }
     }
     set_first_seen(&mut update, delivery, state);
     update.build(table, delivery)
+}
+
+/// Leaves the state as it is: it counts the delivery already.
+fn counted(table: &str, delivery: &Delivery) -> Result<Update, BuildError> {
+    let mut update = Expression::default();
+    update.value(":id", text(delivery.id));
+    update.conditions.push("last_delivery_id >= :id".to_owned());
+    update.set.push("last_delivery_id = last_delivery_id".to_owned());
+    update.build(table, delivery)
+}
+
+/// Makes a delivery that was recorded as a duplicate an event.
+pub(crate) fn expose(table: &str, delivery: &Delivery, exposed: &EventId) -> Result<Update, BuildError> {
+    Update::builder()
+        .table_name(table)
+        .key(keys::PK, text(delivery.partition()))
+        .key(keys::SK, text(keys::event(exposed)))
+        .update_expression("REMOVE duplicate_of")
+        .condition_expression("attribute_exists(pk)")
+        .build()
 }
 
 /// Returns the update for a judgement.
@@ -292,7 +316,8 @@ pub(crate) fn judged(
     match judgement {
         Judgement::Newest => newest(table, delivery, event, scope, window, Some(state)),
         Judgement::Duplicate { newest, .. } => duplicate(table, delivery, event, scope, state, newest),
-        Judgement::Late => late(table, delivery, event, scope, state),
+        Judgement::Late { exposes } => late(table, delivery, event, scope, state, exposes),
+        Judgement::Counted { .. } => counted(table, delivery),
     }
 }
 
@@ -343,6 +368,6 @@ fn set_first_seen(update: &mut Expression, delivery: &Delivery, state: &State) {
     }
 }
 
-fn number(number: u64) -> AttributeValue {
+fn number(number: i8) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }

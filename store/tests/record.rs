@@ -5,11 +5,12 @@ mod common;
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use common::{LINE, World, delivery, noon, raw_delivery, secs, update};
 use futures_util::TryStreamExt;
 use serde_json::json;
 use shared::{Timestamp, Value};
-use store::Recorded;
+use store::{Delivery, Recorded};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -234,17 +235,91 @@ async fn a_delayed_event_does_not_revert_the_state() {
 }
 
 #[tokio::test]
-async fn a_duplicate_confirms_what_it_repeats_against_an_event_held_up_before_it() {
+async fn a_duplicate_becomes_an_event_when_one_that_was_held_up_turns_out_to_lie_before_it() {
     let world = World::start().await;
-    let first = delivery(noon(), &update(4));
-    let between = delivery(noon().plus(secs(1)), &update(5));
-    let again = delivery(noon().plus(secs(2)), &update(4));
-    for event in [&first, &again, &between] {
+    let at = |second, extra_info| delivery(noon().plus(secs(second)), &update(extra_info));
+    let (on, off, repeated, on_again) = (at(0, 4), at(10, 5), at(20, 4), at(30, 4));
+    for event in [&on, &repeated, &on_again] {
         world.recorder.record(event).await.unwrap();
     }
+    world.requests.take();
+    assert_eq!(world.recorder.record(&off).await.unwrap(), Recorded::Event);
+    assert_eq!(world.requests.take(), 2);
+
+    let history = world.history(LINE).await;
+    let shown: Vec<_> = history.iter().map(|delivery| (delivery.id, delivery.duplicate_of)).collect();
+    assert_eq!(shown, [(on.id, None), (off.id, None), (repeated.id, Some(on.id)), (on_again.id, None)]);
     let state = world.state(LINE).await;
     assert_eq!(state.extra_info().unwrap().as_str(), "4");
-    assert_eq!((state.version, state.duplicates), (2, 1));
+    assert_eq!((state.version, state.duplicates, state.last_event_id), (3, 1, on_again.id));
+    assert_eq!(world.recorder.record(&on_again).await.unwrap(), Recorded::Event);
+
+    // The window and the neighbours are those of the event that it has become.
+    assert_eq!(world.recorder.record(&at(630, 4)).await.unwrap(), Recorded::Duplicate { of: on_again.id });
+    assert_eq!(world.recorder.record(&at(15, 4)).await.unwrap(), Recorded::Duplicate { of: on_again.id });
+    assert_eq!(world.recorder.record(&at(5, 4)).await.unwrap(), Recorded::Event);
+}
+
+#[tokio::test]
+async fn an_event_held_up_is_recorded_when_the_duplicate_after_it_no_longer_exists() {
+    let world = World::start().await;
+    let at = |second, extra_info| delivery(noon().plus(secs(second)), &update(extra_info));
+    let (on, off, on_again) = (at(0, 4), at(10, 5), at(20, 4));
+    world.recorder.record(&on).await.unwrap();
+    world.recorder.record(&on_again).await.unwrap();
+    world.delete(&on_again).await;
+
+    assert_eq!(world.recorder.record(&off).await.unwrap(), Recorded::Event);
+    let history = world.history(LINE).await;
+    assert_eq!(history.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [on.id, off.id]);
+    assert_eq!(world.state(LINE).await.last_event_id, on.id);
+}
+
+#[tokio::test]
+async fn a_delivery_that_its_state_counts_already_is_put_back_as_it_was() {
+    let world = World::start().await;
+    let event = delivery(noon(), &update(4));
+    let duplicate = delivery(noon().plus(secs(1)), &update(4));
+    let unnamed = delivery(noon(), &json!({"event": "package", "package_id": 7}));
+    for (delivery, recorded) in
+        [(&event, Recorded::Event), (&duplicate, Recorded::Duplicate { of: event.id }), (&unnamed, Recorded::Event)]
+    {
+        assert_eq!(world.recorder.record(delivery).await.unwrap(), recorded);
+    }
+    let states = async || {
+        let items = world.items("events").await.into_iter().filter(|item| item["sk"].as_s().unwrap() == "state");
+        items.map(|item| (item["pk"].clone(), item)).collect::<Vec<_>>()
+    };
+    let before = states().await;
+    for (delivery, recorded) in
+        [(&event, Recorded::Event), (&duplicate, Recorded::Duplicate { of: event.id }), (&unnamed, Recorded::Event)]
+    {
+        world.delete(delivery).await;
+        // Not the same write again, which DynamoDB would take for a repetition for ten minutes.
+        let delivery = Delivery { request_id: "again".to_owned(), ..delivery.clone() };
+        assert_eq!(world.recorder.record(&delivery).await.unwrap(), recorded);
+        assert_eq!(world.recorder.record(&delivery).await.unwrap(), recorded);
+        assert_eq!(states().await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_contradicts_itself_is_an_error_and_not_an_endless_loop() {
+    let world = World::start().await;
+    let at = |second, extra_info| delivery(noon().plus(secs(second)), &update(extra_info));
+    let (first, last) = (at(0, 1), at(10, 2));
+    for event in [&first, &last] {
+        world.recorder.record(event).await.unwrap();
+    }
+    // Written by hand: the same id for a reader, another text for a condition.
+    let id = first.id.to_string().to_uppercase();
+    let write = world.dynamodb.client().update_item().table_name("events");
+    let write = write.key("pk", AttributeValue::S(LINE.to_owned())).key("sk", AttributeValue::S("state".to_owned()));
+    let write = write.update_expression("SET previous_event_id = :id");
+    write.expression_attribute_values(":id", AttributeValue::S(id)).send().await.unwrap();
+
+    let error = world.recorder.record(&at(5, 3)).await.unwrap_err();
+    assert_eq!(error.to_string(), "DynamoDB: the state does not meet a condition made from it");
 }
 
 #[tokio::test]

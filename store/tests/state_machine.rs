@@ -107,7 +107,8 @@ struct Entry {
 
 impl Model {
     /// The rule: a delivery is a duplicate of its line's latest event if it has the same body, was received within the
-    /// window before or after it, and after every other event.
+    /// window before or after it, and after every other event. An event that comes late, between the latest event and the newest
+    /// delivery, makes that delivery the latest event.
     fn record(&mut self, delivery: &Delivery, body: &Value) -> Recorded {
         if let Some(known) = self.deliveries.get(&delivery.id) {
             return recorded(known);
@@ -124,6 +125,10 @@ impl Model {
         let newest = self.deliveries.keys().all(|known| *known < delivery.id);
         if duplicate_of.is_none() && newest {
             self.latest = Some(delivery.id);
+        } else if duplicate_of.is_none() && self.latest < Some(delivery.id) {
+            let mut newest = self.deliveries.last_entry().unwrap();
+            newest.get_mut().duplicate_of = None;
+            self.latest = Some(*newest.key());
         }
         let entry = Entry { body: body.clone(), received_at: delivery.received_at, duplicate_of };
         let answer = recorded(&entry);
@@ -211,6 +216,8 @@ async fn live(steps: Vec<Step>) {
         assert_eq!(state.version, events.len() as u64);
         assert_eq!(state.duplicates, (model.deliveries.len() - events.len()) as u64);
         assert_eq!(Some(state.last_event_id), model.latest);
+        // What is handed on ends with the values that the state has.
+        assert_eq!(events.last().unwrap().1.body, model.deliveries.values().next_back().unwrap().body);
         assert_eq!(Some(state.first_seen), model.deliveries.values().map(|entry| entry.received_at).min());
         assert_eq!(Some(state.last_seen), model.deliveries.values().map(|entry| entry.received_at).max());
     }

@@ -67,14 +67,15 @@ impl Record {
         &self.dynamodb.sequence_number
     }
 
-    /// Returns the event that the record adds; `None` for another change, or an event that is not published.
+    /// Returns the event that the record adds, or that was a duplicate before; `None` for another change, or an event that is not
+    /// published.
     ///
     /// # Errors
-    /// Fails when the record adds an event that cannot be read.
+    /// Fails when that event cannot be read.
     pub(crate) fn event(&self) -> Result<Option<StoredDelivery>, Unpublishable> {
         let is_event = self.key("sk").starts_with("event#");
         let is_delivery = is_event && self.dynamodb.new_image.contains_key("kind");
-        if self.change != "INSERT" || !is_delivery {
+        if self.change == "REMOVE" || !is_delivery {
             return Ok(None);
         }
         let event = StoredDelivery::from_item(&item(&self.dynamodb.new_image))

@@ -165,6 +165,19 @@ async fn duplicates_quarantined_deliveries_doctors_events_and_states_are_not_pub
 }
 
 #[tokio::test]
+async fn a_duplicate_that_has_become_an_event_is_handed_on_after_the_event_that_was_held_up() {
+    let mut world = World::start(true).await;
+    let on = world.record(0, &line(1, 1)).await;
+    let on_again = world.record(20, &line(1, 1)).await;
+    world.publish_all().await;
+    assert_eq!(world.published(), [on.to_string()]);
+    let off = world.record(10, &line(1, 2)).await;
+    world.publish_all().await;
+    assert_eq!(world.published(), [on, off, on_again].map(|id| id.to_string()));
+    assert_eq!(world.queued(), world.published());
+}
+
+#[tokio::test]
 async fn only_the_entries_that_failed_are_sent_again() {
     let mut world = World::start(false).await;
     let mut ids = Vec::new();

@@ -108,6 +108,14 @@ impl World {
         self.reader.history(&Entity::named(entity), &everything()).try_collect().await.unwrap()
     }
 
+    /// Deletes a delivery's item from the events table, as a person may.
+    pub async fn delete(&self, delivery: &Delivery) {
+        let Content::Event(event) = &delivery.content else { panic!("an event") };
+        let delete = self.dynamodb.client().delete_item().table_name("events");
+        let delete = delete.key("pk", AttributeValue::S(event.entity.to_string()));
+        delete.key("sk", AttributeValue::S(format!("event#{}", delivery.id))).send().await.unwrap();
+    }
+
     /// Returns every item of both tables, in a fixed order.
     pub async fn all_items(&self) -> Vec<String> {
         let mut items = Vec::new();

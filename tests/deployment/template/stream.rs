@@ -34,7 +34,8 @@ fn every_new_event_calls_the_publisher_whatever_its_kind_is_named() {
         assert!(change("INSERT", "event#1", Some(kind)), "{kind}");
     }
     assert!(!change("INSERT", "event#1", Some("doctor")));
-    assert!(!change("MODIFY", "event#1", Some("whatsapp")) && !change("REMOVE", "event#1", Some("whatsapp")));
+    assert!(change("MODIFY", "event#1", Some("whatsapp")), "a duplicate that has become an event");
+    assert!(!change("REMOVE", "event#1", Some("whatsapp")) && !change("MODIFY", "state", Some("whatsapp")));
     for sort_key in ["state", "sha256#1", "forwarded#1", "line", "line#1", "2026-11-25T19"] {
         assert!(!change("INSERT", sort_key, None), "{sort_key}");
     }

@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,11 +75,10 @@ impl Entity {
 }
 
 /// Returns the name of a kind, escaped: it ends at the first `#` and never equals a reserved partition name.
-fn partition_name(kind: &Kind) -> Cow<'_, str> {
+fn partition_name(kind: &Kind) -> String {
     match kind.as_str() {
-        "quarantine" => "%71uarantine".into(),
-        name if name.contains(['#', '%']) => name.replace('%', "%25").replace('#', "%23").into(),
-        name => name.into(),
+        "quarantine" => "%71uarantine".to_owned(),
+        name => name.replace('%', "%25").replace('#', "%23"),
     }
 }
 

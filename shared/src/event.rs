@@ -85,7 +85,7 @@ mod tests {
     use serde_json::Value as Json;
 
     use super::*;
-    use crate::fields::Value;
+    use crate::{fields::Value, integer::Integer};
 
     fn decode(json: &Json) -> Event {
         Event::decode(json.to_string().as_bytes()).unwrap()
@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn an_undocumented_field_keeps_its_type() {
+        let event = decode(&json!({"event": "x", "a": "5", "b": 5, "c": true, "d": null}));
+        let number = Integer::from_decimal("5").unwrap();
+        let values = [Value::Text("5".to_owned()), Value::Integer(number), Value::Flag(true)];
+        let shown: Vec<_> = event.fields.undocumented().iter().map(|(_, value)| value.clone()).collect();
+        assert_eq!(shown, values);
+    }
+
+    #[test]
     fn of_a_repeated_field_the_last_one_counts() {
         let event = Event::decode(br#"{"event":"builder","event":"whatsapp","whatsapp":"1","whatsapp":"2"}"#).unwrap();
         assert_eq!(event.entity.as_str(), "whatsapp#2");
@@ -247,6 +256,16 @@ mod tests {
         assert_eq!(event.body, r#"{"body":"[sealed]","event":"package"}"#);
         assert_eq!(event.fields.reference(), Some("r"));
         assert_eq!(event.sealed.unwrap().body.expose(), body);
+    }
+
+    #[test]
+    fn a_redacted_body_may_have_300_000_bytes() {
+        let padded = |padding: usize| {
+            decode(&json!({"event": "x", "token": "a secret of the sender", "text": " ".repeat(padding)})).body
+        };
+        let most = MAX_REDACTED - padded(0).len();
+        assert_eq!(padded(most).len(), MAX_REDACTED);
+        assert_eq!(padded(most + 1), r#"{"body":"[sealed]","event":"x"}"#);
     }
 
     #[test]

@@ -94,6 +94,7 @@ mod tests {
         assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);
         assert_eq!(id.to_string().parse::<EventId>().unwrap(), id);
         assert_eq!(EventId::from_bytes(id.as_bytes()).unwrap(), id);
+        assert_eq!(id.simple(), id.to_string().replace('-', ""));
     }
 
     #[test]

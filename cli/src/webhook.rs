@@ -51,13 +51,13 @@ enum Command {
     Get,
     /// Shows what `sync` would do, and changes nothing.
     #[command(
-        after_help = "Exit code: 0 when our URL is registered; 3 when `sync` would register it, or would if SyncMode were not observe; 1 when that is \
-                      not known."
+        after_help = "Exit code: 0 when `sync` would change nothing; 3 when it would register our URL, also with a new token, or would if SyncMode \
+                      were not observe; 1 when that is not known."
     )]
     Plan,
     /// Registers our URL if another one is registered, as the schedule does. Asks before it first replaces another URL.
     #[command(
-        after_help = "If our URL was never registered and another one is, that one will stop receiving the provider's events. \
+        after_help = "If our URL was never registered for this partner account and another one is, that one will stop receiving the provider's events. \
                       So the command names its host and asks. In a script, give --yes.\nWith SyncMode observe it changes nothing.\n\
                       Exit code: 0 when our URL is registered; 3 when SyncMode is observe and it is not; 1 after a failure."
     )]
@@ -67,7 +67,7 @@ enum Command {
     },
     /// Registers a URL, regardless of which one is registered now.
     #[command(
-        after_help = "Without a URL it registers ours, even when sync has stopped because a competing URL keeps coming back. If ours was never registered and another URL is, it asks first.\nAfter you set another URL, the schedule registers ours again, unless SyncMode is observe."
+        after_help = "Without a URL it registers ours, even when sync has stopped because a competing URL keeps coming back. If another URL is registered, it asks first, and keeps that URL to restore it when the stack is deleted.\nAfter you set another URL, the schedule registers ours again, unless SyncMode is observe."
     )]
     Set {
         /// URL to register. Asks first, because events will go there and no longer come here. Default: this webhook's URL, with its token.
@@ -119,7 +119,7 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
         Command::Plan => json!({ "action": "plan" }),
         Command::Sync { consent } => {
             if !target.observes {
-                ask_before_the_first(&target, &consent).await?;
+                ask_before_replacing(&target, &consent, true).await?;
             }
             json!({ "action": "sync" })
         }
@@ -129,12 +129,12 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
             if let Some(url) = url.as_deref().and_then(|url| WebhookUrl::parse(url).ok()) {
                 consent.ask(&format!("Have the provider send all events to {url} from now on?"))?;
             } else if url.is_none() {
-                ask_before_the_first(&target, &consent).await?;
+                ask_before_replacing(&target, &consent, false).await?;
             }
             json!({ "action": "set", "url": url.as_ref().unwrap_or(&target.address) })
         }
         Command::Rotate { consent } => {
-            ask_before_replacing(&target, &consent).await?;
+            ask_before_replacing(&target, &consent, false).await?;
             json!({ "action": "rotate" })
         }
         Command::Status { limit, since } => return status(&target.ledger, limit, since, output).await,
@@ -142,23 +142,16 @@ pub async fn run(Webhook { command, on: On { target, output } }: Webhook) -> Res
     act(&target, &event, output).await
 }
 
-/// Asks before our URL first replaces another one, which would no longer receive the events.
+/// Asks before our URL replaces another one, which would no longer receive the events. With `only_first`, asks nothing once our URL
+/// has been seen registered in this partner account.
 ///
 /// # Errors
 /// Fails when the answer is not yes, or the provider cannot be asked.
-async fn ask_before_the_first(target: &Target, consent: &Consent) -> Result<()> {
-    match target.ledger.read().await?.ours_at {
-        Some(_) => Ok(()),
-        None => ask_before_replacing(target, consent).await,
-    }
-}
-
-/// Asks before our URL replaces another one, if another one is registered.
-///
-/// # Errors
-/// Fails when the answer is not yes, or the provider cannot be asked.
-async fn ask_before_replacing(target: &Target, consent: &Consent) -> Result<()> {
+async fn ask_before_replacing(target: &Target, consent: &Consent, only_first: bool) -> Result<()> {
     let report = read_answer(&target.call_sync(&json!({ "action": "get" })).await?)?;
+    if only_first && report["ours_seen"] == true {
+        return Ok(());
+    }
     let address = WebhookUrl::parse(&target.address).context("the address of the webhook")?;
     let Some(registered) = report["registered"].as_str() else { return Ok(()) };
     // With an older token, it is ours too.
@@ -176,14 +169,14 @@ async fn ask_before_replacing(target: &Target, consent: &Consent) -> Result<()> 
 async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode> {
     let answer = target.call_sync(event).await?;
     let report = read_answer(&answer)?;
-    let is_not_ours = event["action"] == "get" && report["verified"] == false;
+    let is_not_ours = event["action"] == "get" && !is_ours(&report);
     print(&match output {
         Output::Json => shared::json::compact(&answer) + "\n",
         Output::Table => {
             let report_text = text::report(&report).with_context(|| format!("not a report: {answer}"))?;
             let warning = match is_not_ours {
                 true => {
-                    let since = target.ledger.read().await?.elsewhere_since;
+                    let since = target.ledger.read().await.ok().and_then(|registration| registration.elsewhere_since);
                     registration_status::not_ours(report["registered"].as_str(), since)
                 }
                 false => String::new(),
@@ -210,6 +203,12 @@ async fn act(target: &Target, event: &Value, output: Output) -> Result<ExitCode>
         _ if is_not_ours => Ok(ExitCode::from(NOT_OURS)),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Returns whether a report of `get` or `plan` says that our URL is registered, with whichever token.
+pub fn is_ours(report: &Value) -> bool {
+    // A stack that was deployed before this version reports only whether the registered URL is the desired one.
+    report.get("ours").unwrap_or(&report["verified"]) == true
 }
 
 /// Shows the registration and its ledger from the table.

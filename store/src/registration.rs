@@ -24,6 +24,8 @@ const SET_LEASES: &str = "set_leases";
 pub struct Registration {
     /// Number of writes so far.
     pub version: u64,
+    /// The partner account to which all of this belongs, as in [`Before::account`]; `None` if no credentials have named it yet.
+    pub account: Option<String>,
     /// Time of the last check that the provider answered.
     pub checked_at: Option<Timestamp>,
     /// The URL registered then; `None` for none.
@@ -302,6 +304,11 @@ impl UrlBeforeOurs {
 }
 
 impl Registration {
+    /// Returns whether this belongs to another partner account than the given one. An account that is not known counts as the same.
+    pub fn is_of_another_account(&self, account: Option<&str>) -> bool {
+        self.account.as_deref().zip(account).is_some_and(|(known, account)| known != account)
+    }
+
     fn item(&self) -> Item {
         let mut item =
             Item::from([(keys::PK.to_owned(), text(keys::REGISTRATION)), (keys::SK.to_owned(), text(keys::STATE))]);
@@ -309,6 +316,7 @@ impl Registration {
         let mut set =
             |name: &str, value: Option<String>| item.extend(value.map(|value| (name.to_owned(), text(value))));
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        set("account", self.account.clone());
         set("checked_at", time(self.checked_at));
         set("registered", self.registered.clone());
         set("ours_at", time(self.ours_at));
@@ -346,6 +354,7 @@ impl Registration {
         let words = |name: &str| attributes.optional(name, |words| Some(words.to_owned()));
         Ok(Self {
             version: attributes.number("version")?,
+            account: words("account")?,
             checked_at: time("checked_at")?,
             registered: words("registered")?,
             ours_at: time("ours_at")?,

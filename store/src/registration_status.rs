@@ -78,8 +78,11 @@ impl RegistrationStatus {
     /// Splits the range into periods by ownership.
     pub fn segments(&self) -> Vec<Segment> {
         // From the first sign of our URL on the webhook was ours, except in the windows. The time before is unknown, and so is the time
-        // since the last check when checks fail or are no longer made.
-        let signs = self.changes.iter().filter_map(|change| match (&change.not_ours, change.kind) {
+        // since the last check when checks fail or are no longer made. A first registration ends what an earlier stack or partner account
+        // says.
+        let first = self.changes.iter().position(|change| change.kind == ChangeKind::Registered);
+        let changes = first.map_or(&*self.changes, |first| &self.changes[..=first]);
+        let signs = changes.iter().filter_map(|change| match (&change.not_ours, change.kind) {
             (Some(window), _) => Some(window.start),
             (None, ChangeKind::Registered | ChangeKind::Returned | ChangeKind::Repaired | ChangeKind::Rotated) => {
                 Some(change.at)
@@ -305,6 +308,12 @@ mod tests {
         assert_eq!(pieces(&unchecked).last(), Some(&(240 + 25 * 60 + 1, Ownership::Unknown)), "nobody checks any more");
         let later = RegistrationStatus::new(ours(), changes(), at(100)..at(240));
         assert_eq!(pieces(&later), [(180, Ownership::NotOurs), (240, Ownership::Ours)]);
+
+        let again = [vec![change(200, ChangeKind::Registered, OURS, None)], changes()].concat();
+        let status = RegistrationStatus::new(ours(), again, at(0)..at(270));
+        let expected =
+            [(60, Ownership::Unknown), (180, Ownership::NotOurs), (200, Ownership::Unknown), (270, Ownership::Ours)];
+        assert_eq!(pieces(&status), expected, "another partner account since 200");
 
         let lasting = Registration { ours_at: Some(at(60)), elsewhere_since: Some(at(120)), ..ours() };
         let drift = vec![change(120, ChangeKind::Drift, OTHER, Some((60, 120)))];

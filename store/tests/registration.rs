@@ -46,6 +46,7 @@ async fn the_state_is_read_as_it_was_written_and_replaces_the_one_before() {
     let (_world, ledger) = start().await;
     let full = Registration {
         version: 0,
+        account: Some("account-1".to_owned()),
         checked_at: Some(noon()),
         registered: Some("https://example.com/***abcd".to_owned()),
         ours_at: Some(noon().minus(secs(1))),

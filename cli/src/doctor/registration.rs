@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::{Timestamp, human_time::ago};
 
 use super::report::Finding;
-use crate::{local_functions::read_answer, output::times, target::Target};
+use crate::{local_functions::read_answer, output::times, target::Target, webhook::is_ours};
 
 /// Asks sync to compare the registered URL with ours. `on` are the arguments that name the stack.
 pub async fn check(target: &Target, on: &str) -> Finding {
@@ -17,10 +17,11 @@ pub async fn check(target: &Target, on: &str) -> Finding {
         Err(error) => return Finding::fail(format!("{error:#}"), status),
     };
     let registered = report["registered"].as_str().unwrap_or("nothing");
-    if report["outcome"] != "up_to_date" {
+    if !is_ours(&report) {
+        let action = if target.observes { "set" } else { "sync" };
         return Finding::fail(
             format!("{registered} is registered, which is not ours"),
-            format!("cargo hooks webhook sync{on}"),
+            format!("cargo hooks webhook {action}{on}"),
         );
     }
     let registration = match target.ledger.read().await {
@@ -37,6 +38,9 @@ pub async fn check(target: &Target, on: &str) -> Finding {
             format!("ours, but scheduled runs have failed since {}: {failure}", times::shown(since)),
             status,
         ),
+        _ if report["outcome"] != "up_to_date" => {
+            Finding::ok(format!("ours ({registered}), a change of its token is due, {checked}"))
+        }
         _ => Finding::ok(format!("ours ({registered}), {checked}")),
     }
 }

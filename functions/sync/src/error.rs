@@ -57,8 +57,8 @@ pub enum SyncError {
     NotReadBack(PartnerError),
     /// CloudFormation has asked to delete the registration of this stack.
     #[error(
-        "CloudFormation deleted this stack's registration at {at}, so its URL is no longer registered; if the stack still \
-         exists, deploy it again more than 3 minutes later to register the URL"
+        "CloudFormation deleted this stack's registration at {at}, so its URL is no longer registered; if the deletion of the \
+         stack has failed, finish it, and then deploy the stack again"
     )]
     StackDeleted {
         /// Time of the request.

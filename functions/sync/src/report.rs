@@ -18,6 +18,12 @@ pub struct Report {
     pub registered: Option<RegisteredUrl>,
     /// True if the registered URL is the desired one.
     pub verified: bool,
+    /// True if the events that go to the registered URL reach us, with whichever token. Only in reports of `get` and `plan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ours: Option<bool>,
+    /// True if our URL has been seen registered in this partner account. Only in reports of `get` and `plan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ours_seen: Option<bool>,
     /// Period in which the webhook may have pointed elsewhere, if this run found that it did: from the last check that found ours
     /// registered to the last one of this run.
     #[serde(serialize_with = "window", skip_serializing_if = "Option::is_none")]
@@ -81,13 +87,13 @@ impl Report {
         registered: Option<RegisteredUrl>,
     ) -> Self {
         let verified = registered.as_ref().is_some_and(|registered| registered.means(&desired));
-        Self { action, outcome, desired, registered, verified, not_ours: None }
+        Self { action, outcome, desired, registered, verified, ours: None, ours_seen: None, not_ours: None }
     }
 }
 
 /// Logs how an action of the registration ended, as one line.
 pub(crate) fn log(report: &Report) {
-    let Report { action, outcome, desired, registered, verified, not_ours } = report;
+    let Report { action, outcome, desired, registered, verified, not_ours, .. } = report;
     let not_taken = *outcome == Outcome::Updated && !verified;
     let outcome = outcome.name();
     let registered = registered.as_ref().map(tracing::field::display);

@@ -2,7 +2,10 @@ mod world;
 
 use std::fs;
 
-use emulators::sqs::Name;
+use emulators::{
+    partner::{Call, Fault},
+    sqs::Name,
+};
 use serde_json::{Value, json};
 use shared::Entity;
 
@@ -119,6 +122,29 @@ async fn each_part_that_does_not_work_fails() {
     let sqs = world.webhook.sqs.url();
     world.of_run("functions", |_| sqs.trim_start_matches("http://").to_owned());
     failed("functions", "cargo hooks dev", "the function receiver: not JSON").await;
+}
+
+#[tokio::test]
+async fn our_url_is_ours_while_a_rotation_is_unfinished_and_after_an_action_of_a_person_has_failed() {
+    let world = World::start("doctor-ours").await;
+    let ours = "https://hooks.example.com/v1/webhook/***2b72";
+    let finding = async |arguments: &[&str]| line(&world.doctor(arguments).await.1, "registration").clone();
+    world.webhook.partner.next(Call::Set, Fault::Reason(13));
+    assert_eq!(world.webhook.webhook(&["set", "https://typo.example/x", "--yes"]).await.code, 1);
+    let found = finding(&[]).await;
+    assert_eq!((&found["verdict"], &found["mend"]), (&json!("ok"), &Value::Null), "{found}");
+    world.webhook.partner.next(Call::Set, Fault::SetIgnored);
+    assert_eq!(world.webhook.webhook(&["rotate"]).await.code, 1);
+    let found = finding(&[]).await;
+    assert_eq!(found["verdict"], "ok", "{found}");
+    let detail = format!("ours ({ours}), a change of its token is due, last checked ");
+    assert!(found["detail"].as_str().unwrap().starts_with(&detail), "{found}");
+
+    world.webhook.partner.register(Some("https://other.example/in"));
+    for (stack, fix) in [("hooks", "sync"), ("hooks-observing", "set")] {
+        let found = finding(&["--stack", stack]).await;
+        assert_eq!(found["mend"], format!("cargo hooks webhook {fix} --stack {stack}"), "{found}");
+    }
 }
 
 #[tokio::test]

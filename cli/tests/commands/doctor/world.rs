@@ -301,6 +301,7 @@ async fn describe_stacks(request: String) -> Response {
         ("RetentionDays", "365"),
         ("PartnerApiBaseUrl", "https://partners.example.net/api"),
         ("AllowedSourceIps", "34.165.99.212/32,203.0.113.0/24"),
+        ("SyncMode", if name == "hooks-observing" { "observe" } else { "enforce" }),
     ]
     .map(|parameter| member("Parameter", parameter));
     let described = format!(

@@ -1,3 +1,6 @@
+use std::fs;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use emulators::partner::{Call, Fault};
 use serde_json::{Value, json};
 
@@ -53,7 +56,8 @@ async fn json_is_the_answer_of_the_function_on_one_line() {
     assert_eq!((got.code, got.stdout.lines().count()), (3, 1));
     let desired = format!("{ADDRESS}/***2b72");
     let report = json!({
-        "action": "get", "outcome": "reported", "desired": desired, "registered": null, "verified": false,
+        "action": "get", "outcome": "reported", "desired": desired, "registered": null, "verified": false, "ours": false,
+        "ours_seen": false,
     });
     assert_eq!(serde_json::from_str::<Value>(&got.stdout).unwrap(), report);
     let got = world.webhook(&["get"]).await;
@@ -121,12 +125,14 @@ async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_a
     assert_eq!(world.webhook(&["sync", "--yes"]).await.code, 0);
     assert_eq!(world.partner.registered().as_deref(), Some(OURS));
     world.partner.register(Some(FOREIGN));
-    let asked = world.webhook(&["rotate"]).await;
-    assert!(
-        asked.code == 1 && asked.stderr.starts_with("error: other.example currently receives "),
-        "also later: {asked:?}"
-    );
-    assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+    for command in ["set", "rotate"] {
+        let asked = world.webhook(&[command]).await;
+        assert!(
+            asked.code == 1 && asked.stderr.starts_with("error: other.example currently receives "),
+            "also later: {asked:?}"
+        );
+        assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN));
+    }
     assert_eq!(world.webhook(&["sync"]).await.code, 0, "ours was registered before");
     world.partner.register(Some(&format!("{ADDRESS}/Older-Token-0123456789")));
     assert_eq!(world.webhook(&["rotate"]).await.code, 0, "with an older token it is ours too");
@@ -148,6 +154,48 @@ async fn the_first_registration_over_a_live_url_names_who_loses_the_events_and_a
         let got = world.webhook(&["get"]).await;
         assert!(got.code == 3 && got.stdout.contains(&format!(": {now}.\n")), "{got:?}");
     }
+}
+
+#[tokio::test]
+async fn in_another_partner_account_the_first_sync_asks_again() {
+    let world = World::start("account").await;
+    assert_eq!(world.webhook(&["sync"]).await.code, 0);
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let state = world.dynamodb.client().update_item().table_name(world.dynamodb.events_table());
+    let state = state.key("pk", text("registration")).key("sk", text("state"));
+    let state = state.update_expression("SET account = :other").expression_attribute_values(":other", text("other"));
+    state.send().await.unwrap();
+    world.partner.register(Some(FOREIGN));
+    let asked = world.webhook(&["sync"]).await;
+    assert!(asked.code == 1 && asked.stderr.starts_with("error: other.example currently receives "), "{asked:?}");
+    assert_eq!(world.webhook(&["sync", "--yes"]).await.code, 0);
+    assert_eq!(world.partner.registered().as_deref(), Some(OURS));
+    world.partner.register(Some(FOREIGN));
+    assert_eq!(world.webhook(&["sync"]).await.code, 0, "only the first time");
+}
+
+#[tokio::test]
+async fn our_url_with_its_old_token_is_ours_while_a_rotation_is_unfinished() {
+    let world = World::start("unfinished").await;
+    assert_eq!(world.webhook(&["sync"]).await.code, 0);
+    world.partner.next(Call::Set, Fault::SetIgnored);
+    assert_eq!(world.webhook(&["rotate"]).await.code, 1);
+    let got = world.webhook(&["get"]).await;
+    assert!(got.code == 0 && got.stdout.starts_with("action "), "{got:?}");
+    assert_eq!(world.webhook(&["plan"]).await.code, 3, "the next run sets our URL with its new token");
+}
+
+#[tokio::test]
+async fn the_registered_url_is_shown_also_when_the_table_cannot_be_read() {
+    let world = World::start("no-table").await;
+    world.partner.register(Some(FOREIGN));
+    let file = world.project.join("target/hooks/run.json");
+    let mut run: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    run["events_table"] = "gone".into();
+    fs::write(file, run.to_string()).unwrap();
+    let got = world.webhook(&["get"]).await;
+    assert_eq!((got.code, got.stderr.as_str()), (3, ""), "{got:?}");
+    assert!(got.stdout.starts_with("NOT OURS: the provider sends all events to other.example.\naction "), "{got:?}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn a_deployed_stack_is_found_by_its_name() {
     assert_eq!(world.partner.registered().as_deref(), Some(OURS));
     world.partner.register(Some(FOREIGN));
     assert_eq!(hooks("plan").await.code, 3);
-    assert_eq!(hooks("set").await.code, 0);
+    assert_eq!(world.webhook_of_stack(&["set", "--yes", "--stack", "hooks"], &CREDENTIALS).await.code, 0);
     assert_eq!(world.partner.registered().as_deref(), Some(OURS));
     let options_first = ["--stack", "hooks", "--output", "json", "get", "--region", "eu-west-1"];
     assert_eq!(world.webhook_of_stack(&options_first, &CREDENTIALS[..2]).await.code, 0);

@@ -120,7 +120,7 @@ async fn status_shows_the_state_and_the_ledger_that_sync_wrote() {
     let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!((&status["contested"], &status["rival"]["repairs"]), (&json!(true), &json!(3)));
 
-    assert_eq!(world.webhook(&["set"]).await.code, 0);
+    assert_eq!(world.webhook(&["set", "--yes"]).await.code, 0);
     let status = world.webhook(&["status"]).await.stdout;
     assert!(status.contains("***2b72, ours since 20") && !status.contains("\ncontested  "), "{status}");
 }

@@ -31,7 +31,7 @@ impl<'a> Run<'a> {
             Decision::Contested => return Err(self.contested(&whereabouts)),
             Decision::Observe | Decision::Finish | Decision::Register | Decision::Rotate => Outcome::WouldUpdate,
         };
-        Ok(self.report(outcome, &ours.goal().url, registered))
+        Ok(self.report_found(outcome, &ours, registered, Some(&accepted)))
     }
 
     /// Keeps our URL registered, according to the intent and the mode.
@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
             mode: config.mode,
             found,
             rotating: ours.pending.is_some(),
-            competing: self.ledger.state().competing.as_ref(),
+            competing: self.ledger.state().competing.as_ref().filter(|_| !self.is_in_another_account()),
             token_is_old: config.token_max_age.is_some_and(|max_age| token_age >= max_age),
         }
         .decide()
@@ -124,7 +124,10 @@ impl<'a> Run<'a> {
         let goal = ours.goal();
         tracing::info!(found = %found.whereabouts, "the webhook will be set");
         self.ledger.write().await?;
-        self.keep_url_before_ours(&found, &session.account()).await?;
+        // A URL that replaces ours later is a competing one, unless a person says otherwise.
+        if self.ledger.state().ours_at.is_none() {
+            self.keep_url_before_ours(&found, &session.account()).await?;
+        }
         let accepted_since = self.accept(&goal.token).await?;
         self.settle(accepted_since).await;
         let registered = self.set_ours(&goal.url, &mut session).await?;

@@ -93,9 +93,9 @@ impl LedgerBuffer {
         &self.unwritten.state
     }
 
-    /// Notes what the provider shows as registered.
-    pub(crate) fn saw(&mut self, ours: bool, registered: Option<String>, reason: SetReason) {
-        self.note(Note::Saw(Sighting { ours, registered, at: self.clock.now() }, reason));
+    /// Notes what the provider shows as registered in a partner account.
+    pub(crate) fn saw(&mut self, ours: bool, registered: Option<String>, account: Option<String>, reason: SetReason) {
+        self.note(Note::Saw(Sighting { ours, registered, account, at: self.clock.now() }, reason));
     }
 
     /// Notes that the registered token is the current one from now on.
@@ -209,7 +209,10 @@ impl LedgerBuffer {
                 Note::Rotated => plain(ChangeKind::Rotated),
                 Note::Contested(url) => registration_transitions::contested(state, url.as_deref(), *at),
                 Note::Failed(why) => {
-                    registration_transitions::failed(state, why, *at);
+                    // An action of a person or the stack may fail for a reason of its own.
+                    if self.action == "sync" {
+                        registration_transitions::failed(state, why, *at);
+                    }
                     cause = Some((*why).to_owned());
                     plain(ChangeKind::Failed)
                 }

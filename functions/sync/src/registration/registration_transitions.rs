@@ -20,6 +20,8 @@ pub(crate) struct Sighting {
     pub(crate) ours: bool,
     /// The registered URL, masked.
     pub(crate) registered: Option<String>,
+    /// The partner account that was asked; `None` if the credentials do not name it.
+    pub(crate) account: Option<String>,
     /// Time of the answer.
     pub(crate) at: Timestamp,
 }
@@ -50,7 +52,7 @@ pub(crate) struct Transition {
 
 /// Changes the state by a sighting.
 pub(crate) fn saw(state: &mut Registration, sighting: Sighting, reason: SetReason) -> Transition {
-    let Sighting { ours, registered, at } = sighting;
+    let Sighting { ours, registered, account, at } = sighting;
     if state.checked_at.is_some_and(|checked_at| checked_at > at) {
         // Another run has looked since, and its sighting counts. A set by this run still makes its entry.
         return Transition {
@@ -58,6 +60,12 @@ pub(crate) fn saw(state: &mut Registration, sighting: Sighting, reason: SetReaso
             not_ours_for: Duration::ZERO,
         };
     }
+    if state.is_of_another_account(account.as_deref()) {
+        // Nothing that was seen in one account says anything about another. Deletions and leases are the stack's.
+        let Registration { version, deleted_stack, set_leases, .. } = std::mem::take(state);
+        *state = Registration { version, deleted_stack, set_leases, ..Registration::default() };
+    }
+    state.account = account.or_else(|| state.account.take());
     let ours_at = state.ours_at;
     let elsewhere_before = state.elsewhere_since.is_some();
     let moved = state.registered != registered;
@@ -140,6 +148,11 @@ mod tests {
         Timestamp::from_micros(1_795_339_800_000_000).plus(Duration::from_secs(minute * 60))
     }
 
+    fn sighting(registered: Option<&str>, minute: u64) -> Sighting {
+        let ours = registered == Some(OURS);
+        Sighting { ours, registered: registered.map(str::to_owned), account: None, at: at(minute) }
+    }
+
     /// Start and end, in minutes since the first sighting.
     type Window = (u64, u64);
 
@@ -149,7 +162,8 @@ mod tests {
         let (mut kinds, mut windows, mut minutes) = (Vec::new(), Vec::new(), 0);
         for ((registered, reason), minute) in steps.iter().zip(0..) {
             let registered = (!registered.is_empty()).then(|| (*registered).to_owned());
-            let sighting = Sighting { ours: registered.as_deref() == Some(OURS), registered, at: at(minute) };
+            let sighting =
+                Sighting { ours: registered.as_deref() == Some(OURS), registered, account: None, at: at(minute) };
             let step = saw(&mut state, sighting, *reason);
             let minute_of = |time: Timestamp| time.since(at(0)).as_secs() / 60;
             let window = step.entry.as_ref().and_then(|entry| entry.not_ours.clone());
@@ -249,15 +263,15 @@ mod tests {
     #[test]
     fn an_outdated_sighting_changes_nothing_but_a_set_is_recorded_all_the_same() {
         let mut state = Registration::default();
-        saw(&mut state, Sighting { ours: true, registered: Some(OURS.to_owned()), at: at(5) }, SetReason::Repair);
+        saw(&mut state, sighting(Some(OURS), 5), SetReason::Repair);
         let before = state.clone();
-        let other = Sighting { ours: false, registered: Some(OTHER.to_owned()), at: at(4) };
+        let other = sighting(Some(OTHER), 4);
         assert!(saw(&mut state, other, SetReason::NotSet).entry.is_none());
-        let repair = Sighting { ours: true, registered: Some(OURS.to_owned()), at: at(4) };
+        let repair = sighting(Some(OURS), 4);
         let entry = saw(&mut state, repair, SetReason::Repair).entry.unwrap();
         assert_eq!((entry.kind, entry.not_ours), (ChangeKind::Repaired, None));
         assert_eq!(state, before);
-        let at_once = Sighting { ours: false, registered: None, at: at(5) };
+        let at_once = sighting(None, 5);
         assert!(saw(&mut state, at_once, SetReason::NotSet).entry.is_some(), "one at the same time is not outdated");
     }
 
@@ -281,6 +295,30 @@ mod tests {
     }
 
     #[test]
+    fn another_partner_account_starts_over_but_leaves_the_deletion_and_the_leases() {
+        let stack = Registration {
+            version: 7,
+            deleted_stack: Some(DeletedStack { stack_id: "arn:stack/1".to_owned(), at: at(1) }),
+            set_leases: [(shared::EventId::new(at(1), [1; 8]), at(2))].into(),
+            ..Registration::default()
+        };
+        let in_account = |account: &str, registered, minute| Sighting {
+            account: Some(account.to_owned()),
+            ..sighting(registered, minute)
+        };
+        let mut state = stack.clone();
+        saw(&mut state, sighting(Some(OURS), 0), SetReason::Repair);
+        saw(&mut state, in_account("one", Some(OURS), 1), SetReason::NotSet);
+        saw(&mut state, sighting(Some(OURS), 2), SetReason::NotSet);
+        assert_eq!((state.ours_at, state.account.as_deref()), (Some(at(2)), Some("one")), "an unknown one is the same");
+        let step = saw(&mut state, in_account("two", Some(OTHER), 3), SetReason::NotSet);
+        assert_eq!((step.entry, step.not_ours_for), (None, Duration::ZERO));
+        let account = Some("two".to_owned());
+        let (checked_at, registered) = (Some(at(3)), Some(OTHER.to_owned()));
+        assert_eq!(state, Registration { account, checked_at, registered, ..stack });
+    }
+
+    #[test]
     fn a_new_stack_undoes_no_deletion_but_the_one_that_it_has_read() {
         let deleted = |minute| DeletedStack { stack_id: "arn:stack/1".to_owned(), at: at(minute) };
         let before = Registration {
@@ -299,11 +337,11 @@ mod tests {
     #[test]
     fn failures_are_remembered_from_the_first_one_until_the_provider_answers() {
         let mut state = Registration::default();
-        saw(&mut state, Sighting { ours: true, registered: Some(OURS.to_owned()), at: at(0) }, SetReason::Repair);
+        saw(&mut state, sighting(Some(OURS), 0), SetReason::Repair);
         failed(&mut state, "PartnerUnreachable", at(1));
         failed(&mut state, "AddressBlocked", at(2));
         assert_eq!((state.failing_since, state.failure.as_deref()), (Some(at(1)), Some("AddressBlocked")));
-        let step = saw(&mut state, Sighting { ours: false, registered: None, at: at(3) }, SetReason::NotSet);
+        let step = saw(&mut state, sighting(None, 3), SetReason::NotSet);
         assert_eq!(step.entry.unwrap().not_ours, Some(at(0)..at(3)), "the time between two checks is unknown");
         assert_eq!((state.failing_since, state.failure), (None, None));
     }

@@ -73,7 +73,7 @@ impl Run<'_> {
     }
 
     async fn restore(&mut self, ours: Result<OurUrls, SyncError>) -> Result<Option<Report>, SyncError> {
-        // It is stored right before ours is set for the first time. Without it the provider is not asked: either ours never was
+        // It is stored right before ours is set in its place. Without it the provider is not asked: either ours never was
         // registered, perhaps because the credentials are wrong, or there is nothing to restore.
         let Some(before) = self.services.url_before_ours.read().await? else { return Ok(None) };
         let url = RegisteredUrl::new(before.url.expose()).map(|url| WebhookUrl::of_registered(&url));

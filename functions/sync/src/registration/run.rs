@@ -1,8 +1,8 @@
 use std::sync::OnceLock;
 
-use partner::{PartnerError, Session};
+use partner::{Credentials, PartnerError, Session};
 use shared::{RegisteredUrl, Secret, Timestamp, TokenHash, WebhookUrl};
-use store::RefusedCredentials;
+use store::{AcceptedToken, RefusedCredentials};
 
 use crate::{
     error::SyncError,
@@ -27,6 +27,8 @@ pub(crate) struct Run<'a> {
     pub(crate) ledger: LedgerBuffer,
     /// The version of the partner secret that this run uses.
     credentials_version: OnceLock<String>,
+    /// The partner account of this run's session, if the credentials name it.
+    account: OnceLock<String>,
 }
 
 /// The registered URL, as the provider answered, compared with our URLs.
@@ -52,13 +54,49 @@ impl<'a> Run<'a> {
             state => state?,
         };
         let ledger = LedgerBuffer::new(&services.ledger, state, action, clock, random);
-        Ok(Self { services, action, clock, new_token, ledger, credentials_version: OnceLock::new() })
+        Ok(Self {
+            services,
+            action,
+            clock,
+            new_token,
+            ledger,
+            credentials_version: OnceLock::new(),
+            account: OnceLock::new(),
+        })
     }
 
     /// Reports what is registered.
     pub(crate) async fn get(&mut self, ours: OurUrls) -> Result<Report, SyncError> {
-        let registered = self.ask().await?.1;
-        Ok(self.report(Outcome::Reported, &ours.goal().url, registered))
+        let (accepted, asked) = tokio::join!(self.services.accepted.read(), self.ask());
+        // While the tables cannot be read, deliveries with any token are queued.
+        Ok(self.report_found(Outcome::Reported, &ours, asked?.1, accepted.ok().as_deref()))
+    }
+
+    /// Reports what is registered, and whether that is ours. Without the accepted tokens, every token counts as accepted.
+    pub(crate) fn report_found(
+        &self,
+        outcome: Outcome,
+        ours: &OurUrls,
+        registered: Option<RegisteredUrl>,
+        accepted: Option<&[AcceptedToken]>,
+    ) -> Report {
+        let is_ours = match Whereabouts::of(registered.as_ref(), ours) {
+            Whereabouts::Current | Whereabouts::Pending => true,
+            Whereabouts::Elsewhere(_) | Whereabouts::Nowhere => false,
+            Whereabouts::OtherToken(token) => accepted.is_none_or(|accepted| self.lets_in(accepted, &token)),
+        };
+        let ours_seen = self.ledger.state().ours_at.is_some() && !self.is_in_another_account();
+        let report = self.report(outcome, &ours.goal().url, registered);
+        Report { ours: Some(is_ours), ours_seen: Some(ours_seen), ..report }
+    }
+
+    fn lets_in(&self, accepted: &[AcceptedToken], token: &TokenHash) -> bool {
+        accepted.iter().any(|accepted| accepted.lets_in(token, self.clock.now()))
+    }
+
+    /// Returns whether the state belongs to another partner account than this run's session.
+    pub(crate) fn is_in_another_account(&self) -> bool {
+        self.ledger.state().is_of_another_account(self.account.get().map(String::as_str))
     }
 
     /// Opens a session with the provider, and gets the registered URL.
@@ -78,7 +116,13 @@ impl<'a> Run<'a> {
             }
             _ => self.credentials_version.get_or_init(|| version),
         };
-        Ok(self.services.partner.session(credentials, self.clock.now()).await?)
+        // A fixed access token names no account.
+        let names_account = matches!(credentials, Credentials::Client(_));
+        let session = self.services.partner.session(credentials, self.clock.now()).await?;
+        if names_account {
+            self.account.get_or_init(|| session.account());
+        }
+        Ok(session)
     }
 
     /// Fails when CloudFormation has asked to delete the registration: then nothing of ours may be registered any more.
@@ -109,8 +153,7 @@ impl<'a> Run<'a> {
             Whereabouts::Current | Whereabouts::Pending => Ok(true),
             Whereabouts::Elsewhere(_) | Whereabouts::Nowhere => Ok(false),
             Whereabouts::OtherToken(token) => {
-                let now = self.clock.now();
-                let accepted = self.services.accepted.read().await?.iter().any(|accepted| accepted.lets_in(token, now));
+                let accepted = self.lets_in(&self.services.accepted.read().await?, token);
                 if accepted {
                     self.accept(token).await?;
                 }
@@ -119,10 +162,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Stores the URL that ours is about to replace for the first time.
+    /// Stores the URL that ours is about to replace, if it is another one.
     pub(crate) async fn keep_url_before_ours(&self, found: &Observation, account: &str) -> Result<(), SyncError> {
         match &found.whereabouts {
-            Whereabouts::Elsewhere(url) if self.ledger.state().ours_at.is_none() => {
+            Whereabouts::Elsewhere(url) => {
                 let url = Secret::new(url.expose());
                 Ok(self.services.url_before_ours.keep(&url, account, self.clock.now()).await?)
             }
@@ -171,7 +214,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn saw(&mut self, is_ours: bool, registered: Option<&RegisteredUrl>, reason: SetReason) {
-        self.ledger.saw(is_ours, registered.map(ToString::to_string), reason);
+        self.ledger.saw(is_ours, registered.map(ToString::to_string), self.account.get().cloned(), reason);
     }
 
     pub(crate) fn report(&self, outcome: Outcome, desired: &WebhookUrl, registered: Option<RegisteredUrl>) -> Report {

@@ -41,12 +41,12 @@ impl Run<'_> {
             Err(error) => return Err(error.into()),
         };
         self.ledger.write().await?;
+        if let Some(found) = found.filter(|_| !matches!(chosen, Chosen::Another(_))) {
+            self.keep_url_before_ours(&found, &session.account()).await?;
+        }
         let (url, registered) = match chosen {
             Chosen::Ours(chosen) => {
                 let accepted_since = self.accept(&chosen.token).await?;
-                if let Some(found) = &found {
-                    self.keep_url_before_ours(found, &session.account()).await?;
-                }
                 self.settle(accepted_since).await;
                 let registered = self.set_ours(&chosen.url, &mut session).await?;
                 (chosen.url, registered)

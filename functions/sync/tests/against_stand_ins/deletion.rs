@@ -285,6 +285,9 @@ async fn a_person_can_still_set_another_url_while_the_stack_is_being_deleted() {
     let (world, _) = stack_with(Other::Rotate).await;
     delete(&world).await.unwrap();
     assert!(world.send(json!({ "action": "set", "url": THIRD })).await.unwrap().verified);
-    assert_eq!(world.send(json!({ "action": "set", "url": OURS })).await.unwrap_err().cause(), "StackDeleted");
+    let refused = world.send(json!({ "action": "set", "url": OURS })).await.unwrap_err();
+    assert_eq!(refused.cause(), "StackDeleted");
+    let remedy = "if the deletion of the stack has failed, finish it, and then deploy the stack again";
+    assert!(refused.to_string().contains(remedy), "CloudFormation updates no such stack: {refused}");
     assert!(!world.run("get").await.unwrap().verified);
 }

@@ -117,6 +117,16 @@ async fn failed_checks_are_in_the_ledger_with_their_cause_and_in_the_state_until
 }
 
 #[tokio::test]
+async fn a_failed_action_of_a_person_is_in_the_ledger_and_no_failed_check() {
+    let world = World::start().await;
+    world.run("sync").await.unwrap();
+    world.partner.next(Call::Set, Fault::Reason(13));
+    world.send(json!({ "action": "set", "url": FOREIGN })).await.unwrap_err();
+    assert_eq!(world.ledger().await, [ChangeKind::Registered, ChangeKind::Failed]);
+    assert_eq!(world.registration().await.failing_since, None);
+}
+
+#[tokio::test]
 async fn drift_that_could_not_be_repaired_is_in_the_ledger_with_the_failure() {
     let mut world = World::start().await;
     world.run("sync").await.unwrap();

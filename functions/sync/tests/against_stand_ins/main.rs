@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod access_token;
+mod account;
 mod contest;
 mod credentials;
 mod deletion;

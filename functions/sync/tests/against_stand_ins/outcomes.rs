@@ -108,7 +108,15 @@ async fn get_reports_the_registered_url() {
     let report = serde_json::to_value(world.run("get").await.unwrap()).unwrap();
     assert_eq!(
         report,
-        json!({ "action": "get", "outcome": "reported", "desired": OURS_MASKED, "registered": null, "verified": false })
+        json!({
+            "action": "get",
+            "outcome": "reported",
+            "desired": OURS_MASKED,
+            "registered": null,
+            "verified": false,
+            "ours": false,
+            "ours_seen": false,
+        })
     );
     world.partner.register(Some(OURS));
     let report = world.run("get").await.unwrap();

@@ -66,6 +66,37 @@ async fn after_a_rotation_there_is_nothing_to_do() {
 }
 
 #[tokio::test]
+async fn our_url_is_ours_with_every_accepted_token_also_while_a_rotation_is_unfinished() {
+    let mut world = registered().await;
+    world.partner.next(Call::Set, Fault::SetIgnored);
+    assert!(!world.run("rotate").await.unwrap().verified);
+    let assert_seen = async |world: &World, action: &str, ours: bool, verified: bool| {
+        let report = serde_json::to_value(world.run(action).await.unwrap()).unwrap();
+        let registered = world.partner.registered();
+        assert_eq!((&report["ours"], &report["verified"]), (&json!(ours), &json!(verified)), "{action} {registered:?}");
+    };
+    for action in ["get", "plan"] {
+        assert_seen(&world, action, true, false).await;
+    }
+    world.run("sync").await.unwrap();
+    for action in ["get", "plan"] {
+        assert_seen(&world, action, true, true).await;
+        world.partner.register(Some(OURS));
+        assert_seen(&world, action, true, false).await;
+        assert!(!world.is_accepted(TOKEN, world.now.plus(DAY * 2)).await, "looking does not extend a token");
+        world.partner.register(Some(FOREIGN));
+        assert_seen(&world, action, false, false).await;
+        world.partner.register(Some(&format!("{ADDRESS}/Unknown-0123456789")));
+        assert_seen(&world, action, false, false).await;
+        world.run("sync").await.unwrap();
+    }
+    world.restart_without_dynamodb();
+    assert_seen(&world, "get", true, true).await;
+    world.partner.register(Some(OURS));
+    assert_seen(&world, "get", true, false).await;
+}
+
+#[tokio::test]
 async fn each_rotation_makes_another_token() {
     let world = registered().await;
     for _ in 0..3 {

@@ -4,7 +4,7 @@ use emulators::partner::{Call, Fault};
 use serde_json::json;
 use store::ChangeKind;
 
-use crate::world::{FIXED_ACCESS_TOKEN, FOREIGN, OURS, OURS_MASKED, World};
+use crate::world::{ADDRESS, FIXED_ACCESS_TOKEN, FOREIGN, OURS, OURS_MASKED, World};
 
 #[tokio::test]
 async fn a_new_stack_is_registered_and_cloudformation_gets_the_answer() {
@@ -161,6 +161,23 @@ async fn the_restored_url_is_the_first_one_and_not_one_that_was_replaced_in_a_re
     world.run("rotate").await.unwrap();
     world.send_request("Delete", "true").await.0.unwrap();
     assert_eq!(world.partner.registered().as_deref(), Some("https://first.example/in"));
+}
+
+#[tokio::test]
+async fn the_restored_url_is_the_one_that_a_person_replaced_last() {
+    let set = |url: &str| json!({ "action": "set", "url": url });
+    // With the new token, and with the old one.
+    for ours in [ADDRESS, OURS] {
+        let world = World::start().await;
+        world.partner.register(Some("https://first.example/in"));
+        world.send(set(ADDRESS)).await.unwrap();
+        world.run("rotate").await.unwrap();
+        world.partner.register(Some(FOREIGN));
+        world.send(set(ours)).await.unwrap();
+        let (resolved, _) = world.send_request("Delete", "true").await;
+        assert_eq!(resolved.unwrap().outcome, "updated");
+        assert_eq!(world.partner.registered().as_deref(), Some(FOREIGN), "{ours}");
+    }
 }
 
 #[tokio::test]

@@ -234,20 +234,25 @@ fn lost_line(item: &Value) -> String {
 async fn an_item_of_a_restored_table_is_recorded_again_as_the_document_says() {
     let world = crate::world::World::start("recover-restored").await;
     world.fill().await;
-    let (client, id) = (world.dynamodb.client(), world.id(50));
-    let key = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
-    let key = HashMap::from([key("pk", LINE.to_owned()), key("sk", format!("event#{id}"))]);
-    let get = client.get_item().table_name(world.dynamodb.events_table()).set_key(Some(key.clone()));
-    let item = get.send().await.unwrap().item.unwrap();
-    let texts = item.iter().filter_map(|(name, value)| Some((name.clone(), json!({"S": value.as_s().ok()?}))));
-    let file = world.project().join("lost.json");
-    fs::write(&file, lost_line(&json!({"Item": serde_json::Map::from_iter(texts)}))).unwrap();
-    let before = world.hooks(&["show", &id.to_string(), "--output", "json"]).await.stdout;
-    client.delete_item().table_name(world.dynamodb.events_table()).set_key(Some(key)).send().await.unwrap();
-    assert_eq!(world.hooks(&["show", &id.to_string()]).await.code, 1);
-    let recovered = world.hooks(&["recover", file.to_str().unwrap(), "--yes"]).await;
-    assert!(recovered.code == 0 && recovered.stdout.contains(&format!("{id}  recorded")), "{recovered:?}");
-    let shown = world.hooks(&["show", &id.to_string(), "--output", "json"]).await.stdout;
-    let [before, shown] = [before, shown].map(|text| serde_json::from_str::<Value>(&text).unwrap());
-    assert_eq!((&shown["body"], &shown["received_at"]), (&before["body"], &before["received_at"]));
+    let client = world.dynamodb.client();
+    // An event with later ones, and the only one of its bot.
+    for (entity, minutes) in [(LINE, 50), ("builder#523", 30)] {
+        let id = world.id(minutes);
+        let key = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
+        let key = HashMap::from([key("pk", entity.to_owned()), key("sk", format!("event#{id}"))]);
+        let get = client.get_item().table_name(world.dynamodb.events_table()).set_key(Some(key.clone()));
+        let item = get.send().await.unwrap().item.unwrap();
+        let texts = item.iter().filter_map(|(name, value)| Some((name.clone(), json!({"S": value.as_s().ok()?}))));
+        let file = world.project().join("lost.json");
+        fs::write(&file, lost_line(&json!({"Item": serde_json::Map::from_iter(texts)}))).unwrap();
+        let before = world.hooks(&["show", &id.to_string(), "--output", "json"]).await.stdout;
+        client.delete_item().table_name(world.dynamodb.events_table()).set_key(Some(key)).send().await.unwrap();
+        assert_eq!(world.hooks(&["show", &id.to_string()]).await.code, 1);
+        let recovered = world.hooks(&["recover", file.to_str().unwrap(), "--yes"]).await;
+        let is_event = recovered.stdout.contains(&format!("{id}  recorded")) && !recovered.stdout.contains("duplicate");
+        assert!(recovered.code == 0 && is_event, "{recovered:?}");
+        let shown = world.hooks(&["show", &id.to_string(), "--output", "json"]).await.stdout;
+        let [before, shown] = [before, shown].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+        assert_eq!((&shown["body"], &shown["received_at"]), (&before["body"], &before["received_at"]));
+    }
 }

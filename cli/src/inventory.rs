@@ -109,7 +109,8 @@ fn for_people(report: &Value, is_local: bool) -> String {
     let stuck = report["stuck"].as_array().filter(|stuck| !stuck.is_empty());
     text += &stuck.map(|stuck| format!("\n{}", stuck_table(stuck))).unwrap_or_default();
     text += &findings(&report["changed"], [(Column::entity("changed"), "/entity"), (Column::from("what"), "/change")]);
-    for name in ["missed", "gone", "stuck", "changed"].into_iter().filter(|name| left_out(name) > 0) {
+    text += &findings(&report["unreadable"], [(Column::entity("unreadable"), "")]);
+    for name in ["missed", "gone", "stuck", "changed", "unreadable"].into_iter().filter(|name| left_out(name) > 0) {
         text += &format!("\nand {} more that are {name}\n", left_out(name));
     }
     text
@@ -141,6 +142,7 @@ mod tests {
             "waiting": ["whatsapp#1"], "waiting_left_out": 7, "gone": [{"entity": "builder#523", "since": "13:00"}],
             "stuck": [{"list": "registered_numbers", "whatsapp": "972500000000", "expires_at": "2026-12-06"}],
             "changed": [{"entity": "online#online#523", "change": "suspended"}], "changed_left_out": 2,
+            "unreadable": ["whatsapp#972500000007"],
         });
         let shown = for_people(&report, false);
         for text in [
@@ -154,6 +156,8 @@ mod tests {
             "11:00",
             "972500000000",
             "suspended",
+            "│ unreadable            │",
+            "│ whatsapp#972500000007 │",
         ] {
             assert!(shown.contains(text), "{text} is not in\n{shown}");
         }
@@ -161,6 +165,6 @@ mod tests {
         let note = "lists only the clients of the documented events, so all others are gone.\n";
         assert!(for_people(&report, true).contains(note));
         assert!(!for_people(&json!({"gone": []}), true).contains(note));
-        assert_eq!(shown.matches("\n\n┌").count(), 5, "{shown}");
+        assert_eq!(shown.matches("\n\n┌").count(), 6, "{shown}");
     }
 }

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
-use inspector::{Line, LineKey, LineReader, Onboarding};
+use inspector::{Line, LineKey, LineList, LineReader, Onboarding};
 use serde_json::{Value, json};
 use shared::text::plain;
-use store::{Inventory, Lines, SealedReader, named};
+use store::{Inventory, Lines, SealedReader, Unreadable, named};
 
 use crate::{
     local_functions::read_answer,
@@ -121,8 +121,8 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
         (false, _) => Vec::new(),
         (true, None) => vec![json!({ "action": "lines" })],
         (true, Some(reference)) => {
-            let lines = read().await?;
-            if lines.is_empty() {
+            let LineList { lines, unreadable } = read().await?;
+            if lines.is_empty() && unreadable.is_empty() {
                 check_reference(&reader.reader, Some(reference)).await?;
                 bail!("there is no line with the reference {}", plain(reference));
             }
@@ -138,9 +138,9 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
         }
         reports.push(report);
     }
-    let mut lines = read().await?;
+    let LineList { mut lines, unreadable } = read().await?;
     let known = lines.len();
-    if known == 0 {
+    if known == 0 && unreadable.is_empty() {
         check_reference(&reader.reader, args.reference.as_deref()).await?;
     }
     let gone = lines.iter().filter(|line| line.gone_at().is_some()).count();
@@ -154,17 +154,27 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     find_keys(&reader, &mut lines).await;
     let more = (lines.len() < found).then(|| format!("{} of {found} lines", lines.len()));
     let none = match known {
+        _ if !unreadable.is_empty() => "None of the lines that can be read.\n",
         0 => "No such lines.\n",
         _ if !target.keeps_lines => "None: LineWebhookUrl is empty, so the lines' own webhooks are not checked.\n",
         _ => "None: every line is live, or gone at the provider.\n",
     };
     List { items: &lines, none: none.to_owned(), more }
         .print(args.output, line_json, |lines| rows(lines, [not_live, gone, known]))?;
-    match left(&reports) {
-        Some(fault) => bail!("{fault}"),
-        None if not_live > 0 => Ok(ExitCode::from(NOT_LIVE)),
-        None => Ok(ExitCode::SUCCESS),
+    let faults: Vec<String> = left(&reports).into_iter().chain(left_out(&unreadable)).collect();
+    match faults.join("; ") {
+        faults if !faults.is_empty() => bail!("{faults}"),
+        _ if not_live > 0 => Ok(ExitCode::from(NOT_LIVE)),
+        _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Returns the lines that are left out of a list, with the faults of the first ten.
+fn left_out(unreadable: &Unreadable) -> Option<String> {
+    let are = if unreadable.len() == 1 { "line is" } else { "lines are" };
+    let faults: Vec<String> = unreadable.values().take(10).map(|fault| plain(&fault.to_string())).collect();
+    let text = || format!("{} {are} left out, because an item cannot be read: {}", unreadable.len(), faults.join(", "));
+    (!unreadable.is_empty()).then(text)
 }
 
 /// Returns the reader of a target's lines.

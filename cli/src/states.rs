@@ -138,8 +138,10 @@ pub async fn run(States { mut filter, sort, count, limit, target, output }: Stat
 pub async fn gone(inventory: &Inventory, states: &[State]) -> Result<BTreeMap<Entity, Timestamp>, StoreError> {
     let entities: Vec<Entity> = states.iter().map(|state| state.entity.clone()).collect();
     let listed = inventory.entities(&entities).await?;
-    let gone =
-        |state: &State| Some((state.entity.clone(), listed.get(&state.entity)?.gone_since(Some(state.last_seen))?));
+    let gone = |state: &State| {
+        let listed = listed.get(&state.entity)?.as_ref().ok()?;
+        Some((state.entity.clone(), listed.gone_since(Some(state.last_seen))?))
+    };
     Ok(states.iter().filter_map(gone).collect())
 }
 

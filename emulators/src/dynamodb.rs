@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::{
     Client,
     error::DisplayErrorContext,
     types::{
-        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-        ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
+        AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+        ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
     },
 };
 use axum::{
@@ -120,6 +120,19 @@ impl DynamoDb {
     /// Returns the name of the sealed table.
     pub fn sealed_table(&self) -> &'static str {
         "sealed"
+    }
+
+    /// Replaces an attribute of an item by a text that no function writes, so that the item cannot be read.
+    ///
+    /// # Errors
+    /// Fails when the item cannot be written.
+    pub async fn garble(&self, table: &str, [pk, sk]: [&str; 2], attribute: &str) -> io::Result<()> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let update = self.client.update_item().table_name(table).key("pk", text(pk)).key("sk", text(sk));
+        let update = update.update_expression("SET #attribute = :text");
+        let update = update.expression_attribute_names("#attribute", attribute);
+        let written = update.expression_attribute_values(":text", text("unreadable")).send().await;
+        written.map(drop).map_err(io::Error::other)
     }
 
     async fn create_table(&self, name: &str, indexes: &[(&str, &str, &str)]) -> io::Result<()> {

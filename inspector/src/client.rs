@@ -38,6 +38,8 @@ struct Page {
     reference: String,
     proofs: Vec<Proof>,
     others: Vec<Other>,
+    /// The faults of its lines that are left out.
+    unreadable: Vec<String>,
     /// True when more entities have the reference.
     is_cut: bool,
     deliveries: String,
@@ -72,11 +74,13 @@ pub async fn page(Extract(shown): App, Query(Which { reference }): Query<Which>)
     }
     let (lines, others): (Vec<State>, Vec<State>) = states.into_iter().partition(|state| is_line(&state.entity));
     let entities: Vec<_> = others.iter().map(|state| state.entity.clone()).collect();
+    let lines = lines.into_iter().map(Ok).collect();
     let (lines, listed) = try_join(source.lines.of_states(lines), source.lines.inventory.entities(&entities)).await?;
-    let is_gone = |state: &State| listed.get(&state.entity)?.gone_since(Some(state.last_seen));
+    let is_gone = |state: &State| listed.get(&state.entity)?.as_ref().ok()?.gone_since(Some(state.last_seen));
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Lines).await,
-        proofs: lines.iter().map(|line| Proof { client_link: None, ..Proof::of(line, now) }).collect(),
+        unreadable: lines.unreadable.values().map(|fault| plain(&fault.to_string())).collect(),
+        proofs: lines.lines.iter().map(|line| Proof { client_link: None, ..Proof::of(line, now) }).collect(),
         others: others.iter().map(|state| Other::of(state, is_gone(state).is_some(), now)).collect(),
         is_cut,
         deliveries: link("./", &[("reference", &reference), ("since", "30d")]),

@@ -48,7 +48,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use self::{guard::Guard, live::Live, source::Shown};
 pub use self::{
     guard::{ForwardedAddress, PageToken},
-    line_facts::{Line, LineKey, LineReader, Onboarding, is_line},
+    line_facts::{Line, LineKey, LineList, LineReader, Onboarding, is_line},
     registration_facts::{host, receiver, registration_facts},
     source::{Action, Actions, Source},
 };

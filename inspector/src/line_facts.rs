@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{
     StreamExt, TryStreamExt,
-    future::{try_join, try_join3},
+    future::{join, try_join3},
     stream,
 };
 use shared::{Entity, Kind, Timestamp, Value};
-use store::{Inventory, LineRecord, LineStatus, Lines, PAGE, Reader, SealedReader, State, StoreError, Tracked};
+use store::{
+    Inventory, LineRecord, LineStatus, Lines, PAGE, Reader, SealedReader, State, StoreError, Tracked, Unreadable,
+    readable,
+};
 
 /// Maximum number of keys that are looked for at a time.
 const AT_ONCE: usize = 16;
@@ -28,6 +31,15 @@ pub struct Line {
     pub is_kept: bool,
     /// Its API key.
     pub key: LineKey,
+}
+
+/// Lines, and those that are left out.
+#[derive(Debug)]
+pub struct LineList {
+    /// The lines, the worst problems first and then by number.
+    pub lines: Vec<Line>,
+    /// The lines that are left out because an item of them cannot be read, each with the fault.
+    pub unreadable: Unreadable,
 }
 
 /// The knowledge about the API key of a line.
@@ -174,37 +186,37 @@ pub struct LineReader {
 }
 
 impl LineReader {
-    /// Returns all lines, the worst problems first and then by number. Their keys are not looked for.
+    /// Returns all lines. Their keys are not looked for.
     ///
     /// # Errors
-    /// Fails when DynamoDB does not answer, or an item cannot be read.
-    pub async fn all(&self) -> Result<Vec<Line>, StoreError> {
-        let states = self.reader.states(&Kind::Whatsapp, None, PAGE).try_collect::<Vec<State>>();
-        let (states, (_, listed)) = try_join(states, self.inventory.read()).await?;
-        self.with_webhooks(states, listed).await
+    /// Fails when DynamoDB does not answer.
+    pub async fn all(&self) -> Result<LineList, StoreError> {
+        let states = self.reader.states(&Kind::Whatsapp, None, PAGE).collect::<Vec<_>>();
+        let (states, listed) = join(states, self.inventory.read()).await;
+        self.with_webhooks(states, listed?.1).await
     }
 
     /// Returns the lines with one of the partner's references, as [`LineReader::all`] does.
     ///
     /// # Errors
     /// Fails as [`LineReader::all`] does.
-    pub async fn with_reference(&self, reference: &str) -> Result<Vec<Line>, StoreError> {
-        self.of_states(self.reader.states_by_reference(reference, PAGE).try_collect().await?).await
+    pub async fn with_reference(&self, reference: &str) -> Result<LineList, StoreError> {
+        self.of_states(self.reader.states_by_reference(reference, PAGE).collect().await).await
     }
 
     /// Returns the lines among states, as [`LineReader::all`] does.
     ///
     /// # Errors
     /// Fails as [`LineReader::all`] does.
-    pub async fn of_states(&self, states: Vec<State>) -> Result<Vec<Line>, StoreError> {
-        let lines: Vec<Entity> = states.iter().map(|state| state.entity.clone()).filter(is_line).collect();
+    pub async fn of_states(&self, states: Vec<Result<State, StoreError>>) -> Result<LineList, StoreError> {
+        let lines: Vec<Entity> = states.iter().flatten().map(|state| state.entity.clone()).filter(is_line).collect();
         self.with_webhooks(states, self.inventory.entities(&lines).await?).await
     }
 
     /// Returns one line without looking for its key; `None` when nothing is recorded of it.
     ///
     /// # Errors
-    /// Fails as [`LineReader::all`] does.
+    /// Fails when DynamoDB does not answer, or an item cannot be read.
     pub async fn one(&self, entity: &Entity) -> Result<Option<Line>, StoreError> {
         let (state, listed, webhook) =
             try_join3(self.reader.state(entity), self.inventory.entity(entity), self.lines.get(entity)).await?;
@@ -216,7 +228,7 @@ impl LineReader {
     /// Looks for the keys of lines.
     ///
     /// # Errors
-    /// Fails as [`LineReader::all`] does.
+    /// Fails as [`LineReader::one`] does.
     pub async fn find_keys(&self, lines: &mut [Line]) -> Result<(), StoreError> {
         let entities: Vec<Entity> = lines.iter().map(|line| line.entity.clone()).collect();
         let keys = stream::iter(entities).map(async |entity| self.sealed.key_received_at(&entity).await);
@@ -229,20 +241,25 @@ impl LineReader {
 
     async fn with_webhooks(
         &self,
-        states: Vec<State>,
-        mut listed: BTreeMap<Entity, Tracked>,
-    ) -> Result<Vec<Line>, StoreError> {
-        let mut states: BTreeMap<Entity, State> = states
-            .into_iter()
-            .filter(|state| is_line(&state.entity))
-            .map(|state| (state.entity.clone(), state))
-            .collect();
+        states: Vec<Result<State, StoreError>>,
+        listed: BTreeMap<Entity, Result<Tracked, StoreError>>,
+    ) -> Result<LineList, StoreError> {
+        let mut unreadable = Unreadable::new();
+        let states = readable(states, &mut unreadable)?.into_iter().filter(|state| is_line(&state.entity));
+        let mut states: BTreeMap<Entity, State> = states.map(|state| (state.entity.clone(), state)).collect();
+        let listed = readable(listed.into_values(), &mut unreadable)?.into_iter();
+        let mut listed: BTreeMap<Entity, Tracked> = listed.map(|tracked| (tracked.entity.clone(), tracked)).collect();
         let listed_lines = listed.iter().filter(|(entity, tracked)| is_line(entity) && tracked.listed_at.is_some());
         let entities: BTreeSet<Entity> = states.keys().chain(listed_lines.map(|(entity, _)| entity)).cloned().collect();
         let entities: Vec<Entity> = entities.into_iter().collect();
-        let mut webhooks = self.lines.get_many(&entities).await?;
+        let webhooks = self.lines.get_many(&entities).await?;
+        let webhooks = readable(webhooks.into_values(), &mut unreadable)?.into_iter();
+        let mut webhooks: BTreeMap<Entity, LineRecord> =
+            webhooks.map(|webhook| (webhook.entity.clone(), webhook)).collect();
+        unreadable.retain(|entity, _| is_line(entity));
         let mut lines: Vec<Line> = entities
             .into_iter()
+            .filter(|entity| !unreadable.contains_key(entity))
             .map(|entity| Line {
                 state: states.remove(&entity),
                 listed: listed.remove(&entity),
@@ -253,7 +270,7 @@ impl LineReader {
             })
             .collect();
         lines.sort_by_key(Line::rank);
-        Ok(lines)
+        Ok(LineList { lines, unreadable })
     }
 }
 

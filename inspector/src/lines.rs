@@ -6,11 +6,12 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
+use shared::text::plain;
 
 use super::{
     frame::{Layout, Part},
     layout::{Place, link, now, number_of},
-    line_facts::Line,
+    line_facts::{Line, LineList},
     line_proof::Proof,
     problem::{Problem, render},
     search::Searched,
@@ -43,6 +44,8 @@ struct Page {
     keeps_lines: bool,
     tabs: Vec<Tab>,
     rows: Vec<Proof>,
+    /// The faults of the lines that are left out.
+    unreadable: Vec<String>,
     /// The extent of the page, such as "1 to 50 of 312 lines".
     extent: String,
     is_first: bool,
@@ -64,7 +67,7 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
     let (now, source) = (now(), &shown.source);
     let keeps_lines = source.lines.keeps_lines;
     let (place, searched) = (Place::read(&asked.page)?, Searched::new(&asked.text));
-    let mut lines = source.lines.all().await?;
+    let LineList { mut lines, unreadable } = source.lines.all().await?;
     lines.retain(|line| searched.is_in(&line.entity, [line.reference(), line.name()]));
     let is_in = |line: &Line, show: &str| match show {
         "not-live" => line.is_problem(),
@@ -89,6 +92,7 @@ pub async fn page(State(shown): App, Query(asked): Query<Asked>) -> Result<Respo
         tabs,
         extent: place.extent(lines.len(), number_of(lines.len(), "line", "lines")),
         rows: place.of(&lines).iter().map(|line| Proof::of(line, now)).collect(),
+        unreadable: unreadable.values().map(|fault| plain(&fault.to_string())).collect(),
         is_first: place.is_first(),
         next: place.next(lines.len()).map(|page| Asked { page, ..asked.clone() }.link()),
         command: format!("cargo hooks lines{}", source.arguments),

@@ -131,7 +131,7 @@ pub async fn page(Extract(shown): App, Query(asked): Query<Asked>) -> Result<Res
     let rows = place.of(&states);
     let entities: Vec<_> = rows.iter().map(|state| state.entity.clone()).collect();
     let listed = source.lines.inventory.entities(&entities).await?;
-    let is_gone = |state: &State| listed.get(&state.entity)?.gone_since(Some(state.last_seen));
+    let is_gone = |state: &State| listed.get(&state.entity)?.as_ref().ok()?.gone_since(Some(state.last_seen));
     Ok(render(&Page {
         rows: rows.iter().map(|state| Row::of(state, is_gone(state).is_some(), now)).collect(),
         extent: Some(place.extent(states.len(), number_of(states.len(), "state", "states"))),

@@ -1,8 +1,10 @@
-use std::error::Error as StdError;
+use std::{collections::BTreeMap, error::Error as StdError};
 
 use aws_sdk_dynamodb::error::SdkError;
-use shared::Causes;
+use shared::{Causes, Entity};
 use thiserror::Error;
+
+use crate::keys;
 
 /// The reason why the store cannot write or read.
 #[derive(Debug, Error)]
@@ -31,4 +33,28 @@ impl StoreError {
     pub(crate) fn dynamodb<E: StdError + 'static, R: std::fmt::Debug>(error: &SdkError<E, R>) -> Self {
         Self::DynamoDb(Causes(error).to_string())
     }
+}
+
+/// The entities of which an item cannot be read, with the last fault of each. An item of no entity is under its partition key.
+pub type Unreadable = BTreeMap<Entity, StoreError>;
+
+/// Returns the items that can be read, and notes the others.
+///
+/// # Errors
+/// Fails with the first error that is not about one item.
+pub fn readable<T>(
+    items: impl IntoIterator<Item = Result<T, StoreError>>,
+    unreadable: &mut Unreadable,
+) -> Result<Vec<T>, StoreError> {
+    let noted = |item| match item {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            let StoreError::Corrupt { pk, sk, .. } = &error else { return None };
+            // Items of the inventory have their entity in the sort key.
+            let entity = if pk == keys::INVENTORY { sk } else { pk };
+            unreadable.insert(Entity::named(entity.clone()), error);
+            None
+        }
+        item => Some(item),
+    };
+    items.into_iter().filter_map(noted).collect()
 }

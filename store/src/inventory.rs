@@ -132,21 +132,11 @@ impl Inventory {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Returns the times of the lists, and all entities.
-    ///
-    /// # Errors
-    /// Fails when DynamoDB does not answer, or an item cannot be read.
-    pub async fn read(&self) -> Result<(ListTimes, BTreeMap<Entity, Tracked>), StoreError> {
-        let (times, entities) = self.read_each().await?;
-        let entities = entities.into_iter().map(|(entity, tracked)| Ok((entity, tracked?)));
-        Ok((times, entities.collect::<Result<_, StoreError>>()?))
-    }
-
-    /// Returns the same as [`Inventory::read`], with the fault in place of an entity that cannot be read.
+    /// Returns the times of the lists, and all entities, with the fault in place of one that cannot be read.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer, or the times of the lists cannot be read.
-    pub async fn read_each(&self) -> Result<(ListTimes, BTreeMap<Entity, Result<Tracked, StoreError>>), StoreError> {
+    pub async fn read(&self) -> Result<(ListTimes, BTreeMap<Entity, Result<Tracked, StoreError>>), StoreError> {
         let query = self
             .client
             .query()
@@ -194,19 +184,23 @@ impl Inventory {
         answer.item.as_ref().map(Tracked::from_item).transpose()
     }
 
-    /// Returns the records of several entities in the lists, with one request for 100 of them. Those that no list had are not in the map.
+    /// Returns the records of several entities in the lists, with one request for 100 of them, and with the fault in place of a record
+    /// that cannot be read. Entities that no list had are not in the map.
     ///
     /// # Errors
-    /// Fails when DynamoDB does not answer, or an item cannot be read.
-    pub async fn entities(&self, entities: &[Entity]) -> Result<BTreeMap<Entity, Tracked>, StoreError> {
+    /// Fails when DynamoDB does not answer.
+    pub async fn entities(
+        &self,
+        entities: &[Entity],
+    ) -> Result<BTreeMap<Entity, Result<Tracked, StoreError>>, StoreError> {
         let key =
             |entity| Item::from([(keys::PK.to_owned(), text(keys::INVENTORY)), (keys::SK.to_owned(), text(entity))]);
         let mut found = BTreeMap::new();
         for entities in entities.chunks(batch::READ_AT_ONCE) {
             let keys = HashMap::from([(self.events_table.clone(), entities.iter().map(key).collect())]);
             for (_, item) in batch::get_all(&self.client, keys, true).await? {
-                let tracked = Tracked::from_item(&item)?;
-                found.insert(tracked.entity.clone(), tracked);
+                let entity = Entity::named(Attributes(&item).text(keys::SK)?);
+                found.insert(entity, Tracked::from_item(&item));
             }
         }
         Ok(found)

@@ -25,7 +25,7 @@ mod tokens;
 mod typed_id;
 
 pub use delivery::{Content, Delivery, Origin, QuarantineCause, StoredDelivery};
-pub use error::StoreError;
+pub use error::{StoreError, Unreadable, readable};
 pub use follow::Follow;
 pub use forwarded::{ForwardFailure, ForwardLookup, ForwardRecord, ForwardRecords, ForwardTaken};
 pub use inventory::{Inventory, ListTime, ListTimes, Tracked};

@@ -223,19 +223,12 @@ impl Lines {
         answer.item.as_ref().map(LineRecord::from_item).transpose()
     }
 
-    /// Returns the last checks of several lines, with one request for 100 of them. Lines that were never checked are not in the map.
-    ///
-    /// # Errors
-    /// Fails when DynamoDB does not answer, or an item cannot be read.
-    pub async fn get_many(&self, lines: &[Entity]) -> Result<BTreeMap<Entity, LineRecord>, StoreError> {
-        self.get_each(lines).await?.into_iter().map(|(line, record)| Ok((line, record?))).collect()
-    }
-
-    /// Returns the same as [`Lines::get_many`], with the fault in place of a record that cannot be read.
+    /// Returns the last checks of several lines, with one request for 100 of them, and with the fault in place of a record that cannot be
+    /// read. Lines that were never checked are not in the map.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer.
-    pub async fn get_each(
+    pub async fn get_many(
         &self,
         lines: &[Entity],
     ) -> Result<BTreeMap<Entity, Result<LineRecord, StoreError>>, StoreError> {

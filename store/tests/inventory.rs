@@ -67,7 +67,8 @@ async fn a_later_rebuilt_event_leaves_the_state_of_a_delivered_one_unmarked() {
 async fn what_the_lists_have_shown_is_read_back_also_of_many_entities() {
     let world = World::start().await;
     let inventory = Inventory::new(world.dynamodb.client(), world.dynamodb.events_table());
-    assert_eq!(inventory.read().await.unwrap(), (Default::default(), Default::default()));
+    let (times, entities) = inventory.read().await.unwrap();
+    assert!(times.is_empty() && entities.is_empty());
     let full = Tracked {
         listed_at: Some(noon()),
         not_listed_at: Some(noon().minus(secs(60))),
@@ -92,7 +93,7 @@ async fn what_the_lists_have_shown_is_read_back_also_of_many_entities() {
     let stores = ListTime { last: noon().plus(secs(1)), whole: Some(noon().plus(secs(1))) };
     assert_eq!((times["builder"], times["store"], times.len()), (builders, stores, 2), "none goes back");
     assert_eq!(entities.len(), 61);
-    assert!(all.iter().all(|tracked| entities[&tracked.entity] == *tracked));
+    assert!(all.iter().all(|tracked| entities[&tracked.entity].as_ref().unwrap() == tracked));
     assert_eq!(inventory.entity(&all[0].entity).await.unwrap().as_ref(), Some(&all[0]));
     assert_eq!(inventory.entity(&Entity::named("builder#60")).await.unwrap(), None);
     assert_eq!(world.reader.state(&Entity::named("inventory")).await.unwrap(), None, "it is no entity");

@@ -146,7 +146,7 @@ async fn the_records_of_many_lines_are_read_100_at_a_time() {
     world.requests.take();
     let read = lines.get_many(&numbered).await.unwrap();
     assert_eq!((read.len(), world.requests.take()), (130, 3));
-    assert!(read.iter().all(|(entity, record)| *entity == record.entity));
+    assert!(read.iter().all(|(entity, record)| *entity == record.as_ref().unwrap().entity));
 }
 
 #[tokio::test]

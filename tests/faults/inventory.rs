@@ -88,7 +88,7 @@ async fn crash(scenario: Scenario, crash: Crash) -> ([usize; 3], ()) {
     let requests = world.take_requests(PEERS);
     let inventory = Inventory::new(world.world.dynamodb.client(), world.world.dynamodb.events_table());
     let (_, tracked) = inventory.read().await.unwrap();
-    let noted = tracked.get(&entity(3)).is_some_and(|tracked| tracked.rebuilt_at.is_some());
+    let noted = tracked.get(&entity(3)).is_some_and(|tracked| tracked.as_ref().unwrap().rebuilt_at.is_some());
     // As the schedule does, twice: only the first may have something to finish.
     let sync = world.taking_inventory().await;
     missed += count(&world.inventory(&sync).await.unwrap()["missed"]);

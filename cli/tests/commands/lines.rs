@@ -96,6 +96,31 @@ async fn lines_are_listed_with_problems_first_and_the_exit_code_shows_that_one_i
 }
 
 #[tokio::test]
+async fn a_line_with_an_item_that_cannot_be_read_is_named_and_the_others_are_listed() {
+    let world = with_lines("lines-unreadable").await;
+    let garble =
+        async |key, attribute| world.dynamodb.garble(world.dynamodb.events_table(), key, attribute).await.unwrap();
+    garble(["whatsapp#972500000003", "line"], "webhook").await;
+    assert_eq!(listed(&world, &["--not-live"]).await, (1, ["0000002", "0000005"].map(str::to_owned).to_vec()));
+    let shown = world.hooks(&["lines", "--reference", "a name"]).await;
+    assert_eq!((shown.code, shown.stdout.as_str()), (1, "None of the lines that can be read.\n"));
+    let fault = "the item whatsapp#972500000003 / line has no usable attribute webhook\n";
+    assert_eq!(shown.stderr, format!("error: 1 line is left out, because an item cannot be read: {fault}"));
+    garble(["inventory", "whatsapp#972500000002"], "listed_at").await;
+    garble(["whatsapp#972500000004", "state"], "first_seen").await;
+    assert_eq!(listed(&world, &[]).await, (1, ["0000005", "1234567"].map(str::to_owned).to_vec()));
+    let shown = world.hooks(&["lines"]).await;
+    assert!(
+        shown.stderr.starts_with("error: 3 lines are left out, because an item cannot be read: "),
+        "{}",
+        shown.stderr
+    );
+    for item in ["inventory / whatsapp#972500000002", "whatsapp#972500000003 / line", "whatsapp#972500000004 / state"] {
+        assert!(shown.stderr.contains(&format!("the item {item} ")), "{}", shown.stderr);
+    }
+}
+
+#[tokio::test]
 async fn lines_are_filtered_and_sorted() {
     let world = with_lines("lines-filters").await;
     let all = ["0000003", "0000002", "0000005", "1234567", "0000004"].map(str::to_owned).to_vec();

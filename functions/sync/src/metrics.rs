@@ -28,7 +28,7 @@ const DURATION: Millis = Millis::named("SyncDuration");
 
 /// A pass of the inventory that records what it finds, including a failed one.
 const INVENTORY_RUNS: Count = Count::named("InventoryRuns");
-/// Such a pass ended with an error, or not all lists were complete.
+/// Such a pass ended with an error, a list was not complete, or an item could not be read.
 const INVENTORY_FAILED: Count = Count::named("InventoryFailed");
 /// Such a pass left listed entities without an event, because a delivery in a queue or in quarantine may be about them.
 const INVENTORY_HELD_BACK: Count = Count::named("InventoryHeldBack");
@@ -103,7 +103,8 @@ fn count_inventory(document: &mut Document<'_>, result: &Result<Answer, SyncErro
         document.count(INVENTORY_FAILED, 1);
         return;
     };
-    document.count(INVENTORY_FAILED, u64::from(report.lists.values().any(|list| !list.complete)));
+    let has_failed = report.lists.values().any(|list| !list.complete) || !report.unreadable.is_empty();
+    document.count(INVENTORY_FAILED, u64::from(has_failed));
     document.count(INVENTORY_HELD_BACK, u64::from(report.held_back.is_some()));
     for (metric, count) in [(IMPORTED, report.imported), (GONE, report.newly_gone), (STUCK, report.stuck.len())] {
         document.count(metric, u64::try_from(count).unwrap_or(u64::MAX));

@@ -83,6 +83,35 @@ async fn a_live_line_has_its_proof_step_by_step() {
 }
 
 #[tokio::test]
+async fn a_line_with_an_item_that_cannot_be_read_is_left_out_by_name_and_the_others_are_shown() {
+    let world = World::start().await;
+    let mut entities = Vec::new();
+    for n in 0..4_u64 {
+        entities.push(received(&world, 100 + n, &format!("97250000000{n}"), "client-7").await);
+    }
+    let visitor = Visitor::of(&world).await;
+    let mut left_out = Vec::new();
+    for (link, items) in [
+        (
+            "client?reference=client-7",
+            vec![([entities[1].as_str(), "line"], "webhook"), (["inventory", entities[3].as_str()], "listed_at")],
+        ),
+        ("lines", vec![([entities[2].as_str(), "state"], "first_seen")]),
+    ] {
+        for (key, attribute) in items {
+            world.dynamodb.garble(world.dynamodb.events_table(), key, attribute).await.unwrap();
+            left_out.push(format!(
+                "unreadable A line is left out: the item {} / {} has no usable attribute ",
+                key[0], key[1]
+            ));
+        }
+        let page = visitor.page(link).await;
+        assert!(left_out.iter().all(|fault| text(&page).contains(fault)), "{link}: {}", text(&page));
+        assert_eq!((numbers(&page)[0].as_str(), numbers(&page).len()), ("972500000000", 4 - left_out.len()), "{link}");
+    }
+}
+
+#[tokio::test]
 async fn each_problem_of_a_line_is_shown_before_the_live_lines() {
     let world = World::start().await;
     let mut entities = Vec::new();

@@ -3,6 +3,9 @@
 //! The lists are read before the states and the queues, so an event that arrived before its entity was listed is seen. The
 //! contents of the lists are written before an event is rebuilt, and the rebuilt event's id is derived from them: a pass that
 //! was killed is finished by the next one, with the same ids.
+//!
+//! Nothing is decided about an entity of which an item cannot be read: it is neither due nor gone, and its key is not sealed. The pass
+//! continues with the others.
 
 use std::{
     cell::Cell,
@@ -11,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future::ready, stream};
 use shared::{Entity, Event, EventId, Kind, Timestamp, gunzip};
-use store::{ListTime, Listing, Order, PAGE, StoreError, Tracked};
+use store::{ListTime, Listing, Order, PAGE, StoreError, Tracked, Unreadable, readable};
 
 use crate::{
     action::PassMode,
@@ -58,6 +61,8 @@ pub(crate) struct InventoryPass<'a> {
 /// The part of a pass that concerns one kind.
 struct KindPass<'a> {
     list: &'a KindList,
+    /// True when every entity of the list can be used, so that it proves the absence of others.
+    is_whole: bool,
     comparison: Comparison,
     tracked: BTreeMap<Entity, Tracked>,
     /// Entities with a listed key other than the sealed one.
@@ -88,18 +93,19 @@ impl InventoryPass<'_> {
         let lists = Lists::get(&mut session, self.clock, &self.services.fingerprint_key).await?;
         let (deliveries_wait, read) = tokio::join!(self.services.waiting_deliveries(), self.services.inventory.read());
         let (times, tracked) = read?;
+        let mut unreadable = Unreadable::new();
+        let tracked = readable(tracked.into_values(), &mut unreadable)?;
         let mut kinds = Vec::new();
         for list in &lists.kinds {
             let of_kind =
                 |entity: &Entity| entity.as_str().split_once('#').is_some_and(|(kind, _)| kind == list.kind.as_str());
-            let tracked = tracked.iter().filter(|(entity, _)| of_kind(entity));
-            let tracked = tracked.map(|(entity, tracked)| (entity.clone(), tracked.clone())).collect();
-            kinds.push(
-                self.compare(list, times.get(list.kind.as_str()).copied(), tracked, deliveries_wait.is_some()).await?,
-            );
+            let tracked = tracked.iter().filter(|tracked| of_kind(&tracked.entity));
+            let tracked = tracked.map(|tracked| (tracked.entity.clone(), tracked.clone())).collect();
+            let earlier = times.get(list.kind.as_str()).copied();
+            kinds.push(self.compare(list, earlier, tracked, deliveries_wait.is_some(), &mut unreadable).await?);
         }
         let mut held_back = deliveries_wait;
-        held_back = self.hold_back_quarantined(&mut kinds).await?.or(held_back);
+        held_back = self.hold_back_quarantined(&mut kinds, &mut unreadable).await?.or(held_back);
         let mut report = InventoryReport {
             action: "inventory",
             outcome: InventoryOutcome::UpToDate,
@@ -111,12 +117,13 @@ impl InventoryPass<'_> {
             gone: Vec::new(),
             stuck: stuck::find(&lists.links, &lists.numbers, self.services.stuck_after, self.clock.now()),
             changed: Vec::new(),
+            unreadable: Vec::new(),
             left: 0,
             left_out: LeftOut::new(),
             newly_gone: 0,
             lists: BTreeMap::new(),
         };
-        let gaps = self.gaps(run, &kinds).await?;
+        let gaps = self.gaps(run, &kinds, &mut unreadable).await?;
         for kind in &mut kinds {
             self.apply(kind, &gaps, &mut report).await?;
         }
@@ -126,6 +133,10 @@ impl InventoryPass<'_> {
         };
         let is_held = kinds.iter().any(|kind| kind.comparison.waiting.iter().any(|entity| is_over(kind, entity)));
         report.held_back = held_back.filter(|_| is_held);
+        for (entity, error) in unreadable {
+            tracing::error!(%entity, %error, "an entity is left, because an item of it cannot be read");
+            report.unreadable.push(entity);
+        }
         report.outcome = outcome(&lists, &report, self.mode);
         report.lists = lists.report;
         Ok(report)
@@ -135,14 +146,19 @@ impl InventoryPass<'_> {
         &self,
         list: &'a KindList,
         earlier: Option<ListTime>,
-        tracked: BTreeMap<Entity, Tracked>,
+        mut tracked: BTreeMap<Entity, Tracked>,
         deliveries_wait: bool,
+        unreadable: &mut Unreadable,
     ) -> Result<KindPass<'a>, SyncError> {
-        let states = self.states(&list.kind).await?;
-        let listed = list.entities.by_name.iter().map(|(entity, rebuilt)| (entity.clone(), rebuilt.listed.clone()));
+        let mut states = self.states(&list.kind, unreadable).await?;
+        states.retain(|entity, _| !unreadable.contains_key(entity));
+        tracked.retain(|entity, _| !unreadable.contains_key(entity));
+        let listed = list.entities.by_name.iter().filter(|(entity, _)| !unreadable.contains_key(*entity));
+        let listed: BTreeMap<_, _> = listed.map(|(entity, rebuilt)| (entity.clone(), rebuilt.listed.clone())).collect();
+        let is_whole = list.entities.unusable == 0 && listed.len() == list.entities.by_name.len();
         let mut comparison = compare::compare(&Facts {
             at: list.at,
-            listed: &listed.collect(),
+            listed: &listed,
             has_unusable: list.entities.unusable > 0,
             earlier: earlier.map(|earlier| earlier.last),
             earlier_whole: earlier.and_then(|earlier| earlier.whole),
@@ -158,24 +174,28 @@ impl InventoryPass<'_> {
             // The number may have a new client. Sealed without the new reference, the key would appear to be the former client's.
             comparison.keys.clear();
         }
-        let mut tracked = tracked;
         tracked.extend(comparison.tracked.iter().map(|new| (new.entity.clone(), new.clone())));
-        let keys = self.keys(list, &comparison.keys).await?;
-        Ok(KindPass { list, comparison, tracked, keys, states: states.len() })
+        let keys = self.keys(list, &comparison.keys, unreadable).await?;
+        Ok(KindPass { list, is_whole, comparison, tracked, keys, states: states.len() })
     }
 
-    async fn states(&self, kind: &Kind) -> Result<BTreeMap<Entity, Known>, StoreError> {
+    async fn states(&self, kind: &Kind, unreadable: &mut Unreadable) -> Result<BTreeMap<Entity, Known>, StoreError> {
         let states = self.services.reader.states(kind, None, PAGE);
-        let states = states.try_filter(|state| std::future::ready(state.entity.is_whole()));
+        let states = states.try_filter(|state| ready(state.entity.is_whole()));
         let known = states.map_ok(|state| {
             let known = Known { last_seen: state.last_seen, is_reconciled: state.is_reconciled };
             (state.entity, known)
         });
-        known.try_collect().await
+        Ok(readable(known.collect::<Vec<_>>().await, unreadable)?.into_iter().collect())
     }
 
     /// Compares listed keys with the sealed ones. A key that came with an event after the list was asked for is newer.
-    async fn keys(&self, list: &KindList, entities: &[Entity]) -> Result<Vec<Key>, StoreError> {
+    async fn keys(
+        &self,
+        list: &KindList,
+        entities: &[Entity],
+        unreadable: &mut Unreadable,
+    ) -> Result<Vec<Key>, StoreError> {
         let read = stream::iter(entities).map(async |entity| {
             let listed = list.entities.by_name.get(entity).and_then(|rebuilt| rebuilt.listed.key.clone());
             let Some(fingerprint) = listed else { return Ok(None) };
@@ -189,32 +209,22 @@ impl InventoryPass<'_> {
             };
             Ok(Some(Key { entity: entity.clone(), fingerprint, sealed }))
         });
-        let keys: Vec<Option<Key>> = read.buffered(AT_ONCE).try_collect().await?;
-        Ok(keys.into_iter().flatten().collect())
+        let keys: Vec<Result<Option<Key>, StoreError>> = read.buffered(AT_ONCE).collect().await;
+        Ok(readable(keys, unreadable)?.into_iter().flatten().collect())
     }
 
     /// Makes the entities wait whose event may be in quarantine. Returns the reason if there are any.
-    async fn hold_back_quarantined(&self, kinds: &mut [KindPass<'_>]) -> Result<Option<String>, StoreError> {
+    async fn hold_back_quarantined(
+        &self,
+        kinds: &mut [KindPass<'_>],
+        unreadable: &mut Unreadable,
+    ) -> Result<Option<String>, StoreError> {
         let missed = kinds.iter().flat_map(|kind| missed(&kind.comparison));
         let Some(since) = missed.clone().filter_map(|due| due.tracked.not_listed_at).min() else { return Ok(None) };
-        let names: BTreeSet<&Entity> = missed.map(|due| &due.tracked.entity).collect();
-        let now = self.clock.now();
-        let times = since.max(now.minus(SEARCHED))..now;
-        let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: PAGE };
-        let quarantined = self.services.quarantine.list(&listing);
-        let (quarantined, more) = store::first(quarantined, MAX_SEARCHED).await?;
-        let mut found = BTreeSet::new();
-        if more {
-            found.extend(names.into_iter().cloned());
-        } else {
-            for delivery in quarantined {
-                if let Some(bytes) = self.services.sealed.quarantined(&delivery.id).await? {
-                    found.extend(
-                        names.iter().filter(|entity| may_be_about(&bytes, entity)).map(|entity| (*entity).clone()),
-                    );
-                }
-            }
-        }
+        let names: BTreeSet<Entity> = missed.map(|due| due.tracked.entity.clone()).collect();
+        let found = readable([self.in_quarantine(&names, since).await], unreadable)?.pop();
+        // A delivery that cannot be read may be about any of them.
+        let found = found.unwrap_or(names);
         for kind in kinds {
             let held = |due: &Due| due.reason == Reason::Missed && found.contains(&due.tracked.entity);
             let (held, due) = std::mem::take(&mut kind.comparison.due).into_iter().partition(held);
@@ -224,14 +234,39 @@ impl InventoryPass<'_> {
         Ok((!found.is_empty()).then(|| "their events may be in quarantine".to_owned()))
     }
 
+    /// Returns the entities whose event may be in quarantine since a time.
+    async fn in_quarantine(&self, names: &BTreeSet<Entity>, since: Timestamp) -> Result<BTreeSet<Entity>, StoreError> {
+        let now = self.clock.now();
+        let times = since.max(now.minus(SEARCHED))..now;
+        let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: PAGE };
+        let quarantined = self.services.quarantine.list(&listing);
+        let (quarantined, more) = store::first(quarantined, MAX_SEARCHED).await?;
+        if more {
+            return Ok(names.clone());
+        }
+        let mut found = BTreeSet::new();
+        for delivery in quarantined {
+            if let Some(bytes) = self.services.sealed.quarantined(&delivery.id).await? {
+                found.extend(names.iter().filter(|entity| may_be_about(&bytes, entity)).cloned());
+            }
+        }
+        Ok(found)
+    }
+
     /// Returns the periods in which the webhook was not ours, as far as a missed event may be in one.
-    async fn gaps(&self, run: &Run<'_>, kinds: &[KindPass<'_>]) -> Result<Vec<Range<Timestamp>>, StoreError> {
+    async fn gaps(
+        &self,
+        run: &Run<'_>,
+        kinds: &[KindPass<'_>],
+        unreadable: &mut Unreadable,
+    ) -> Result<Vec<Range<Timestamp>>, StoreError> {
         let since =
             kinds.iter().flat_map(|kind| missed(&kind.comparison)).filter_map(|due| due.tracked.not_listed_at).min();
         let Some(since) = since else { return Ok(Vec::new()) };
         let now = self.clock.now();
         let listing = Listing { times: since..now, order: Order::NewestFirst, after: None, page_size: PAGE };
-        let (changes, _) = store::first(run.services.ledger.changes(&listing), MAX_CHANGES).await?;
+        let changes: Vec<_> = run.services.ledger.changes(&listing).take(MAX_CHANGES).collect().await;
+        let changes = readable(changes, unreadable)?;
         let mut gaps: Vec<Range<Timestamp>> = changes.into_iter().filter_map(|change| change.not_ours).collect();
         gaps.extend(run.ledger.state().elsewhere_since.map(|since| since..now));
         Ok(gaps)
@@ -247,8 +282,7 @@ impl InventoryPass<'_> {
         let inventory = &self.services.inventory;
         if self.mode == PassMode::Apply {
             inventory.write(&kind.comparison.tracked).await?;
-            let is_whole = kind.list.entities.unusable == 0;
-            inventory.listed(&kind.list.kind, kind.list.at, is_whole).await?;
+            inventory.listed(&kind.list.kind, kind.list.at, kind.is_whole).await?;
         }
         report.waiting.append(&mut kind.comparison.waiting.clone());
         report.newly_gone += kind.comparison.gone.len();
@@ -398,7 +432,7 @@ fn may_be_about(body: &[u8], entity: &Entity) -> bool {
 
 fn outcome(lists: &Lists, report: &InventoryReport, mode: PassMode) -> InventoryOutcome {
     let changes = [report.imported, report.missed.len(), report.newly_gone, report.changed.len()];
-    if !lists.are_complete() || report.left > 0 {
+    if !lists.are_complete() || report.left > 0 || !report.unreadable.is_empty() {
         InventoryOutcome::Incomplete
     } else if changes == [0; 4] {
         InventoryOutcome::UpToDate

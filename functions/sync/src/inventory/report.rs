@@ -35,6 +35,10 @@ pub struct InventoryReport {
     pub stuck: Vec<Stuck>,
     /// The changes that the lists show since the last pass.
     pub changed: Vec<Changed>,
+    /// The entities of which an item cannot be read, so that nothing was decided about them. Other unreadable items, of the quarantine and
+    /// the ledger, are here under their partition key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<Entity>,
     /// Number of entities that the function had no time for. The next pass continues with them.
     pub left: usize,
     /// Numbers of further elements of the lists.
@@ -48,12 +52,13 @@ pub struct InventoryReport {
 impl InventoryReport {
     /// Shortens the lists to what an answer can hold.
     pub(crate) fn shorten(&mut self) {
-        let Self { missed, waiting, gone, stuck, changed, left_out, .. } = self;
+        let Self { missed, waiting, gone, stuck, changed, unreadable, left_out, .. } = self;
         shorten(missed, "missed_left_out", left_out);
         shorten(waiting, "waiting_left_out", left_out);
         shorten(gone, "gone_left_out", left_out);
         shorten(stuck, "stuck_left_out", left_out);
         shorten(changed, "changed_left_out", left_out);
+        shorten(unreadable, "unreadable_left_out", left_out);
     }
 }
 
@@ -67,7 +72,7 @@ pub enum InventoryOutcome {
     Updated,
     /// All lists are complete, and a pass would record or mark something.
     WouldUpdate,
-    /// A list is not complete, so nothing is said about its entities; or the time was too short for all of them.
+    /// A list is not complete, or an item of an entity cannot be read, so nothing is said about them; or the time was too short for all.
     Incomplete,
 }
 
@@ -159,6 +164,7 @@ pub(crate) fn log(report: &InventoryReport) {
         gone = report.gone.len(),
         stuck = report.stuck.len(),
         changed = report.changed.len(),
+        unreadable = report.unreadable.len(),
         left = report.left,
         "the provider's lists were compared with the states"
     );

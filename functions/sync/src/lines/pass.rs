@@ -223,7 +223,7 @@ impl LinesPass<'_> {
 
     /// Returns all lines that are not gone at the provider.
     async fn all(&self) -> Result<Lines, SyncError> {
-        let (_, tracked) = self.tables.inventory.read_each().await?;
+        let (_, tracked) = self.tables.inventory.read().await?;
         let mut states = pin!(self.tables.reader.states(&Kind::Whatsapp, None, PAGE));
         // By entity: one whose update code changes while the index is read may come twice.
         let mut lines = BTreeMap::new();
@@ -247,7 +247,7 @@ impl LinesPass<'_> {
             lines.extend(Line::of(state).map(|line| (line.entity.clone(), line)));
         }
         let entities: Vec<Entity> = lines.keys().cloned().collect();
-        for (entity, record) in self.services.lines.get_each(&entities).await? {
+        for (entity, record) in self.services.lines.get_many(&entities).await? {
             match record {
                 Ok(record) => _ = records.insert(entity, record),
                 Err(error) => _ = unreadable.insert(leave(error)?),

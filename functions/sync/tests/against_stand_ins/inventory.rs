@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use emulators::{
     faults::{self, Faults},
     partner::{Call, Fault},
@@ -522,4 +523,113 @@ async fn hundreds_of_lines_are_imported_in_one_pass_and_ten_thousand_are_compare
     assert_eq!(serde_json::to_value(&planned).unwrap()["waiting_left_out"], 8_500);
     world.list_lines(0..500);
     assert_eq!(world.inventory().await.unwrap().outcome, InventoryOutcome::UpToDate);
+}
+
+impl World {
+    /// Returns the sort keys of a partition that begin with `event#`.
+    async fn events_in(&self, pk: &str) -> Vec<String> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let query = self.dynamodb.client().query().table_name(self.dynamodb.events_table());
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :event)");
+        let query = query.expression_attribute_values(":pk", text(pk));
+        let found = query.expression_attribute_values(":event", text("event#")).send().await.unwrap();
+        found.items().iter().map(|item| item["sk"].as_s().unwrap().clone()).collect()
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_decided_about_an_entity_with_an_item_that_cannot_be_read_and_everything_else_goes_on() {
+    let mut world = World::start_with(&[("MISSED_AFTER_MINUTES", "0")]).await;
+    world.list_lines(0..8);
+    world.inventory().await.unwrap();
+    let (events, sealed) = (world.dynamodb.events_table(), world.dynamodb.sealed_table());
+    for n in [0, 1] {
+        world.dynamodb.garble(events, [entity(n).as_str(), "state"], "first_seen").await.unwrap();
+    }
+    for n in [2, 3] {
+        world.dynamodb.garble(events, ["inventory", entity(n).as_str()], "listed_at").await.unwrap();
+    }
+    world
+        .dynamodb
+        .garble(sealed, [entity(4).as_str(), &world.events_in(entity(4).as_str()).await[0]], "received_at")
+        .await
+        .unwrap();
+    // 1, 3, 6 and 7 are not listed any more, 8 is new, and all others have another key.
+    let listed = [0, 2, 4, 5, 8];
+    let with_another_key = |n: usize| {
+        let mut line = line(n);
+        line["apiKey"] = json!(format!("Another-Key-{n}"));
+        line
+    };
+    world.partner.list(Call::Lines, listed.map(with_another_key));
+    world.partner.list(Call::OnboardingLinks, listed.map(link));
+    world.wait(MINUTE);
+    let planned = world.planned_inventory().await.unwrap();
+    let report = world.inventory().await.unwrap();
+    assert_eq!((missed(&planned), missed(&report)), (vec![entity(8).as_str()], vec![entity(8).as_str()]));
+    let first_list = report.missed[0].not_listed_at.clone();
+    let changed: Vec<_> = report.changed.iter().map(|changed| (changed.entity.clone(), changed.change)).collect();
+    assert_eq!(changed, [(entity(5), "key")]);
+    world.wait(MINUTE);
+    let again = world.inventory().await.unwrap();
+    assert_eq!(gone(&again), [entity(6).as_str(), entity(7).as_str()]);
+    for report in [planned, report, again] {
+        assert_eq!((report.outcome, report.unreadable), (InventoryOutcome::Incomplete, (0..5).map(entity).collect()));
+    }
+    for n in [0, 2] {
+        assert_eq!(world.api_key(&entity(n)).await, Some(format!("Line-Key-{n:06}")), "{n} is left");
+    }
+    for n in 0..5 {
+        assert_eq!(world.history(&entity(n)).await.len(), 1, "{n} is not recorded again");
+    }
+    let inventory = Inventory::new(world.dynamodb.client(), events);
+    let tracked = inventory.entity(&entity(1)).await.unwrap().unwrap();
+    assert_eq!((tracked.absent_since, tracked.gone_at), (None, None));
+    let log = world.log().join("\n");
+    for item in ["whatsapp#972500000001 / state", "inventory / whatsapp#972500000003", "whatsapp#972500000004 / event#"]
+    {
+        assert!(log.contains(&format!("the item {item}")), "{item}: {log}");
+    }
+    assert_eq!(world.sum("InventoryFailed"), 2.0);
+    // A listed entity that cannot be used may be any other: its list proves no absence.
+    world.list_lines([0, 9]);
+    world.wait(MINUTE);
+    let [found] = world.inventory().await.unwrap().missed.try_into().unwrap();
+    assert_eq!((found.entity, found.not_listed_at), (entity(9), first_list));
+}
+
+#[tokio::test]
+async fn a_quarantined_delivery_that_cannot_be_read_may_be_any_event_and_such_an_entry_of_the_ledger_explains_no_gap() {
+    let mut world = World::start_with(&[("MISSED_AFTER_MINUTES", "0")]).await;
+    world.run("sync").await.unwrap();
+    world.inventory().await.unwrap();
+    world.wait(MINUTE);
+    let events = world.dynamodb.events_table();
+    world.partner.register(Some(FOREIGN));
+    world.run("sync").await.unwrap();
+    world.list_lines(0..1);
+    world.record(&world.received(b"oops".to_vec()), false).await;
+    let quarantine = format!("quarantine#{}", &world.now.to_string()[..10]);
+    let [sk] = world.events_in(&quarantine).await.try_into().unwrap();
+    world.dynamodb.garble(events, [&quarantine, &sk], "received_at").await.unwrap();
+    world.wait(MINUTE);
+    let held = world.inventory().await.unwrap();
+    assert_eq!((held.missed.len(), held.waiting.len()), (0, 1));
+    assert_eq!(held.held_back.as_deref(), Some("their events may be in quarantine"));
+    assert_eq!(
+        (held.outcome, held.unreadable),
+        (InventoryOutcome::Incomplete, vec![Entity::named(quarantine.clone())])
+    );
+
+    let key =
+        [("pk", &quarantine), ("sk", &sk)].map(|(name, value)| (name.to_owned(), AttributeValue::S(value.clone())));
+    world.dynamodb.client().delete_item().table_name(events).set_key(Some(key.into())).send().await.unwrap();
+    let planned = world.planned_inventory().await.unwrap();
+    assert!(planned.missed[0].gap.is_some(), "{planned:?}");
+    for sk in world.events_in("registration").await {
+        world.dynamodb.garble(events, ["registration", &sk], "change").await.unwrap();
+    }
+    let found = world.inventory().await.unwrap();
+    assert_eq!((missed(&found), &found.missed[0].gap), (vec![entity(0).as_str()], &None));
+    assert_eq!(found.unreadable, [Entity::named("registration")]);
 }

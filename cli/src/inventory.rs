@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    lines::stuck_table,
+    lines::{further, left_out_of, stuck_table},
     local_functions::read_answer,
     output::{
         Output, print,
@@ -64,8 +64,8 @@ pub async fn run(Inventory { plan, target, output }: Inventory) -> Result<ExitCo
 
 /// Returns a report as facts, followed by a table for each kind of finding. The provider of a local run is a stand-in.
 fn for_people(report: &Value, is_local: bool) -> String {
-    let left_out = |name: &str| report[format!("{name}_left_out")].as_u64().unwrap_or_default();
-    let count = |name: &str| (report[name].as_array().map_or(0, Vec::len) as u64 + left_out(name)).to_string();
+    let count =
+        |name: &str| (report[name].as_array().map_or(0, Vec::len) as u64 + left_out_of(report, name)).to_string();
     let number = |name: &str| report[name].as_u64().unwrap_or_default().to_string();
     let mut facts = vec![
         ("outcome", shown(&report["outcome"])),
@@ -110,8 +110,8 @@ fn for_people(report: &Value, is_local: bool) -> String {
     text += &stuck.map(|stuck| format!("\n{}", stuck_table(stuck))).unwrap_or_default();
     text += &findings(&report["changed"], [(Column::entity("changed"), "/entity"), (Column::from("what"), "/change")]);
     text += &findings(&report["unreadable"], [(Column::entity("unreadable"), "")]);
-    for name in ["missed", "gone", "stuck", "changed", "unreadable"].into_iter().filter(|name| left_out(name) > 0) {
-        text += &format!("\nand {} more that are {name}\n", left_out(name));
+    for name in ["missed", "gone", "stuck", "changed", "unreadable"] {
+        text += &further(report, name, name);
     }
     text
 }

@@ -134,7 +134,7 @@ pub async fn run(args: LinesArgs) -> Result<ExitCode> {
     for event in events {
         let report = check(&target, &event).await?;
         if args.output == Output::Table {
-            print(changed(&report["changed"], "changed").trim_start())?;
+            print((changed(&report["changed"], "changed") + &further(&report, "changed", "changed")).trim_start())?;
         }
         reports.push(report);
     }
@@ -258,6 +258,7 @@ fn plan_for_people(report: &Value) -> String {
         let list: Vec<&Value> = report["changed"].as_array().into_iter().flatten().filter(of_action).collect();
         text += &changed(&json!(list), name);
     }
+    text += &further(report, "changed", "changed");
     text += &findings(
         &in_words(&report["not_live"]),
         [
@@ -267,7 +268,7 @@ fn plan_for_people(report: &Value) -> String {
             (Column::from("cause").least(20), "/cause"),
         ],
     );
-    text
+    text + &further(report, "not_live", "not live")
 }
 
 /// Returns a table of lines in a report whose webhook changes. `name` is its first header.
@@ -275,6 +276,17 @@ fn changed(list: &Value, name: &'static str) -> String {
     let [from, to, url] = ["from", "to", "url"].map(Column::from);
     let columns = [(Column::entity(name), "/entity"), (from.optional(1), "/from"), (to, "/to"), (url, "/url")];
     findings(&in_words(list), columns)
+}
+
+/// Returns a sentence about the elements that a list of a report has no room for; `name` says what they are.
+pub fn further(report: &Value, list: &str, name: &str) -> String {
+    let left_out = left_out_of(report, list);
+    if left_out == 0 { String::new() } else { format!("\nand {left_out} more that are {name}\n") }
+}
+
+/// Returns the number of elements that a list of a report has no room for.
+pub fn left_out_of(report: &Value, list: &str) -> u64 {
+    report[format!("{list}_left_out")].as_u64().unwrap_or_default()
 }
 
 /// Returns a list of a report with its statuses in words, as the other tables have them.
@@ -302,9 +314,20 @@ async fn stuck(target: &Target, reference: Option<&str>, output: Output) -> Resu
     let is_meant = |stuck: &&Value| {
         reference.is_none_or(|typed| [typed, typed.trim()].iter().any(|reference| stuck["reference"] == *reference))
     };
+    let (listed, left_out) = (found.len(), left_out_of(&report, "stuck"));
     let found: Vec<&Value> = found.iter().filter(is_meant).collect();
+    if found.is_empty() && left_out > 0 {
+        let all = listed as u64 + left_out;
+        bail!(
+            "the report has only {listed} of the {all} that are stuck, so it is not known whether one of the others is meant"
+        );
+    }
     let none = "No client is stuck.\n".to_owned();
-    List { items: &found, none, more: None }.print(output, json::line, |found| stuck_table(found.iter().copied()))?;
+    let table = |found: &[&Value]| stuck_table(found.iter().copied()) + &further(&report, "stuck", "stuck");
+    List { items: &found, none, more: None }.print(output, json::line, table)?;
+    if output == Output::Json && left_out > 0 {
+        note(further(&report, "stuck", "stuck").trim());
+    }
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_LIVE) })
 }
 
@@ -479,6 +502,17 @@ mod tests {
             let shown = plan_for_people(&report);
             assert!(expected.iter().all(|expected| shown.contains(expected)), "{shown}");
             assert_eq!(shown.matches('╞').count(), 1, "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_plan_counts_the_lines_that_its_lists_leave_out() {
+        let shown = plan_for_people(&json!({
+            "outcome": "would_update", "changed": [{ "entity": "whatsapp#1", "action": "found" }], "changed_left_out": 7,
+            "not_live": [{ "entity": "whatsapp#2", "webhook": "empty" }], "not_live_left_out": 9,
+        }));
+        for text in ["\nand 7 more that are changed\n", "\nand 9 more that are not live\n"] {
+            assert!(shown.contains(text), "{shown}");
         }
     }
 

@@ -113,6 +113,8 @@ pub struct LineRecord {
     pub checked_at: Option<Timestamp>,
     /// The result of that check.
     pub concluded: Option<LineStatus>,
+    /// Time since which that result was the status, while the provider does not answer.
+    pub concluded_since: Option<Timestamp>,
     /// The URL registered then, masked; of a foreign one only the host. `None` for none, or when it is not known.
     pub url: Option<String>,
     /// Time at which our URL was last set.
@@ -328,6 +330,7 @@ impl LineRecord {
             attempted_at: now,
             checked_at: None,
             concluded: None,
+            concluded_since: None,
             url: None,
             set_at: None,
             live_at: None,
@@ -352,6 +355,7 @@ impl LineRecord {
         set("attempted_at", time(Some(self.attempted_at)));
         set("checked_at", time(self.checked_at));
         set("concluded", self.concluded.map(|status| status.to_string()));
+        set("concluded_since", time(self.concluded_since));
         set("url", self.url.clone());
         set("set_at", time(self.set_at));
         set("live_at", time(self.live_at));
@@ -386,6 +390,7 @@ impl LineRecord {
             attempted_at: attributes.parsed("attempted_at")?,
             checked_at: time("checked_at")?,
             concluded: attributes.optional("concluded", |status| status.parse().ok())?,
+            concluded_since: time("concluded_since")?,
             url: words("url")?,
             set_at: time("set_at")?,
             live_at: time("live_at")?,

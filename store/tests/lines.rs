@@ -22,6 +22,7 @@ fn full() -> LineRecord {
     LineRecord {
         checked_at: Some(noon().minus(secs(1))),
         concluded: Some(LineStatus::Foreign),
+        concluded_since: Some(noon().minus(secs(5))),
         url: Some("other.example".to_owned()),
         set_at: Some(noon().minus(secs(2))),
         live_at: Some(noon().minus(secs(3))),

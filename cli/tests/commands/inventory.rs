@@ -66,6 +66,18 @@ async fn clients_that_do_not_finish_onboarding_are_listed() {
     assert!(stuck.code == 3 && stuck.stdout.contains("onboarding not finished"), "{stuck:?}");
     assert!(!stuck.stdout.contains("client-7") && !stuck.stdout.contains("97257"), "{}", stuck.stdout);
 
+    // A report has at most 1,000 of them.
+    world.partner.list(Call::OnboardingLinks, (0..1_002).map(|n| link(&format!("client-{n}"), 0)));
+    let stuck = hooks(&world, &["lines", "--stuck"]).await;
+    assert!(stuck.code == 3 && stuck.stdout.ends_with("and 2 more that are stuck\n"), "{}", stuck.stdout);
+    for (reference, code) in [("client-999", 3), ("client-1000", 1)] {
+        let stuck = hooks(&world, &["lines", "--stuck", "--reference", reference]).await;
+        assert_eq!(stuck.code, code, "{stuck:?}");
+        let fault = "error: the report has only 1000 of the 1002 that are stuck, so it is not known whether one of the others is meant";
+        assert_eq!(stuck.stderr.contains(fault), code == 1, "{stuck:?}");
+        assert!(!stuck.stdout.contains("No client"), "{stuck:?}");
+    }
+
     world.partner.next(Call::OnboardingLinks, Fault::CutOff);
     let ended = hooks(&world, &["lines", "--stuck"]).await;
     assert!(ended.code == 1 && ended.stderr.contains("are not complete"), "{ended:?}");

@@ -225,12 +225,18 @@ pub(crate) fn next(
     }
     next.status = status;
     let Some(concluded) = finding.concluded() else {
+        if before.status != LineStatus::Unreachable {
+            next.concluded_since = Some(before.since);
+        }
         // Nothing new is known about the webhook. A set without an answer may still be in progress.
         if let Finding::Failed(cause) = finding {
             next.cause = Some(cause.clone());
         }
         return (next, None);
     };
+    // A time without answers does not end a result that is the same before and after it.
+    let concluded_since = next.concluded_since.take().filter(|_| before.concluded == Some(concluded));
+    next.since = concluded_since.unwrap_or(next.since);
     next.concluded = Some(concluded);
     next.key = check.key.clone();
     next.lease = None;
@@ -514,6 +520,16 @@ mod tests {
         assert_eq!((first.since, first.cause.as_deref(), change), (later, Some("no answer"), None));
         let again = next(written(LineStatus::Unreachable), &failed, false, &check).0;
         assert_eq!((again.since, again.attempted_at, again.checked_at), (noon(), later, None));
+
+        let without_answer = LineRecord {
+            concluded: Some(LineStatus::Live),
+            concluded_since: Some(noon().minus(HOUR)),
+            ..written(LineStatus::Unreachable)
+        };
+        for (finding, since) in [(&ours, noon().minus(HOUR)), (&foreign, later)] {
+            let next = next(without_answer.clone(), finding, false, &check).0;
+            assert_eq!((next.since, next.concluded_since), (since, None));
+        }
 
         let live = LineRecord { url: Some("ours".to_owned()), live_at: Some(noon()), ..written(LineStatus::Live) };
         let (same, change) = next(live.clone(), &ours, false, &check);

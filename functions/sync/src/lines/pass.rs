@@ -84,6 +84,7 @@ struct Checker<'a> {
     failed: Cell<usize>,
     /// Number of refusals in a row, at the end, of keys that had worked until then.
     refused: Cell<usize>,
+    /// Number of lines that the provider was asked about.
     checked: Cell<usize>,
 }
 
@@ -305,7 +306,6 @@ impl Checker<'_> {
         if let Some(status) = decide::without_asking(record.as_ref(), &key, sealed.received_at, now, caller) {
             return self.note(line, record, Finding::Status(status), Some(key)).await;
         }
-        self.checked.set(self.checked.get() + 1);
         let Some(url) = self.url(line, number, &sealed).await? else {
             return Ok(Checked::Left(line.entity.clone()));
         };
@@ -316,6 +316,7 @@ impl Checker<'_> {
             mode: self.config.mode,
         };
         let record = record.unwrap_or_else(|| LineRecord::new(line.entity.clone(), LineStatus::Unreachable, now));
+        self.checked.set(self.checked.get() + 1);
         let (found, webhook) = self.look(number, &sealed.api_key, &wanted, &record.our_urls, None).await;
         match &found {
             Finding::Webhook { .. } => self.refused.set(0),
@@ -445,7 +446,6 @@ impl Checker<'_> {
         if !is_new {
             return Ok(Checked::Unchanged);
         }
-        self.checked.set(self.checked.get() + 1);
         let check = Check { now, id: self.id(), key, url: None, known_since: None };
         let (next, change) = decide::next(record.clone(), &finding, false, &check);
         // The provider was not asked.

@@ -17,7 +17,7 @@ pub struct LinesReport {
     pub lines: usize,
     /// Number of lines by their status. Lines that were never checked have none.
     pub counts: BTreeMap<&'static str, usize>,
-    /// Number of lines that this pass has checked.
+    /// Number of lines that this pass has asked the provider about.
     pub checked: usize,
     /// The changes that this pass has found or made; in a plan, those that it has found or would make. Maximum 1,000.
     pub changed: Vec<LineChanged>,

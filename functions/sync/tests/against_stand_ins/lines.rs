@@ -771,9 +771,10 @@ async fn a_line_without_a_key_is_asked_about_when_a_key_arrives() {
     world
         .deliver(&json!({"status": "OK", "event": "whatsapp", "whatsapp": number(0), "whatsapp_reference": "client-0"}))
         .await;
-    for checked in [1, 0] {
+    for changed in [1, 0] {
         let report = world.lines(all()).await.unwrap();
-        assert_eq!((report.counts, report.checked), ([("no_key", 1)].into(), checked));
+        assert_eq!((report.counts, report.changed.len()), ([("no_key", 1)].into(), changed));
+        assert_eq!(report.checked, 0, "the provider was not asked");
     }
     assert_eq!((world.line_calls(), world.line_steps(0).await.len()), (vec![], 1));
     world.wait(HOUR);
@@ -791,12 +792,18 @@ async fn a_check_without_an_answer_keeps_the_last_proof_and_is_no_change() {
     world.lines(all()).await.unwrap();
     let failed = world.line(0).await;
     assert_eq!((failed.status, failed.concluded), (LineStatus::Unreachable, Some(LineStatus::Live)));
+    assert_eq!(failed.since, failed.attempted_at);
     assert_eq!((failed.live_at, failed.checked_at, &failed.url), (proved.live_at, proved.checked_at, &proved.url));
     assert!(failed.attempted_at > proved.attempted_at);
     assert_eq!(world.sum("LinesNotLive"), 0.0, "the proof of the last hour counts");
     world.wait(HOUR);
     world.lines(all()).await.unwrap();
-    assert_eq!(world.line(0).await.status, LineStatus::Live);
+    let live = world.line(0).await;
+    assert_eq!(
+        (live.status, live.since),
+        (LineStatus::Live, proved.since),
+        "an outage of the provider changes nothing"
+    );
     assert_eq!(world.line_steps(0).await.len(), 2, "empty, live");
 }
 

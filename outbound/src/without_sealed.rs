@@ -1,9 +1,9 @@
 use std::ops::Range;
 
-use shared::json::{TokenKind, tokens};
-
-/// The placeholder of a secret in a stored body, alone or inside a longer text.
-const SEALED: &str = "[sealed]";
+use shared::{
+    PLACEHOLDER,
+    json::{TokenKind, tokens},
+};
 
 /// Returns a stored body without the members and elements whose value is or contains a sealed one. A consumer that stores
 /// the body must not take the placeholder for a key. All other bytes are kept.
@@ -31,7 +31,7 @@ pub fn without_sealed(body: &str) -> String {
             TokenKind::Colon => {}
             TokenKind::Text | TokenKind::Literal => {
                 let start = member_start.take().unwrap_or(token.span.start);
-                if !body[token.span.clone()].contains(SEALED) {
+                if !body[token.span.clone()].contains(PLACEHOLDER) {
                     continue;
                 }
                 // One of the two adjacent commas is removed too: the one after it, or for the last value the one before.
@@ -98,7 +98,7 @@ mod tests {
     /// Returns the same result, computed on values.
     fn pruned(value: &Value) -> Option<Value> {
         match value {
-            Value::String(text) if text.contains(SEALED) => None,
+            Value::String(text) if text.contains(PLACEHOLDER) => None,
             Value::Array(elements) => Some(elements.iter().filter_map(pruned).collect()),
             Value::Object(members) => {
                 let kept = members.iter().filter_map(|(name, value)| Some((name.clone(), pruned(value)?)));

@@ -44,6 +44,7 @@ pub use integer::Integer;
 pub use kind::{DOCTOR, Kind};
 pub use queue_url::{InvalidQueueUrl, QueueUrl};
 pub use queued::{QueuedDelivery, Received, TokenCheck, UnreadableMessage};
+pub use redact::PLACEHOLDER;
 pub use secret::Secret;
 pub use source_ips::{InvalidSourceIps, InvalidUnlistedSource, SourceIps, UnlistedSource};
 pub use timestamp::{InvalidTimestamp, Timestamp};

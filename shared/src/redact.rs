@@ -13,8 +13,8 @@ use crate::{
 use names::{Role, is_credential};
 use repeats::Secrets;
 
-/// The placeholder of a secret in a redacted body.
-pub(crate) const PLACEHOLDER: &str = "[sealed]";
+/// The placeholder of a secret in a redacted body, alone or inside a longer text.
+pub const PLACEHOLDER: &str = "[sealed]";
 
 /// The placeholder as JSON.
 const SEALED: &str = r#""[sealed]""#;

@@ -49,6 +49,11 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_shortened_to_the_end_that_tells_it_from_its_neighbours() {
+        assert_eq!(short(&"01a205f0-5119-7000-8000-0000abcd1234".parse().unwrap()), "…abcd1234");
+    }
+
+    #[test]
     fn only_arguments_that_a_shell_would_change_are_quoted() {
         for plain in ["--since", "2h", "whatsapp#1", "https://a.example/b", "-"] {
             assert_eq!(quoted(plain), plain);

@@ -38,6 +38,8 @@ pub(crate) const STATE_SHARD: &str = "state_shard";
 pub(crate) const EXTRA_INFO: &str = "extra_info";
 /// Attribute of an event that contained an API key; the key itself is in the sealed table.
 pub(crate) const HAS_API_KEY: &str = "has_api_key";
+/// Attribute of an event that was recorded as a duplicate, until one that lies between came in.
+pub const WAS_DUPLICATE_OF: &str = "was_duplicate_of";
 /// Attribute of an event that was not delivered, and of the state of an entity without a delivered event.
 pub(crate) const ORIGIN: &str = "origin";
 /// Value of [`EXTRA_INFO`] in a state that has none: an index key cannot be missing.

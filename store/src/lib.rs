@@ -29,6 +29,7 @@ pub use error::{StoreError, Unreadable, readable};
 pub use follow::Follow;
 pub use forwarded::{ForwardFailure, ForwardLookup, ForwardRecord, ForwardRecords, ForwardTaken};
 pub use inventory::{Inventory, ListTime, ListTimes, Tracked};
+pub use keys::WAS_DUPLICATE_OF;
 pub use lines::{LineAction, LineChange, LineRecord, LineStatus, Lines, SetLease, UnknownLineStatus};
 pub use published::PublishedCounts;
 pub use quarantine::{Quarantine, Retried};

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, TransactWriteItem, Update},
+};
 use shared::Timestamp;
 
 use crate::{
@@ -29,7 +32,7 @@ impl PublishedCounts {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Adds events received at these times, with one write for each hour. A write that the client repeats counts twice.
+    /// Adds events received at these times, with one transaction for each hour: when the client repeats one, its token shows that.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer; some hours may have been written.
@@ -39,15 +42,17 @@ impl PublishedCounts {
             *hours.entry(Self::hour(at)).or_default() += 1;
         }
         for (hour, events) in hours {
-            let update = self
-                .client
-                .update_item()
+            let update = Update::builder()
                 .table_name(&self.events_table)
                 .key(keys::PK, text(keys::PUBLISHED))
                 .key(keys::SK, text(hour))
                 .update_expression("ADD events :events")
-                .expression_attribute_values(":events", AttributeValue::N(events.to_string()));
-            update.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+                .expression_attribute_values(":events", AttributeValue::N(events.to_string()))
+                .build()
+                .map_err(|error| StoreError::DynamoDb(error.to_string()))?;
+            let write = self.client.transact_write_items();
+            let write = write.transact_items(TransactWriteItem::builder().update(update).build());
+            write.send().await.map_err(|error| StoreError::dynamodb(&error))?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
         CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
-use shared::EventId;
+use shared::{Event, EventId};
 
 use crate::{
     delivery::{Content, Delivery, Item, StoredDelivery, quarantined_key, text},
@@ -54,13 +54,6 @@ enum Written {
     Before(Box<Item>),
 }
 
-/// The changes that accompany a delivery, and the way in which it is recorded if they succeed.
-struct Step {
-    recorded: Recorded,
-    state: Option<Update>,
-    exposed: Option<Update>,
-}
-
 /// The result of one attempt to write.
 enum Attempt {
     Written,
@@ -70,8 +63,6 @@ enum Attempt {
     StateDiffers(Box<Item>),
     /// The quarantined delivery to be replaced no longer exists.
     NothingToReplace,
-    /// The duplicate that was to become an event no longer exists.
-    NothingToExpose,
     /// Another write has the items, or the table is throttled.
     Contended,
     /// An earlier attempt used the same idempotency token with other content.
@@ -88,8 +79,8 @@ impl Recorder {
 
     /// Records a delivery once: repeating it with the same id changes nothing and returns the same result.
     ///
-    /// A new event takes one request, a duplicate two: the condition of the first detects it and returns the state. An event that comes
-    /// late and lies between an event and its newest duplicate makes the duplicate an event, too.
+    /// A new event takes one request, a duplicate two: the condition of the first detects it and returns the state. A delayed event that
+    /// shows the newest duplicate to be an event takes a third.
     ///
     /// # Errors
     /// Fails when DynamoDB refuses, cannot be reached or does not answer in the client's time. The write may have been
@@ -160,10 +151,18 @@ impl Recorder {
         // Part of the idempotency token: different content needs a different token.
         let mut version = 0_u16;
         loop {
-            let step = self.step(delivery, scope, judged.as_ref())?;
-            let recorded = step.recorded;
-            match self.attempt(delivery, step, version, replaced).await? {
-                Attempt::Written => return Ok(Written::Now(recorded)),
+            let (step, recorded) = self.step(delivery, scope, judged.as_ref())?;
+            let duplicate_of = match &recorded {
+                Recorded::Duplicate { of } => Some(of),
+                Recorded::Event | Recorded::Quarantined => None,
+            };
+            match self.attempt(delivery, duplicate_of, step, version, replaced).await? {
+                Attempt::Written => {
+                    if let Some((state, Judgement::Late { exposes: true })) = &judged {
+                        self.expose(delivery, state).await?;
+                    }
+                    return Ok(Written::Now(recorded));
+                }
                 Attempt::AlreadyThere(item) => return Ok(Written::Before(item)),
                 Attempt::NothingToReplace => return Err(StoreError::Conflict),
                 Attempt::StateDiffers(_) if must_be_first => return Err(StoreError::Conflict),
@@ -176,10 +175,6 @@ impl Recorder {
                     }
                     let judgement = self.judge(&state, delivery);
                     judged = Some((state, judgement));
-                    version += 1;
-                }
-                Attempt::NothingToExpose => {
-                    judged = judged.map(|(state, _)| (state, Judgement::Late { exposes: None }));
                     version += 1;
                 }
                 Attempt::Contended => {
@@ -196,46 +191,72 @@ impl Recorder {
         }
     }
 
+    /// Makes the newest delivery an event, because this one lies between it and the event that it seemed to repeat. It is a write of
+    /// its own, after this one's: the stream keeps the order of two writes, but not the order within one. If it is not carried out,
+    /// the next delivery with the same body is an event, because the state then has an event newer than its last one.
+    async fn expose(&self, delivery: &Delivery, state: &State) -> Result<(), StoreError> {
+        let updates = state_update::expose(&self.settings.events_table, delivery, state).map_err(malformed)?;
+        let items = updates.map(|update| TransactWriteItem::builder().update(update).build());
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let write = self.client.transact_write_items().set_transact_items(Some(items.to_vec()));
+            let Err(error) = write.send().await else { return Ok(()) };
+            match error.as_service_error().and_then(refusal) {
+                Some(Attempt::Contended) => {
+                    tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+                // Another write has changed the state, or the delivery cannot become an event.
+                Some(_) => return Ok(()),
+                None => return Err(StoreError::dynamodb(&error)),
+            }
+        }
+    }
+
     fn judge(&self, state: &State, delivery: &Delivery) -> Judgement {
         judge(state, &delivery.id, delivery.received_at, &delivery.fingerprint, self.settings.dedup_window)
     }
 
-    /// Returns the changes to try.
-    fn step(&self, delivery: &Delivery, scope: Scope, judged: Option<&(State, Judgement)>) -> Result<Step, StoreError> {
-        let Content::Event(event) = &delivery.content else {
-            return Ok(Step { recorded: Recorded::Quarantined, state: None, exposed: None });
-        };
-        let (table, window) = (&self.settings.events_table, self.settings.dedup_window);
-        let state = match judged {
-            None => state_update::newest(table, delivery, event, scope, window, None),
-            Some((state, judgement)) => state_update::judged(table, delivery, event, scope, window, state, *judgement),
-        };
-        let judgement = judged.map(|(_, judgement)| judgement);
-        let recorded = match judgement {
-            Some(Judgement::Duplicate { of, .. } | Judgement::Counted { duplicate_of: Some(of) }) => {
+    /// Returns the state update to try, and the way in which the delivery is recorded if it succeeds.
+    fn step(
+        &self,
+        delivery: &Delivery,
+        scope: Scope,
+        judged: Option<&(State, Judgement)>,
+    ) -> Result<(Option<Update>, Recorded), StoreError> {
+        let Content::Event(event) = &delivery.content else { return Ok((None, Recorded::Quarantined)) };
+        let update = self.state_update(delivery, event, scope, judged).map_err(malformed)?;
+        let recorded = match judged {
+            Some((_, Judgement::Duplicate { of, .. } | Judgement::Counted { duplicate_of: Some(of) })) => {
                 Recorded::Duplicate { of: *of }
             }
             _ => Recorded::Event,
         };
-        let exposed = match judgement {
-            Some(Judgement::Late { exposes: Some(exposed) }) => Some(state_update::expose(table, delivery, exposed)),
-            _ => None,
-        };
-        let exposed = exposed.transpose().map_err(malformed)?;
-        Ok(Step { recorded, state: Some(state.map_err(malformed)?), exposed })
+        Ok((Some(update), recorded))
+    }
+
+    fn state_update(
+        &self,
+        delivery: &Delivery,
+        event: &Event,
+        scope: Scope,
+        judged: Option<&(State, Judgement)>,
+    ) -> Result<Update, BuildError> {
+        let (table, window) = (&self.settings.events_table, self.settings.dedup_window);
+        match judged {
+            None => state_update::newest(table, delivery, event, scope, window, None),
+            Some((state, judgement)) => state_update::judged(table, delivery, event, scope, window, state, *judgement),
+        }
     }
 
     async fn attempt(
         &self,
         delivery: &Delivery,
-        step: Step,
+        duplicate_of: Option<&EventId>,
+        step: Option<Update>,
         version: u16,
         replaced: Option<&[TransactWriteItem; 2]>,
     ) -> Result<Attempt, StoreError> {
-        let duplicate_of = match &step.recorded {
-            Recorded::Duplicate { of } => Some(of),
-            Recorded::Event | Recorded::Quarantined => None,
-        };
         let put = Put::builder()
             .table_name(&self.settings.events_table)
             .set_item(Some(delivery.item(duplicate_of, self.settings.retention)))
@@ -248,20 +269,17 @@ impl Recorder {
         let sealed =
             sealed.map(|item| Put::builder().table_name(&self.settings.sealed_table).set_item(Some(item)).build());
 
-        let exposes = step.exposed.is_some();
-        let item = |update| TransactWriteItem::builder().update(update).build();
         let mut items = vec![TransactWriteItem::builder().put(put).build()];
-        items.extend(step.state.map(item));
+        items.extend(step.map(|update| TransactWriteItem::builder().update(update).build()));
         items.extend(replaced.into_iter().flatten().cloned());
         items.extend(sealed.transpose().map_err(malformed)?.map(|put| TransactWriteItem::builder().put(put).build()));
-        items.extend(step.exposed.map(item));
         // The replaced delivery may have come back, by a redrive of the same id. With the token of the write that replaced
         // it before, DynamoDB would report success without writing. Without our token, the SDK makes one for each call.
         let token = replaced.is_none().then(|| format!("{}{version:04x}", delivery.id.simple()));
         let write = self.client.transact_write_items().set_client_request_token(token).set_transact_items(Some(items));
         match write.send().await {
             Ok(_) => Ok(Attempt::Written),
-            Err(error) => match error.as_service_error().and_then(|refused| refusal(refused, exposes)) {
+            Err(error) => match error.as_service_error().and_then(refusal) {
                 Some(attempt) => Ok(attempt),
                 None => Err(StoreError::dynamodb(&error)),
             },
@@ -270,10 +288,10 @@ impl Recorder {
 }
 
 /// Returns the meaning of a refused write; `None` when neither another attempt nor a look at the items can help.
-fn refusal(error: &TransactWriteItemsError, exposes: bool) -> Option<Attempt> {
+fn refusal(error: &TransactWriteItemsError) -> Option<Attempt> {
     match error {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-            cancellation(cancelled.cancellation_reasons(), exposes)
+            cancellation(cancelled.cancellation_reasons())
         }
         TransactWriteItemsError::TransactionInProgressException(_) => Some(Attempt::Contended),
         TransactWriteItemsError::IdempotentParameterMismatchException(_) => Some(Attempt::TokenInUse),
@@ -284,8 +302,8 @@ fn refusal(error: &TransactWriteItemsError, exposes: bool) -> Option<Attempt> {
     }
 }
 
-/// Reads the reasons, one for each item in the order of the write: delivery, state, replaced items, sealed item, exposed duplicate.
-fn cancellation(reasons: &[CancellationReason], exposes: bool) -> Option<Attempt> {
+/// Reads the reasons, one for each item in the order of the write: delivery, state, replaced items, sealed item.
+fn cancellation(reasons: &[CancellationReason]) -> Option<Attempt> {
     let failed_condition = |at: usize| {
         let reason = reasons.get(at).filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?;
         Some(Box::new(reason.item().cloned().unwrap_or_default()))
@@ -295,9 +313,6 @@ fn cancellation(reasons: &[CancellationReason], exposes: bool) -> Option<Attempt
     }
     if let Some(state) = failed_condition(1) {
         return Some(Attempt::StateDiffers(state));
-    }
-    if exposes && failed_condition(reasons.len() - 1).is_some() {
-        return Some(Attempt::NothingToExpose);
     }
     // Without a replaced delivery this is the sealed item, which has no condition.
     if failed_condition(2).is_some() {
@@ -376,33 +391,28 @@ mod tests {
     #[test]
     fn a_refusal_by_the_condition_of_the_delivery_counts_before_that_of_the_state() {
         let both = cancelled(&[("ConditionalCheckFailed", ""), ("ConditionalCheckFailed", ""), ("None", "")]);
-        assert!(matches!(refusal(&both, false), Some(Attempt::AlreadyThere(item)) if !item.is_empty()));
+        assert!(matches!(refusal(&both), Some(Attempt::AlreadyThere(item)) if !item.is_empty()));
         let state = cancelled(&[("None", ""), ("ConditionalCheckFailed", "")]);
-        assert!(matches!(refusal(&state, false), Some(Attempt::StateDiffers(item)) if !item.is_empty()));
+        assert!(matches!(refusal(&state), Some(Attempt::StateDiffers(item)) if !item.is_empty()));
         let gone = cancelled(&[("None", ""), ("None", ""), ("ConditionalCheckFailed", ""), ("None", "")]);
-        assert!(matches!(refusal(&gone, true), Some(Attempt::NothingToReplace)));
-        let unexposed = cancelled(&[("None", ""), ("None", ""), ("ConditionalCheckFailed", "")]);
-        assert!(matches!(refusal(&unexposed, true), Some(Attempt::NothingToExpose)));
+        assert!(matches!(refusal(&gone), Some(Attempt::NothingToReplace)));
     }
 
     #[test]
     fn a_conflict_with_another_write_and_throttling_are_tried_again() {
         for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
-            assert!(
-                matches!(refusal(&cancelled(&[("None", ""), (code, "")]), false), Some(Attempt::Contended)),
-                "{code}"
-            );
+            assert!(matches!(refusal(&cancelled(&[("None", ""), (code, "")])), Some(Attempt::Contended)), "{code}");
         }
         let in_progress = TransactionInProgressException::builder().build();
         let in_progress = TransactWriteItemsError::TransactionInProgressException(in_progress);
-        assert!(matches!(refusal(&in_progress, false), Some(Attempt::Contended)));
+        assert!(matches!(refusal(&in_progress), Some(Attempt::Contended)));
     }
 
     #[test]
     fn a_token_used_before_with_other_content_is_replaced() {
         let mismatch = IdempotentParameterMismatchException::builder().build();
         let mismatch = TransactWriteItemsError::IdempotentParameterMismatchException(mismatch);
-        assert!(matches!(refusal(&mismatch, false), Some(Attempt::TokenInUse)));
+        assert!(matches!(refusal(&mismatch), Some(Attempt::TokenInUse)));
     }
 
     #[test]
@@ -417,14 +427,14 @@ mod tests {
         let refused = |code: &str, message: &str| {
             TransactWriteItemsError::generic(ErrorMetadata::builder().code(code).message(message).build())
         };
-        assert!(matches!(refusal(&refused("ValidationException", too_large), false), Some(Attempt::TooLarge)));
-        assert!(refusal(&refused("ValidationException", "Invalid UpdateExpression"), false).is_none());
-        assert!(refusal(&refused("AccessDeniedException", too_large), false).is_none());
+        assert!(matches!(refusal(&refused("ValidationException", too_large)), Some(Attempt::TooLarge)));
+        assert!(refusal(&refused("ValidationException", "Invalid UpdateExpression")).is_none());
+        assert!(refusal(&refused("AccessDeniedException", too_large)).is_none());
         let too_large = cancelled(&[("None", ""), ("ValidationError", too_large)]);
-        assert!(matches!(refusal(&too_large, false), Some(Attempt::TooLarge)));
+        assert!(matches!(refusal(&too_large), Some(Attempt::TooLarge)));
         let other = cancelled(&[("ValidationError", "One or more parameter values were invalid")]);
-        assert!(refusal(&other, false).is_none());
+        assert!(refusal(&other).is_none());
         let no_table = ResourceNotFoundException::builder().build();
-        assert!(refusal(&TransactWriteItemsError::ResourceNotFoundException(no_table), false).is_none());
+        assert!(refusal(&TransactWriteItemsError::ResourceNotFoundException(no_table)).is_none());
     }
 }

@@ -185,8 +185,8 @@ pub(crate) enum Judgement {
     },
     /// A delayed delivery: newer ones were recorded before it.
     Late {
-        /// The newest delivery, if it was taken for a duplicate because this event was not known.
-        exposes: Option<EventId>,
+        /// True when it lies between the last event and the newest delivery, which then is no duplicate of that event.
+        exposes: bool,
     },
     /// The state counts it already, but its item is missing.
     Counted { duplicate_of: Option<EventId> },
@@ -216,6 +216,6 @@ pub(crate) fn judge(
     match (repeats, newest) {
         (true, newest) => Judgement::Duplicate { of: last, newest },
         (false, true) => Judgement::Newest,
-        (false, false) => Judgement::Late { exposes: Some(state.last_delivery_id).filter(|_| last < *id) },
+        (false, false) => Judgement::Late { exposes: last < *id },
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
     primitives::Blob,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update},
 };
-use shared::{Event, EventId, Value};
+use shared::{Event, PLACEHOLDER, Value};
 
 use crate::{
     delivery::{Delivery, Origin, text, value},
@@ -134,7 +134,9 @@ fn attributes(event: &Event, scope: Scope) -> Vec<Attribute> {
 
 /// Makes the delivery the last event: it is newer than all others and not a duplicate.
 ///
-/// To make room, the state has to be known: without one, the update is refused if there is a state.
+/// Without a state it assumes that the last event is the newest of all events. That is true unless a delayed event came in
+/// between the last event and its duplicate; the refusal then returns the state. To make room, the state has to be known:
+/// without one, the update is refused if there is a state.
 pub(crate) fn newest(
     table: &str,
     delivery: &Delivery,
@@ -165,14 +167,20 @@ pub(crate) fn newest(
                 update.value(":window_start", text(delivery.received_at.minus(window)));
                 "last_delivery_id < :id AND (fingerprint <> :fingerprint OR last_event_at < :window_start)"
             };
+            let in_order = format!("{newest} AND previous_event_id < last_event_id");
             update.value(":none", text(NO_EVENT));
-            update.conditions.push(format!("(attribute_not_exists(pk) OR ({newest}))"));
+            update.conditions.push(format!("(attribute_not_exists(pk) OR ({in_order}))"));
             update.set.push("previous_event_id = if_not_exists(last_event_id, :none)".to_owned());
         }
         Some(state) => {
             update.value(":last", text(state.last_event_id));
-            update.conditions.push("last_delivery_id < :id AND last_event_id = :last".to_owned());
-            update.set.push("previous_event_id = :last".to_owned());
+            update.value(":seen", text(previous_event_id(state)));
+            let previous = state.previous_event_id.map_or(state.last_event_id, |event| event.max(state.last_event_id));
+            update.value(":previous", text(previous));
+            update
+                .conditions
+                .push("last_delivery_id < :id AND last_event_id = :last AND previous_event_id = :seen".to_owned());
+            update.set.push("previous_event_id = :previous".to_owned());
             make_room(&mut update, scope, state);
         }
     }
@@ -233,8 +241,7 @@ pub(crate) fn duplicate(
     update.build(table, delivery)
 }
 
-/// Counts a delayed delivery, and sets only the fields that no newer delivery has set. The delivery that it exposes becomes the last
-/// event.
+/// Counts a delayed delivery, and sets only the fields that no newer delivery has set.
 ///
 /// The setter of a field, the newest delivery and the first sighting only ever move one way. A judgement of an older state
 /// therefore still holds, except for the fields set here; the condition checks those.
@@ -244,10 +251,11 @@ pub(crate) fn late(
     event: &Event,
     scope: Scope,
     state: &State,
-    exposed: Option<EventId>,
 ) -> Result<Update, BuildError> {
     let mut update = Expression::default();
     update.value(":id", text(delivery.id));
+    update.value(":one", number(1));
+    update.add.push("version :one".to_owned());
     set_origin(&mut update, delivery, false);
     update.conditions.push("last_delivery_id > :id".to_owned());
     let is_newer = |attribute: &str| {
@@ -259,25 +267,10 @@ pub(crate) fn late(
     }
     set_index_keys(&mut update, event, is_newer);
     make_room(&mut update, scope, state);
-    if let Some(exposed) = exposed {
-        update.value(":last", text(state.last_event_id));
-        update.value(":exposed", text(exposed));
-        update.value(":exposed_at", text(state.last_seen));
-        update.value(":events", number(2));
-        update.value(":duplicates", number(-1));
-        update.conditions.push("last_event_id = :last AND last_delivery_id = :exposed".to_owned());
-        update.set.extend(
-            ["last_event_id = :exposed", "last_event_at = :exposed_at", "previous_event_id = :id"].map(str::to_owned),
-        );
-        update.add.extend(["version :events", "duplicates :duplicates"].map(str::to_owned));
-    } else {
-        update.value(":events", number(1));
-        update.add.push("version :events".to_owned());
-        if state.previous_event_id.is_none_or(|previous| previous < delivery.id) {
-            update.value(":previous", text(previous_event_id(state)));
-            update.conditions.push("previous_event_id = :previous".to_owned());
-            update.set.push("previous_event_id = :id".to_owned());
-        }
+    if state.previous_event_id.is_none_or(|previous| previous < delivery.id) {
+        update.value(":previous", text(previous_event_id(state)));
+        update.conditions.push("previous_event_id = :previous".to_owned());
+        update.set.push("previous_event_id = :id".to_owned());
     }
     set_first_seen(&mut update, delivery, state);
     update.build(table, delivery)
@@ -292,15 +285,26 @@ fn counted(table: &str, delivery: &Delivery) -> Result<Update, BuildError> {
     update.build(table, delivery)
 }
 
-/// Makes a delivery that was recorded as a duplicate an event.
-pub(crate) fn expose(table: &str, delivery: &Delivery, exposed: &EventId) -> Result<Update, BuildError> {
-    Update::builder()
+/// Makes the newest delivery, a duplicate of the last event, an event and the last one. Refused if the state has changed, or the
+/// delivery has sealed members: only the original's are stored.
+pub(crate) fn expose(table: &str, delivery: &Delivery, state: &State) -> Result<[Update; 2], BuildError> {
+    let exposed = Update::builder()
         .table_name(table)
         .key(keys::PK, text(delivery.partition()))
-        .key(keys::SK, text(keys::event(exposed)))
-        .update_expression("REMOVE duplicate_of")
-        .condition_expression("attribute_exists(pk)")
-        .build()
+        .key(keys::SK, text(keys::event(&state.last_delivery_id)))
+        .update_expression(format!("SET {} = duplicate_of REMOVE duplicate_of", keys::WAS_DUPLICATE_OF))
+        .condition_expression("attribute_exists(duplicate_of) AND NOT contains(body, :sealed)")
+        .expression_attribute_values(":sealed", text(PLACEHOLDER))
+        .build()?;
+    let mut update = Expression::default();
+    update.value(":last", text(state.last_event_id));
+    update.value(":exposed", text(state.last_delivery_id));
+    update.value(":one", number(1));
+    update.value(":minus_one", number(-1));
+    update.conditions.push("last_event_id = :last AND last_delivery_id = :exposed".to_owned());
+    update.set.extend(["last_event_id = last_delivery_id", "last_event_at = last_seen"].map(str::to_owned));
+    update.add.extend(["version :one", "duplicates :minus_one"].map(str::to_owned));
+    Ok([exposed, update.build(table, delivery)?])
 }
 
 /// Returns the update for a judgement.
@@ -316,7 +320,7 @@ pub(crate) fn judged(
     match judgement {
         Judgement::Newest => newest(table, delivery, event, scope, window, Some(state)),
         Judgement::Duplicate { newest, .. } => duplicate(table, delivery, event, scope, state, newest),
-        Judgement::Late { exposes } => late(table, delivery, event, scope, state, exposes),
+        Judgement::Late { .. } => late(table, delivery, event, scope, state),
         Judgement::Counted { .. } => counted(table, delivery),
     }
 }

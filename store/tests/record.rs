@@ -244,7 +244,7 @@ async fn a_duplicate_becomes_an_event_when_one_that_was_held_up_turns_out_to_lie
     }
     world.requests.take();
     assert_eq!(world.recorder.record(&off).await.unwrap(), Recorded::Event);
-    assert_eq!(world.requests.take(), 2);
+    assert_eq!(world.requests.take(), 3);
 
     let history = world.history(LINE).await;
     let shown: Vec<_> = history.iter().map(|delivery| (delivery.id, delivery.duplicate_of)).collect();
@@ -261,18 +261,30 @@ async fn a_duplicate_becomes_an_event_when_one_that_was_held_up_turns_out_to_lie
 }
 
 #[tokio::test]
-async fn an_event_held_up_is_recorded_when_the_duplicate_after_it_no_longer_exists() {
-    let world = World::start().await;
-    let at = |second, extra_info| delivery(noon().plus(secs(second)), &update(extra_info));
-    let (on, off, on_again) = (at(0, 4), at(10, 5), at(20, 4));
-    world.recorder.record(&on).await.unwrap();
-    world.recorder.record(&on_again).await.unwrap();
-    world.delete(&on_again).await;
+async fn a_duplicate_with_a_sealed_member_or_without_an_item_stays_one_and_the_next_delivery_is_an_event() {
+    for has_key in [true, false] {
+        let world = World::start().await;
+        let at = |second, extra_info| {
+            let mut body = update(extra_info);
+            if has_key {
+                body["whatsapp_apiKey"] = json!("123-456-789");
+            }
+            delivery(noon().plus(secs(second)), &body)
+        };
+        let (on, off, on_again, next) = (at(0, 4), at(10, 5), at(20, 4), at(30, 4));
+        world.recorder.record(&on).await.unwrap();
+        world.recorder.record(&on_again).await.unwrap();
+        if !has_key {
+            world.delete(&on_again).await;
+        }
+        assert_eq!(world.recorder.record(&off).await.unwrap(), Recorded::Event);
+        let events = world.history(LINE).await.into_iter().filter(|delivery| delivery.duplicate_of.is_none());
+        assert_eq!(events.map(|event| event.id).collect::<Vec<_>>(), [on.id, off.id]);
+        assert_eq!(world.state(LINE).await.last_event_id, on.id);
 
-    assert_eq!(world.recorder.record(&off).await.unwrap(), Recorded::Event);
-    let history = world.history(LINE).await;
-    assert_eq!(history.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [on.id, off.id]);
-    assert_eq!(world.state(LINE).await.last_event_id, on.id);
+        assert_eq!(world.recorder.record(&next).await.unwrap(), Recorded::Event);
+        assert_eq!(world.recorder.record(&at(31, 4)).await.unwrap(), Recorded::Duplicate { of: next.id });
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// Maximum time in the queue during internal faults: SQS deletes a message after 14 days.
 const LONGEST_STAY: Duration = Duration::from_hours(13 * 24);
 
+/// Maximum time after its receipt in which the publisher repeats an event: the table's stream keeps it for a day.
+const REPEATED: Duration = Duration::from_hours(25);
+
 /// Maximum time before its due time at which a message is still sent.
 const EARLY: Duration = Duration::from_secs(2);
 
@@ -130,8 +133,9 @@ impl Forwarder {
             }
             return Ok(Outcome::NothingToSend);
         }
-        // Only the publisher's messages have this deduplication id.
-        let is_publishers = message.attributes.deduplication_id == named.id().to_string();
+        // Only the publisher's messages have this deduplication id. A later one is of an event that was put back into the table.
+        let is_publishers = message.attributes.deduplication_id == named.id().to_string()
+            && message.attributes.sent_at < named.id().received_at().plus(REPEATED);
         let is_buried = failure.as_ref().is_some_and(|failure| {
             let is_older = message.attributes.sent_at.plus(CLOCKS) < failure.last_attempt_at;
             failure.next_attempt_at.is_none() && (is_publishers || is_older)

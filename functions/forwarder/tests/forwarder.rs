@@ -477,6 +477,13 @@ async fn a_repetition_by_the_publisher_after_the_dead_letter_of_its_event_is_not
     world.forward_all().await;
     assert_eq!((world.endpoint.received().len(), world.sqs.bodies(Name::ForwardDeadLetters).len()), (1, 1));
     assert_eq!(world.log.said_by("forwarder")[1..], ["INFO the event is a dead letter already"]);
+
+    // A day later the stream no longer has the event: it was put back into the table.
+    world.wait(Duration::from_hours(25));
+    world.sqs.pass(Name::Forward, Duration::from_hours(25));
+    world.sqs.send_in_group(Name::Forward, &message.to_json(), &message.group(), &id.to_string());
+    world.forward_all().await;
+    assert_eq!(world.endpoint.received().len(), 2);
 }
 
 #[tokio::test]

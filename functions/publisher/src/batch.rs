@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
-use store::StoredDelivery;
+use store::{StoredDelivery, WAS_DUPLICATE_OF};
 use thiserror::Error;
 
 /// A batch of the events table's stream records, as Lambda's event source mapping sends them.
@@ -73,9 +73,10 @@ impl Record {
     /// # Errors
     /// Fails when that event cannot be read.
     pub(crate) fn event(&self) -> Result<Option<StoredDelivery>, Unpublishable> {
-        let is_event = self.key("sk").starts_with("event#");
-        let is_delivery = is_event && self.dynamodb.new_image.contains_key("kind");
-        if self.change == "REMOVE" || !is_delivery {
+        let has = |attribute: &str| self.dynamodb.new_image.contains_key(attribute);
+        let is_delivery = self.key("sk").starts_with("event#") && has("kind");
+        let is_new = self.change == "INSERT" || (self.change == "MODIFY" && has(WAS_DUPLICATE_OF));
+        if !is_new || !is_delivery {
             return Ok(None);
         }
         let event = StoredDelivery::from_item(&item(&self.dynamodb.new_image))

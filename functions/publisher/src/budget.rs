@@ -25,6 +25,3 @@ const _: () = {
 /// Retries of a single call to EventBridge, SQS and DynamoDB.
 pub const AWS: Patience =
     Patience { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), attempts: 3, call: CALL };
-
-/// One attempt for the counts: an addition whose answer was lost would count twice, and hide a gap.
-pub(crate) const COUNT: Patience = Patience { attempts: 1, ..AWS };

@@ -32,10 +32,7 @@ impl Publisher {
             bus: Bus::new(aws, config.bus),
             forward_queue: config.forward_queue.map(|url| ForwardQueue::new(aws, url)),
             aside: Aside::new(aws, config.aside_queue),
-            counts: PublishedCounts::new(
-                aws_sdk_dynamodb::Client::new(&lambda::with_patience(aws, budget::COUNT)),
-                config.events_table,
-            ),
+            counts: PublishedCounts::new(aws_sdk_dynamodb::Client::new(aws), config.events_table),
             metrics,
         }
     }

@@ -1,4 +1,4 @@
-//! The publisher: reads the events table's stream and publishes every new event to the stack's event bus and, if the
+//! The publisher: reads the events table's stream and publishes every event, once it is known to be one, to the stack's event bus and, if the
 //! partner has an endpoint, to the forward queue.
 //!
 //! The steps, one file each: `batch` → [`handler`](Publisher::handle) → `bus` and `forward_queue`, or `aside` for a record

@@ -390,13 +390,16 @@ async fn published_events_are_counted_by_the_hour_of_receipt() {
 }
 
 #[tokio::test]
-async fn a_count_whose_answer_is_lost_is_not_added_twice() {
+async fn a_count_is_added_once_when_its_answer_is_lost_or_its_first_attempt_fails() {
     let mut world = World::start(false).await;
     world.record(0, &line(1, 1)).await;
     world.dynamodb_link.times(1, Fault::CarryOutAndFail);
     world.publish_all().await;
+    world.record(1, &line(1, 2)).await;
+    world.dynamodb_link.times(1, Fault::InternalError);
+    world.publish_all().await;
     let counts = PublishedCounts::new(world.dynamodb.client(), "events").read(noon(), noon()).await.unwrap();
-    assert_eq!(counts.into_values().collect::<Vec<_>>(), [1]);
+    assert_eq!(counts.into_values().collect::<Vec<_>>(), [2]);
 }
 
 #[tokio::test]

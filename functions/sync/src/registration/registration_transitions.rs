@@ -60,8 +60,9 @@ pub(crate) fn saw(state: &mut Registration, sighting: Sighting, reason: SetReaso
             not_ours_for: Duration::ZERO,
         };
     }
-    if state.is_of_another_account(account.as_deref()) {
-        // Nothing that was seen in one account says anything about another. Deletions and leases are the stack's.
+    if !ours && state.is_of_another_account(account.as_deref()) {
+        // Nothing that was seen in one account says anything about another. Deletions and leases are the stack's. Where ours is
+        // registered, it is the same account with new credentials.
         let Registration { version, deleted_stack, set_leases, .. } = std::mem::take(state);
         *state = Registration { version, deleted_stack, set_leases, ..Registration::default() };
     }
@@ -311,6 +312,11 @@ mod tests {
         saw(&mut state, in_account("one", Some(OURS), 1), SetReason::NotSet);
         saw(&mut state, sighting(Some(OURS), 2), SetReason::NotSet);
         assert_eq!((state.ours_at, state.account.as_deref()), (Some(at(2)), Some("one")), "an unknown one is the same");
+        let mut renewed = state.clone();
+        saw(&mut renewed, in_account("two", Some(OURS), 3), SetReason::NotSet);
+        assert_eq!((renewed.ours_at, renewed.account.as_deref()), (Some(at(3)), Some("two")), "new credentials");
+        let step = saw(&mut renewed, in_account("three", Some(OURS), 4), SetReason::NotSet);
+        assert!(step.entry.is_none());
         let step = saw(&mut state, in_account("two", Some(OTHER), 3), SetReason::NotSet);
         assert_eq!((step.entry, step.not_ours_for), (None, Duration::ZERO));
         let account = Some("two".to_owned());

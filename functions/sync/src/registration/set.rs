@@ -7,7 +7,7 @@ use crate::{
     registration::{
         compare::Whereabouts,
         registration_transitions::SetReason,
-        run::{Run, means},
+        run::{Observation, Run, means},
     },
     report::{Outcome, Report},
 };
@@ -41,7 +41,9 @@ impl Run<'_> {
             Err(error) => return Err(error.into()),
         };
         self.ledger.write().await?;
-        if let Some(found) = found.filter(|_| !matches!(chosen, Chosen::Another(_))) {
+        // A URL that keeps replacing ours is no webhook to go back to.
+        let is_kept = |found: &Observation| !matches!(chosen, Chosen::Another(_)) && !self.is_competing(found);
+        if let Some(found) = found.filter(is_kept) {
             self.keep_url_before_ours(&found, &session.account()).await?;
         }
         let (url, registered) = match chosen {
@@ -67,6 +69,11 @@ impl Run<'_> {
         self.saw(is_ours, registered.as_ref(), reason);
         self.ledger.write().await?;
         Ok(self.report(Outcome::Updated, &url, registered))
+    }
+
+    fn is_competing(&self, found: &Observation) -> bool {
+        let Whereabouts::Elsewhere(url) = &found.whereabouts else { return false };
+        self.ledger.state().competing.as_ref().is_some_and(|competing| competing.url == url.to_string())
     }
 
     /// Tells our URLs apart from others. Our address without a token stands for ours; with one, the receiver must accept it.

@@ -181,6 +181,22 @@ async fn the_restored_url_is_the_one_that_a_person_replaced_last() {
 }
 
 #[tokio::test]
+async fn the_restored_url_is_not_the_one_that_kept_replacing_ours() {
+    let world = World::start().await;
+    world.partner.register(Some("https://first.example/in"));
+    world.send_request("Create", "true").await.0.unwrap();
+    for _ in 0..3 {
+        world.partner.register(Some(FOREIGN));
+        world.run("sync").await.unwrap();
+    }
+    world.partner.register(Some(FOREIGN));
+    world.send(json!({ "action": "set", "url": ADDRESS })).await.unwrap();
+    let (resolved, _) = world.send_request("Delete", "true").await;
+    assert_eq!(resolved.unwrap().outcome, "updated");
+    assert_eq!(world.partner.registered().as_deref(), Some("https://first.example/in"));
+}
+
+#[tokio::test]
 async fn deleting_does_not_register_the_url_of_one_partner_account_in_another() {
     let world = World::start().await;
     world.partner.register(Some(FOREIGN));

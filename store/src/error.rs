@@ -58,3 +58,19 @@ pub fn readable<T>(
     };
     items.into_iter().filter_map(noted).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_item_is_noted_by_its_entity_and_any_other_fault_ends_the_reading() {
+        let corrupt =
+            |pk: &str, sk: &str| StoreError::Corrupt { pk: pk.into(), sk: sk.into(), attribute: "kind".into() };
+        let mut unreadable = Unreadable::new();
+        let items = [Ok(1), Err(corrupt("whatsapp#1", "state")), Err(corrupt(keys::INVENTORY, "whatsapp#2")), Ok(2)];
+        assert_eq!(readable(items, &mut unreadable).unwrap(), [1, 2]);
+        assert_eq!(unreadable.keys().map(Entity::as_str).collect::<Vec<_>>(), ["whatsapp#1", "whatsapp#2"]);
+        assert!(readable([Ok(1), Err(StoreError::Conflict)], &mut unreadable).is_err());
+    }
+}

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, TransactWriteItem, Update},
-};
+use aws_sdk_dynamodb::{Client, error::SdkError, operation::update_item::UpdateItemError, types::AttributeValue};
 use shared::Timestamp;
 
 use crate::{
@@ -32,27 +29,31 @@ impl PublishedCounts {
         Self { client, events_table: events_table.into() }
     }
 
-    /// Adds events received at these times, with one transaction for each hour: when the client repeats one, its token shows that.
+    /// Adds a batch's events, received at these times, with one write for each hour. The last batch of an hour is not added again, so
+    /// that a repeated write counts once.
     ///
     /// # Errors
     /// Fails when DynamoDB does not answer; some hours may have been written.
-    pub async fn add(&self, received_at: impl IntoIterator<Item = Timestamp>) -> Result<(), StoreError> {
+    pub async fn add(&self, batch: &str, received_at: impl IntoIterator<Item = Timestamp>) -> Result<(), StoreError> {
         let mut hours = BTreeMap::<String, u64>::new();
         for at in received_at {
             *hours.entry(Self::hour(at)).or_default() += 1;
         }
         for (hour, events) in hours {
-            let update = Update::builder()
+            let update = self
+                .client
+                .update_item()
                 .table_name(&self.events_table)
                 .key(keys::PK, text(keys::PUBLISHED))
                 .key(keys::SK, text(hour))
-                .update_expression("ADD events :events")
+                .update_expression("ADD events :events SET last_batch = :batch")
+                .condition_expression("attribute_not_exists(last_batch) OR last_batch <> :batch")
                 .expression_attribute_values(":events", AttributeValue::N(events.to_string()))
-                .build()
-                .map_err(|error| StoreError::DynamoDb(error.to_string()))?;
-            let write = self.client.transact_write_items();
-            let write = write.transact_items(TransactWriteItem::builder().update(update).build());
-            write.send().await.map_err(|error| StoreError::dynamodb(&error))?;
+                .expression_attribute_values(":batch", text(batch));
+            match update.send().await {
+                Err(error) if !is_counted(&error) => return Err(StoreError::dynamodb(&error)),
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -92,4 +93,8 @@ impl PublishedCounts {
         };
         items.iter().map(count).collect()
     }
+}
+
+fn is_counted<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

@@ -56,8 +56,10 @@ async fn published_events_are_counted_by_the_hour_of_their_receipt() {
     let world = World::start().await;
     let counts = PublishedCounts::new(world.client.clone(), world.dynamodb.events_table());
     let hour = secs(60 * 60);
-    counts.add([noon(), noon().plus(secs(59)), noon().plus(hour)]).await.unwrap();
-    counts.add([noon()]).await.unwrap();
+    counts.add("1", [noon(), noon().plus(secs(59)), noon().plus(hour)]).await.unwrap();
+    for _ in 0..2 {
+        counts.add("2", [noon()]).await.unwrap();
+    }
     let name = |at| PublishedCounts::hour(at);
     let read = counts.read(noon(), noon().plus(hour)).await.unwrap();
     assert_eq!(read, [(name(noon()), 3), (name(noon().plus(hour)), 1)].into());

@@ -235,7 +235,7 @@ mod tests {
             let surroundings = Surroundings::start(Ports::default(), None, None).await.unwrap();
             let (client, table) = (surroundings.dynamodb.client(), surroundings.dynamodb.events_table());
             let counts = PublishedCounts::new(client.clone(), table);
-            counts.add([now, now]).await.unwrap();
+            counts.add("1", [now, now]).await.unwrap();
             let state = Registration { ours_at: Some(now), elsewhere_since, ..Registration::default() };
             RegistrationLedger::new(client, table).write(&state, &[]).await.unwrap();
             surroundings.continue_run("http://127.0.0.1:9000/token").await.unwrap();

@@ -45,7 +45,7 @@ async fn the_status_shows_the_waiting_events_and_the_dead_letters() {
     world.fill().await;
     refuse(&world, 50, 3, Some(world.ago(0))).await;
     refuse(&world, 40, 5, None).await;
-    world.published().add([50, 40, 30].map(|minutes| world.ago(minutes))).await.unwrap();
+    world.published().add("1", [50, 40, 30].map(|minutes| world.ago(minutes))).await.unwrap();
     let shown = world.hooks(&["forward", "status"]).await;
     assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
     let lines = world.lines(&shown.stdout);
@@ -118,7 +118,7 @@ async fn events_that_were_not_published_are_shown_with_the_commands_that_send_th
     let doctor = EventId::new(world.ago(130), [9; 8]);
     world.record_at(world.ago(130), doctor, r#"{"event":"doctor","random":"1"}"#).await;
     world.fill().await;
-    world.published().add([50, 40, 30].map(|minutes| world.ago(minutes))).await.unwrap();
+    world.published().add("1", [50, 40, 30].map(|minutes| world.ago(minutes))).await.unwrap();
     let hour = PublishedCounts::hour(world.ago(130));
     let status = objects(&world.hooks(&["forward", "status", "--output", "json"]).await.stdout).remove(0);
     let hours = status["hours"].as_array().unwrap();

@@ -47,7 +47,7 @@ impl Publisher {
         let first_failed = outcomes.iter().position(Outcome::is_failed);
         // The first failed record and all later ones come again: counted now, they would count twice.
         let done = &outcomes[..first_failed.unwrap_or(outcomes.len())];
-        self.count(done).await;
+        self.count(&records, done).await;
         metrics::write(self.metrics.document(now), done, first_failed.is_some(), now);
         first_failed.map(|index| records[index].sequence_number()).into_iter().collect()
     }
@@ -108,13 +108,14 @@ impl Publisher {
 
     /// Adds to the counts of published events, which show a gap when they are compared with the recorded events. A failed count
     /// looks like a gap, but is not a reason to publish anything twice. If the function dies before Lambda has its answer, the batch
-    /// comes again and counts twice.
-    async fn count(&self, done: &[Outcome]) {
+    /// comes again, and its first record shows that it is counted.
+    async fn count(&self, records: &[Record], done: &[Outcome]) {
+        let Some(first) = records.first() else { return };
         let handed_on = done.iter().filter_map(|outcome| match outcome {
             Outcome::HandedOn(published) => Some(published.received_at),
             _ => None,
         });
-        match timeout(budget::CALL, self.counts.add(handed_on)).await {
+        match timeout(budget::CALL, self.counts.add(first.sequence_number(), handed_on)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::not_counted(&error.to_string()),
             Err(_) => log::not_counted("no answer in time"),

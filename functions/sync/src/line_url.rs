@@ -165,7 +165,9 @@ mod tests {
     }
 
     fn shown(template: &str, reference: Option<&str>) -> String {
-        parse(template).unwrap().url("972501234567", reference).unwrap().to_string()
+        let url = parse(template).unwrap().url("972501234567", reference).unwrap();
+        assert_eq!(format!("{url:?}"), url.to_string());
+        url.to_string()
     }
 
     #[test]

@@ -207,6 +207,9 @@ pub(crate) fn judge(
     if *id == last || *id == state.last_delivery_id {
         return Judgement::Counted { duplicate_of: Some(last).filter(|last| last != id) };
     }
+    if state.previous_event_id == Some(*id) {
+        return Judgement::Counted { duplicate_of: None };
+    }
     let repeats = !state.entity.is_unnamed()
         && state.fingerprint == fingerprint.to_string()
         && state.last_event_at.minus(window) <= received_at

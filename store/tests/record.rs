@@ -290,12 +290,17 @@ async fn a_duplicate_with_a_sealed_member_or_without_an_item_stays_one_and_the_n
 #[tokio::test]
 async fn a_delivery_that_its_state_counts_already_is_put_back_as_it_was() {
     let world = World::start().await;
+    let previous = delivery(noon().minus(secs(1)), &update(3));
     let event = delivery(noon(), &update(4));
     let duplicate = delivery(noon().plus(secs(1)), &update(4));
     let unnamed = delivery(noon(), &json!({"event": "package", "package_id": 7}));
-    for (delivery, recorded) in
-        [(&event, Recorded::Event), (&duplicate, Recorded::Duplicate { of: event.id }), (&unnamed, Recorded::Event)]
-    {
+    let all = [
+        (&previous, Recorded::Event),
+        (&event, Recorded::Event),
+        (&duplicate, Recorded::Duplicate { of: event.id }),
+        (&unnamed, Recorded::Event),
+    ];
+    for (delivery, recorded) in all {
         assert_eq!(world.recorder.record(delivery).await.unwrap(), recorded);
     }
     let states = async || {
@@ -303,9 +308,7 @@ async fn a_delivery_that_its_state_counts_already_is_put_back_as_it_was() {
         items.map(|item| (item["pk"].clone(), item)).collect::<Vec<_>>()
     };
     let before = states().await;
-    for (delivery, recorded) in
-        [(&event, Recorded::Event), (&duplicate, Recorded::Duplicate { of: event.id }), (&unnamed, Recorded::Event)]
-    {
+    for (delivery, recorded) in all {
         world.delete(delivery).await;
         // Not the same write again, which DynamoDB would take for a repetition for ten minutes.
         let delivery = Delivery { request_id: "again".to_owned(), ..delivery.clone() };

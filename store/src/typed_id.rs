@@ -78,7 +78,7 @@ impl TypedId {
         while let Some(id) = ids.try_next().await? {
             if id.simple().ends_with(end) {
                 found.push(id);
-                if end.len() >= WHOLE_END || found.len() > MOST_IDS {
+                if end.len() >= WHOLE_END || found.len() == MOST_IDS {
                     break;
                 }
             }

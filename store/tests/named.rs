@@ -3,9 +3,13 @@
 
 mod common;
 
-use common::{World, delivery, noon, secs};
+use common::{World, delivery, noon, secs, update};
 use serde_json::json;
-use store::named::{self, Named};
+use shared::EventId;
+use store::{
+    Delivery, TypedId,
+    named::{self, Named},
+};
 
 async fn start() -> World {
     let world = World::start().await;
@@ -130,4 +134,19 @@ async fn a_reference_loses_its_spaces_only_if_none_is_recorded_with_them() {
     let renamed = json!({"event": "store", "whatsapp": "972501234567", "store_reference": "acme & sons"});
     world.recorder.record(&delivery(noon().plus(secs(60)), &renamed)).await.unwrap();
     assert_eq!(named::reference(&world.reader, "acme ").await.unwrap(), "acme ");
+}
+
+#[tokio::test]
+async fn of_many_ids_with_the_same_end_the_newest_three_are_named() {
+    let world = World::start().await;
+    let mut ids = Vec::new();
+    for second in 0..5 {
+        let at = noon().plus(secs(second));
+        let event = Delivery { id: EventId::new(at, [0xab; 8]), ..delivery(at, &update(1)) };
+        world.recorder.record(&event).await.unwrap();
+        ids.push(event.id.to_string());
+    }
+    let typed: TypedId = "ababab".parse().unwrap();
+    let error = typed.find(&world.reader, noon().plus(secs(9))).await.unwrap_err().to_string();
+    assert_eq!(ids.iter().map(|id| error.contains(id.as_str())).collect::<Vec<_>>(), [false, false, true, true, true]);
 }

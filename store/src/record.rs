@@ -177,10 +177,7 @@ impl Recorder {
                     judged = Some((state, judgement));
                     version += 1;
                 }
-                Attempt::Contended => {
-                    tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                }
+                Attempt::Contended => wait(&mut pause).await,
                 Attempt::TokenInUse => version += 1,
                 Attempt::TooLarge => {
                     scope = scope.less().ok_or_else(|| StoreError::DynamoDb("an item is too large".to_owned()))?;
@@ -202,10 +199,7 @@ impl Recorder {
             let write = self.client.transact_write_items().set_transact_items(Some(items.to_vec()));
             let Err(error) = write.send().await else { return Ok(()) };
             match error.as_service_error().and_then(refusal) {
-                Some(Attempt::Contended) => {
-                    tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                }
+                Some(Attempt::Contended) => wait(&mut pause).await,
                 // Another write has changed the state, or the delivery cannot become an event.
                 Some(_) => return Ok(()),
                 None => return Err(StoreError::dynamodb(&error)),
@@ -285,6 +279,12 @@ impl Recorder {
             },
         }
     }
+}
+
+/// Waits for a random part of a pause, and doubles it.
+async fn wait(pause: &mut Duration) {
+    tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
+    *pause = LONGEST_PAUSE.min(*pause * 2);
 }
 
 /// Returns the meaning of a refused write; `None` when neither another attempt nor a look at the items can help.

@@ -4,9 +4,9 @@
 //! `outbound` crate) → `queue` (the wait before the next attempt, or a dead letter).
 //!
 //! The queue is FIFO with the entity as message group: while a message waits for its next attempt, later messages of its
-//! entity wait behind it, and other entities continue. An event that names no entity is a group of its own. The function receives one message at a time, because SQS counts a
-//! receipt for every message in a batch with a failing one. Attempts that this function has recorded decide when an event
-//! becomes a dead letter, never the queue's count.
+//! entity wait behind it, and other entities continue. An event that names no entity is a group of its own. The function
+//! receives one message at a time, because SQS counts a receipt for every message in a batch with a failing one. Attempts
+//! that this function has recorded decide when an event becomes a dead letter, never the queue's count.
 
 mod budget;
 mod config;

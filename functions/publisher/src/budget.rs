@@ -10,7 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum time for publishing a batch, and for moving records aside. Records that are not done by then are reported as failed.
 pub(crate) const HAND_ON: Duration = Duration::from_secs(40);
 
-/// Maximum time of it for the forward queue. The rest is for the bus, so that a slow queue does not use up every batch's time.
+/// The part of it that the forward queue may take. The rest is for the bus, so that a slow queue does not use up every batch's time.
 pub(crate) const QUEUE: Duration = Duration::from_secs(20);
 
 /// Maximum time for counting, and for a single call.

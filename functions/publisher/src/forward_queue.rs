@@ -35,7 +35,7 @@ impl ForwardQueue {
             let mut stopped = HashSet::new();
             for mut round in rounds(&groups, MOST) {
                 round.retain(|index| !stopped.contains(&groups[*index]));
-                for (index, result) in self.send_round(&messages, &round).await {
+                for (index, result) in self.send_round(&messages, &groups, &round).await {
                     if matches!(result, Sent::Failed(_)) {
                         stopped.insert(&groups[index]);
                     }
@@ -48,7 +48,7 @@ impl ForwardQueue {
         results
     }
 
-    async fn send_round(&self, messages: &[ForwardMessage], round: &[usize]) -> Vec<(usize, Sent)> {
+    async fn send_round(&self, messages: &[ForwardMessage], groups: &[String], round: &[usize]) -> Vec<(usize, Sent)> {
         let all = |result: Sent| round.iter().map(|index| (*index, result.clone())).collect();
         if round.is_empty() {
             return Vec::new();
@@ -59,7 +59,7 @@ impl ForwardQueue {
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
                 .message_body(message.to_json())
-                .message_group_id(message.group())
+                .message_group_id(&groups[*index])
                 .message_deduplication_id(message.id().to_string())
                 .build();
             match entry {

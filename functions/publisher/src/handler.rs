@@ -73,9 +73,8 @@ impl Publisher {
             None => vec![Sent::Done; events.len()],
         };
         // From the first failed record on, all come again. The forwarder recognises repetitions, and the partner's rules do not.
-        let comes_again = |(place, queued): (&usize, &Sent)| {
-            matches!(queued, Sent::Failed(_)) || outcomes[..*place].iter().any(Outcome::is_failed)
-        };
+        let failed = outcomes.iter().position(Outcome::is_failed).unwrap_or(records.len());
+        let comes_again = |(place, queued): (&usize, &Sent)| *place > failed || matches!(queued, Sent::Failed(_));
         let ready = places.iter().zip(&queued).position(comes_again).unwrap_or(events.len());
         let mut on_bus = self.bus.put(&entries[..ready], deadline).await;
         on_bus.resize(events.len(), Sent::not_sent());

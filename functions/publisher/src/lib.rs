@@ -1,5 +1,5 @@
-//! The publisher: reads the events table's stream and publishes every event, once it is known to be one, to the stack's event bus and, if the
-//! partner has an endpoint, to the forward queue.
+//! The publisher: reads the events table's stream and publishes every new event, and every duplicate that becomes an event, to the
+//! stack's event bus and, if the partner has an endpoint, to the forward queue.
 //!
 //! The steps, one file each: `batch` → [`handler`](Publisher::handle) → `bus` and `forward_queue`, or `aside` for a record
 //! that cannot be published. The handler also counts published events, so that a gap can be found.

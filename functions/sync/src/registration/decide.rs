@@ -71,7 +71,7 @@ impl Facts<'_> {
 }
 
 /// Returns whether a URL has come back after each of the last repairs, however long ago they were.
-fn is_contested_by(competing: Option<&CompetingUrl>, found: &RegisteredUrl) -> bool {
+pub(crate) fn is_contested_by(competing: Option<&CompetingUrl>, found: &RegisteredUrl) -> bool {
     competing.is_some_and(|competing| competing.url == found.to_string() && competing.repairs >= REPAIRS)
 }
 

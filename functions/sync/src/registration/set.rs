@@ -6,6 +6,7 @@ use crate::{
     our_urls::{OurUrl, OurUrls},
     registration::{
         compare::Whereabouts,
+        decide::is_contested_by,
         registration_transitions::SetReason,
         run::{Observation, Run, means},
     },
@@ -42,7 +43,7 @@ impl Run<'_> {
         };
         self.ledger.write().await?;
         // A URL that keeps replacing ours is no webhook to go back to.
-        let is_kept = |found: &Observation| !matches!(chosen, Chosen::Another(_)) && !self.is_competing(found);
+        let is_kept = |found: &Observation| !matches!(chosen, Chosen::Another(_)) && !self.is_contested(found);
         if let Some(found) = found.filter(is_kept) {
             self.keep_url_before_ours(&found, &session.account()).await?;
         }
@@ -71,9 +72,9 @@ impl Run<'_> {
         Ok(self.report(Outcome::Updated, &url, registered))
     }
 
-    fn is_competing(&self, found: &Observation) -> bool {
-        let Whereabouts::Elsewhere(url) = &found.whereabouts else { return false };
-        self.ledger.state().competing.as_ref().is_some_and(|competing| competing.url == url.to_string())
+    fn is_contested(&self, found: &Observation) -> bool {
+        let competing = self.ledger.state().competing.as_ref();
+        matches!(&found.whereabouts, Whereabouts::Elsewhere(url) if is_contested_by(competing, url))
     }
 
     /// Tells our URLs apart from others. Our address without a token stands for ours; with one, the receiver must accept it.

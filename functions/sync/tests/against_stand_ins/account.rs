@@ -5,7 +5,7 @@ use emulators::partner::{CLIENT_ID, CLIENT_SECRET, Partner};
 use serde_json::json;
 use store::ChangeKind;
 
-use crate::world::{FIXED_ACCESS_TOKEN, FOREIGN, World};
+use crate::world::{ADDRESS, FIXED_ACCESS_TOKEN, FOREIGN, World};
 
 const FIRST: &str = "https://first.example/in";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -55,6 +55,22 @@ async fn a_competing_url_of_one_partner_account_is_none_in_another() {
     assert_eq!(world.run("plan").await.unwrap().outcome.name(), "would_update");
     assert!(world.run("sync").await.unwrap().verified);
     assert_eq!(world.registration().await.competing, None);
+}
+
+#[tokio::test]
+async fn a_url_that_competes_in_one_partner_account_is_kept_when_a_person_replaces_it_in_another() {
+    let mut world = registered().await;
+    for _ in 0..3 {
+        world.partner.register(Some(FOREIGN));
+        world.run("sync").await.unwrap();
+    }
+    let other = Partner::start().await.unwrap();
+    other.register(Some(FOREIGN));
+    world.restart_with_api_at(&other.url());
+    world.send(json!({ "action": "set", "url": ADDRESS })).await.unwrap();
+    let (resolved, _) = world.send_request("Delete", "true").await;
+    assert_eq!(resolved.unwrap().outcome, "updated");
+    assert_eq!(other.registered().as_deref(), Some(FOREIGN));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use shared::{Entity, EventId, FingerprintKey, Kind, Received, Secret, Timestamp};
 use store::{
     Delivery, Inventory, Listing, Order, Origin, PAGE, Reader, Recorder, SealedReader, Settings, State, StoredDelivery,
+    Tracked,
 };
 use sync::{Answer, InventoryOutcome, InventoryReport, SyncError};
 
@@ -69,6 +70,14 @@ impl World {
         let times = Timestamp::from_micros(0)..Timestamp::from_micros(i64::MAX);
         let listing = Listing { times, order: Order::OldestFirst, after: None, page_size: PAGE };
         self.reader().history(entity, &listing).try_collect().await.unwrap()
+    }
+
+    fn notes(&self) -> Inventory {
+        Inventory::new(self.dynamodb.client(), self.dynamodb.events_table())
+    }
+
+    async fn tracked(&self, entity: &Entity) -> Tracked {
+        self.notes().entity(entity).await.unwrap().unwrap()
     }
 
     async fn api_key(&self, entity: &Entity) -> Option<String> {
@@ -159,8 +168,7 @@ async fn the_first_pass_imports_everything_that_is_listed_with_reference_and_sea
     assert_eq!((state.reference(), state.extra_info()), (Some("client-1"), None));
     assert_eq!(state.fields["other.display_name"].to_string(), "Client 1");
     assert_eq!(world.api_key(&entity(1)).await.as_deref(), Some("Line-Key-000001"));
-    let noted = Inventory::new(world.dynamodb.client(), world.dynamodb.events_table()).entity(&entity(1)).await;
-    assert!(noted.unwrap().unwrap().key.is_some(), "the next pass does not read it again");
+    assert!(world.tracked(&entity(1)).await.key.is_some(), "the next pass does not read it again");
     let [event] = world.history(&entity(1)).await.try_into().unwrap();
     assert_eq!((event.origin, event.has_api_key), (Origin::Reconciled, true));
     assert!(event.body.unwrap().contains("new_field"), "unknown fields are kept");
@@ -392,12 +400,29 @@ async fn a_missed_event_that_is_noted_is_counted_even_if_the_pass_fails_afterwar
 }
 
 #[tokio::test]
+async fn an_event_that_another_pass_has_rebuilt_without_noting_it_is_noted_and_not_rebuilt_again() {
+    let mut world = World::start().await;
+    world.list_lines(0..1);
+    world.inventory().await.unwrap();
+    let noted = world.tracked(&entity(0)).await;
+    // The other pass had its list at another time, so it derived another id.
+    let listed_at = noted.listed_at.map(|at| at.plus(MINUTE));
+    world.notes().write(&[Tracked { rebuilt_at: None, listed_at, ..noted }]).await.unwrap();
+    world.wait(HOUR);
+    let report = world.inventory().await.unwrap();
+    assert_eq!((report.imported, missed(&report).len()), (0, 0));
+    assert_eq!(world.history(&entity(0)).await.len(), 1);
+    assert!(world.tracked(&entity(0)).await.rebuilt_at.is_some());
+}
+
+#[tokio::test]
 async fn a_key_that_changed_is_sealed_again_and_one_that_came_with_an_event_is_not() {
     let mut world = World::start().await;
     world.deliver(&event(0, 2)).await;
     world.list_lines(0..2);
     let first = world.inventory().await.unwrap();
     assert_eq!((first.imported, first.changed.len()), (1, 0), "the key of the event is the listed one");
+    let first_key = world.tracked(&entity(0)).await.key.unwrap();
     world.wait(MINUTE);
     let mut changed = [line(0), line(1)];
     changed[0]["apiKey"] = json!("Line-Key-new");
@@ -409,6 +434,7 @@ async fn a_key_that_changed_is_sealed_again_and_one_that_came_with_an_event_is_n
     assert_eq!((report.changed.len(), report.changed[0].change), (1, "key"));
     assert_eq!(world.api_key(&entity(0)).await.as_deref(), Some("Line-Key-new"));
     assert_eq!(world.history(&entity(0)).await.last().unwrap().origin, Origin::Reconciled);
+    assert_ne!(world.tracked(&entity(0)).await.key.unwrap(), first_key, "the next pass does not read it again");
     assert_eq!(world.inventory().await.unwrap().outcome, InventoryOutcome::UpToDate);
     // A newer key has come with an event; the list is late.
     world.wait(HOUR);

@@ -16,7 +16,7 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Lists, shows and retries dead letters: deliveries that could not be recorded, or events that your endpoint did not accept.
+/// Lists, shows and redrives dead letters: deliveries that could not be recorded, or events that your endpoint did not accept.
 #[derive(Args)]
 #[command(after_help = "\
 With --queue fallback (the default), list and show receive the messages: SQS hides them from other readers for a moment, and counts one \

@@ -23,10 +23,10 @@ use crate::{
 /// Pause between two polls of `--follow`.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Lists the events that the local run or a deployed stack received, newest first.
+/// Lists the deliveries that the local run or a deployed stack received, newest first.
 #[derive(Args)]
 #[command(after_help = "\
-Times are in UTC, or with --local in this machine's time zone. Secrets were removed before the events were recorded, and are not shown. \
+Times are in UTC, or with --local in this machine's time zone. Credentials were replaced by [sealed] before the events were recorded. \
 Filters combine. Events of `cargo hooks doctor` are listed only with --kind doctor or --entity doctor#-.
 
 Examples:

@@ -19,7 +19,7 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Writes every event received in a time range as JSON, one object on each line, oldest first.
+/// Writes every delivery received in a time range as JSON, one object on each line, oldest first.
 #[derive(Args)]
 #[command(after_help = "\
 The objects are those of `cargo hooks events --output json`. Progress and the number of events go to standard error. \

@@ -28,8 +28,8 @@ Examples:
   cargo hooks inventory --plan --stack partner-webhook       shows what a pass would do
   cargo hooks inventory --stack partner-webhook --output json | jq .missed
 
-Exit code: 0 when all lists are complete, 1 when one is not or the pass failed. With --plan also 3, when a pass would record or
-mark something.")]
+Exit code: 0 when everything was compared; 1 when something was not, or the pass failed. With --plan also 3, when a pass would record
+or mark something.")]
 pub struct Inventory {
     /// Show what a pass would do, and change nothing.
     #[arg(long)]

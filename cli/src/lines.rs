@@ -36,7 +36,7 @@ pub const NOT_LIVE: u8 = 3;
 The webhook of a line, not that of the stack, is
   live            yours (LineWebhookUrl), as the provider's last answer showed
   empty           not set: the line's messages are delivered nowhere
-  foreign         somebody else's, and left as it is
+  foreign         another URL, not replaced
   wrong key       not known: the provider refuses the line's API key
   unknown number  not known: the provider does not have the number
   no key          not known: no event has contained the line's API key

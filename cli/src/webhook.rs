@@ -30,7 +30,7 @@ Examples:
   cargo hooks webhook status                                 the local run
   cargo hooks webhook status --stack partner-webhook         a deployed stack
   cargo hooks webhook status --since 7d --output json        for programs
-  cargo hooks webhook plan --stack partner-webhook           exit code 3 when our URL is not registered
+  cargo hooks webhook plan --stack partner-webhook           exit code 3 when something is to be done
   cargo hooks webhook sync --stack partner-webhook --yes     without a question, for scripts
   cargo hooks webhook set                                    our URL
   cargo hooks webhook set https://other.example/in           another URL, after you confirm")]
@@ -55,7 +55,7 @@ enum Command {
                       were not observe; 1 when that is not known."
     )]
     Plan,
-    /// Registers our URL if another one is registered, as the schedule does. Asks before it first replaces another URL.
+    /// Registers our URL if it is not registered, as the schedule does. Asks before it first replaces another URL.
     #[command(
         after_help = "If our URL was never registered for this partner account and another one is, that one will stop receiving the provider's events. \
                       So the command names its host and asks. In a script, give --yes.\nWith SyncMode observe it changes nothing.\n\
@@ -84,7 +84,7 @@ enum Command {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Shows the registration and its history, as recorded in the table. Does not call the provider.
+    /// Shows the registration and its ledger, as recorded in the table. Does not call the provider.
     #[command(
         after_help = "Exit code: 0, or 3 when the last check found a URL other than ours, or none.\n\"not ours from\" is the time of the last check that found our URL before the webhook may have pointed elsewhere, and \"for\" the time from then to the change. Each such period is shown once, at its last change."
     )]

@@ -15,8 +15,8 @@ use crate::{
     faults::with_fix,
     interrupt::interrupted,
     named,
-    output::{List, Output, is_read, json, note, print, tables, text, times},
-    query::Selection,
+    output::{List, Output, is_read, json, note, print, tables, text},
+    query::{Selection, period},
     target::{Target, TargetArgs},
 };
 
@@ -61,7 +61,6 @@ pub struct Events {
 /// Fails when they cannot be read, or no event has named the entity or has the reference.
 pub async fn run(events: Events) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
-    let until_now = events.selection.range.until.is_none();
     let range = events.selection.range.resolve(now);
     let reader = Target::find(events.target.clone()).await?.reader;
     let query = events.selection.query(&reader, range).await?;
@@ -80,8 +79,7 @@ pub async fn run(events: Events) -> Result<ExitCode> {
             () = interrupted() => Ok(ExitCode::SUCCESS),
         };
     }
-    let since = format!("since {}", times::shown(query.times.start));
-    let period = if until_now { since } else { format!("{since} and before {}", times::shown(query.times.end)) };
+    let period = period(&query.times, events.selection.range.until);
     let more = found.more.then(|| format!("The last {} {period}", found.deliveries.len()));
     let none = format!("No such events {period}.\n");
     List { items: &found.deliveries, none, more }.print(events.output, json::delivery, tables::deliveries)?;

@@ -19,6 +19,7 @@ use crate::{
     consent::Consent,
     handing_on::{Forwarding, WRONG_SECRET},
     output::{Output, json, print, text, times},
+    query::past,
     target::{Target, TargetArgs},
 };
 
@@ -92,7 +93,7 @@ pub async fn run(Forward { command, target, output }: Forward) -> Result<ExitCod
     let now = Timestamp::from(SystemTime::now());
     match command {
         Command::Status { since, limit } => {
-            let status = Status::read(&target, times::resolve(since, now)..now).await?;
+            let status = Status::read(&target, past(since, now)..now).await?;
             print(&match output {
                 Output::Json => json::line(&status.json(limit))?,
                 Output::Table => status.text(limit, now, &target.choice),

@@ -13,7 +13,7 @@ use store::{PAGE, Reader, SealedReader, State, named};
 use crate::{
     aws_error::AwsError,
     consent::Consent,
-    output::{Output, json, print, progress::Progress},
+    output::{Output, json, note, print, progress::Progress, screen::Screen},
     target::{Target, TargetArgs},
 };
 
@@ -28,7 +28,7 @@ const NO_KEYS: &str = "there are no API keys: no event has contained one";
 #[command(after_help = "\
 Anyone with a key can send messages as the client. The key is written to standard output, or to Secrets Manager, and nowhere else. With \
 --all the keys of all lines and stores are read, and lines without a key are left out.
-Exit code: 0; or 1 when no event contained a key, or the answer is not yes.
+Exit code: 0; or 1 when no event contained a key, the answer is not yes, or a secret was not stored.
 
 Examples:
   cargo hooks key 972501234567
@@ -123,6 +123,7 @@ async fn print_one(
     let key = key.with_context(|| format!("there is no API key of {name}: no event has contained one"))?;
     print(&match output {
         Output::Json => json::line(&json::key(entity.as_str(), &key))?,
+        Output::Table if Screen::of_stdout().width.is_some() => format!("{}\n", plain(key.api_key.expose())),
         Output::Table => format!("{}\n", key.api_key.expose()),
     })?;
     Ok(())
@@ -165,7 +166,8 @@ async fn print_all(sealed: &SealedReader, states: Vec<State>, output: Output) ->
             }
             Output::Table => {
                 let reference = plain(reference.unwrap_or_default());
-                format!("{}\n", format!("{}  {}  {reference}", plain(entity), key.api_key.expose()).trim_end())
+                let key = plain(key.api_key.expose());
+                format!("{}\n", format!("{}  {key}  {reference}", plain(entity)).trim_end())
             }
         };
         if !print(&line)? {
@@ -176,7 +178,8 @@ async fn print_all(sealed: &SealedReader, states: Vec<State>, output: Output) ->
     Ok(())
 }
 
-/// Stores each key as a secret. Secrets that were stored before a failure stay, and the command can be run again.
+/// Stores each key as a secret, and continues after a refusal that concerns one secret. Secrets that were stored before a failure stay, and
+/// the command can be run again.
 async fn store_all(
     sealed: &SealedReader,
     states: Vec<State>,
@@ -185,36 +188,68 @@ async fn store_all(
     output: Output,
 ) -> Result<()> {
     let progress = Progress::to(states.len() as u64);
-    let (mut created, mut updated) = (0_u64, 0_u64);
+    let (mut created, mut updated, mut refused) = (0_u64, 0_u64, 0_u64);
     for (done, state) in (1..).zip(&states) {
         let entity = &state.entity;
         progress.reached(done, format!("{done} of {}", states.len()));
         let Some(key) = sealed.api_key(entity).await? else { continue };
         let name = format!("{prefix}{}", entity.as_str().replacen('#', "/", 1));
-        let is_new = store_secret(secrets, &name, &key.api_key).await?;
-        *(if is_new { &mut created } else { &mut updated }) += 1;
+        let (number, outcome) = match store_secret(secrets, &name, &key.api_key).await? {
+            Stored::Created => (&mut created, "created"),
+            Stored::Updated => (&mut updated, "updated"),
+            Stored::Refused(why) => {
+                note(&format!("error: {why:#}"));
+                (&mut refused, "refused")
+            }
+        };
+        *number += 1;
         if output == Output::Json {
-            let outcome = if is_new { "created" } else { "updated" };
             progress.print(&json::line(&json!({ "entity": entity, "secret": name, "outcome": outcome }))?)?;
         }
     }
-    ensure!(created + updated > 0, NO_KEYS);
+    ensure!(created + updated + refused > 0, NO_KEYS);
     if output == Output::Table {
         progress.print(&format!("{created} secrets created, {updated} updated.\n"))?;
     }
+    ensure!(
+        refused == 0,
+        "{refused} of {} secrets could not be stored; `aws secretsmanager restore-secret --secret-id NAME` restores one that is scheduled for \
+         deletion",
+        created + updated + refused
+    );
     Ok(())
 }
 
-/// Stores a value as a secret. Returns whether the secret is new.
-async fn store_secret(secrets: &aws_sdk_secretsmanager::Client, name: &str, value: &Secret) -> Result<bool> {
+/// What became of a secret.
+enum Stored {
+    Created,
+    Updated,
+    /// Secrets Manager refused this one, and would not refuse others for the same reason.
+    Refused(AwsError),
+}
+
+/// Stores a value as a secret.
+///
+/// # Errors
+/// Fails when Secrets Manager does not answer, or would refuse every secret.
+async fn store_secret(secrets: &aws_sdk_secretsmanager::Client, name: &str, value: &Secret) -> Result<Stored> {
     let what = format!("the secret {}", plain(name));
     let create = secrets.create_secret().name(name).secret_string(value.expose()).send().await;
     match create {
-        Ok(_) => Ok(true),
+        Ok(_) => Ok(Stored::Created),
         Err(error) if matches!(error.as_service_error(), Some(CreateSecretError::ResourceExistsException(_))) => {
             let put = secrets.put_secret_value().secret_id(name).secret_string(value.expose()).send().await;
             put.map_err(|error| AwsError::of(&what, &error))?;
-            Ok(false)
+            Ok(Stored::Updated)
+        }
+        // It is scheduled for deletion, or its name has a character that a secret's may not have.
+        Err(error)
+            if matches!(
+                error.as_service_error(),
+                Some(CreateSecretError::InvalidRequestException(_) | CreateSecretError::InvalidParameterException(_))
+            ) =>
+        {
+            Ok(Stored::Refused(AwsError::of(&what, &error)))
         }
         Err(error) => Err(AwsError::of(&what, &error).into()),
     }

@@ -21,6 +21,7 @@ use crate::{
         tables::{self, Column},
         text, times,
     },
+    query::past,
     states,
     target::{Target, TargetArgs},
 };
@@ -74,7 +75,7 @@ pub async fn run(args: LineArgs) -> Result<ExitCode> {
     find_keys(&reader, std::slice::from_mut(&mut line)).await;
     let now = Timestamp::from(SystemTime::now());
     let listing = Listing {
-        times: times::resolve(args.since, now)..now.plus(DeliveryQuery::CLOCK_AHEAD),
+        times: past(args.since, now)..now.plus(DeliveryQuery::CLOCK_AHEAD),
         order: Order::NewestFirst,
         after: None,
         page_size: store::page_size(args.limit),

@@ -16,8 +16,8 @@ use store::{Listing, Order, PAGE, Quarantine, Reader, Retried, SealedReader, Sto
 use self::outcome::RetryOutcome;
 use crate::{
     consent::Consent,
-    output::{List, Output, json, print, print_bytes, progress::Progress, tables, times},
-    query::time_range,
+    output::{List, Output, json, print, print_bytes, progress::Progress, tables},
+    query::{period, time_range},
     show::in_full,
     target::{Target, TargetArgs},
 };
@@ -117,7 +117,11 @@ pub async fn run(QuarantineArgs { command, target, output }: QuarantineArgs) -> 
     let target = Target::find(target).await?;
     let quarantine = Quarantine::new(target.dynamodb.clone(), target.settings.clone());
     match command {
-        Command::List { since, until, limit } => list(&quarantine, time_range(since, until, now), limit, output).await,
+        Command::List { since, until, limit } => {
+            let times = time_range(since, until, now);
+            let period = period(&times, until);
+            list(&quarantine, times, &period, limit, output).await
+        }
         Command::Show { id, raw: false, .. } => show(&quarantine, &id.find(&target.reader, now).await?, output).await,
         Command::Show { id, raw: true, consent } => {
             let id = id.find(&target.reader, now).await?;
@@ -149,12 +153,17 @@ pub async fn accept(target: &Target, id: &EventId) -> Result<String> {
     Ok(retry.retry(id).await?.to_string())
 }
 
-async fn list(quarantine: &Quarantine, times: Range<Timestamp>, limit: usize, output: Output) -> Result<ExitCode> {
-    let since = times::shown(times.start);
+async fn list(
+    quarantine: &Quarantine,
+    times: Range<Timestamp>,
+    period: &str,
+    limit: usize,
+    output: Output,
+) -> Result<ExitCode> {
     let listing = Listing { times, order: Order::NewestFirst, after: None, page_size: page_size(limit) };
     let (found, more) = first(quarantine.list(&listing), limit).await?;
-    let more = more.then(|| format!("The last {} since {since}", found.len()));
-    let none = format!("Nothing was quarantined since {since}.\n");
+    let more = more.then(|| format!("The last {} {period}", found.len()));
+    let none = format!("Nothing was quarantined {period}.\n");
     List { items: &found, none, more }.print(output, json::delivery, tables::quarantined)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -87,6 +87,17 @@ pub fn time_range(since: Moment, until: Option<Moment>, now: Timestamp) -> Range
     start..end.min(latest)
 }
 
+/// Describes a time range; its end only if a person gave it.
+pub fn period(times: &Range<Timestamp>, until: Option<Moment>) -> String {
+    let since = format!("since {}", times::shown(times.start));
+    if until.is_none() { since } else { format!("{since} and before {}", times::shown(times.end)) }
+}
+
+/// Returns a start as seen from now. Ends the program with a usage error when it is in the future.
+pub fn past(since: Moment, now: Timestamp) -> Timestamp {
+    time_range(since, None, now).start.min(now)
+}
+
 impl Selection {
     /// Returns the kind that was asked for.
     pub fn kind(&self) -> Option<&str> {

@@ -128,15 +128,21 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
     if limit < in_all {
         let _ = writeln!(shown, "{limit} of {in_all} changes since {start}; --limit shows more.");
     }
-    if status.registration().ours_at.is_some() {
+    if let Some(ours_at) = status.registration().ours_at {
+        let is_ours = matches!(status.whereabouts(), Whereabouts::Ours);
+        let unknown_since = (is_ours && !status.is_known()).then_some(ours_at);
         let start = times::shown(watched_since(status));
         let (not_ours, until_now) = (status.not_ours(), status.registration().elsewhere_since.is_some());
-        let _ = if not_ours == Duration::ZERO && !until_now {
-            writeln!(shown, "Since {start} no check has found the webhook pointing elsewhere.")
-        } else {
+        if not_ours > Duration::ZERO || until_now {
             let (total, end) = (minutes(not_ours), if until_now { ", up to now" } else { "" });
-            writeln!(shown, "Since {start} the webhook may have pointed elsewhere for a total of {total}{end}.")
-        };
+            let _ =
+                writeln!(shown, "Since {start} the webhook may have pointed elsewhere for a total of {total}{end}.");
+        } else if unknown_since.is_none_or(|since| status.times().contains(&since)) {
+            let _ = writeln!(shown, "Since {start} no check has found the webhook pointing elsewhere.");
+        }
+        if let Some(since) = unknown_since.map(times::shown) {
+            let _ = writeln!(shown, "Since {since} it is not known whether our URL is registered.");
+        }
     }
     shown
 }
@@ -237,6 +243,23 @@ No changes since 2026-11-22T09:30:00Z.
             shown.ends_with("\nSince 2026-11-22T10:30:00Z no check has found the webhook pointing elsewhere.\n"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn no_time_after_the_last_check_that_succeeded_is_said_to_have_been_watched() {
+        let (unwatched, unknown) =
+            ("no check has found", "Since 2026-11-22T13:30:00Z it is not known whether our URL is registered.\n");
+        let failing =
+            Registration { failing_since: Some(at(250)), failure: Some("WrongCredentials".to_owned()), ..ours() };
+        let shown = table(&RegistrationStatus::new(failing.clone(), Vec::new(), at(0)..at(270)), 20);
+        assert!(shown.contains(unwatched) && shown.ends_with(unknown), "{shown}");
+        let shown = table(&RegistrationStatus::new(failing, Vec::new(), at(241)..at(270)), 20);
+        assert!(!shown.contains(unwatched) && shown.ends_with(unknown), "{shown}");
+        let day = 25 * 60;
+        let shown = table(&RegistrationStatus::new(ours(), Vec::new(), at(0)..at(240 + day)), 20);
+        assert!(shown.contains(unwatched) && !shown.contains("not known"), "{shown}");
+        let shown = table(&RegistrationStatus::new(ours(), Vec::new(), at(0)..at(241 + day)), 20);
+        assert!(shown.ends_with(unknown), "{shown}");
     }
 
     #[test]

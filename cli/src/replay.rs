@@ -7,7 +7,7 @@ use std::{
     collections::BTreeSet,
     env, io,
     ops::Range,
-    pin::{Pin, pin},
+    pin::pin,
     process::ExitCode,
     time::{Duration, SystemTime},
 };
@@ -33,7 +33,7 @@ use self::{
     destination::{Destination, Offered, endpoint_url},
 };
 use crate::{
-    interrupt::interrupted,
+    interrupt::{interrupted, unless},
     named,
     output::{Output, note, print, progress::Progress, text},
     query::{FilterArgs, TimeRange},
@@ -309,7 +309,7 @@ impl ReplayRun<'_> {
         let mut ticks = interval(Duration::from_secs(1) / self.rate);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut interrupted = pin!(interrupted());
-        let mut number = 0_u32;
+        let (mut number, mut refused) = (0_u32, 0);
         while let Some(delivery) = unless(interrupted.as_mut(), deliveries.next()).await? {
             let event = delivery?;
             if !self.selects(&event) {
@@ -331,12 +331,18 @@ impl ReplayRun<'_> {
                 Offered::Refused { cause, .. } if !self.keep_going => {
                     bail!("event {id} was not accepted: {cause}. Check {} first", self.to)
                 }
-                Offered::Refused { cause, .. } => self.checkpoint.refused.push(Refused { id, answer: cause }),
+                Offered::Refused { cause, .. } => {
+                    refused += 1;
+                    self.checkpoint.refused.push(Refused { id, answer: cause });
+                }
             }
             self.checkpoint.last = Some(id);
             self.file.write(&self.checkpoint)?;
-            if self.checkpoint.refused.len() == MOST_REFUSED {
-                bail!("{MOST_REFUSED} events were refused, the last one, {id}, with: {}", self.last_answer());
+            if refused == MOST_REFUSED {
+                bail!(
+                    "{MOST_REFUSED} events were refused, the last one, {id}, with: {}. --resume does not send them again, --restart does",
+                    self.last_answer()
+                );
             }
             number += 1;
             let rate = f64::from(number) / began.elapsed().as_secs_f64();
@@ -347,11 +353,11 @@ impl ReplayRun<'_> {
         Ok(())
     }
 
-    /// Returns the summary. For people it is empty when the replay is incomplete, because the error contains it.
+    /// Returns the summary. For people it is empty when the replay is incomplete and nothing was refused, because the error contains it.
     fn told(&self, complete: bool, output: Output) -> String {
         match output {
             Output::Json => json(&self.checkpoint, complete),
-            Output::Table if complete => sentence(&self.checkpoint),
+            Output::Table if complete || !self.checkpoint.refused.is_empty() => sentence(&self.checkpoint),
             Output::Table => String::new(),
         }
     }
@@ -376,15 +382,6 @@ impl ReplayRun<'_> {
         };
         *skipped += 1;
         false
-    }
-}
-
-/// Waits for a future, unless Ctrl-C comes first.
-async fn unless<T>(interrupted: Pin<&mut impl Future<Output = ()>>, something: impl Future<Output = T>) -> Result<T> {
-    tokio::select! {
-        biased;
-        () = interrupted => bail!("interrupted"),
-        done = something => Ok(done),
     }
 }
 

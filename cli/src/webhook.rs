@@ -14,7 +14,8 @@ use store::{RegistrationLedger, RegistrationStatus, Whereabouts};
 use crate::{
     consent::Consent,
     local_functions::read_answer,
-    output::{Output, note, print, text, times},
+    output::{Output, note, print, text},
+    query::past,
     registration_status,
     target::{Target, TargetArgs},
 };
@@ -214,7 +215,7 @@ pub fn is_ours(report: &Value) -> bool {
 /// Shows the registration and its ledger from the table.
 async fn status(ledger: &RegistrationLedger, limit: usize, since: Moment, output: Output) -> Result<ExitCode> {
     let now = Timestamp::from(SystemTime::now());
-    let status = RegistrationStatus::read(ledger, times::resolve(since, now)..now, 0).await?;
+    let status = RegistrationStatus::read(ledger, past(since, now)..now, 0).await?;
     print(&match output {
         Output::Json => registration_status::json(&status, limit)?,
         Output::Table => registration_status::table(&status, limit),

@@ -45,6 +45,8 @@ struct Secret {
     created: HashMap<String, f64>,
     /// The versions whose value is binary; `versions` has it in base64.
     binary: HashSet<String>,
+    /// True while it is scheduled for deletion: it can be neither used nor created anew.
+    is_going: bool,
 }
 
 impl SecretsManager {
@@ -101,6 +103,11 @@ impl SecretsManager {
     /// Deletes a secret.
     pub fn delete(&self, id: &str) {
         self.secrets.lock().remove(id);
+    }
+
+    /// Schedules a secret for deletion, as `aws secretsmanager delete-secret` does.
+    pub fn schedule_deletion(&self, id: &str) {
+        self.secrets.lock().entry(id.to_owned()).or_default().is_going = true;
     }
 
     /// Returns every value that a secret ever had.
@@ -174,6 +181,7 @@ type Answer = Result<Value, (&'static str, &'static str)>;
 
 const NOT_FOUND: (&str, &str) =
     ("ResourceNotFoundException", "Secrets Manager can't find the specified secret or version.");
+const GOING: (&str, &str) = ("InvalidRequestException", "The secret is scheduled for deletion.");
 const INVALID: (&str, &str) = ("InvalidParameterException", "A parameter is missing, or fits no version.");
 
 async fn answer(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes) -> Response {
@@ -183,11 +191,15 @@ async fn answer(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes)
         let operation = operation.and_then(|operation| operation.strip_prefix("secretsmanager."));
         if operation == Some("CreateSecret") {
             return match secrets.entry(request.secret_id.clone()) {
+                Entry::Occupied(secret) if secret.get().is_going => Err(GOING),
                 Entry::Occupied(_) => Err(("ResourceExistsException", "A secret with this name exists.")),
                 Entry::Vacant(secret) => put_value(secret.insert(Secret::default()), &request),
             };
         }
         let secret = secrets.get_mut(&request.secret_id).ok_or(NOT_FOUND)?;
+        if secret.is_going {
+            return Err(GOING);
+        }
         match operation {
             Some("GetSecretValue") => get_value(secret, &request),
             Some("PutSecretValue") => put_value(secret, &request),

@@ -217,14 +217,15 @@ function setUpLive(look) {
     byId('live-text').textContent = text;
     state.dataset.state = name;
   };
-  // No green light while the events go elsewhere.
+  // No green light while the events go elsewhere, or may.
   const sayLive = () => {
-    if (byId('banner').childElementCount > 0) say('events go elsewhere', 'off');
+    const banner = byId('banner').firstElementChild;
+    if (banner) say(banner.dataset.live, 'off');
     else say('live', 'live');
   };
-  const complain = (text) => {
-    byId('trouble').textContent = text;
-    byId('trouble').hidden = text === '';
+  const complain = (id, text) => {
+    byId(id).textContent = text;
+    byId(id).hidden = text === '';
   };
   const tell = () => {
     if (untold === 0) return;
@@ -288,6 +289,8 @@ function setUpLive(look) {
     if (rows.firstElementChild) link.searchParams.set('after', rows.firstElementChild.dataset.id);
     const source = new EventSource(link);
     source.addEventListener('open', () => {
+      // If the deliveries still cannot be read, the next event says so.
+      complain('trouble', '');
       sayLive();
       look();
     });
@@ -302,9 +305,9 @@ function setUpLive(look) {
       byId('chart').innerHTML = event.data;
       times.show(byId('chart'));
     });
-    source.addEventListener('missed', () => complain('More deliveries arrived than are shown here. Reload the page to see them.'));
-    source.addEventListener('trouble', (event) => complain(`New deliveries cannot be read: ${event.data}`));
-    source.addEventListener('recovered', () => complain(''));
+    source.addEventListener('missed', () => complain('cut', 'More deliveries arrived than are shown here. Reload the page to see them.'));
+    source.addEventListener('trouble', (event) => complain('trouble', `New deliveries cannot be read: ${event.data}`));
+    source.addEventListener('recovered', () => complain('trouble', ''));
     return source;
   };
 

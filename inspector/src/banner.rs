@@ -1,4 +1,4 @@
-//! The banner that every page has while our URL is not registered.
+//! The banner that every page has while our URL is not registered, or nobody knows whether it is.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -12,13 +12,16 @@ use super::{
     source::{App, Shown},
 };
 
-/// The receiver of the events in place of our webhook.
+/// Where the events go, if not to our webhook.
 #[derive(Template)]
 #[template(path = "banner.html")]
 pub struct Banner {
-    receiver: String,
+    /// The receiver of the events; `None` when it is not known.
+    receiver: Option<String>,
     since: Option<Moment>,
     checked: Option<Moment>,
+    /// Cause of the failure of the last check.
+    failure: Option<String>,
 }
 
 impl Banner {
@@ -28,14 +31,20 @@ impl Banner {
     /// Fails when DynamoDB does not answer, or the item cannot be read.
     pub async fn read(shown: &Shown) -> Result<Option<Self>, StoreError> {
         let registration = shown.source.ledger.read().await?;
-        Ok(match registration.whereabouts() {
+        let now = now();
+        let moment = |time| Moment::new(time, now);
+        let receiver = match registration.whereabouts() {
+            Whereabouts::Ours if registration.is_known_at(now) => return Ok(None),
+            Whereabouts::Unknown if registration.failing_since.is_none() => return Ok(None),
             Whereabouts::Unknown | Whereabouts::Ours => None,
-            Whereabouts::Nowhere | Whereabouts::Elsewhere => Some(Self {
-                receiver: plain(&receiver(registration.registered.as_deref())),
-                since: registration.elsewhere_since.map(|since| Moment::new(since, now())),
-                checked: registration.checked_at.map(|at| Moment::new(at, now())),
-            }),
-        })
+            Whereabouts::Nowhere | Whereabouts::Elsewhere => Some(plain(&receiver(registration.registered.as_deref()))),
+        };
+        Ok(Some(Self {
+            receiver,
+            since: registration.elsewhere_since.map(moment),
+            checked: registration.checked_at.map(moment),
+            failure: registration.failure.as_deref().map(plain),
+        }))
     }
 }
 

@@ -71,16 +71,19 @@ struct Other {
     short: String,
     link: String,
     time: Moment,
-    /// The time between the two.
+    /// Its distance in time, such as "5 min earlier".
     apart: String,
 }
 
 impl Other {
     fn of(id: &EventId, this: &StoredDelivery, now: Timestamp) -> Self {
         let time = id.received_at();
-        let apart = if time > this.received_at { time.since(this.received_at) } else { this.received_at.since(time) };
+        let apart = match time > this.received_at {
+            true => format!("{} later", roughly(time.since(this.received_at))),
+            false => format!("{} earlier", roughly(this.received_at.since(time))),
+        };
         let (id, short) = (id.to_string(), short(id));
-        Self { link: link("delivery", &[("id", &id)]), time: Moment::new(time, now), apart: roughly(apart), id, short }
+        Self { link: link("delivery", &[("id", &id)]), time: Moment::new(time, now), apart, id, short }
     }
 }
 

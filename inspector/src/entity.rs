@@ -120,13 +120,16 @@ pub async fn page(Extract(shown): App, extract::Query(which): extract::Query<Whi
     let (state, listed) = try_join(shown.source.reader.state(&entity), inventory.entity(&entity)).await?;
     let (history, next) = history(&shown, &entity, &which.after, now).await?;
     let line = match is_line(&entity) {
-        true => LineView::read(&shown, &entity, &history, now).await?,
+        true => LineView::read(&shown, &entity, &history, which.after.is_empty(), now).await?,
         false => None,
     };
     if state.is_none() && history.is_empty() && line.is_none() {
         return meant(&shown, entity.as_str()).await;
     }
-    let steps = steps(&history, usize::from(PAGE), next.is_none());
+    // Deliveries expire, and the state does not.
+    let has_first = |state: &State| history.last().is_some_and(|oldest| oldest.received_at <= state.first_seen);
+    let is_whole = next.is_none() && state.as_ref().is_none_or(has_first);
+    let steps = steps(&history, usize::from(PAGE), is_whole);
     let rows = rows(&shown.source, &history[..steps.len()], now).await?;
     let entries = rows.into_iter().zip(steps).map(|(row, step)| Entry { row, step });
     Ok(render(&Page {
@@ -186,6 +189,7 @@ impl LineView {
         shown: &Shown,
         entity: &Entity,
         history: &[StoredDelivery],
+        is_newest: bool,
         now: Timestamp,
     ) -> Result<Option<Self>, StoreError> {
         let source = &shown.source;
@@ -194,7 +198,7 @@ impl LineView {
         let changes = first(source.lines.lines.history(entity, &listing), CHANGES.into());
         let (line, (changes, is_cut)) = try_join(source.lines.one(entity), changes).await?;
         let Some(mut line) = line else { return Ok(None) };
-        if let Some(event) = history.iter().find(|delivery| delivery.has_api_key) {
+        if let Some(event) = history.iter().find(|delivery| delivery.has_api_key).filter(|_| is_newest) {
             line.key = LineKey::Sealed { received_at: event.received_at };
         } else if !line.has_used_key() {
             let recorded = line.state.as_ref().map_or(0, |state| state.version + state.duplicates);

@@ -13,7 +13,7 @@ use shared::{
     human_time::{minutes, to_the_second},
     text::plain,
 };
-use store::{Change, RegistrationStatus, Whereabouts};
+use store::{Change, Registration, RegistrationStatus, Whereabouts};
 
 use super::{
     frame::{Layout, Part},
@@ -45,8 +45,7 @@ pub struct Which {
 struct Page {
     layout: Layout,
     is_local: bool,
-    whereabouts: &'static str,
-    headline: &'static str,
+    headline: Headline,
     facts: Vec<(&'static str, String)>,
     times: Vec<Tab>,
     time_name: &'static str,
@@ -90,8 +89,7 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
     Ok(render(&Page {
         layout: Layout::of(&shown, Part::Registration).await,
         is_local: shown.source.actions.is_some(),
-        whereabouts: status.whereabouts().name(),
-        headline: headline(&status.whereabouts()),
+        headline: Headline::of(&status),
         facts: registration_facts(&status, to_the_second)
             .into_iter()
             .map(|(name, fact)| (name, plain(&fact)))
@@ -107,12 +105,29 @@ pub async fn page(State(shown): App, Query(which): Query<Which>) -> Result<Respo
     }))
 }
 
-fn headline(whereabouts: &Whereabouts) -> &'static str {
-    match whereabouts {
-        Whereabouts::Ours => "Your webhook receives the events",
-        Whereabouts::Elsewhere => "Another URL receives the events",
-        Whereabouts::Nowhere => "Nobody receives the events: no URL is registered",
-        Whereabouts::Unknown => "Not checked yet",
+/// What the page says first.
+struct Headline {
+    text: &'static str,
+    class: &'static str,
+}
+
+impl Headline {
+    fn of(status: &RegistrationStatus) -> Self {
+        let whereabouts = status.whereabouts();
+        let (text, class) = match whereabouts {
+            Whereabouts::Ours if status.is_known() => ("Your webhook receives the events", whereabouts.name()),
+            Whereabouts::Elsewhere => ("Another URL receives the events", whereabouts.name()),
+            Whereabouts::Nowhere => ("Nobody receives the events: no URL is registered", whereabouts.name()),
+            Whereabouts::Unknown | Whereabouts::Ours => (
+                match status.registration() {
+                    Registration { failing_since: Some(_), .. } => "Not known: the checks fail",
+                    Registration { checked_at: Some(_), .. } => "Not known: nothing has checked for more than a day",
+                    _ => "Not checked yet",
+                },
+                Whereabouts::Unknown.name(),
+            ),
+        };
+        Self { text, class }
     }
 }
 

@@ -89,9 +89,8 @@ impl RegistrationStatus {
             }
             (None, _) => None,
         });
-        let Registration { ours_at, checked_at, failing_since, .. } = self.registration;
-        let is_fresh = checked_at.is_some_and(|at| self.times.end.since(at) <= KNOWN_FOR);
-        let is_ours = matches!(self.whereabouts(), Whereabouts::Ours) && failing_since.is_none() && is_fresh;
+        let ours_at = self.registration.ours_at;
+        let is_ours = matches!(self.whereabouts(), Whereabouts::Ours) && self.is_known();
         let until = if is_ours { Some(self.times.end) } else { ours_at };
         let ours = ours_at.and(signs.chain(ours_at).min()).zip(until).map(|(from, until)| from..until);
         divided(&self.times, ours.as_ref(), &self.windows().collect::<Vec<_>>())
@@ -117,14 +116,24 @@ impl RegistrationStatus {
         self.registration.contested_since.is_some()
     }
 
-    /// Returns the present target of the webhook.
+    /// Returns the target of the webhook at the last check that succeeded.
     pub fn whereabouts(&self) -> Whereabouts {
         self.registration.whereabouts()
+    }
+
+    /// Returns whether that check still holds at the end of the range.
+    pub fn is_known(&self) -> bool {
+        self.registration.is_known_at(self.times.end)
     }
 }
 
 impl Registration {
-    /// Returns the present target of the webhook.
+    /// Returns whether the result of the last check still holds: no later check has failed, and it is at most 25 hours old.
+    pub fn is_known_at(&self, now: Timestamp) -> bool {
+        self.failing_since.is_none() && self.checked_at.is_some_and(|at| now.since(at) <= KNOWN_FOR)
+    }
+
+    /// Returns the target of the webhook at the last check that succeeded.
     pub fn whereabouts(&self) -> Whereabouts {
         match self {
             Self { checked_at: None, .. } => Whereabouts::Unknown,

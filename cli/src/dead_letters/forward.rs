@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     process::ExitCode,
 };
 
@@ -18,6 +19,7 @@ use store::{ForwardFailure, TypedId};
 use super::scan::Scan;
 use crate::{
     handing_on::Forwarding,
+    interrupt::{interrupted, unless},
     output::{List, Output, json, note, print, tables, text, times},
     target::Target,
 };
@@ -184,13 +186,15 @@ impl Redrive<'_> {
 
     /// Sends the recorded dead letters whose message was not found: SQS has deleted it, or it is behind another one of its entity.
     async fn records(&mut self) -> Result<()> {
+        let mut interrupted = pin!(interrupted());
         for (id, ForwardFailure { entity, last_attempt_at, .. }) in self.recorded.clone() {
             if !self.all && !self.wanted.contains(&id) {
                 continue;
             }
             let deduplication_id = format!("{id}-{}", last_attempt_at.as_micros());
             // A person asks for this event, so it is sent even if the endpoint accepted it before.
-            self.forwarding.send(&ForwardMessage::new(id, entity.clone()).again(), &deduplication_id).await?;
+            let message = ForwardMessage::new(id, entity.clone()).again();
+            unless(interrupted.as_mut(), self.forwarding.send(&message, &deduplication_id)).await??;
             self.moved(id, &entity).await?;
         }
         Ok(())

@@ -22,8 +22,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Wait of an event that is reported, as by the alarm forward-queue-age.
 const LONG_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// Maximum number of refused events that are read.
-const FAILURES: u16 = 1_000;
+/// Maximum number of refused events that are read, newest first.
+const FAILURES: u16 = u16::MAX;
 
 /// The alias of the receiver that the API calls.
 pub const LIVE: &str = "live";
@@ -196,10 +196,7 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
     };
     match target.queues.waiting(&forwarding.dead_letter_queue).await {
         Ok(0) => {}
-        Ok(number) => {
-            let detail = format!("{} that your endpoint did not accept", messages(number));
-            return Finding::warn(detail, format!("cargo hooks dlq list --queue forward{on}"));
-        }
+        Ok(number) => return not_accepted(format!("about {number}"), on),
         Err(refusal) => return Finding::fail(refusal.to_string(), fix),
     }
     let failures = match forwarding.records.failures(FAILURES).await {
@@ -207,8 +204,11 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
         Err(error) => return Finding::fail(error.to_string(), fix),
     };
     let now = Timestamp::from(SystemTime::now());
-    let waiting = failures.iter().filter(|failure| failure.next_attempt_at.is_some());
-    match waiting.min_by_key(|failure| failure.first_attempt_at) {
+    let (waiting, dead): (Vec<_>, Vec<_>) = failures.iter().partition(|failure| failure.next_attempt_at.is_some());
+    if !dead.is_empty() {
+        return not_accepted(dead.len().to_string(), on);
+    }
+    match waiting.iter().min_by_key(|failure| failure.first_attempt_at) {
         Some(oldest) if now.since(oldest.first_attempt_at) >= LONG_WAIT => Finding::warn(
             format!(
                 "an event still waits for your endpoint; first attempt {}, last answer: {}",
@@ -220,8 +220,15 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
         Some(_) => {
             Finding::ok("no event has waited for your endpoint for an hour; those that it refused are tried again")
         }
-        None => Finding::ok("your endpoint has accepted every event that it was offered"),
+        None => Finding::ok("no event waits for your endpoint, and the last 14 days have left no dead letter"),
     }
+}
+
+fn not_accepted(number: String, on: &str) -> Finding {
+    Finding::warn(
+        format!("dead letters that your endpoint did not accept: {number}"),
+        format!("cargo hooks dlq list --queue forward{on}"),
+    )
 }
 
 fn messages(number: u64) -> String {

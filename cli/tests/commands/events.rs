@@ -283,9 +283,14 @@ async fn a_start_in_the_future_and_a_negative_limit_are_named_as_such() {
             "error: invalid value '-1' for '--limit <NUMBER>': expected a whole number that is not negative",
         ),
     ] {
-        let ended = world.hooks(&[&["events"][..], &arguments].concat()).await;
-        assert!(ended.code == 2 && ended.stderr.starts_with(message), "{ended:?}");
+        for command in [&["events"][..], &["webhook", "status"], &["forward", "status"], &["quarantine", "list"]] {
+            let ended = world.hooks(&[command, &arguments].concat()).await;
+            assert!(ended.code == 2 && ended.stderr.starts_with(message), "{command:?}: {ended:?}");
+        }
     }
+    world.record(10, &update(1)).await;
+    let line = world.hooks(&["line", "972501234567", "--since", "2099-01-02"]).await;
+    assert!(line.code == 2 && line.stderr.contains(" is in the future; "), "{line:?}");
 }
 
 #[tokio::test]

@@ -96,6 +96,9 @@ async fn all_keys_are_printed_after_one_confirmation() {
         objects(&run(hooks(&world.project, &["key", "--all", "--yes", "--output", "json"], &[])).await.stdout);
     assert!(objects[1]["entity"] == LINE && objects[1]["api_key"] == API_KEY, "{objects:?}");
     assert_eq!(objects[1]["reference"], "client-7");
+    world.record(1, &update(4).replace(API_KEY, "\\u001b]0;second-key-of-it\\u0007")).await;
+    let escaped = at_terminal(&world, &["key", "--all"], "y\n").await.stdout;
+    assert!(escaped.contains("  \\u{1b}]0;second-key-of-it\\u{7}  ") && !escaped.contains('\u{1b}'), "{escaped}");
     let empty = World::start("no-keys").await;
     for keyless in [false, true] {
         if keyless {

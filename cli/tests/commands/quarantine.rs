@@ -131,6 +131,15 @@ async fn each_is_tried_by_its_id_and_an_unknown_id_or_entity_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_list_that_ends_in_the_past_speaks_of_that_time_alone() {
+    let world = with_held("quarantine-until", &["203.0.113.9", "203.0.113.9"]).await;
+    let none = world.hooks(&["quarantine", "list", "--since", "2d", "--until", "1d"]).await.stdout;
+    assert!(none.starts_with("Nothing was quarantined since 20") && none.contains("Z and before 20"), "{none}");
+    let some = world.hooks(&["quarantine", "list", "--until", "1m", "--limit", "1"]).await.stdout;
+    assert!(some.contains("The last 1 since 20") && some.contains("Z and before 20"), "{some}");
+}
+
+#[tokio::test]
 async fn a_retry_of_nothing_in_particular_is_refused() {
     let world = World::start("quarantine-usage").await;
     let id = world.id(10).to_string();

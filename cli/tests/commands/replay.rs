@@ -648,6 +648,30 @@ async fn a_resumed_replay_still_knows_what_was_refused_before() {
 }
 
 #[tokio::test]
+async fn a_replay_that_keeps_going_ends_after_a_thousand_refusals_of_its_own() {
+    let world = World::start("replay-many-refused").await;
+    let recorded = record_some(&world, 5).await;
+    let endpoint = Endpoint::start(SIGNING_SECRET).await.unwrap();
+    let replay = to(&world, &endpoint.url());
+    endpoint.reply([Reply::Status(400)]);
+    assert_eq!(replay.ended(&["--since", "2h"]).await.code, 1);
+    // An earlier run that kept going had this many refused.
+    let refused_before = |number: usize| {
+        let [file] = replay.files().try_into().unwrap();
+        let mut checkpoint: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        checkpoint["refused"] = vec![json!({ "id": recorded[0], "answer": "400" }); number].into();
+        fs::write(file, checkpoint.to_string()).unwrap();
+    };
+    refused_before(999);
+    for id in &recorded {
+        endpoint.always(Some((id, Reply::Status(400))));
+    }
+    let ended = replay.ended(&["--since", "2h", "--keep-going", "--resume"]).await;
+    let summary = ended.stdout.lines().next().unwrap();
+    assert_eq!((ended.code, ended.stderr.as_str()), (1, ""), "{summary}");
+}
+
+#[tokio::test]
 async fn stored_events_are_put_on_the_bus_again_and_say_so() {
     let world = World::start("replay-bus").await;
     world.fill().await;

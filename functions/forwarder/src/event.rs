@@ -6,8 +6,6 @@ use store::StoredDelivery;
 pub(crate) struct Ready {
     pub(crate) message: Message,
     pub(crate) kind: String,
-    /// The body is the provider's, with API keys.
-    pub(crate) has_secrets: bool,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
@@ -15,9 +13,8 @@ impl Ready {
     /// Prepares an event with its original body, or without the sealed members; `None` when it has no body.
     pub(crate) fn new(event: StoredDelivery, original: Option<Secret>) -> Option<Self> {
         let stored = event.body?;
-        let has_secrets = original.is_some();
         let body = original.map_or_else(|| without_sealed(&stored), |original| original.expose().to_owned());
         let message = Message { id: event.id, received_at: event.received_at, body };
-        Some(Self { message, kind: event.kind, has_secrets, expires_at: event.expires_at })
+        Some(Self { message, kind: event.kind, expires_at: event.expires_at })
     }
 }

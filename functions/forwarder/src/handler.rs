@@ -7,6 +7,7 @@ use shared::Timestamp;
 use store::{ForwardFailure, ForwardLookup, ForwardRecords, ForwardTaken};
 
 use crate::{
+    backoff::{LONGEST_STAY, pause},
     budget,
     config::Config,
     event::Ready,
@@ -15,16 +16,6 @@ use crate::{
     queue::Queues,
     secret::Secrets,
 };
-
-/// Wait after the first internal fault, which says nothing about the endpoint and does not count as an attempt. It doubles with each
-/// receipt, so that the message does not become a dead letter within days.
-const FIRST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Maximum wait after an internal fault.
-const LONGEST_PAUSE: Duration = Duration::from_mins(15);
-
-/// Maximum time in the queue during internal faults: SQS deletes a message after 14 days.
-const LONGEST_STAY: Duration = Duration::from_hours(13 * 24);
 
 /// Maximum time after its receipt in which the publisher repeats an event: the table's stream keeps it for a day.
 const REPEATED: Duration = Duration::from_hours(25);
@@ -157,8 +148,10 @@ impl Forwarder {
             return Ok(self.give_up(message, failure).await);
         };
         let has_failed = failure.is_some();
-        // A dead letter that was put back into the queue starts from zero.
-        let earlier = failure.filter(|failure| failure.next_attempt_at.is_some());
+        // A dead letter that was put back into the queue starts from zero, and so does an event whose message was lost with its queue: a
+        // message is never older than its first attempt.
+        let is_its_own = |failure: &ForwardFailure| message.attributes.sent_at <= failure.first_attempt_at.plus(CLOCKS);
+        let earlier = failure.filter(|failure| failure.next_attempt_at.is_some() && is_its_own(failure));
         if let Some(next) = earlier.as_ref().and_then(|earlier| earlier.next_attempt_at)
             && next.since(now) > EARLY
         {
@@ -174,8 +167,8 @@ impl Forwarder {
         let answer = self.endpoint.offer(&event.message, Some(&signer), now).await;
         Ok(match answer {
             Answer::Taken => self.taken(named, event, progress, has_failed, clock()).await,
-            // An answer may repeat what was sent.
-            Answer::Refused(refusal) if event.has_secrets => {
+            // An answer may repeat what was sent, now or with an earlier event.
+            Answer::Refused(refusal) if self.sealed_table.is_some() => {
                 self.refused(message, named, refusal.without_detail(), progress, clock()).await
             }
             Answer::Refused(refusal) => self.refused(message, named, refusal, progress, clock()).await,
@@ -209,7 +202,7 @@ impl Forwarder {
         now: Timestamp,
     ) -> Outcome {
         let next = progress.next(&refusal, now);
-        log::refused(named, &refusal, progress.attempts, next);
+        log::refused(named, &refusal.clone().without_detail(), progress.attempts, next);
         let next_attempt_at = match next {
             Next::RetryAfter(wait) => Some(now.plus(wait)),
             Next::GiveUp => None,
@@ -273,9 +266,4 @@ impl Forwarder {
             log::not_hidden(message, &fault);
         }
     }
-}
-
-/// Returns the wait after an internal fault, by the number of receipts.
-fn pause(receives: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << receives.saturating_sub(1).min(8)).min(LONGEST_PAUSE)
 }

@@ -8,6 +8,7 @@
 //! receives one message at a time, because SQS counts a receipt for every message in a batch with a failing one. Attempts
 //! that this function has recorded decide when an event becomes a dead letter, never the queue's count.
 
+mod backoff;
 mod budget;
 mod config;
 mod event;
@@ -17,6 +18,7 @@ mod metrics;
 mod queue;
 mod secret;
 
+pub use backoff::MAX_RECEIVES;
 pub use budget::AWS;
 pub use config::Config;
 pub use handler::Forwarder;

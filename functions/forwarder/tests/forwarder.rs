@@ -56,7 +56,7 @@ impl World {
     async fn with_api_keys(with_api_keys: bool) -> Self {
         let dynamodb = DynamoDb::start().await.unwrap();
         let to_dynamodb = Faults::before(&dynamodb.url()).await.unwrap();
-        let sqs = Sqs::start(Rules { most_receives: 1_000, ..Rules::default() }).await.unwrap();
+        let sqs = Sqs::start(Rules { most_receives: forwarder::MAX_RECEIVES, ..Rules::default() }).await.unwrap();
         sqs.set_time(noon().as_micros() / 1_000);
         let to_sqs = Faults::before(&sqs.url()).await.unwrap();
         let secrets = SecretsManager::start().await.unwrap();
@@ -537,12 +537,21 @@ async fn an_answer_that_repeats_an_api_key_is_not_kept() {
     assert!(world.round().await);
     let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
     assert_eq!(failure.answer, "422");
+    // The endpoint has the key from an earlier event.
+    let later = World::with_api_keys(true).await;
+    later.event(0, &update(1)).await;
+    later.endpoint.reply([Reply::Echo(422)]);
+    assert!(later.round().await);
+    let [failure] = &later.records().failures(10).await.unwrap()[..] else { panic!() };
+    assert_eq!(failure.answer, "422");
     let without = World::start().await;
     without.event(0, &update(1)).await;
     without.endpoint.reply([Reply::Echo(422)]);
     assert!(without.round().await);
     let [failure] = &without.records().failures(10).await.unwrap()[..] else { panic!() };
     assert_eq!(failure.answer, format!("422: {}", update(1)));
+    let log = without.log.text();
+    assert!(log.contains("answer=422") && !log.contains("whatsapp_extra_info"), "{log}");
 }
 
 #[tokio::test]
@@ -623,6 +632,27 @@ async fn a_failure_that_was_left_when_its_event_was_taken_is_dropped_by_a_repeat
 }
 
 #[tokio::test]
+async fn a_message_does_not_continue_the_attempts_of_one_that_was_lost_with_its_queue() {
+    let world = World::start().await;
+    let id = world.event(0, &update(1)).await;
+    for _ in 0..4 {
+        world.endpoint.reply([Reply::Status(401)]);
+        assert!(world.round().await);
+        world.wait(world.sqs.hidden_in(Name::Forward)[0]);
+    }
+    assert_eq!(world.records().failures(10).await.unwrap()[0].attempts, 4);
+    world.sqs.settle(&world.sqs.take_from(Name::Forward, 10), Some(&json!({ "batchItemFailures": [] })));
+    assert!(world.sqs.bodies(Name::Forward).is_empty());
+    world.wait(Duration::from_hours(4 * 24));
+    let message = ForwardMessage::new(id, Entity::named(LINE));
+    world.sqs.send_in_group(Name::Forward, &message.to_json(), &message.group(), "replay");
+    world.endpoint.reply([Reply::Status(401)]);
+    assert!(world.round().await);
+    let [failure] = &world.records().failures(10).await.unwrap()[..] else { panic!() };
+    assert_eq!((failure.attempts, failure.next_attempt_at.is_some()), (1, true));
+}
+
+#[tokio::test]
 async fn an_event_that_was_taken_is_posted_again_when_a_message_asks_for_it() {
     let world = World::start().await;
     let id = world.event(0, &update(1)).await;
@@ -658,7 +688,7 @@ async fn the_pauses_after_faults_of_our_own_side_double() {
         pauses.push(hidden.as_secs().div_ceil(30) * 30);
         world.wait(hidden);
     }
-    assert_eq!(pauses, [30, 60, 120, 240, 480, 900, 900]);
+    assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1200]);
     assert!(world.endpoint.received().is_empty());
 }
 
@@ -703,6 +733,13 @@ async fn an_event_that_faults_of_our_own_side_hold_up_becomes_a_dead_letter_befo
             "ERROR the event has waited too long and becomes a dead letter",
         ]
     );
+}
+
+#[test]
+fn the_template_has_the_number_of_receipts_that_the_code_counts_on() {
+    let (_, queue) = include_str!("../../../template.yaml").split_once("\n  ForwardQueue:\n").unwrap();
+    let (_, receipts) = queue.split_once(" maxReceiveCount: ").unwrap();
+    assert_eq!(receipts.lines().next().unwrap().parse(), Ok(forwarder::MAX_RECEIVES));
 }
 
 #[tokio::test]

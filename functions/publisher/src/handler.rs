@@ -37,10 +37,11 @@ impl Publisher {
         }
     }
 
-    /// Publishes the events of a batch received at `now`, writes its metrics, and returns the first record that must come again.
-    pub async fn handle(&self, batch: Batch, now: Timestamp) -> FailedItems {
+    /// Publishes the events of a batch, writes its metrics, and returns the first record that must come again.
+    pub async fn handle(&self, batch: Batch, clock: impl Fn() -> Timestamp) -> FailedItems {
         let records = batch.records;
         let outcomes = Box::pin(self.hand_on(&records, Instant::now() + budget::HAND_ON)).await;
+        let now = clock();
         for (record, outcome) in records.iter().zip(&outcomes) {
             log::outcome(record, outcome);
         }

@@ -17,7 +17,7 @@ async fn run(environment: &Environment) -> Result<(), Error> {
     let aws = lambda::aws_config(environment, publisher::AWS).await?;
     let publisher = &Publisher::new(config, &aws, metrics);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
-        Ok::<_, Error>(publisher.handle(event.payload, SystemTime::now().into()).await)
+        Ok::<_, Error>(publisher.handle(event.payload, || SystemTime::now().into()).await)
     }))
     .await
 }

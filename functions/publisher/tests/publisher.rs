@@ -97,7 +97,7 @@ impl World {
     async fn round(&mut self) -> Option<Value> {
         let event = self.stream.batch().unwrap()?;
         let batch = serde_json::from_value(event).unwrap();
-        let answer = serde_json::to_value(self.publisher.handle(batch, noon()).await).unwrap();
+        let answer = serde_json::to_value(self.publisher.handle(batch, noon).await).unwrap();
         self.stream.settle(Some(&answer));
         Some(answer)
     }
@@ -217,7 +217,7 @@ async fn a_batch_is_retried_from_the_first_record_that_failed() {
     const FAILURE: Option<&str> = Some("InternalFailure");
     world.bus.refuse([None, FAILURE, None, FAILURE, FAILURE]);
     let batch = world.stream.batch().unwrap().unwrap();
-    let answer = world.publisher.handle(serde_json::from_value(batch.clone()).unwrap(), noon()).await;
+    let answer = world.publisher.handle(serde_json::from_value(batch.clone()).unwrap(), noon).await;
     let records = batch["Records"].as_array().unwrap();
     let mut changes = records.iter().map(|record| &record["dynamodb"]);
     let second = changes.find(|change| change["Keys"]["sk"]["S"] == format!("event#{}", ids[1])).unwrap();
@@ -443,10 +443,10 @@ async fn the_log_shows_the_outcome_of_each_record_and_no_body() {
     world.record(2, &line(1, 1)).await;
     world.bus_link.always(Fault::InternalError);
     let batch = world.stream.batch().unwrap().unwrap();
-    world.publisher.handle(serde_json::from_value(batch.clone()).unwrap(), noon()).await;
+    world.publisher.handle(serde_json::from_value(batch.clone()).unwrap(), noon).await;
     world.bus_link.always(Fault::None);
     world.dynamodb.client().delete_table().table_name("events").send().await.unwrap();
-    world.publisher.handle(serde_json::from_value(batch).unwrap(), noon()).await;
+    world.publisher.handle(serde_json::from_value(batch).unwrap(), noon).await;
     assert_eq!(
         world.log.said_by("publisher"),
         [
@@ -471,7 +471,7 @@ async fn of_every_sample_batch_as_many_entries_are_on_the_bus_as_its_name_says()
         let shown = format!("{batch:?}");
         assert!(shown.contains("change: \"") && !shown.contains("body"), "{name}: {shown}");
         let world = World::start(true).await;
-        let answer = serde_json::to_value(world.publisher.handle(batch, noon()).await).unwrap();
+        let answer = serde_json::to_value(world.publisher.handle(batch, noon).await).unwrap();
         assert_eq!(answer, json!({"batchItemFailures": []}), "{name}");
         assert_eq!(world.published().len().to_string(), name[..1], "{name}");
         assert_eq!(world.published(), world.queued(), "{name}");

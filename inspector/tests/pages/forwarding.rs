@@ -124,6 +124,7 @@ async fn a_long_list_says_that_it_is_cut() {
     let visitor = Visitor::of(&world).await;
     let page = visitor.page("forwarding").await;
     assert!(text(&page).contains("Only the newest 200 are listed."), "{}", text(&page));
+    assert!(text(&page).contains("Refused, to be retried at least 0 Dead letters at least 200"), "{}", text(&page));
     assert_eq!(page.matches("<tr>").count(), 201, "the head, and the rows");
 }
 

@@ -1,5 +1,6 @@
 use std::{process::Command, time::Duration};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use fixtures::{LINE, update};
 use serde_json::json;
 use shared::{EventId, TokenHash};
@@ -275,6 +276,9 @@ async fn pages_follow_each_other_and_a_search_says_how_far_it_came() {
     let page = visitor.page("?text=n7.").await;
     assert_eq!(attributes(&page, "data-id"), [""; 0]);
     assert!(text(&page).contains("Searched 5000 deliveries, back to 20"), "{}", text(&page));
+    assert!(text(&page).contains("None of the deliveries searched so far matches the filter."), "{}", text(&page));
+    let beyond = text(&visitor.page(&format!("?text=n7.&after={}", ids[1_112])).await);
+    assert!(beyond.contains("No older delivery in this period matches the filter."), "{beyond}");
     let page = visitor.page(&link(&page, "Search further back").unwrap()).await;
     assert_eq!(attributes(&page, "data-id"), ids[1_112..1_113]);
     assert!(text(&page).contains("Searched 1120 deliveries, the whole period."), "{}", text(&page));
@@ -295,7 +299,7 @@ async fn a_delivery_is_shown_with_what_it_repeats_and_what_repeats_it() {
         "Source IP 34.165.99.212",
         "Request id request-1",
         "[sealed] stands for a secret",
-        "Repeated by …#45 -45 5 min apart",
+        "Repeated by …#45 -45 5 min later",
         "cargo hooks show #50",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
@@ -542,6 +546,21 @@ async fn a_history_is_compared_across_its_pages() {
         next = link(&page, "Older");
     }
     assert_eq!((sizes.as_slice(), steps.as_slice()), ([50, 50, 20].as_slice(), [50, 50, 20].as_slice()));
+    // Only the newest page has the newest event with a key.
+    let newest = visitor.page("entity?name=whatsapp%23972501234567").await;
+    let older = visitor.page(&link(&newest, "Older").unwrap()).await;
+    let says_when = |page: &str| text(page).contains("key sealed, last received at");
+    assert!(says_when(&newest) && !says_when(&older), "{}", text(&older));
+}
+
+#[tokio::test]
+async fn the_oldest_delivery_is_not_the_first_event_once_earlier_ones_have_expired() {
+    let (world, visitor) = world_and_visitor().await;
+    let delete = world.dynamodb.client().delete_item().table_name(world.dynamodb.events_table());
+    let delete = delete.key("pk", AttributeValue::S(LINE.to_owned()));
+    delete.key("sk", AttributeValue::S(format!("event#{}", world.id(3 * 24 * 60)))).send().await.unwrap();
+    let shown = text(&visitor.page("entity?name=whatsapp%23972501234567").await);
+    assert!(shown.contains("First seen") && !shown.contains("First event"), "{shown}");
 }
 
 #[tokio::test]
@@ -656,6 +675,42 @@ async fn every_page_names_another_receiver_of_the_events() {
     world.ledger().write(&Registration { registered: None, version: 2, ..elsewhere }, &[]).await.unwrap();
     let shown = text(&visitor.page("banner").await);
     assert!(shown.contains("no URL is registered, and the provider sends events nowhere. Last checked "), "{shown}");
+}
+
+#[tokio::test]
+async fn while_nobody_knows_whether_ours_is_registered_no_page_says_that_it_is() {
+    let (world, visitor) = world_and_visitor().await;
+    let ours = Some("https://hooks.example.com/v1/webhook/***2b72".to_owned());
+    let checked = |minutes| (Some(world.ago(minutes)), Some(world.ago(minutes)));
+    let (checked_at, ours_at) = checked(20);
+    let failing = Registration {
+        checked_at,
+        ours_at,
+        registered: ours.clone(),
+        failing_since: Some(world.ago(10)),
+        failure: Some("WrongCredentials".to_owned()),
+        ..Registration::default()
+    };
+    let (checked_at, ours_at) = checked(26 * 60);
+    let unchecked = Registration { checked_at, ours_at, registered: ours, version: 1, ..Registration::default() };
+    let never = Registration { checked_at: None, ours_at: None, registered: None, version: 2, ..failing.clone() };
+    for (state, headline, cause) in [
+        (failing, "Not known: the checks fail", "the checks fail with WrongCredentials. Last checked -20 ."),
+        (
+            unchecked,
+            "Not known: nothing has checked for more than a day",
+            "nothing has checked for more than a day. Last checked -1560 .",
+        ),
+        (never, "Not known: the checks fail", "the checks fail with WrongCredentials. Registration"),
+    ] {
+        world.ledger().write(&state, &[]).await.unwrap();
+        let page = visitor.page("registration").await;
+        assert!(text(&page).contains(headline) && page.contains("card standing unknown"), "{page}");
+        for page in ["", "lines", "banner"] {
+            let shown = world.with_minutes(&text(&visitor.page(page).await));
+            assert!(shown.contains(&format!("whether your webhook is registered: {cause}")), "{page}: {shown}");
+        }
+    }
 }
 
 #[tokio::test]

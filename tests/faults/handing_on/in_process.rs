@@ -75,7 +75,7 @@ impl InProcess {
     pub async fn publish_round(&self) -> bool {
         let Some(batch) = self.world.batch() else { return false };
         let batch = serde_json::from_value(batch).unwrap();
-        let answer = serde_json::to_value(self.publisher.handle(batch, self.now()).await).unwrap();
+        let answer = serde_json::to_value(self.publisher.handle(batch, || self.now()).await).unwrap();
         self.world.settle(Some(&answer));
         true
     }

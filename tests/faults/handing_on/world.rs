@@ -79,7 +79,9 @@ impl World {
     pub async fn start() -> Self {
         let dynamodb = DynamoDb::start().await.unwrap();
         let bus = EventBus::start().await.unwrap();
-        let sqs = Sqs::start(Rules { visibility: Duration::from_secs(360), most_receives: 1_000 }).await.unwrap();
+        let sqs = Sqs::start(Rules { visibility: Duration::from_secs(360), most_receives: forwarder::MAX_RECEIVES })
+            .await
+            .unwrap();
         let secrets = SecretsManager::start().await.unwrap();
         secrets.put("forward", SIGNING_SECRET);
         let endpoint = Endpoint::start(SIGNING_SECRET).await.unwrap();

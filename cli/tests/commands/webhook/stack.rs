@@ -123,6 +123,14 @@ async fn all_keys_go_into_the_secrets_of_the_account_after_one_confirmation() {
     assert!(again.code == 0 && !again.stdout.contains(API_KEY), "{again:?}");
     let line: serde_json::Value = serde_json::from_str(again.stdout.lines().next().unwrap()).unwrap();
     assert_eq!(line["outcome"], "updated");
+
+    world.secrets.schedule_deletion("clients/whatsapp/972501234567");
+    let some = store(&["--yes"]).await;
+    assert_eq!((some.code, some.stdout.as_str()), (1, "0 secrets created, 1 updated.\n"), "{some:?}");
+    let why = "error: the secret clients/whatsapp/972501234567: InvalidRequestException: The secret is scheduled for deletion.\n\
+               error: 1 of 2 secrets could not be stored; `aws secretsmanager restore-secret --secret-id NAME` restores one that is \
+               scheduled for deletion\n";
+    assert!(some.stderr.ends_with(why), "{}", some.stderr);
 }
 
 #[tokio::test]

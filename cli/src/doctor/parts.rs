@@ -196,7 +196,7 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
     };
     match target.queues.waiting(&forwarding.dead_letter_queue).await {
         Ok(0) => {}
-        Ok(number) => return not_accepted(format!("about {number}"), on),
+        Ok(number) => return not_accepted(&messages(number), on),
         Err(refusal) => return Finding::fail(refusal.to_string(), fix),
     }
     let failures = match forwarding.records.failures(FAILURES).await {
@@ -206,7 +206,8 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
     let now = Timestamp::from(SystemTime::now());
     let (waiting, dead): (Vec<_>, Vec<_>) = failures.iter().partition(|failure| failure.next_attempt_at.is_some());
     if !dead.is_empty() {
-        return not_accepted(dead.len().to_string(), on);
+        let dead = if dead.len() == 1 { "1 dead letter".to_owned() } else { format!("{} dead letters", dead.len()) };
+        return not_accepted(&dead, on);
     }
     match waiting.iter().min_by_key(|failure| failure.first_attempt_at) {
         Some(oldest) if now.since(oldest.first_attempt_at) >= LONG_WAIT => Finding::warn(
@@ -224,9 +225,9 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
     }
 }
 
-fn not_accepted(number: String, on: &str) -> Finding {
+fn not_accepted(what: &str, on: &str) -> Finding {
     Finding::warn(
-        format!("dead letters that your endpoint did not accept: {number}"),
+        format!("{what} that your endpoint did not accept"),
         format!("cargo hooks dlq list --queue forward{on}"),
     )
 }

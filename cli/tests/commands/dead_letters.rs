@@ -235,7 +235,7 @@ async fn all_messages_go_but_those_that_redrive_could_not_read_either() {
 }
 
 /// Puts a proxy that can hold requests between `hooks` and SQS.
-async fn with_faults(world: &World) -> Faults {
+pub async fn with_faults(world: &World) -> Faults {
     let faults = Faults::before(&world.sqs.url()).await.unwrap();
     let file = world.project.join("target/hooks/run.json");
     let mut run: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();

@@ -1,11 +1,16 @@
-use emulators::sqs::Name;
+use std::{process::Stdio, time::Duration};
+
+use emulators::{faults::Point, sqs::Name};
 use fixtures::{LINE, update};
 use outbound::ForwardMessage;
 use serde_json::json;
 use shared::{Entity, EventId};
+use tokio::{process::Command, time::timeout};
 
 use crate::{
+    dead_letters::with_faults,
     forward::{put, refuse},
+    program::hooks,
     world::{World, objects},
 };
 
@@ -107,6 +112,27 @@ async fn all_go_back_in_order_but_unreadable_messages() {
     assert_eq!(of_line, (1..=25).rev().map(|minutes| world.id(minutes)).collect::<Vec<_>>());
     assert_eq!(world.sqs.bodies(Name::ForwardDeadLetters), ["none of ours"]);
     assert_eq!(world.forward_records().failures(100).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_redrive_of_records_whose_messages_sqs_has_deleted() {
+    let world = World::start("dlq-forward-interrupted").await;
+    world.fill().await;
+    refuse(&world, 50, 5, None).await;
+    let expired = world.sqs.take_from(Name::ForwardDeadLetters, 10);
+    world.sqs.settle(&expired, Some(&json!({ "batchItemFailures": [] })));
+    let faults = with_faults(&world).await;
+    // The first receive finds nothing. Then the message is sent.
+    let held = faults.hold(1, Point::Before);
+    let mut hooks = hooks(&world.project, &["dlq", "redrive", "--all", "--queue", "forward"], &[]);
+    let redrive = hooks.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let holding = timeout(Duration::from_secs(60), held.reached()).await.unwrap().unwrap();
+    let process = redrive.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
+    let ended = redrive.wait_with_output().await.unwrap();
+    drop(holding);
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), said.as_str()), (Some(1), "error: interrupted\n"));
 }
 
 #[tokio::test]

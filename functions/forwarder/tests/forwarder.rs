@@ -551,7 +551,7 @@ async fn an_answer_that_repeats_an_api_key_is_not_kept() {
     let [failure] = &without.records().failures(10).await.unwrap()[..] else { panic!() };
     assert_eq!(failure.answer, format!("422: {}", update(1)));
     let log = without.log.text();
-    assert!(log.contains("answer=422") && !log.contains("whatsapp_extra_info"), "{log}");
+    assert!(log.contains(r#""answer":"422""#) && !log.contains("whatsapp_extra_info"), "{log}");
 }
 
 #[tokio::test]

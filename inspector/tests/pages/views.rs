@@ -699,7 +699,7 @@ async fn while_nobody_knows_whether_ours_is_registered_no_page_says_that_it_is()
         (
             unchecked,
             "Not known: nothing has checked for more than a day",
-            "nothing has checked for more than a day. Last checked -1560 .",
+            "nothing has checked for more than a day. Last checked 20",
         ),
         (never, "Not known: the checks fail", "the checks fail with WrongCredentials. Registration"),
     ] {

@@ -247,9 +247,14 @@ async fn an_event_that_waits_long_for_the_endpoint_and_a_dead_letter_are_warning
     assert_eq!((code, verdict, fix), (0, json!("warn"), json!("cargo hooks forward status --stack hooks-forward")));
     assert_eq!(detail, "an event still waits for your endpoint; first attempt 1 h ago, last answer: answered 503");
 
+    let list = "cargo hooks dlq list --queue forward --stack hooks-forward";
+    world.failed(95, None).await;
+    let (_, verdict, detail, fix) = finding().await;
+    assert_eq!((verdict, fix), (json!("warn"), json!(list)));
+    assert_eq!(detail, "1 dead letter that your endpoint did not accept", "its message is gone");
+
     world.webhook.sqs.send_in_group(Name::ForwardDeadLetters, "{}", "group", "id");
     let (_, verdict, detail, fix) = finding().await;
-    let list = "cargo hooks dlq list --queue forward --stack hooks-forward";
     assert_eq!((verdict, fix), (json!("warn"), json!(list)));
     assert_eq!(detail, "about 1 message that your endpoint did not accept");
 }

@@ -134,6 +134,11 @@ impl World {
 
     /// Records that the endpoint refused an event some minutes ago.
     pub async fn refused(&self, minutes: u64) {
+        self.failed(minutes, Some(SystemTime::now().into())).await;
+    }
+
+    /// The same, with the next attempt; `None` makes it a dead letter.
+    pub async fn failed(&self, minutes: u64, next_attempt_at: Option<Timestamp>) {
         let at = Timestamp::from(SystemTime::now()).minus(Duration::from_secs(minutes * 60));
         let failure = ForwardFailure {
             id: EventId::new(at, [7; 8]),
@@ -141,7 +146,7 @@ impl World {
             attempts: 2,
             first_attempt_at: at,
             last_attempt_at: at,
-            next_attempt_at: Some(Timestamp::from(SystemTime::now())),
+            next_attempt_at,
             answer: "answered 503".to_owned(),
         };
         let records = ForwardRecords::new(self.webhook.dynamodb.client(), self.webhook.dynamodb.events_table());

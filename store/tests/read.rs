@@ -9,7 +9,7 @@ use common::{LINE, World, delivery, everything, noon, raw_delivery, secs, update
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use serde_json::json;
 use shared::{Entity, EventId, Integer, Kind};
-use store::{Delivery, Listing, Order, StoreError, StoredDelivery, page_size};
+use store::{Delivery, Listing, Order, StoreError, StoredDelivery, first, page_size};
 
 /// Reads a stream to its end.
 async fn all<T>(stream: impl Stream<Item = Result<T, StoreError>>) -> Vec<T> {
@@ -18,6 +18,14 @@ async fn all<T>(stream: impl Stream<Item = Result<T, StoreError>>) -> Vec<T> {
 
 fn ids(deliveries: &[StoredDelivery]) -> Vec<EventId> {
     deliveries.iter().map(|delivery| delivery.id).collect()
+}
+
+#[tokio::test]
+async fn a_list_of_exactly_the_limit_has_no_more() {
+    for (limit, expected) in [(2, (vec![0, 1], true)), (3, (vec![0, 1, 2], false)), (4, (vec![0, 1, 2], false))] {
+        let list = futures_util::stream::iter((0..3).map(Ok::<_, StoreError>));
+        assert_eq!(first(list, limit).await.unwrap(), expected, "{limit}");
+    }
 }
 
 /// Records 40 deliveries of 20 lines over three months, one of them quarantined.

@@ -433,6 +433,16 @@ async fn a_request_is_filled_to_the_last_byte() {
 }
 
 #[tokio::test]
+async fn the_lag_ends_when_the_events_are_on_the_bus() {
+    let mut world = World::start(true).await;
+    world.record(0, &line(1, 1)).await;
+    let batch = serde_json::from_value(world.stream.batch().unwrap().unwrap()).unwrap();
+    let handed_on = || u64::try_from(world.published().len() + world.queued().len()).unwrap();
+    world.publisher.handle(batch, || noon().plus(Duration::from_secs(handed_on()))).await;
+    assert_eq!(world.cloudwatch.sum("PublishLag", None).unwrap(), 2_000.0);
+}
+
+#[tokio::test]
 async fn the_log_shows_the_outcome_of_each_record_and_no_body() {
     let mut world = World::start(false).await;
     for second in 0..2 {

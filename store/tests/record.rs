@@ -582,6 +582,21 @@ async fn no_name_of_a_kind_or_a_field_meets_an_attribute_of_ours() {
 }
 
 #[tokio::test]
+async fn a_reference_still_finds_the_client_after_events_without_one() {
+    let world = World::start().await;
+    world.recorder.record(&delivery(noon(), &update(4))).await.unwrap();
+    let mut body = update(5);
+    body.as_object_mut().unwrap().remove("whatsapp_reference");
+    // The newest event, and a late one.
+    for second in [2, 1] {
+        body["whatsapp_extra_info"] = second.into();
+        world.recorder.record(&delivery(noon().plus(secs(second)), &body)).await.unwrap();
+        let of_reference = world.reader.states_by_reference("client-7", 1).try_collect::<Vec<_>>().await.unwrap();
+        assert_eq!((of_reference.len(), of_reference[0].reference()), (1, Some("client-7")));
+    }
+}
+
+#[tokio::test]
 async fn a_reference_that_is_taken_away_no_longer_finds_the_client() {
     let world = World::start().await;
     world.recorder.record(&delivery(noon(), &update(4))).await.unwrap();

@@ -126,4 +126,21 @@ mod tests {
             assert!(text.parse::<TypedId>().is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn an_end_means_the_only_one_of_some_ids_and_a_whole_id_itself() {
+        let ids = ["019aab4e-9fc0-7000-8707-0707071234df", "019aab4e-9fc0-7000-8707-0707070034df"];
+        let ids = ids.map(|id| id.parse::<EventId>().unwrap());
+        let among = |typed: &str| typed.parse::<TypedId>().unwrap().among(ids);
+        assert_eq!(among("…1234df").unwrap(), Some(ids[0]));
+        assert_eq!(among("ffffff").unwrap(), None);
+        let other = "019aab4e-9fc0-7000-8707-070707ffffff";
+        assert_eq!(among(other).unwrap(), Some(other.parse().unwrap()));
+        let ids = [ids[0], ids[0]];
+        let error = "1234df".parse::<TypedId>().unwrap().among(ids).unwrap_err().to_string();
+        assert!(
+            error.starts_with("more than one id ends in 1234df: ") && error.ends_with("; give more digits"),
+            "{error}"
+        );
+    }
 }

@@ -144,6 +144,19 @@ async fn the_record_of_a_failure_expires_14_days_after_the_last_attempt() {
 }
 
 #[tokio::test]
+async fn the_failures_of_an_event_that_was_accepted_are_forgotten_and_no_others() {
+    let world = World::start().await;
+    let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());
+    for failure in [dead_letter(1), failure(2), failure(3)] {
+        records.record_failure(&failure).await.unwrap();
+    }
+    for number in [1, 3, 4] {
+        records.forget_failure(&id(number)).await.unwrap();
+    }
+    assert_eq!(records.failures(10).await.unwrap(), [failure(2)]);
+}
+
+#[tokio::test]
 async fn only_the_record_of_a_dead_letter_that_has_not_changed_is_forgotten() {
     let world = World::start().await;
     let records = ForwardRecords::new(world.client.clone(), world.dynamodb.events_table());

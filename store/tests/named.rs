@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, delivery, noon, secs, update};
 use serde_json::json;
-use shared::EventId;
+use shared::{Entity, EventId};
 use store::{
     Delivery, TypedId,
     named::{self, Named},
@@ -95,8 +95,28 @@ async fn a_name_that_no_event_has_is_answered_with_similar_ones() {
         let named = named::entities(&world.reader, typed).await.unwrap();
         assert_eq!(named.only(typed, "line", "--reference").unwrap_err(), sentence);
     }
-    let named = named::entities(&world.reader, "bakery").await.unwrap();
+    let close = named::entities(&world.reader, "bakary").await.unwrap();
+    assert_eq!(close.suggestion().as_deref(), Some("did you mean bakery?"));
+    let mut named = named::entities(&world.reader, "bakery").await.unwrap();
+    assert_eq!(named.suggestion(), None);
     assert_eq!(named.only("bakery", "inbox", "--reference").unwrap().as_str(), "online#eu1#523");
+    named.retain(|_| false);
+    assert_eq!(named, Named::default());
+}
+
+#[tokio::test]
+async fn entities_that_cannot_be_meant_are_dropped_wherever_they_are() {
+    let world = start().await;
+    let is_line = |entity: &Entity| entity.as_str().starts_with("whatsapp#");
+    for (typed, expected) in [("050-123-4567", 1), ("acme", 1), ("523", 0)] {
+        let mut named = named::entities(&world.reader, typed).await.unwrap();
+        named.retain(is_line);
+        assert_eq!(named.meant().len(), expected, "{typed}");
+        assert!(named.meant().iter().all(is_line), "{typed}");
+    }
+    let mut similar = named::entities(&world.reader, "972501234568").await.unwrap();
+    similar.retain(is_line);
+    assert_eq!(similar.suggestion().as_deref(), Some("did you mean whatsapp#972501234567?"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{LINE, World, delivery, everything, noon, raw_delivery, secs, update};
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use store::{DeliveryFilter, DeliveryQuery, Follow, PublishedCounts, SearchedText, StoreError};
 
@@ -46,9 +47,18 @@ async fn a_delivery_is_selected_when_it_matches_all_criteria() {
         let seconds: Vec<u64> = newest.deliveries.iter().map(|of| of.received_at.since(noon()).as_secs()).collect();
         assert_eq!((&seconds[..], newest.more), (expected, false), "{filter:?}");
     }
-    let query = DeliveryQuery::new(world.reader.clone(), all, everything().times);
+    let query = DeliveryQuery::new(world.reader.clone(), all.clone(), everything().times);
     let two = query.newest(2).await.unwrap();
     assert_eq!((two.deliveries.len(), two.more), (2, true));
+    let walk = async |query: &DeliveryQuery, after| {
+        let walked = query.walk(after).map_ok(|delivery| delivery.received_at.since(noon()).as_secs());
+        walked.try_collect::<Vec<_>>().await.unwrap()
+    };
+    assert_eq!(walk(&query, None).await, [0, 1, 2, 3, 4]);
+    assert_eq!(walk(&query, Some(two.deliveries[1].id)).await, [4]);
+    let bots = DeliveryFilter { kind: some("builder"), ..all };
+    let times = noon()..noon().plus(secs(4));
+    assert_eq!(walk(&DeliveryQuery::new(world.reader.clone(), bots, times), None).await, [3]);
 }
 
 #[tokio::test]
@@ -65,6 +75,10 @@ async fn published_events_are_counted_by_the_hour_of_their_receipt() {
     assert_eq!(read, [(name(noon()), 3), (name(noon().plus(hour)), 1)].into());
     let read = counts.read(noon().plus(hour), noon().plus(hour)).await.unwrap();
     assert_eq!(read, [(name(noon().plus(hour)), 1)].into());
+    counts.forget().await.unwrap();
+    assert_eq!(counts.read(noon(), noon().plus(hour)).await.unwrap(), [].into());
+    counts.add("2", [noon()]).await.unwrap();
+    assert_eq!(counts.read(noon(), noon()).await.unwrap(), [(name(noon()), 1)].into(), "the batch is forgotten too");
 }
 
 #[tokio::test]

@@ -34,6 +34,20 @@ async fn changes(ledger: &RegistrationLedger) -> Vec<Change> {
     ledger.changes(&everything()).try_collect().await.unwrap()
 }
 
+#[test]
+fn a_registration_belongs_to_another_account_only_if_both_are_known_and_differ() {
+    let of = |account: Option<&str>| Registration { account: account.map(str::to_owned), ..Registration::default() };
+    for (known, other, expected) in [
+        (Some("one"), Some("another"), true),
+        (Some("one"), Some("one"), false),
+        (Some("one"), None, false),
+        (None, Some("one"), false),
+        (None, None, false),
+    ] {
+        assert_eq!(of(known).is_of_another_account(other), expected, "{known:?} {other:?}");
+    }
+}
+
 #[tokio::test]
 async fn before_anything_was_written_nothing_is_known() {
     let (_world, ledger) = start().await;

@@ -582,6 +582,21 @@ async fn no_name_of_a_kind_or_a_field_meets_an_attribute_of_ours() {
 }
 
 #[tokio::test]
+async fn a_text_of_digits_is_a_text_and_an_update_code_in_a_text_a_number() {
+    let world = World::start().await;
+    let body = json!({
+        "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "1234567", "whatsapp_extra_info": "2", "plan": "7",
+    });
+    world.recorder.record(&delivery(noon(), &body)).await.unwrap();
+    let state = world.state(LINE).await;
+    assert_eq!(
+        (state.reference(), state.extra_info().map(ToString::to_string)),
+        (Some("1234567"), Some("2".to_owned()))
+    );
+    assert_eq!(state.fields["other.plan"], Value::Text("7".to_owned()));
+}
+
+#[tokio::test]
 async fn a_reference_still_finds_the_client_after_events_without_one() {
     let world = World::start().await;
     world.recorder.record(&delivery(noon(), &update(4))).await.unwrap();

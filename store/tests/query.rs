@@ -75,6 +75,8 @@ async fn published_events_are_counted_by_the_hour_of_their_receipt() {
     assert_eq!(read, [(name(noon()), 3), (name(noon().plus(hour)), 1)].into());
     let read = counts.read(noon().plus(hour), noon().plus(hour)).await.unwrap();
     assert_eq!(read, [(name(noon().plus(hour)), 1)].into());
+    let nowhere = PublishedCounts::new(world.client.clone(), "no-such-table");
+    assert!(nowhere.add("3", [noon()]).await.is_err());
     counts.forget().await.unwrap();
     assert_eq!(counts.read(noon(), noon().plus(hour)).await.unwrap(), [].into());
     counts.add("2", [noon()]).await.unwrap();

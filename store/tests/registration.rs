@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, everything, noon, secs};
 use futures_util::TryStreamExt;
-use shared::{EventId, Secret, Timestamp};
+use shared::{Entity, EventId, Secret, Timestamp};
 use store::{
     Change, ChangeKind, CompetingUrl, DeletedStack, RefusedCredentials, Registration, RegistrationLedger,
     RegistrationStatus, StoreError, UrlBeforeOurs,
@@ -32,6 +32,15 @@ fn change(at: Timestamp, kind: ChangeKind) -> Change {
 /// Returns the whole ledger.
 async fn changes(ledger: &RegistrationLedger) -> Vec<Change> {
     ledger.changes(&everything()).try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_ledger_is_no_entity_with_a_history() {
+    let (world, ledger) = start().await;
+    ledger.write(&Registration::default(), &[change(noon(), ChangeKind::Registered)]).await.unwrap();
+    let ledger = Entity::named("registration");
+    let history: Vec<_> = world.reader.history(&ledger, &everything()).try_collect().await.unwrap();
+    assert_eq!((history, world.reader.state(&ledger).await.unwrap()), (vec![], None));
 }
 
 #[test]

@@ -221,7 +221,7 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
         Some(_) => {
             Finding::ok("no event has waited for your endpoint for an hour; those that it refused are tried again")
         }
-        None => Finding::ok("no event waits for your endpoint, and the last 14 days have left no dead letter"),
+        None => Finding::ok("no event waits for your endpoint, and no dead letter of the last 14 days is left"),
     }
 }
 

@@ -235,7 +235,7 @@ async fn an_event_that_waits_long_for_the_endpoint_and_a_dead_letter_are_warning
     };
     let (code, verdict, detail, _) = finding().await;
     assert_eq!((code, verdict), (0, json!("ok")), "{detail}");
-    assert_eq!(detail, "no event waits for your endpoint, and the last 14 days have left no dead letter");
+    assert_eq!(detail, "no event waits for your endpoint, and no dead letter of the last 14 days is left");
 
     world.refused(30).await;
     assert_eq!(

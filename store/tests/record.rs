@@ -518,6 +518,22 @@ async fn fill_up(world: &World, entity: &serde_json::Value, size: usize) -> u64 
 }
 
 #[tokio::test]
+async fn a_full_state_keeps_a_documented_field_that_only_its_first_event_had() {
+    let world = World::start().await;
+    let line = json!({"event": "whatsapp", "whatsapp": "972501234567"});
+    let mut first = line.clone();
+    first["daily_limit"] = json!(250);
+    world.recorder.record(&delivery(noon().minus(secs(1)), &first)).await.unwrap();
+    let filled = fill_up(&world, &line, 1_000).await;
+    let mut last = line;
+    last["whatsapp_reference"] = json!("r".repeat(1_000));
+    world.recorder.record(&delivery(noon().plus(secs(filled)), &last)).await.unwrap();
+    let state = world.state(LINE).await;
+    assert!(!state.fields.contains_key("other.field-000-00"), "the oldest undocumented ones are dropped");
+    assert_eq!(state.fields["daily_limit"].to_string(), "250");
+}
+
+#[tokio::test]
 async fn a_full_state_keeps_the_documented_fields_and_drops_the_undocumented_ones_that_are_oldest() {
     let line = json!({"event": "whatsapp", "whatsapp": "972501234567"});
     let voice = json!({"event": "voice"});

@@ -365,3 +365,25 @@ async fn the_lines_of_a_stack_without_a_url_for_them_are_off_and_no_problem() {
     let none = world.hooks_of_stack(&none, &CREDENTIALS).await;
     assert_eq!(none.stdout, "None: LineWebhookUrl is empty, so the lines' own webhooks are not checked.\n");
 }
+
+#[tokio::test]
+async fn every_member_of_the_json_output_is_documented() {
+    let world = with_lines("documented-json").await;
+    let documented = include_str!("../../../docs/events.md").split_once("## JSON output").unwrap().1;
+    for (command, code) in [
+        (&["events", "--limit", "1"][..], 0),
+        (&["events", "--limit", "1", "--kind", "quarantine"], 0),
+        (&["show", &world.id(40).to_string()], 0),
+        (&["states", "--kind", "whatsapp"], 0),
+        (&["lines"], 3),
+        (&["line", "972501234567"], 0),
+        (&["webhook", "status"], 0),
+        (&["forward", "status"], 0),
+    ] {
+        let printed = world.hooks(&[command, &["--output", "json"]].concat()).await;
+        assert_eq!(printed.code, code, "{command:?}: {printed:?}");
+        for name in objects(&printed.stdout)[0].as_object().unwrap().keys() {
+            assert!(documented.contains(&format!("`{name}`")), "{command:?}: {name}");
+        }
+    }
+}

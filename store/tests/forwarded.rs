@@ -150,6 +150,7 @@ async fn the_failures_of_an_event_that_was_accepted_are_forgotten_and_no_others(
     for failure in [dead_letter(1), failure(2), failure(3)] {
         records.record_failure(&failure).await.unwrap();
     }
+    assert_eq!(records.failure(&id(3)).await.unwrap(), Some(failure(3)));
     for number in [1, 3, 4] {
         records.forget_failure(&id(number)).await.unwrap();
     }

@@ -5,7 +5,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { launch } from './browser.mjs';
-import { API_KEY, HOSTILE, LINE, checked, drift, fill, post, refuse, root, start } from './local_run.mjs';
+import { API_KEY, HOSTILE, LINE, checked, drift, failing, fill, post, recovered, refuse, root, start } from './local_run.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const pictures = path.join(root, 'target/inspector-screenshots');
@@ -516,8 +516,24 @@ try {
     await turn(true);
     for (let n = 1; n <= 60; n += 1) await post(run.webhook, { event: 'flood', n });
     await turn(false);
-    await page.locator('#trouble', { hasText: 'More deliveries arrived than are shown here' }).waitFor();
+    await page.locator('#cut', { hasText: 'More deliveries arrived than are shown here' }).waitFor();
     await context.close();
+  });
+
+  await check('while nobody knows whether the webhook is registered, every page says so and no light is green', async () => {
+    const page = await open('');
+    await page.locator('#live[data-state="live"]').waitFor();
+    await failing(run.dynamodb);
+    await page.reload();
+    await page.locator('#banner', { hasText: 'the checks fail with WrongCredentials' }).waitFor();
+    await page.locator('#live[data-state="off"]', { hasText: 'registration not known' }).waitFor();
+    await page.screenshot({ path: path.join(pictures, 'not-known.png') });
+    await page.goto(run.inspector + 'registration');
+    await page.getByRole('heading', { name: 'Not known: the checks fail' }).waitFor();
+    await page.screenshot({ path: path.join(pictures, 'registration-not-known.png') });
+    await recovered();
+    await page.goto(run.inspector);
+    await page.locator('#live[data-state="live"]').waitFor();
   });
 
   await check('the browser has nothing to complain about', () => {

@@ -136,3 +136,17 @@ export async function drift() {
   await command('webhook', 'set', 'https://other.example.com/in/Foreign-Token-9876543210', '--yes');
   await command('webhook', 'sync');
 }
+
+// The checks of the registration fail.
+export async function failing(dynamodb) {
+  const [checked, failed] = [60_000, 30_000].map((ago) => text(micros(new Date(Date.now() - ago))));
+  await put(dynamodb, {
+    pk: text('registration'), sk: text('state'), version: { N: '1' }, registered: text('https://hooks.example.com/v1/webhook/***2b72'),
+    checked_at: checked, ours_at: checked, failing_since: failed, failure: text('WrongCredentials'),
+  });
+}
+
+// They succeed again.
+export async function recovered() {
+  await command('webhook', 'sync');
+}

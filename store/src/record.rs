@@ -281,10 +281,14 @@ impl Recorder {
     }
 }
 
-/// Waits for a random part of a pause, and doubles it.
+/// Waits for a random part of a pause, and lengthens it.
 async fn wait(pause: &mut Duration) {
     tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
-    *pause = LONGEST_PAUSE.min(*pause * 2);
+    *pause = longer(*pause);
+}
+
+fn longer(pause: Duration) -> Duration {
+    LONGEST_PAUSE.min(pause * 2)
 }
 
 /// Returns the meaning of a refused write; `None` when neither another attempt nor a look at the items can help.
@@ -375,6 +379,13 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let pauses = std::iter::successors(Some(FIRST_PAUSE), |pause| Some(longer(*pause)));
+        let millis: Vec<_> = pauses.take(6).map(|pause| pause.as_millis()).collect();
+        assert_eq!(millis, [10, 20, 40, 80, 160, 160]);
+    }
 
     /// Returns a refusal with a reason for each item, as DynamoDB gives them.
     fn cancelled(reasons: &[(&str, &str)]) -> TransactWriteItemsError {

@@ -602,6 +602,7 @@ async fn a_text_of_digits_is_a_text_and_an_update_code_in_a_text_a_number() {
     let world = World::start().await;
     let body = json!({
         "event": "whatsapp", "whatsapp": "972501234567", "whatsapp_reference": "1234567", "whatsapp_extra_info": "2", "plan": "7",
+        "n": 123_456_789_012_345_678_u64,
     });
     world.recorder.record(&delivery(noon(), &body)).await.unwrap();
     let state = world.state(LINE).await;
@@ -610,6 +611,7 @@ async fn a_text_of_digits_is_a_text_and_an_update_code_in_a_text_a_number() {
         (Some("1234567"), Some("2".to_owned()))
     );
     assert_eq!(state.fields["other.plan"], Value::Text("7".to_owned()));
+    assert!(matches!(&state.fields["other.n"], Value::Integer(n) if n.as_str() == "123456789012345678"));
 }
 
 #[tokio::test]

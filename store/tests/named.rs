@@ -102,6 +102,9 @@ async fn a_name_that_no_event_has_is_answered_with_similar_ones() {
     assert_eq!(named.only("bakery", "inbox", "--reference").unwrap().as_str(), "online#eu1#523");
     named.retain(|_| false);
     assert_eq!(named, Named::default());
+    // A bot has this number, and another this reference: the caller may know that the first cannot be meant.
+    let number = named::entities(&world.reader, "523").await.unwrap();
+    assert_eq!(number.referenced.iter().map(Entity::as_str).collect::<Vec<_>>(), ["builder#7"]);
 }
 
 #[tokio::test]

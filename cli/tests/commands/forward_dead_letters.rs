@@ -129,7 +129,7 @@ async fn ctrl_c_ends_a_redrive_of_records_whose_messages_sqs_has_deleted() {
     let holding = timeout(Duration::from_secs(60), held.reached()).await.unwrap().unwrap();
     let process = redrive.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
-    let ended = redrive.wait_with_output().await.unwrap();
+    let ended = timeout(Duration::from_secs(60), redrive.wait_with_output()).await.unwrap().unwrap();
     drop(holding);
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!((ended.status.code(), said.as_str()), (Some(1), "error: interrupted\n"));

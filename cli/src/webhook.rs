@@ -78,8 +78,8 @@ enum Command {
     },
     /// Registers our URL with a new token. The old token stays accepted for a time.
     #[command(
-        after_help = "The old token stays accepted, so rotating needs no confirmation. If another URL is registered, it will stop \
-                      receiving the provider's events. So the command names its host and asks. In a script, give --yes."
+        after_help = "If another URL is registered, it will stop receiving the provider's events. So the command names its host and asks. \
+                      In a script, give --yes."
     )]
     Rotate {
         #[command(flatten)]

@@ -5,13 +5,16 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use outbound::{BusEntry, Endpoint, EndpointUrl, ForwardMessage, SOURCE, StoredSecret};
-use store::ForwardRecords;
+use store::{ForwardFailure, ForwardRecords, StoreError};
 
 use crate::{aws_error::AwsError, route::Route};
 
 /// Said of an endpoint that answers 401 or 403.
 pub const WRONG_SECRET: &str = "401 and 403 usually mean that the endpoint verifies with a different secret from the one that \
                                 `cargo hooks forward secret` prints";
+
+/// Maximum number of records of refused events that are read.
+const MOST_FAILURES: u16 = u16::MAX;
 
 /// The event bus of a local run or a stack.
 pub struct EventBus {
@@ -78,6 +81,14 @@ impl Forwarding {
     ) -> Self {
         let [queue, dead_letter_queue] = [queue, dead_letter_queue].map(str::to_owned);
         Self { sqs, queue, dead_letter_queue, secret, records, endpoint }
+    }
+
+    /// Returns the records of the events that the endpoint has not accepted, newest first: those that wait, and the dead letters.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does not answer, or a record cannot be read.
+    pub async fn failures(&self) -> Result<Vec<ForwardFailure>, StoreError> {
+        self.records.failures(MOST_FAILURES).await
     }
 
     /// Puts a message into the forward queue. Within five minutes SQS drops another one with the same deduplication id.

@@ -13,7 +13,7 @@ use store::{PAGE, Reader, SealedReader, State, named};
 use crate::{
     aws_error::AwsError,
     consent::Consent,
-    output::{Output, json, note, print, progress::Progress, screen::Screen},
+    output::{Output, json, note, print, progress::Progress},
     target::{Target, TargetArgs},
 };
 
@@ -123,8 +123,8 @@ async fn print_one(
     let key = key.with_context(|| format!("there is no API key of {name}: no event has contained one"))?;
     print(&match output {
         Output::Json => json::line(&json::key(entity.as_str(), &key))?,
-        Output::Table if Screen::of_stdout().width.is_some() => format!("{}\n", plain(key.api_key.expose())),
-        Output::Table => format!("{}\n", key.api_key.expose()),
+        // A usable key has nothing to escape.
+        Output::Table => format!("{}\n", plain(key.api_key.expose())),
     })?;
     Ok(())
 }

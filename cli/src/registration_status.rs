@@ -129,8 +129,7 @@ pub fn table(status: &RegistrationStatus, limit: usize) -> String {
         let _ = writeln!(shown, "{limit} of {in_all} changes since {start}; --limit shows more.");
     }
     if let Some(ours_at) = status.registration().ours_at {
-        let is_ours = matches!(status.whereabouts(), Whereabouts::Ours);
-        let unknown_since = (is_ours && !status.is_known()).then_some(ours_at);
+        let unknown_since = matches!(status.present(), Whereabouts::Unknown).then_some(ours_at);
         let start = times::shown(watched_since(status));
         let (not_ours, until_now) = (status.not_ours(), status.registration().elsewhere_since.is_some());
         if not_ours > Duration::ZERO || until_now {

@@ -33,10 +33,11 @@ impl Banner {
         let registration = shown.source.ledger.read().await?;
         let now = now();
         let moment = |time| Moment::new(time, now);
-        let receiver = match registration.whereabouts() {
-            Whereabouts::Ours if registration.is_known_at(now) => return Ok(None),
-            Whereabouts::Unknown if registration.failing_since.is_none() => return Ok(None),
-            Whereabouts::Unknown | Whereabouts::Ours => None,
+        let is_new = registration.checked_at.is_none() && registration.failing_since.is_none();
+        let receiver = match registration.whereabouts_at(now) {
+            Whereabouts::Ours => return Ok(None),
+            Whereabouts::Unknown if is_new => return Ok(None),
+            Whereabouts::Unknown => None,
             Whereabouts::Nowhere | Whereabouts::Elsewhere => Some(plain(&receiver(registration.registered.as_deref()))),
         };
         Ok(Some(Self {

@@ -113,21 +113,18 @@ struct Headline {
 
 impl Headline {
     fn of(status: &RegistrationStatus) -> Self {
-        let whereabouts = status.whereabouts();
-        let (text, class) = match whereabouts {
-            Whereabouts::Ours if status.is_known() => ("Your webhook receives the events", whereabouts.name()),
-            Whereabouts::Elsewhere => ("Another URL receives the events", whereabouts.name()),
-            Whereabouts::Nowhere => ("Nobody receives the events: no URL is registered", whereabouts.name()),
-            Whereabouts::Unknown | Whereabouts::Ours => (
-                match status.registration() {
-                    Registration { failing_since: Some(_), .. } => "Not known: the checks fail",
-                    Registration { checked_at: Some(_), .. } => "Not known: nothing has checked for more than a day",
-                    _ => "Not checked yet",
-                },
-                Whereabouts::Unknown.name(),
-            ),
+        let whereabouts = status.present();
+        let text = match whereabouts {
+            Whereabouts::Ours => "Your webhook receives the events",
+            Whereabouts::Elsewhere => "Another URL receives the events",
+            Whereabouts::Nowhere => "Nobody receives the events: no URL is registered",
+            Whereabouts::Unknown => match status.registration() {
+                Registration { failing_since: Some(_), .. } => "Not known: the checks fail",
+                Registration { checked_at: Some(_), .. } => "Not known: nothing has checked for more than a day",
+                _ => "Not checked yet",
+            },
         };
-        Self { text, class }
+        Self { text, class: whereabouts.name() }
     }
 }
 

@@ -90,7 +90,7 @@ impl RegistrationStatus {
             (None, _) => None,
         });
         let ours_at = self.registration.ours_at;
-        let is_ours = matches!(self.whereabouts(), Whereabouts::Ours) && self.is_known();
+        let is_ours = matches!(self.present(), Whereabouts::Ours);
         let until = if is_ours { Some(self.times.end) } else { ours_at };
         let ours = ours_at.and(signs.chain(ours_at).min()).zip(until).map(|(from, until)| from..until);
         divided(&self.times, ours.as_ref(), &self.windows().collect::<Vec<_>>())
@@ -121,16 +121,21 @@ impl RegistrationStatus {
         self.registration.whereabouts()
     }
 
-    /// Returns whether that check still holds at the end of the range.
-    pub fn is_known(&self) -> bool {
-        self.registration.is_known_at(self.times.end)
+    /// Returns the target of the webhook at the end of the range, as [`Registration::whereabouts_at`].
+    pub fn present(&self) -> Whereabouts {
+        self.registration.whereabouts_at(self.times.end)
     }
 }
 
 impl Registration {
-    /// Returns whether the result of the last check still holds: no later check has failed, and it is at most 25 hours old.
-    pub fn is_known_at(&self, now: Timestamp) -> bool {
-        self.failing_since.is_none() && self.checked_at.is_some_and(|at| now.since(at) <= KNOWN_FOR)
+    /// Returns the present target of the webhook. That it is our URL is only known while checks succeed and the last one is at most 25 hours
+    /// old; that it is not holds until a check finds otherwise.
+    pub fn whereabouts_at(&self, now: Timestamp) -> Whereabouts {
+        let holds = self.failing_since.is_none() && self.checked_at.is_some_and(|at| now.since(at) <= KNOWN_FOR);
+        match self.whereabouts() {
+            Whereabouts::Ours if !holds => Whereabouts::Unknown,
+            whereabouts => whereabouts,
+        }
     }
 
     /// Returns the target of the webhook at the last check that succeeded.
@@ -166,7 +171,7 @@ pub struct Segment {
 
 /// The target of the webhook, as far as known.
 pub enum Whereabouts {
-    /// The registration was never checked.
+    /// The registration was never checked, or the last check does not hold any more.
     Unknown,
     /// No URL is registered.
     Nowhere,

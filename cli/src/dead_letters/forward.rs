@@ -24,9 +24,6 @@ use crate::{
     target::Target,
 };
 
-/// Maximum number of records that are read.
-const MOST_RECORDS: u16 = u16::MAX;
-
 /// Limit for all messages.
 const ALL: usize = usize::MAX;
 
@@ -216,7 +213,7 @@ impl Redrive<'_> {
 
 /// Returns the recorded dead letters, newest first.
 async fn dead_letters(forwarding: &Forwarding) -> Result<Vec<ForwardFailure>> {
-    let mut failures = forwarding.records.failures(MOST_RECORDS).await?;
+    let mut failures = forwarding.failures().await?;
     failures.retain(is_dead);
     Ok(failures)
 }

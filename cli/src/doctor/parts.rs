@@ -22,9 +22,6 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Wait of an event that is reported, as by the alarm forward-queue-age.
 const LONG_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// Maximum number of refused events that are read, newest first.
-const FAILURES: u16 = u16::MAX;
-
 /// The alias of the receiver that the API calls.
 pub const LIVE: &str = "live";
 
@@ -199,7 +196,7 @@ pub async fn handing_on(target: &Target, on: &str, fix: &str) -> Finding {
         Ok(number) => return not_accepted(&messages(number), on),
         Err(refusal) => return Finding::fail(refusal.to_string(), fix),
     }
-    let failures = match forwarding.records.failures(FAILURES).await {
+    let failures = match forwarding.failures().await {
         Ok(failures) => failures,
         Err(error) => return Finding::fail(error.to_string(), fix),
     };

@@ -22,9 +22,6 @@ use crate::{
     target::{Target, TargetArgs},
 };
 
-/// Maximum number of failed events that are read.
-const MOST_FAILURES: u16 = 10_000;
-
 /// Time that a recorded event has to be published before it can count as missing.
 const UNDER_WAY: Duration = Duration::from_secs(60);
 
@@ -72,7 +69,7 @@ impl Status {
             Ok(forwarding) => Some(Queue {
                 waiting: target.queues.waiting(&forwarding.queue).await?,
                 dead_letters: target.queues.waiting(&forwarding.dead_letter_queue).await?,
-                failures: forwarding.records.failures(MOST_FAILURES).await?,
+                failures: forwarding.failures().await?,
             }),
         };
         let into_hour = Duration::from_micros(u64::try_from(times.start.as_micros())? % 3_600_000_000);

@@ -99,6 +99,8 @@ async fn all_keys_are_printed_after_one_confirmation() {
     world.record(1, &update(4).replace(API_KEY, "\\u001b]0;second-key-of-it\\u0007")).await;
     let escaped = at_terminal(&world, &["key", "--all"], "y\n").await.stdout;
     assert!(escaped.contains("  \\u{1b}]0;second-key-of-it\\u{7}  ") && !escaped.contains('\u{1b}'), "{escaped}");
+    let one = run(hooks(&world.project, &["key", LINE, "--yes"], &[])).await.stdout;
+    assert_eq!(one, "\\u{1b}]0;second-key-of-it\\u{7}\n");
     let empty = World::start("no-keys").await;
     for keyless in [false, true] {
         if keyless {

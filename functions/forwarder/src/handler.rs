@@ -148,8 +148,8 @@ impl Forwarder {
             return Ok(self.give_up(message, failure).await);
         };
         let has_failed = failure.is_some();
-        // A dead letter that was put back into the queue starts from zero, and so does an event whose message was lost with its queue: a
-        // message is never older than its first attempt.
+        // A dead letter that was put back into the queue starts from zero, and so does an event whose message was lost with its queue: the
+        // attempts of this message did not begin before it was sent.
         let is_its_own = |failure: &ForwardFailure| message.attributes.sent_at <= failure.first_attempt_at.plus(CLOCKS);
         let earlier = failure.filter(|failure| failure.next_attempt_at.is_some() && is_its_own(failure));
         if let Some(next) = earlier.as_ref().and_then(|earlier| earlier.next_attempt_at)

@@ -243,10 +243,10 @@ async fn stay_for_cargo_lambda(project: &Project, options: &Dev) -> Result<ExitC
 fn print_next_steps(inspector: &str, webhook: &str, functions: &Functions, cargo_lambda: &CargoLambda) {
     say(&format!(
         "\nThis is what you get:\n\
-         \n  registered  the provider's webhook URL is yours, and every period in which it was not is recorded\
+         \n  registered  the provider's webhook URL is yours, and every period in which a check found another one is recorded\
          \n  stored      every event once, before it is acknowledged, with API keys in a table of their own\
          \n  handed on   to your event bus, and to your endpoint, signed and in order for each line, bot and inbox\
-         \n  complete    missed events are detected by comparison with the provider's lists, and rebuilt\
+         \n  complete    a new client's missed event is found by comparison with the provider's lists, and rebuilt\
          \n  live        each line's own webhook is set and read back, and one command proves it\n\
          \nThree things to try in another terminal:\n\
          \n  cargo hooks lines                        all lines and their status; `cargo hooks line <number>` shows the proof of one\
